@@ -1,0 +1,168 @@
+//! Counters that a worker owns: plain integers, copied out when control asks.
+
+use crate::{DropReason, LinkId, PortId};
+
+/// What one port has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortCounters {
+    /// Frames received, dropped ones included.
+    pub rx_frames: u64,
+    /// Their bytes, without FCS and without outer headers.
+    pub rx_bytes: u64,
+    /// Received frames with a group destination.
+    pub rx_group_frames: u64,
+    /// Frames sent.
+    pub tx_frames: u64,
+    /// Their bytes, without FCS and without outer headers.
+    pub tx_bytes: u64,
+    /// Frames that came in here and were dropped, by [`DropReason`].
+    pub rx_drops: [u64; DropReason::COUNT],
+    /// Copies meant for this port that were not sent, by [`DropReason`].
+    pub tx_drops: [u64; DropReason::COUNT],
+}
+
+impl Default for PortCounters {
+    fn default() -> Self {
+        Self {
+            rx_frames: 0,
+            rx_bytes: 0,
+            rx_group_frames: 0,
+            tx_frames: 0,
+            tx_bytes: 0,
+            rx_drops: [0; DropReason::COUNT],
+            tx_drops: [0; DropReason::COUNT],
+        }
+    }
+}
+
+/// Adds `from` to `to`, element by element.
+fn add_all(to: &mut [u64], from: &[u64]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}
+
+impl PortCounters {
+    /// Adds the counters of another worker for the same port.
+    pub fn add(&mut self, other: &Self) {
+        self.rx_frames += other.rx_frames;
+        self.rx_bytes += other.rx_bytes;
+        self.rx_group_frames += other.rx_group_frames;
+        self.tx_frames += other.tx_frames;
+        self.tx_bytes += other.tx_bytes;
+        add_all(&mut self.rx_drops, &other.rx_drops);
+        add_all(&mut self.tx_drops, &other.tx_drops);
+    }
+
+    /// All frames that came in here and were dropped.
+    #[must_use]
+    pub fn rx_dropped_frames(&self) -> u64 {
+        self.rx_drops.iter().sum()
+    }
+
+    /// All copies meant for this port that were not sent.
+    #[must_use]
+    pub fn tx_dropped_frames(&self) -> u64 {
+        self.tx_drops.iter().sum()
+    }
+}
+
+/// What one underlay link has seen, before a frame is known to belong to a tunnel port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkCounters {
+    /// Frames received.
+    pub rx_frames: u64,
+    /// Frames that no tunnel port took, by [`DropReason`].
+    pub rx_drops: [u64; DropReason::COUNT],
+}
+
+impl Default for LinkCounters {
+    fn default() -> Self {
+        Self { rx_frames: 0, rx_drops: [0; DropReason::COUNT] }
+    }
+}
+
+impl LinkCounters {
+    /// Adds the counters of another worker for the same link.
+    pub fn add(&mut self, other: &Self) {
+        self.rx_frames += other.rx_frames;
+        add_all(&mut self.rx_drops, &other.rx_drops);
+    }
+}
+
+/// All counters of one worker.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    ports: Vec<PortCounters>,
+    links: Vec<LinkCounters>,
+}
+
+impl Counters {
+    /// Makes room for `ports` ports and `links` links; never shrinks.
+    pub fn reserve(&mut self, ports: usize, links: usize) {
+        self.ports.resize_with(self.ports.len().max(ports), PortCounters::default);
+        self.links.resize_with(self.links.len().max(links), LinkCounters::default);
+    }
+
+    /// Zeroes one port's counters, for a new port that takes over the number.
+    pub fn clear_port(&mut self, port: PortId) {
+        if let Some(counters) = self.ports.get_mut(port.index()) {
+            *counters = PortCounters::default();
+        }
+    }
+
+    /// The counters of `port`, if it was ever configured.
+    #[must_use]
+    pub fn port(&self, port: PortId) -> Option<&PortCounters> {
+        self.ports.get(port.index())
+    }
+
+    /// The counters of `link`, if it was ever configured.
+    #[must_use]
+    pub fn link(&self, link: LinkId) -> Option<&LinkCounters> {
+        self.links.get(link.index())
+    }
+
+    pub(crate) fn port_mut(&mut self, port: PortId) -> Option<&mut PortCounters> {
+        self.ports.get_mut(port.index())
+    }
+
+    pub(crate) fn link_mut(&mut self, link: LinkId) -> Option<&mut LinkCounters> {
+        self.links.get_mut(link.index())
+    }
+
+    pub(crate) fn rx_drop(&mut self, port: PortId, reason: DropReason) {
+        if let Some(count) =
+            self.port_mut(port).and_then(|port| port.rx_drops.get_mut(reason as usize))
+        {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn tx_drop(&mut self, port: PortId, reason: DropReason) {
+        if let Some(count) =
+            self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize))
+        {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn link_drop(&mut self, link: LinkId, reason: DropReason) {
+        if let Some(count) =
+            self.link_mut(link).and_then(|link| link.rx_drops.get_mut(reason as usize))
+        {
+            *count += 1;
+        }
+    }
+
+    /// Adds the counters of another worker.
+    pub fn add(&mut self, other: &Self) {
+        self.reserve(other.ports.len(), other.links.len());
+        for (to, from) in self.ports.iter_mut().zip(&other.ports) {
+            to.add(from);
+        }
+        for (to, from) in self.links.iter_mut().zip(&other.links) {
+            to.add(from);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What the switch asks of the code that owns the bytes.
+
+use crate::LinkId;
+
+/// One Ethernet frame in memory that somebody owns, with room in front of it.
+///
+/// A frame is a move-only value: whoever holds it may change its bytes, and must in the end hand
+/// it to [`FrameIo::tx`] or [`FrameIo::free`].
+pub trait FrameBuf {
+    /// The frame, from its destination address on, without FCS.
+    fn bytes(&self) -> &[u8];
+
+    /// The frame, to change in place.
+    fn bytes_mut(&mut self) -> &mut [u8];
+
+    /// Grows the frame by `len_bytes` at its front and returns the new bytes, whose content is
+    /// whatever was there.  `None`, and no change, when the headroom is shorter.
+    fn prepend(&mut self, len_bytes: usize) -> Option<&mut [u8]>;
+
+    /// Cuts `len_bytes` off the front.  False, and no change, when the frame is shorter.
+    #[must_use]
+    fn trim_front(&mut self, len_bytes: usize) -> bool;
+
+    /// Cuts the end off so that `len_bytes` remain; no change when it is not longer.
+    fn truncate(&mut self, len_bytes: usize);
+
+    /// Grows the frame to `len_bytes` with zeros at its end.  False, and no change, when the
+    /// tailroom is shorter; true when it is that long already.
+    #[must_use]
+    fn pad_to(&mut self, len_bytes: usize) -> bool;
+}
+
+/// Frames in and out, for one worker.
+///
+/// A *queue* is one source of frames: one RX queue of a netdev, or one TAP.  A link may have
+/// several.  Implementations: `weft_io::WorkerIo` (`AF_XDP` and TAP) and `weft_io::HeapIo` (plain
+/// memory).
+pub trait FrameIo {
+    /// A frame of this back end.
+    type Frame: FrameBuf;
+    /// An open queue, made by the control thread and moved to the worker.
+    type Queue: Send;
+
+    /// Takes a queue of `link` into service.
+    fn add_queue(&mut self, link: LinkId, queue: Self::Queue);
+
+    /// Takes one queue of `link` out of service and gives it back, to be closed by the control
+    /// thread (closing may block).  Frames that the kernel still holds come back with
+    /// [`FrameIo::reclaim`].  `None` when the link has no more queues here.
+    fn remove_queue(&mut self, link: LinkId) -> Option<Self::Queue>;
+
+    /// Takes the frames back that the kernel held for queues that [`FrameIo::remove_queue`]
+    /// returned.  To be called after *all* of them were dropped.
+    fn reclaim(&mut self);
+
+    /// How many queues there are.  They are numbered from 0, and the numbers change only with
+    /// `add_queue` and `remove_queue`.
+    fn queue_count(&self) -> usize;
+
+    /// Moves up to [`crate::BATCH_MAX`] received frames to the end of `frames`, and says which
+    /// link they came in on.  Tops the fill ring up.
+    fn rx(&mut self, queue: usize, frames: &mut Vec<Self::Frame>) -> LinkId;
+
+    /// True when this back end can send on `link` itself.
+    fn has_link(&self, link: LinkId) -> bool;
+
+    /// Queues `frame` for sending on `link`; [`FrameIo::flush`] sends it.  A frame that cannot be
+    /// queued (ring full, no such link) is freed and counted: false is returned then.
+    fn tx(&mut self, link: LinkId, frame: Self::Frame) -> bool;
+
+    /// Sends what [`FrameIo::tx`] queued, and takes sent frames back.
+    fn flush(&mut self);
+
+    /// Blocks until a queue may have frames, somebody wakes this worker, or the time is up.
+    fn wait(&mut self, timeout: std::time::Duration);
+
+    /// A fresh frame holding a copy of `bytes`; `None` when all are out or it does not fit.
+    fn copy_from(&mut self, bytes: &[u8]) -> Option<Self::Frame>;
+
+    /// Gives a frame back unsent.
+    fn free(&mut self, frame: Self::Frame);
+}

@@ -1,0 +1,33 @@
+//! The switch itself: what happens to a frame between RX and TX.
+//!
+//! This crate decides.  It never names a file descriptor, a thread or a clock: frames come from a
+//! [`FrameIo`], time comes in as [`Tick`], configuration as one immutable [`Snapshot`].  Read
+//! [`pipeline`] first.
+#![forbid(unsafe_code)]
+
+pub mod batch;
+pub mod capture;
+pub mod counters;
+pub mod datapath;
+pub mod drop;
+pub mod fdb;
+pub mod frame;
+pub mod ids;
+pub mod pipeline;
+pub mod snapshot;
+pub mod stage;
+pub mod tunnel;
+
+pub use batch::{BATCH_MAX, Batch, Meta, Verdict};
+pub use capture::{Capture, Direction};
+pub use counters::{Counters, LinkCounters, PortCounters};
+pub use datapath::{Announcement, Datapath};
+pub use drop::DropReason;
+pub use fdb::{Fdb, FdbRecord, FdbStats};
+pub use frame::{FrameBuf, FrameIo};
+pub use ids::{BridgeId, LinkId, PortId, Tick, WorkerId};
+pub use snapshot::{
+    BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder, VlanConf,
+    VlanMode,
+};
+pub use tunnel::{GreConf, NextHop, TunnelConf, TunnelKey, TunnelTable};

@@ -1,0 +1,345 @@
+//! All that a worker reads: built whole by control, never changed afterwards.
+//!
+//! One [`Snapshot`] is one state of the configuration, so no frame ever meets half a change.
+
+use crate::{BridgeId, LinkId, PortId, TunnelConf, TunnelTable, WorkerId};
+use std::collections::{HashMap, HashSet};
+use weft_wire::vid::Vid;
+
+/// The configuration that a worker forwards by.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    /// Goes up with every change.
+    pub epoch: u64,
+    bridges: Vec<Option<BridgeConf>>,
+    ports: Vec<Option<PortConf>>,
+    links: Vec<Option<LinkConf>>,
+    /// Which tunnel port a received packet belongs to.
+    pub tunnels: TunnelTable,
+}
+
+/// One bridge.
+#[derive(Clone, Debug)]
+pub struct BridgeConf {
+    /// `other_config:mac-aging-time`, seconds, 15 to 3600.
+    pub fdb_age_secs: u32,
+    /// `other_config:mac-table-size`, entries, 10 to `1_000_000`.
+    pub fdb_entries_max: u32,
+    /// `other_config:forward-bpdu`: link-local group addresses are flooded like any other.
+    pub forward_reserved: bool,
+    /// False when `fail_mode` is `secure` and nothing tells the bridge what to do: it drops all.
+    pub forwards: bool,
+    flood: FloodLists,
+}
+
+impl Default for BridgeConf {
+    fn default() -> Self {
+        Self {
+            fdb_age_secs: 300,
+            fdb_entries_max: 8192,
+            forward_reserved: false,
+            forwards: true,
+            flood: FloodLists::default(),
+        }
+    }
+}
+
+impl BridgeConf {
+    /// The members of VLAN `vid`, the ingress port included.
+    #[must_use]
+    pub fn flood_list(&self, vid: Vid) -> &[PortId] {
+        self.flood.by_vid.get(&vid.get()).map_or(&self.flood.rest, |list| list)
+    }
+}
+
+/// Members by VLAN.  VLANs that no port names share one list.
+#[derive(Clone, Debug, Default)]
+struct FloodLists {
+    by_vid: HashMap<u16, Vec<PortId>, foldhash::fast::FixedState>,
+    rest: Vec<PortId>,
+}
+
+/// `Port.vlan_mode`, as Open vSwitch names the modes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VlanMode {
+    /// One VLAN, untagged on the wire.
+    Access,
+    /// Tagged on the wire; untagged frames are VLAN 0.
+    #[default]
+    Trunk,
+    /// As trunk, but untagged frames belong to the native VLAN, which is sent tagged.
+    NativeTagged,
+    /// As trunk, but untagged frames belong to the native VLAN, which is sent untagged.
+    NativeUntagged,
+}
+
+/// The VLANs of one port.
+#[derive(Clone, Debug, Default)]
+pub struct VlanConf {
+    /// How tags are used.
+    pub mode: VlanMode,
+    /// The access or native VLAN; [`Vid::UNTAGGED`] for a plain trunk.
+    pub tag: Vid,
+    /// The VLANs that a trunk carries besides the native one; `None` is all.
+    pub trunks: Option<Box<VidSet>>,
+    /// `other_config:priority-tags`: frames of VLAN 0 keep a priority tag on egress.
+    pub priority_tags: bool,
+}
+
+impl VlanConf {
+    /// An access port of VLAN `tag`.
+    #[must_use]
+    pub fn access(tag: Vid) -> Self {
+        Self { mode: VlanMode::Access, tag, ..Self::default() }
+    }
+
+    /// True when the port is a member of `vid`.
+    #[must_use]
+    pub fn carries(&self, vid: Vid) -> bool {
+        match self.mode {
+            VlanMode::Access => vid == self.tag,
+            VlanMode::Trunk => self.trunks_carry(vid),
+            VlanMode::NativeTagged | VlanMode::NativeUntagged => {
+                vid == self.tag || self.trunks_carry(vid)
+            }
+        }
+    }
+
+    fn trunks_carry(&self, vid: Vid) -> bool {
+        self.trunks.as_ref().is_none_or(|set| set.contains(vid))
+    }
+}
+
+/// A set of VLANs, as 4096 bits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VidSet([u64; 64]);
+
+impl Default for VidSet {
+    fn default() -> Self {
+        Self([0; 64])
+    }
+}
+
+impl FromIterator<Vid> for VidSet {
+    fn from_iter<I: IntoIterator<Item = Vid>>(vids: I) -> Self {
+        let mut set = Self::default();
+        for vid in vids {
+            if let Some(word) = set.0.get_mut(usize::from(vid.get() / 64)) {
+                *word |= 1 << (vid.get() % 64);
+            }
+        }
+        set
+    }
+}
+
+impl VidSet {
+    /// True when `vid` is in the set.
+    #[must_use]
+    pub fn contains(&self, vid: Vid) -> bool {
+        self.0.get(usize::from(vid.get() / 64)).is_some_and(|word| word >> (vid.get() % 64) & 1 == 1)
+    }
+
+    /// The members, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Vid> + '_ {
+        (0..=4094).filter_map(|raw| Vid::try_from(raw).ok()).filter(|vid| self.contains(*vid))
+    }
+}
+
+/// What carries the frames of a port.
+#[derive(Clone, Debug)]
+pub enum PortKind {
+    /// A netdev or TAP.
+    Link(LinkId),
+    /// A tunnel over some underlay link.
+    Tunnel(Box<TunnelConf>),
+}
+
+/// One port of a bridge.
+#[derive(Clone, Debug)]
+pub struct PortConf {
+    /// The bridge it belongs to.
+    pub bridge: BridgeId,
+    /// What carries its frames.
+    pub kind: PortKind,
+    /// Its VLANs.
+    pub vlan: VlanConf,
+    /// `other_config:split-horizon`: ports of one group, other than 0, never send to each other.
+    pub split_horizon: u16,
+    /// False on a port that spanning tree blocks: it neither receives nor sends.
+    pub forwards: bool,
+    /// False on a port that spanning tree keeps from learning.
+    pub learns: bool,
+}
+
+impl PortConf {
+    /// A trunk port of `bridge` that forwards and learns.
+    #[must_use]
+    pub fn new(bridge: BridgeId, kind: PortKind) -> Self {
+        Self {
+            bridge,
+            kind,
+            vlan: VlanConf::default(),
+            split_horizon: 0,
+            forwards: true,
+            learns: true,
+        }
+    }
+
+    /// The tunnel of a tunnel port.
+    #[must_use]
+    pub fn tunnel(&self) -> Option<&TunnelConf> {
+        match &self.kind {
+            PortKind::Tunnel(tunnel) => Some(tunnel),
+            PortKind::Link(_) => None,
+        }
+    }
+}
+
+/// What frames from a link are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkRole {
+    /// Frames of this bridge port.
+    Port(PortId),
+    /// Tunnel packets, chosen by the XDP program of a NIC that the host keeps.
+    Underlay,
+}
+
+/// One netdev or TAP.
+#[derive(Clone, Debug)]
+pub struct LinkConf {
+    /// What its frames are.
+    pub role: LinkRole,
+    /// Its MTU: the largest L3 payload it sends, in bytes.
+    pub mtu: u32,
+    /// The peer may hand over partial checksums (a veth): recognise and complete them
+    /// (standards.md E10).
+    pub completes_checksums: bool,
+    /// The worker that owns its transmit queue.
+    pub worker: WorkerId,
+}
+
+impl Snapshot {
+    /// A bridge, if it exists.
+    #[must_use]
+    pub fn bridge(&self, id: BridgeId) -> Option<&BridgeConf> {
+        self.bridges.get(id.index())?.as_ref()
+    }
+
+    /// A port, if it exists.
+    #[must_use]
+    pub fn port(&self, id: PortId) -> Option<&PortConf> {
+        self.ports.get(id.index())?.as_ref()
+    }
+
+    /// A link, if it exists.
+    #[must_use]
+    pub fn link(&self, id: LinkId) -> Option<&LinkConf> {
+        self.links.get(id.index())?.as_ref()
+    }
+
+    /// One more than the largest bridge number in use.
+    #[must_use]
+    pub fn bridge_slots(&self) -> usize {
+        self.bridges.len()
+    }
+
+    /// One more than the largest port number in use.
+    #[must_use]
+    pub fn port_slots(&self) -> usize {
+        self.ports.len()
+    }
+
+    /// One more than the largest link number in use.
+    #[must_use]
+    pub fn link_slots(&self) -> usize {
+        self.links.len()
+    }
+
+    /// All ports, in the order of their numbers.
+    pub fn ports(&self) -> impl Iterator<Item = (PortId, &PortConf)> {
+        (0u16..).zip(&self.ports).filter_map(|(id, port)| Some((PortId(id), port.as_ref()?)))
+    }
+}
+
+/// Collects the parts of a [`Snapshot`], then works out flood lists and the tunnel table.
+#[derive(Debug, Default)]
+pub struct SnapshotBuilder {
+    snapshot: Snapshot,
+}
+
+fn put<T>(table: &mut Vec<Option<T>>, index: usize, value: T) {
+    if table.len() <= index {
+        table.resize_with(index + 1, || None);
+    }
+    if let Some(slot) = table.get_mut(index) {
+        *slot = Some(value);
+    }
+}
+
+impl SnapshotBuilder {
+    /// An empty configuration.
+    #[must_use]
+    pub fn new(epoch: u64) -> Self {
+        Self { snapshot: Snapshot { epoch, ..Snapshot::default() } }
+    }
+
+    /// Adds or replaces a bridge.
+    pub fn bridge(&mut self, id: BridgeId, conf: BridgeConf) -> &mut Self {
+        put(&mut self.snapshot.bridges, id.index(), conf);
+        self
+    }
+
+    /// Adds or replaces a port.
+    pub fn port(&mut self, id: PortId, conf: PortConf) -> &mut Self {
+        put(&mut self.snapshot.ports, id.index(), conf);
+        self
+    }
+
+    /// Adds or replaces a link.
+    pub fn link(&mut self, id: LinkId, conf: LinkConf) -> &mut Self {
+        put(&mut self.snapshot.links, id.index(), conf);
+        self
+    }
+
+    /// The finished snapshot.
+    #[must_use]
+    pub fn build(mut self) -> Snapshot {
+        self.snapshot.tunnels = TunnelTable::new(
+            self.snapshot.ports().filter_map(|(id, port)| Some((id, port.tunnel()?))),
+        );
+        for index in 0..self.snapshot.bridges.len() {
+            let flood = self.flood_lists(index);
+            if let Some(Some(bridge)) = self.snapshot.bridges.get_mut(index) {
+                bridge.flood = flood;
+            }
+        }
+        self.snapshot
+    }
+
+    /// The members of each VLAN of one bridge: ports that name their VLANs go into those lists,
+    /// ports that carry all go into every list.
+    fn flood_lists(&self, bridge: usize) -> FloodLists {
+        let members: Vec<_> = self
+            .snapshot
+            .ports()
+            .filter(|(_, port)| port.bridge.index() == bridge && port.forwards)
+            .collect();
+        let mut named = HashSet::new();
+        for (_, port) in &members {
+            if port.vlan.mode != VlanMode::Trunk {
+                named.insert(port.vlan.tag);
+            }
+            named.extend(port.vlan.trunks.iter().flat_map(|set| set.iter()));
+        }
+        let mut lists = FloodLists::default();
+        for vid in named {
+            let list = members.iter().filter(|(_, port)| port.vlan.carries(vid));
+            lists.by_vid.insert(vid.get(), list.map(|(id, _)| *id).collect());
+        }
+        let carries_all =
+            |vlan: &VlanConf| vlan.mode != VlanMode::Access && vlan.trunks.is_none();
+        lists.rest =
+            members.iter().filter(|(_, port)| carries_all(&port.vlan)).map(|(id, _)| *id).collect();
+        lists
+    }
+}

@@ -1,0 +1,151 @@
+//! The poll loop: commands in, events out, frames through.
+//!
+//! A worker is a thread that owns everything it touches per frame: its queues, its frames, its
+//! FDB replicas, its counters.  Control talks to it by [`Command`] and hears of it by [`Event`];
+//! nothing is shared but the immutable [`Snapshot`].
+#![forbid(unsafe_code)]
+
+mod exchange;
+mod poll;
+mod spawn;
+mod waker;
+
+pub use spawn::{Handle, SpawnConfig, WorkerStuck, spawn_all};
+pub use waker::Waker;
+
+use std::sync::Arc;
+use weft_switch::{
+    BridgeId, Capture, Counters, FdbRecord, FdbStats, LinkId, PortId, Snapshot, WorkerId,
+};
+use weft_wire::{mac::MacAddr, vid::Vid};
+
+/// Commands waiting for one worker, at most.  Control waits for answers, so more than this means
+/// that the worker is stuck.
+pub const COMMANDS_MAX: usize = 64;
+
+/// Events waiting for control, at most.  A worker never waits for room: what it must not lose
+/// (answers) is bounded by [`COMMANDS_MAX`], what it may lose (notices) is sent only when there is
+/// room.
+pub const EVENTS_MAX: usize = 256;
+
+/// What control tells a worker.  `Q` is an open queue of the I/O back end.
+pub enum Command<Q> {
+    /// Forward by this from the next batch on.  Answer: [`Event::Installed`].
+    Install(Arc<Snapshot>),
+    /// Take a queue into service.  No answer.
+    AddQueue {
+        /// The link it belongs to.
+        link: LinkId,
+        /// The open queue.
+        queue: Q,
+    },
+    /// Take all queues of a link out of service.  Answer: [`Event::QueuesRemoved`].
+    RemoveQueues {
+        /// The link.
+        link: LinkId,
+    },
+    /// All queues that were given back are closed: take the frames back that the kernel held.
+    Reclaim,
+    /// Forget learned addresses.  Answer: [`Event::FdbFlushed`].
+    FlushFdb {
+        /// Of this bridge, or of all.
+        bridge: Option<BridgeId>,
+        /// Only those on this port.
+        port: Option<PortId>,
+        /// Only those in this VLAN.
+        vid: Option<Vid>,
+    },
+    /// Add, replace or (with `port` absent) remove one static address.  No answer.
+    SetStatic {
+        /// Of this bridge.
+        bridge: BridgeId,
+        /// In this VLAN.
+        vid: Vid,
+        /// This address.
+        mac: MacAddr,
+        /// On this port.
+        port: Option<PortId>,
+    },
+    /// Zero the statistics of a bridge's FDB.  No answer.
+    ClearFdbStats {
+        /// Of this bridge.
+        bridge: BridgeId,
+    },
+    /// List an FDB.  Answer: [`Event::Fdb`].
+    DumpFdb {
+        /// Of this bridge.
+        bridge: BridgeId,
+    },
+    /// Copy all counters into this box.  Answer: [`Event::Report`].
+    Report(Box<Report>),
+    /// Zero one port's counters, because the number has a new owner.  No answer.
+    ClearPort(PortId),
+    /// Send frames to this sink as well, or no longer.  Answer: [`Event::CaptureRetired`] with
+    /// the sink that was there, when one was.
+    SetCapture(Option<Box<dyn Capture>>),
+    /// Stop.  The thread ends and drops its queues.
+    Stop,
+}
+
+/// What a worker tells control.
+pub enum Event<Q> {
+    /// A snapshot took effect.
+    Installed {
+        /// Epoch the worker now forwards by.
+        epoch: u64,
+        /// The snapshot it used before: a worker frees nothing.
+        retired: Arc<Snapshot>,
+    },
+    /// The queues of a link are out of service.  Control drops them, then sends
+    /// [`Command::Reclaim`].
+    QueuesRemoved {
+        /// The link.
+        link: LinkId,
+        /// Its queues.
+        queues: Vec<Q>,
+    },
+    /// Addresses were forgotten.
+    FdbFlushed {
+        /// How many.
+        entries: usize,
+    },
+    /// The content of an FDB, unsorted; empty when there is no such bridge.
+    Fdb {
+        /// Of this bridge.
+        bridge: BridgeId,
+        /// All entries.
+        records: Vec<FdbRecord>,
+        /// Its counters.
+        stats: FdbStats,
+    },
+    /// Counters, as asked for.
+    Report(Box<Report>),
+    /// A frame waits for the next hop of this tunnel port (a notice: sent at most once a second
+    /// for each port, and only when there is room).
+    WantsNextHop(PortId),
+    /// The sink of [`Command::SetCapture`] that is no longer used.
+    CaptureRetired(Box<dyn Capture>),
+}
+
+/// The counters of one worker at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Which worker.
+    pub worker: WorkerId,
+    /// Counters of ports and links.
+    pub counters: Counters,
+    /// FDB statistics by bridge number.
+    pub fdb: Vec<FdbStats>,
+    /// Rounds of the poll loop that moved frames.
+    pub busy_rounds: u64,
+    /// Rounds that found nothing.
+    pub idle_rounds: u64,
+    /// Times the worker slept.
+    pub sleeps: u64,
+    /// TSC or clock nanoseconds spent in rounds that moved frames.
+    pub busy_nanos: u64,
+    /// Frames received by this worker.
+    pub rx_frames: u64,
+    /// Seconds since the worker started, the clock of FDB ages.
+    pub now_secs: u32,
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Builds ebpf/prog into ebpf/loader/object/weft.bpf.o.  With --check: builds elsewhere and fails when
+# the committed object is not byte for byte what the sources give.
+set -euo pipefail
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+TOOLS=${WEFT_BPF_TOOLS:-$HOME/.cache/weft-bpf}
+TARGET_DIR=${WEFT_BPF_TARGET_DIR:-$ROOT/target/bpf}
+CARGO_HOME=${CARGO_HOME:-$HOME/.cargo}
+COMMITTED=$ROOT/ebpf/loader/object/weft.bpf.o
+RECORD=$COMMITTED.toolchain
+OUT=$COMMITTED
+[ "${1:-}" = --check ] && OUT=$TARGET_DIR/weft.bpf.o
+
+flags=(
+    '--cfg=bpf_target_arch="x86_64"'
+    -Ctarget-cpu=v3
+    -Cdebuginfo=2
+    -Clink-arg=--btf
+    "--remap-path-prefix=$ROOT=/weft"
+    "--remap-path-prefix=$CARGO_HOME/registry/src=/crates"
+)
+mkdir -p "$TARGET_DIR"
+env -u RUSTUP_TOOLCHAIN -u RUSTFLAGS \
+    PATH="$TOOLS/bin:/usr/bin:/bin" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_HOME="$CARGO_HOME" \
+    CARGO_ENCODED_RUSTFLAGS="$(IFS=$'\x1f'; printf '%s' "${flags[*]}")" \
+    /usr/bin/cargo build --release --locked --manifest-path "$ROOT/ebpf/prog/Cargo.toml" \
+    --target bpfel-unknown-none -Z build-std=core --target-dir "$TARGET_DIR"
+# DWARF goes, .BTF and .BTF.ext stay.
+llvm-strip-14 -g -o "$OUT" "$TARGET_DIR/bpfel-unknown-none/release/weft"
+
+llvm=$(/usr/bin/rustc -vV | sed -n 's/^LLVM version: //p')
+made_with="$(/usr/bin/rustc -V); LLVM $llvm; $("$TOOLS/bin/bpf-linker" --version)"
+if [ "${1:-}" != --check ]; then
+    echo "$made_with" >"$RECORD"
+elif [ "$made_with" != "$(cat "$RECORD")" ]; then
+    # Debian moved on: the sources build, but the bytes cannot be compared.
+    echo "toolchain differs: here '$made_with', committed object '$(cat "$RECORD")'"
+elif cmp "$OUT" "$COMMITTED"; then
+    echo "the committed eBPF object is up to date"
+else
+    echo "the committed eBPF object is stale: run ebpf/build.sh" >&2
+    exit 1
+fi
+sha256sum "$OUT"
