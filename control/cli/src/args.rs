@@ -1,0 +1,134 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; nothing to complain about
+  1  `doctor` found a failure, or there is no such port or bridge
+  2  the command line is wrong
+  3  no weftd answers
+  4  anything else (output cannot be written, the answer is not understood)
+
+Environment:
+  OVS_RUNDIR  run directory of the daemon, as for ovs-vsctl and ovs-appctl";
+
+/// Shows what a running weftd does: ports, rates, drops, addresses, packets.
+#[derive(Debug, Parser)]
+#[command(name = "weft", version, about, after_help = EXIT_CODES)]
+pub struct Args {
+    /// Run directory of the daemon.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "OVS_RUNDIR",
+        default_value = "/var/run/openvswitch"
+    )]
+    pub rundir: PathBuf,
+
+    /// Control socket of the daemon, instead of the one its pid file leads to.
+    #[arg(long, global = true, value_name = "SOCKET")]
+    pub target: Option<PathBuf>,
+
+    /// Print JSON instead of tables.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bridges, ports, tunnels and underlays: modes, workers, rates, effective MTU.
+    Show,
+    /// Frames that were not sent, by port and reason.
+    Drops {
+        /// Repeat every SECS seconds (1 when not given) until interrupted.
+        #[arg(
+            long,
+            value_name = "SECS",
+            num_args = 0..=1,
+            default_missing_value = "1",
+            value_parser = seconds
+        )]
+        watch: Option<f64>,
+    },
+    /// Learned and static addresses.
+    Fdb {
+        /// Only this bridge.
+        bridge: Option<String>,
+    },
+    /// Copies the frames of a port, both directions, as pcapng; why a frame was dropped is its comment.
+    Capture(CaptureArgs),
+    /// What this machine can and cannot do for the switch, and what to do about it.
+    Doctor,
+}
+
+/// Options of `weft capture`.
+#[derive(Debug, clap::Args)]
+pub struct CaptureArgs {
+    /// Name of the port.
+    pub port: String,
+
+    /// File to write; `-` is standard output, which is the default unless it is a terminal.
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    /// Keep at most N bytes of each frame.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub snaplen: Option<u32>,
+
+    /// Stop after COUNT frames.
+    #[arg(short = 'c', long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+
+    /// Stop after SECS seconds.
+    #[arg(long, value_name = "SECS", value_parser = seconds)]
+    pub seconds: Option<f64>,
+}
+
+/// A time in seconds, 0.1 to 86400.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(secs) if (0.1..=86_400.0).contains(&secs) => Ok(secs),
+        _ => Err("not a number of seconds from 0.1 to 86400".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn watch_takes_an_optional_interval() {
+        let watch = |words: &[&str]| match Args::try_parse_from(words).unwrap().command {
+            Command::Drops { watch } => watch,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(watch(&["weft", "drops"]), None);
+        assert_eq!(watch(&["weft", "drops", "--watch"]), Some(1.0));
+        assert_eq!(watch(&["weft", "drops", "--watch", "2.5"]), Some(2.5));
+        assert!(Args::try_parse_from(["weft", "drops", "--watch", "0"]).is_err());
+        assert!(Args::try_parse_from(["weft", "drops", "--watch", "nan"]).is_err());
+    }
+
+    #[test]
+    fn global_options_stand_before_or_after_the_verb() {
+        let args = Args::try_parse_from(["weft", "show", "--json", "--rundir", "/x"]).unwrap();
+        assert!(args.json);
+        assert_eq!(args.rundir, PathBuf::from("/x"));
+    }
+}
