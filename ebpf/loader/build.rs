@@ -1,4 +1,6 @@
-//! Says where the eBPF object is: the committed one, or the one that WEFT_BPF_OBJ names.
+//! Says where the eBPF object is: the committed one, or the one that `WEFT_BPF_OBJ` names.
+#![expect(clippy::expect_used, reason = "a build script fails by panicking")]
+
 use std::{env, path::PathBuf};
 
 fn main() {

@@ -1,1 +1,36 @@
-//! To be written.
+//! Loads the XDP programs, attaches them to interfaces, and keeps or releases them.
+//!
+//! The object is committed (`object/weft.bpf.o`) and part of this crate; `aya` lives here only. Each
+//! interface gets a loaded object of its own, so that its queues, VTEPs and counters are its own too:
+//! see [`Attached`].
+//!
+//! Native XDP is tried first, without support for packets in several buffers ("frags"), since on a veth
+//! that makes the kernel hand over plain frames; then with it, for a large MTU; then generic XDP.
+//! Which one it became, and why, is in [`Attached::mode`], [`Attached::has_frags`] and
+//! [`Attached::fallback_reason`].
+#![forbid(unsafe_code)]
+
+mod attach;
+mod debug;
+mod error;
+mod maps;
+mod netlink;
+mod programs;
+
+pub use attach::{AttachConfig, Attached};
+pub use debug::DebugLog;
+pub use error::{AttachError, MapError};
+pub use netlink::{XdpState, xdp_state};
+pub use programs::{Mode, Program, Programs};
+pub use weft_ebpf_abi::{QUEUES_MAX, Reason, VTEPS_MAX};
+
+/// What an interface is to the switch, and so which program it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A bridge port: every frame goes to the AF_XDP socket of its queue.
+    Port,
+    /// A NIC that the host keeps: only tunnel packets for a local VTEP go to AF_XDP.
+    Underlay,
+    /// Passes everything to the host: the peer of a veth, in tests.
+    Pass,
+}

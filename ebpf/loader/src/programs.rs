@@ -1,0 +1,140 @@
+//! A loaded object: its maps are there, and programs of it can be loaded, run and attached.
+
+use std::{collections::BTreeSet, fmt};
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader,
+    programs::{ProgramError, TestRun, TestRunOptions, Xdp},
+};
+use weft_ebpf_abi::{VtepKey, map, program};
+
+use crate::{DebugLog, Role};
+
+/// The object: the committed one, or the one that `WEFT_BPF_OBJ` named when this crate was built.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WEFT_BPF_OBJ_PATH"));
+
+/// The map of aya-log, 128 KiB in the object.
+const LOG_MAP: &str = "AYA_LOGS";
+/// What it is cut to when nothing is ever logged: a page.
+const LOG_BYTES_OFF: u32 = 4096;
+
+/// Where in the kernel the program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// In the driver, before an skb is made.
+    Native,
+    /// In the network stack, on skbs: any device, slower.
+    Generic,
+}
+
+impl Mode {
+    /// The stable name, as users see it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One of the programs in the object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Program {
+    /// What it is for.
+    pub role: Role,
+    /// Whether it takes packets in several buffers.
+    pub frags: bool,
+}
+
+impl Program {
+    /// Its name, in the object and in the kernel.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match (self.role, self.frags) {
+            (Role::Port, false) => program::PORT,
+            (Role::Port, true) => program::PORT_SG,
+            (Role::Underlay, false) => program::STEER,
+            (Role::Underlay, true) => program::STEER_SG,
+            (Role::Pass, _) => program::PASS,
+        }
+    }
+}
+
+/// A loaded object with its own maps; [`Attached`](crate::Attached) is one that also is on an interface.
+pub struct Programs {
+    pub(crate) ebpf: Ebpf,
+    pub(crate) log: Option<DebugLog>,
+    pub(crate) vteps: BTreeSet<VtepKey>,
+    pub(crate) ports: BTreeSet<u16>,
+}
+
+impl fmt::Debug for Programs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ebpf: _, log: _, vteps, ports } = self;
+        f.debug_struct("Programs").field("vteps", vteps).field("ports", ports).finish()
+    }
+}
+
+impl Programs {
+    /// Makes the maps. Without `debug` the log statements are not in the programs that the kernel runs;
+    /// with it each frame costs a record, readable through the log.
+    ///
+    /// # Errors
+    /// What the kernel says of the maps.
+    pub fn load(role: Role, debug: bool) -> Result<Self, EbpfError> {
+        // A u8, as in the object: aya refuses another width.
+        let level = if debug { aya_log::Level::Debug as u8 } else { 0 };
+        let mut loader = EbpfLoader::new();
+        loader.override_global(aya_log::LEVEL, &level, true);
+        if !debug {
+            loader.map_max_entries(LOG_MAP, LOG_BYTES_OFF);
+        }
+        if role != Role::Underlay {
+            loader.map_max_entries(map::VTEPS, 1);
+        }
+        let mut ebpf = loader.load(OBJECT)?;
+        let log = if debug { DebugLog::new(&mut ebpf) } else { None };
+        Ok(Self { ebpf, log, vteps: BTreeSet::new(), ports: BTreeSet::new() })
+    }
+
+    /// Has the verifier look at the program and the kernel take it. A second time is no error.
+    ///
+    /// # Errors
+    /// What the verifier says.
+    pub fn verify(&mut self, program: Program) -> Result<(), ProgramError> {
+        match self.program_mut(program)?.load() {
+            Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Runs the program on one frame (at least 14 bytes) with `BPF_PROG_TEST_RUN`, and gives its action
+    /// back (1 drop, 2 pass, 4 redirect). `context` is a `struct xdp_md` in bytes, for another queue.
+    ///
+    /// # Errors
+    /// What the kernel says of the frame, the context or the program (which must be verified before).
+    pub fn test_run(
+        &mut self,
+        program: Program,
+        frame: &[u8],
+        context: Option<&[u8]>,
+    ) -> Result<u32, ProgramError> {
+        let xdp = self.program_mut(program)?;
+        let options =
+            TestRunOptions { data_in: Some(frame), ctx_in: context, ..TestRunOptions::default() };
+        Ok(xdp.test_run(options)?.return_value)
+    }
+
+    pub(crate) fn program_mut(&mut self, program: Program) -> Result<&mut Xdp, ProgramError> {
+        // The object is ours: a missing program means that it was built from other sources.
+        let found = self.ebpf.program_mut(program.name()).ok_or(ProgramError::NotLoaded)?;
+        found.try_into()
+    }
+}
