@@ -44,9 +44,12 @@ impl FakeDaemon {
     /// Answers `method` with `result`, as the daemon does: JSON text in a string.
     pub fn with_result(method: &'static str, result: &Value) -> Self {
         let text = result.to_string();
-        Self::answering(move |asked, _| match asked == method {
-            true => json!({"result": text, "error": null}),
-            false => json!({"error": format!("\"{asked}\" is not a valid command")}),
+        Self::answering(move |asked, _| {
+            if asked == method {
+                json!({"result": text, "error": null})
+            } else {
+                json!({"error": format!("\"{asked}\" is not a valid command")})
+            }
         })
     }
 
