@@ -11,6 +11,7 @@ pub mod counters;
 pub mod datapath;
 pub mod drop;
 pub mod fdb;
+mod fdb_age;
 pub mod frame;
 pub mod ids;
 pub mod pipeline;
@@ -23,11 +24,11 @@ pub use capture::{Capture, Direction};
 pub use counters::{Counters, LinkCounters, PortCounters};
 pub use datapath::{Announcement, Datapath};
 pub use drop::DropReason;
-pub use fdb::{Fdb, FdbRecord, FdbStats};
+pub use fdb::{Fdb, FdbRecord, FdbStats, Learned, Station};
 pub use frame::{FrameBuf, FrameIo};
 pub use ids::{BridgeId, LinkId, PortId, Tick, WorkerId};
 pub use snapshot::{
     BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder, VlanConf,
     VlanMode,
 };
-pub use tunnel::{GreConf, NextHop, TunnelConf, TunnelKey, TunnelTable};
+pub use tunnel::{GreConf, InKey, NextHop, Reach, TunnelConf, TunnelKey, TunnelTable};

@@ -2,8 +2,9 @@
 //!
 //! One [`Snapshot`] is one state of the configuration, so no frame ever meets half a change.
 
+use crate::stage::Template;
 use crate::{BridgeId, LinkId, PortId, TunnelConf, TunnelTable, WorkerId};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use weft_wire::vid::Vid;
 
 /// The configuration that a worker forwards by.
@@ -103,6 +104,17 @@ impl VlanConf {
                 vid == self.tag || self.trunks_carry(vid)
             }
         }
+    }
+
+    /// The VLANs that the port names, which get flood lists of their own.
+    fn named(&self) -> impl Iterator<Item = Vid> + '_ {
+        let tag = (self.mode != VlanMode::Trunk).then_some(self.tag);
+        tag.into_iter().chain(self.trunks.iter().flat_map(|set| set.iter()))
+    }
+
+    /// True when the port is a member of every VLAN.
+    const fn carries_all(&self) -> bool {
+        !matches!(self.mode, VlanMode::Access) && self.trunks.is_none()
     }
 
     fn trunks_carry(&self, vid: Vid) -> bool {
@@ -290,7 +302,10 @@ impl SnapshotBuilder {
     }
 
     /// Adds or replaces a port.
-    pub fn port(&mut self, id: PortId, conf: PortConf) -> &mut Self {
+    pub fn port(&mut self, id: PortId, mut conf: PortConf) -> &mut Self {
+        if let PortKind::Tunnel(tunnel) = &mut conf.kind {
+            tunnel.template = Template::new(tunnel);
+        }
         put(&mut self.snapshot.ports, id.index(), conf);
         self
     }
@@ -324,22 +339,20 @@ impl SnapshotBuilder {
             .ports()
             .filter(|(_, port)| port.bridge.index() == bridge && port.forwards)
             .collect();
-        let mut named = HashSet::new();
-        for (_, port) in &members {
-            if port.vlan.mode != VlanMode::Trunk {
-                named.insert(port.vlan.tag);
-            }
-            named.extend(port.vlan.trunks.iter().flat_map(|set| set.iter()));
-        }
         let mut lists = FloodLists::default();
-        for vid in named {
-            let list = members.iter().filter(|(_, port)| port.vlan.carries(vid));
-            lists.by_vid.insert(vid.get(), list.map(|(id, _)| *id).collect());
+        for (id, port) in &members {
+            for vid in port.vlan.named() {
+                lists.by_vid.entry(vid.get()).or_default().push(*id);
+            }
         }
-        let carries_all =
-            |vlan: &VlanConf| vlan.mode != VlanMode::Access && vlan.trunks.is_none();
-        lists.rest =
-            members.iter().filter(|(_, port)| carries_all(&port.vlan)).map(|(id, _)| *id).collect();
+        for (id, _) in members.iter().filter(|(_, port)| port.vlan.carries_all()) {
+            lists.rest.push(*id);
+            lists.by_vid.values_mut().for_each(|list| list.push(*id));
+        }
+        for list in lists.by_vid.values_mut() {
+            list.sort_unstable();
+            list.dedup();
+        }
         lists
     }
 }

@@ -1,6 +1,7 @@
 //! Tunnels as the datapath sees them: how to recognise one, and the header to put in front.
 
-use crate::{LinkId, PortId};
+use crate::stage::Template;
+use crate::{DropReason, LinkId, PortId};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use weft_wire::mac::MacAddr;
@@ -8,8 +9,6 @@ use weft_wire::mac::MacAddr;
 /// Bytes that the largest outer header takes: Ethernet with a tag, IPv6, GRE with all options or
 /// Geneve with some.  What a [`crate::FrameBuf`] should offer as headroom.
 pub const HEADROOM_BYTES: usize = 192;
-
-const TEMPLATE_BYTES: usize = 96;
 
 /// Which GRE options a tunnel sends (RFC 2784, 2890).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,6 +77,8 @@ pub struct TunnelConf {
     pub df: bool,
     /// Whether, and where to, packets can be sent.
     pub reach: Reach,
+    /// The outer headers, worked out when the snapshot is built.
+    pub(crate) template: Template,
 }
 
 impl TunnelConf {
@@ -94,6 +95,79 @@ impl TunnelConf {
             tos: 0,
             df: true,
             reach: Reach::Unreachable,
+            template: Template::default(),
         }
+    }
+
+    /// Bytes that this tunnel adds inside the underlay's MTU: outer IP header, GRE header and the
+    /// inner Ethernet header.  The largest inner IP packet is the underlay's MTU less this.
+    #[must_use]
+    pub const fn overhead_bytes(&self) -> usize {
+        let ip = if self.remote.is_ipv4() { 20 } else { 40 };
+        let key = if self.out_key.is_some() { 4 } else { 0 };
+        let csum = if self.gre.csum { 4 } else { 0 };
+        ip + 4 + key + csum + 14
+    }
+}
+
+/// What a received packet says of the tunnel it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TunnelKey {
+    /// The outer destination: our own address.
+    pub local: IpAddr,
+    /// The outer source.
+    pub remote: IpAddr,
+    /// The key, if there is one.
+    pub key: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Pattern {
+    remote: IpAddr,
+    local: Option<IpAddr>,
+    in_key: InKey,
+}
+
+/// Which tunnel port a received packet belongs to.  Look-up costs at most four probes, however
+/// many tunnels there are.
+#[derive(Debug, Default)]
+pub struct TunnelTable {
+    ports: HashMap<Pattern, PortId, foldhash::fast::RandomState>,
+    /// Pairs of addresses that have some tunnel, to tell a wrong key from a wrong address.
+    pairs: HashMap<(IpAddr, Option<IpAddr>), (), foldhash::fast::RandomState>,
+}
+
+impl TunnelTable {
+    /// The table of these tunnels.  Of two with equal patterns the first wins; control refuses
+    /// the second.
+    pub fn new<'a>(tunnels: impl IntoIterator<Item = (PortId, &'a TunnelConf)>) -> Self {
+        let mut table = Self::default();
+        for (port, tunnel) in tunnels {
+            let &TunnelConf { remote, local, in_key, .. } = tunnel;
+            table.ports.entry(Pattern { remote, local, in_key }).or_insert(port);
+            table.pairs.insert((remote, local), ());
+        }
+        table
+    }
+
+    /// The port that takes a packet, most specific pattern first: a key that is named before any
+    /// key, a local address that is named before any.
+    ///
+    /// # Errors
+    ///
+    /// [`DropReason::Key`] when only the key is wrong, [`DropReason::NoTunnel`] otherwise.
+    pub fn find(&self, packet: TunnelKey) -> Result<PortId, DropReason> {
+        let TunnelKey { local, remote, key } = packet;
+        // No key and key 0 are the same to a tunnel without a key.
+        let in_key = key.filter(|&key| key != 0).map_or(InKey::None, InKey::Exact);
+        for in_key in [in_key, InKey::Any] {
+            for local in [Some(local), None] {
+                if let Some(&port) = self.ports.get(&Pattern { remote, local, in_key }) {
+                    return Ok(port);
+                }
+            }
+        }
+        let knows = |local| self.pairs.contains_key(&(remote, local));
+        Err(if knows(Some(local)) || knows(None) { DropReason::Key } else { DropReason::NoTunnel })
     }
 }

@@ -1,0 +1,111 @@
+//! The unit of work: up to [`BATCH_MAX`] frames that go through the stages together.
+
+use crate::{DropReason, PortId};
+use weft_wire::vid::Vid;
+
+/// Most frames in one batch.  32 keeps the metadata within L1 (32 x 48 bytes) and amortises ring
+/// and config loads over enough frames to stop mattering.
+pub const BATCH_MAX: usize = 32;
+
+/// What the switch has decided for one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// No stage has decided yet.
+    Undecided,
+    /// Send out of one port.
+    Forward(PortId),
+    /// Send out of every port of the VLAN but the one it came in on.
+    Flood,
+    /// Do not send.
+    Drop(DropReason),
+}
+
+/// What the stages know of one frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Meta {
+    /// Source address, 48 bits.
+    pub source: u64,
+    /// Destination address, 48 bits.
+    pub target: u64,
+    /// Hash of the destination in the FDB, worked out while learning.
+    pub target_hash: u64,
+    /// Port the frame came in on; [`Meta::NO_PORT`] for an underlay packet of no tunnel.
+    pub ingress: PortId,
+    /// The VLAN that the outermost tag names, 0 without one; after `ingress` the VLAN that the
+    /// frame belongs to.
+    pub vid: Vid,
+    /// Priority and drop-eligible bits of the outermost tag, in the place they have in a TCI.
+    pub priority: u16,
+    /// TPID of the outermost tag; 0 when the frame has none.
+    pub tpid: u16,
+    /// Decision so far.
+    pub verdict: Verdict,
+}
+
+impl Meta {
+    /// Stands for the port of an underlay packet that belongs to no tunnel.
+    pub const NO_PORT: PortId = PortId(u16::MAX);
+
+    /// A frame of which nothing is known but where it came in.
+    #[must_use]
+    pub const fn new(ingress: PortId) -> Self {
+        Self {
+            source: 0,
+            target: 0,
+            target_hash: 0,
+            ingress,
+            vid: Vid::UNTAGGED,
+            priority: 0,
+            tpid: 0,
+            verdict: Verdict::Undecided,
+        }
+    }
+
+    /// A frame that is dropped before anything is known of it.
+    #[must_use]
+    pub const fn dropped(ingress: PortId, reason: DropReason) -> Self {
+        Self { verdict: Verdict::Drop(reason), ..Self::new(ingress) }
+    }
+
+    /// Bytes in front of the L3 header, one outermost tag included.
+    #[must_use]
+    pub const fn l2_bytes(&self) -> usize {
+        if self.tpid == 0 { 14 } else { 18 }
+    }
+}
+
+/// A batch of frames in flight through one worker, with what is known of each.
+#[derive(Debug)]
+pub struct Batch<F> {
+    /// The frames; I/O back ends push to this.
+    pub frames: Vec<F>,
+    /// One for each frame, from the `parse` stage on.
+    pub metas: Vec<Meta>,
+}
+
+impl<F> Default for Batch<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<F> Batch<F> {
+    /// An empty batch.  The only allocation: a worker makes one and reuses it.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { frames: Vec::with_capacity(BATCH_MAX), metas: Vec::with_capacity(BATCH_MAX) }
+    }
+
+    /// Neighbouring frames with one ingress port, port by port: what depends on the port alone is
+    /// looked up once for each.
+    pub fn runs(&mut self) -> impl Iterator<Item = (PortId, &mut [Meta])> {
+        self.metas
+            .chunk_by_mut(|a, b| a.ingress == b.ingress)
+            .filter_map(|run| Some((run.first()?.ingress, run)))
+    }
+}
+
+/// The frames of a run that no stage has decided yet.
+pub(crate) fn undecided(run: &mut [Meta]) -> impl Iterator<Item = &mut Meta> {
+    run.iter_mut().filter(|meta| meta.verdict == Verdict::Undecided)
+}

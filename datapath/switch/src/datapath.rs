@@ -1,0 +1,228 @@
+//! What a worker has learned and counted: everything that outlives a snapshot.
+
+use crate::stage::send_tunnelled;
+use crate::{
+    BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, PortId, PortKind,
+    Reach, Snapshot, Station, Tick,
+};
+
+/// Frames that wait for the next hop of one tunnel, at most.  As the kernel's
+/// `net.ipv4.neigh.*.unres_qlen`, it is enough for the first packets of a conversation.
+pub const WAITING_PER_TUNNEL_MAX: usize = 16;
+
+/// Frames that wait for next hops, at most, over all tunnels.
+pub const WAITING_MAX: usize = 256;
+
+/// Announcements that one batch may make: each of its frames may be news.
+const ANNOUNCEMENTS_MAX: usize = crate::BATCH_MAX;
+
+/// Something one worker learned that the others should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// In the FDB of this bridge.
+    pub bridge: BridgeId,
+    /// This station
+    pub station: Station,
+    /// was heard on this port
+    pub port: PortId,
+    /// at this time.
+    pub heard_at: Tick,
+}
+
+/// Collects announcements, if anybody listens.
+#[derive(Debug, Default)]
+pub(crate) struct Announcer {
+    is_on: bool,
+    news: Vec<Announcement>,
+    refresh_secs: u32,
+}
+
+impl Announcer {
+    /// Notes what `learn` did.  News is always announced; that a station is still there only when
+    /// the quarter of the aging time has changed since it was last heard, so that replicas agree
+    /// on ages without a message per frame.
+    pub(crate) fn note(
+        &mut self,
+        learned: Learned,
+        bridge: BridgeId,
+        station: Station,
+        port: PortId,
+        now: Tick,
+    ) {
+        if !self.is_on {
+            return;
+        }
+        let is_news = match learned {
+            Learned::Unchanged => false,
+            Learned::New | Learned::Moved => true,
+            Learned::Refreshed(before) => {
+                before.0 / self.refresh_secs.max(1) != now.0 / self.refresh_secs.max(1)
+            }
+        };
+        if is_news && self.news.len() < ANNOUNCEMENTS_MAX {
+            self.news.push(Announcement { bridge, station, port, heard_at: now });
+        }
+    }
+}
+
+/// The state of one worker's half of the switch.
+pub struct Datapath<F> {
+    pub(crate) fdbs: Vec<Option<Fdb>>,
+    /// Frames and drops by port.
+    pub counters: Counters,
+    pub(crate) announcer: Announcer,
+    pub(crate) capture: Option<Box<dyn Capture>>,
+    waiting: Vec<(PortId, F)>,
+    wants_next_hop: Vec<PortId>,
+    seed: u64,
+}
+
+impl<F: FrameBuf> Datapath<F> {
+    /// An empty datapath.  `seed` scatters its hash tables; `announces` says whether other
+    /// workers want to know what it learns.
+    #[must_use]
+    pub fn new(seed: u64, announces: bool) -> Self {
+        let news = Vec::with_capacity(if announces { ANNOUNCEMENTS_MAX } else { 0 });
+        Self {
+            fdbs: Vec::new(),
+            counters: Counters::default(),
+            announcer: Announcer { is_on: announces, news, refresh_secs: 75 },
+            capture: None,
+            waiting: Vec::with_capacity(WAITING_MAX),
+            wants_next_hop: Vec::with_capacity(WAITING_MAX),
+            seed,
+        }
+    }
+
+    /// Prepares for a snapshot, with `before` as the one in use: makes FDBs and counters for what
+    /// is new, forgets addresses on ports that are gone or have left their VLAN.
+    pub fn adopt(&mut self, before: &Snapshot, next: &Snapshot) {
+        self.counters.reserve(next.port_slots(), next.link_slots());
+        self.fdbs.resize_with(self.fdbs.len().max(next.bridge_slots()), || None);
+        let mut age_min_secs = u32::MAX;
+        for (index, slot) in (0u16..).zip(&mut self.fdbs) {
+            let Some(bridge) = next.bridge(BridgeId(index)) else {
+                *slot = None;
+                continue;
+            };
+            age_min_secs = age_min_secs.min(bridge.fdb_age_secs);
+            let seed = self.seed ^ u64::from(index);
+            match slot {
+                None => *slot = Some(Fdb::new(bridge.fdb_entries_max, bridge.fdb_age_secs, seed)),
+                Some(fdb) => fdb.resize(bridge.fdb_entries_max, bridge.fdb_age_secs, seed),
+            }
+        }
+        self.announcer.refresh_secs = age_min_secs / 4;
+        self.forget_departed(before, next);
+    }
+
+    fn forget_departed(&mut self, before: &Snapshot, next: &Snapshot) {
+        let stays = |id: PortId, bridge: BridgeId| {
+            next.port(id).filter(|port| port.bridge == bridge)
+        };
+        // Most changes take no port out of any VLAN, and need no walk over the table.
+        let departs = |bridge: BridgeId| {
+            before.ports().filter(|(_, port)| port.bridge == bridge).any(|(id, was)| {
+                stays(id, bridge).is_none_or(|is| {
+                    (is.vlan.mode, is.vlan.tag, &is.vlan.trunks, is.learns)
+                        != (was.vlan.mode, was.vlan.tag, &was.vlan.trunks, was.learns)
+                })
+            })
+        };
+        for (index, fdb) in (0u16..).zip(&mut self.fdbs) {
+            let bridge = BridgeId(index);
+            if let Some(fdb) = fdb
+                && departs(bridge)
+            {
+                fdb.retain_ports(|id, vid| {
+                    stays(id, bridge).is_some_and(|port| port.learns && port.vlan.carries(vid))
+                });
+            }
+        }
+    }
+
+    /// Sends the frames whose tunnel has a next hop by now, and drops those that will never go.
+    pub fn release_waiting<I: FrameIo<Frame = F>>(&mut self, snapshot: &Snapshot, io: &mut I) {
+        for (port, frame) in std::mem::take(&mut self.waiting) {
+            match snapshot.port(port).map(|port| &port.kind) {
+                Some(PortKind::Tunnel(tunnel)) if tunnel.reach == Reach::Resolving => {
+                    self.waiting.push((port, frame));
+                }
+                Some(PortKind::Tunnel(tunnel)) => send_tunnelled(frame, port, tunnel, self, io),
+                _ => io.free(frame),
+            }
+        }
+    }
+
+    /// Keeps a frame until its tunnel has a next hop.
+    pub(crate) fn wait<I: FrameIo<Frame = F>>(&mut self, port: PortId, frame: F, io: &mut I) {
+        if !self.wants_next_hop.contains(&port) && self.wants_next_hop.len() < WAITING_MAX {
+            self.wants_next_hop.push(port);
+        }
+        let of_port = self.waiting.iter().filter(|(other, _)| *other == port).count();
+        if of_port < WAITING_PER_TUNNEL_MAX && self.waiting.len() < WAITING_MAX {
+            self.waiting.push((port, frame));
+        } else {
+            self.counters.tx_drop(port, DropReason::WaitFull);
+            io.free(frame);
+        }
+    }
+
+    /// Frames that wait for a next hop now.
+    #[must_use]
+    pub const fn waiting_frames(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The tunnel ports that frames have waited on since the last call.
+    pub fn take_wants_next_hop(&mut self) -> impl Iterator<Item = PortId> + '_ {
+        self.wants_next_hop.drain(..)
+    }
+
+    /// What was learned since the last call, for the other workers.
+    pub fn take_announcements(&mut self) -> impl Iterator<Item = Announcement> + '_ {
+        self.announcer.news.drain(..)
+    }
+
+    /// Learns what another worker heard.
+    pub fn hear(&mut self, news: Announcement) {
+        if let Some(fdb) = self.fdb_mut(news.bridge) {
+            let hash = fdb.hash(news.station);
+            fdb.learn(news.station, hash, news.port, news.heard_at);
+        }
+    }
+
+    /// The FDB of a bridge.
+    #[must_use]
+    pub fn fdb(&self, bridge: BridgeId) -> Option<&Fdb> {
+        self.fdbs.get(bridge.index())?.as_ref()
+    }
+
+    /// The FDB of a bridge, to flush or to set static entries.
+    pub fn fdb_mut(&mut self, bridge: BridgeId) -> Option<&mut Fdb> {
+        self.fdbs.get_mut(bridge.index())?.as_mut()
+    }
+
+    /// All FDBs with their numbers.
+    pub fn fdbs_mut(&mut self) -> impl Iterator<Item = (BridgeId, &mut Fdb)> {
+        (0u16..).zip(&mut self.fdbs).filter_map(|(id, fdb)| Some((BridgeId(id), fdb.as_mut()?)))
+    }
+
+    /// Forgets what is too old.  To be called about once a second.
+    pub fn expire(&mut self, now: Tick) {
+        for fdb in self.fdbs.iter_mut().flatten() {
+            fdb.expire(now);
+        }
+    }
+
+    /// Uses another capture sink, or none, and returns the one that was there.
+    pub fn set_capture(&mut self, capture: Option<Box<dyn Capture>>) -> Option<Box<dyn Capture>> {
+        std::mem::replace(&mut self.capture, capture)
+    }
+}
+
+impl<F> std::fmt::Debug for Datapath<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Datapath").field("fdbs", &self.fdbs).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,28 @@
+//! The life of a batch.  Read this first: the stages, in the order in which they are called.
+
+use crate::{Batch, Datapath, FrameIo, LinkId, LinkRole, Snapshot, Tick, stage};
+
+/// Takes a batch that was received on `link` to a verdict for every frame, and hands every frame
+/// to `io`: to be sent, or to be reused.
+///
+/// Learning runs over the whole batch before forwarding does, so a reply in the same batch as its
+/// request already finds its way.
+pub fn run<I: FrameIo>(
+    batch: &mut Batch<I::Frame>,
+    link: LinkId,
+    datapath: &mut Datapath<I::Frame>,
+    snapshot: &Snapshot,
+    now: Tick,
+    io: &mut I,
+) {
+    match snapshot.link(link).map(|conf| (conf.role, conf.completes_checksums)) {
+        Some((LinkRole::Port(port), completes)) => stage::parse(batch, port, completes),
+        Some((LinkRole::Underlay, completes)) => stage::decap(batch, snapshot, completes),
+        None => stage::refuse(batch),
+    }
+    stage::ingress(batch, snapshot, &mut datapath.counters);
+    stage::learn(batch, snapshot, datapath, now);
+    stage::forward(batch, snapshot, datapath, now);
+    stage::observe(batch, datapath);
+    stage::egress(batch, link, snapshot, datapath, io);
+}

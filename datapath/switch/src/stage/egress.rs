@@ -1,0 +1,219 @@
+//! The way out: tags as the egress port wants them, copies for floods, headers for tunnels.
+
+use super::forward::same_group;
+use crate::{
+    Batch, Counters, Datapath, Direction, DropReason, FrameBuf, FrameIo, LinkId, Meta, PortConf,
+    PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict, VlanConf, VlanMode,
+};
+use weft_wire::vid::Vid;
+
+/// IEEE 802.3: the shortest frame, without FCS.
+const FRAME_MIN_BYTES: usize = 60;
+
+/// Hands every frame of the batch to `io`, which leaves the batch empty.
+pub(crate) fn egress<I: FrameIo>(
+    batch: &mut Batch<I::Frame>,
+    link: LinkId,
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
+    let Batch { frames, metas } = batch;
+    for (frame, meta) in frames.drain(..).zip(metas.drain(..)) {
+        match meta.verdict {
+            Verdict::Forward(port_id) => {
+                if let Some(port) = snapshot.port(port_id) {
+                    send(frame, &meta, port_id, port, snapshot, datapath, io);
+                } else {
+                    refuse(frame, &meta, link, DropReason::NoPort, &mut datapath.counters, io);
+                }
+            }
+            Verdict::Flood => flood(frame, &meta, snapshot, datapath, io),
+            Verdict::Drop(reason) => {
+                refuse(frame, &meta, link, reason, &mut datapath.counters, io);
+            }
+            // `forward` decides every frame; should it not, the frame is not lost from the count.
+            Verdict::Undecided => {
+                refuse(frame, &meta, link, DropReason::NoPort, &mut datapath.counters, io);
+            }
+        }
+    }
+}
+
+/// Drops a frame that came in, under its reason.
+fn refuse<I: FrameIo>(
+    frame: I::Frame,
+    meta: &Meta,
+    link: LinkId,
+    reason: DropReason,
+    counters: &mut Counters,
+    io: &mut I,
+) {
+    if meta.ingress == Meta::NO_PORT {
+        counters.link_drop(link, reason);
+    } else {
+        counters.rx_drop(meta.ingress, reason);
+    }
+    io.free(frame);
+}
+
+/// Sends to every member of the VLAN but the ingress port and its split-horizon group.  The last
+/// member gets the frame itself, the others copies.
+fn flood<I: FrameIo>(
+    frame: I::Frame,
+    meta: &Meta,
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
+    let Some(ingress) = snapshot.port(meta.ingress) else { return io.free(frame) };
+    let list = snapshot.bridge(ingress.bridge).map_or(&[][..], |b| b.flood_list(meta.vid));
+    let mut last: Option<(PortId, &PortConf)> = None;
+    for &port_id in list {
+        let Some(port) = snapshot.port(port_id) else { continue };
+        if port_id == meta.ingress || same_group(ingress, port) {
+            continue;
+        }
+        if let Some((id, port)) = last.replace((port_id, port)) {
+            match io.copy_from(frame.bytes()) {
+                Some(copy) => send(copy, meta, id, port, snapshot, datapath, io),
+                None => datapath.counters.tx_drop(id, DropReason::NoBuffer),
+            }
+        }
+    }
+    match last {
+        Some((id, port)) => send(frame, meta, id, port, snapshot, datapath, io),
+        None => {
+            datapath.counters.rx_drop(meta.ingress, DropReason::NoMember);
+            io.free(frame);
+        }
+    }
+}
+
+/// Sends one frame out of one port.
+fn send<I: FrameIo>(
+    mut frame: I::Frame,
+    meta: &Meta,
+    port_id: PortId,
+    port: &PortConf,
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
+    let Some(l2_bytes) = retag(&mut frame, meta, &port.vlan) else {
+        datapath.counters.tx_drop(port_id, DropReason::NoHeadroom);
+        return io.free(frame);
+    };
+    match &port.kind {
+        PortKind::Link(link) => {
+            let fits = snapshot
+                .link(*link)
+                .is_some_and(|conf| frame.bytes().len() - l2_bytes <= conf.mtu as usize);
+            if !fits {
+                datapath.counters.tx_drop(port_id, DropReason::ExceedsMtu);
+                return io.free(frame);
+            }
+            if frame.bytes().len() < FRAME_MIN_BYTES && !frame.pad_to(FRAME_MIN_BYTES) {
+                datapath.counters.tx_drop(port_id, DropReason::NoBuffer);
+                return io.free(frame);
+            }
+            let frame_bytes = frame.bytes().len() as u64;
+            sent(datapath, port_id, frame.bytes());
+            if !io.tx(*link, frame) {
+                untake(&mut datapath.counters, port_id, frame_bytes, DropReason::TxRing);
+            }
+        }
+        PortKind::Tunnel(tunnel) => {
+            send_tunnelled(frame, port_id, tunnel, datapath, io);
+        }
+    }
+}
+
+/// Sends one finished inner frame through a tunnel, or lets it wait for the next hop.
+pub(crate) fn send_tunnelled<I: FrameIo>(
+    mut frame: I::Frame,
+    port_id: PortId,
+    tunnel: &TunnelConf,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
+    let next_hop = match tunnel.reach {
+        Reach::Ready(next_hop) => next_hop,
+        Reach::Resolving => return datapath.wait(port_id, frame, io),
+        Reach::Unreachable => {
+            datapath.counters.tx_drop(port_id, DropReason::NoRoute);
+            return io.free(frame);
+        }
+    };
+    // Counted and captured as it is inside the tunnel; taken back if it does not go.
+    let inner_bytes = frame.bytes().len() as u64;
+    sent(datapath, port_id, frame.bytes());
+    let outcome = tunnel.template.push(&mut frame, next_hop.mtu);
+    if let Err(reason) = outcome {
+        untake(&mut datapath.counters, port_id, inner_bytes, reason);
+        return io.free(frame);
+    }
+    if !io.tx(next_hop.link, frame) {
+        untake(&mut datapath.counters, port_id, inner_bytes, DropReason::TxRing);
+    }
+}
+
+fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8]) {
+    if let Some(counters) = datapath.counters.port_mut(port_id) {
+        counters.tx_frames += 1;
+        counters.tx_bytes += bytes.len() as u64;
+    }
+    if let Some(capture) = &mut datapath.capture
+        && capture.wants(port_id)
+    {
+        capture.record(port_id, Direction::Tx, bytes, None);
+    }
+}
+
+/// A frame counted as sent was not.
+fn untake(counters: &mut Counters, port_id: PortId, bytes: u64, reason: DropReason) {
+    if let Some(counters) = counters.port_mut(port_id) {
+        counters.tx_frames -= 1;
+        counters.tx_bytes -= bytes;
+    }
+    counters.tx_drop(port_id, reason);
+}
+
+/// Gives the frame the tag that `vlan` wants, and says how long its L2 header is then.  `None`
+/// when there is no room for a tag.
+fn retag<F: FrameBuf>(frame: &mut F, meta: &Meta, vlan: &VlanConf) -> Option<usize> {
+    let tci = meta.priority | meta.vid.get();
+    match (meta.tpid != 0, wants_tag(meta, vlan)) {
+        (false, false) => Some(14),
+        (true, true) => {
+            if let Some([.., hi, lo]) = frame.bytes_mut().first_chunk_mut::<16>() {
+                [*hi, *lo] = tci.to_be_bytes();
+            }
+            Some(18)
+        }
+        (true, false) => {
+            frame.bytes_mut().copy_within(..12, 4);
+            frame.trim_front(4).then_some(14)
+        }
+        (false, true) => {
+            frame.prepend(4)?;
+            let bytes = frame.bytes_mut();
+            bytes.copy_within(4..16, 0);
+            if let Some([.., tpid_hi, tpid_lo, hi, lo]) = bytes.first_chunk_mut::<16>() {
+                [*tpid_hi, *tpid_lo] = [0x81, 0x00];
+                [*hi, *lo] = tci.to_be_bytes();
+            }
+            Some(18)
+        }
+    }
+}
+
+/// True when frames of this VLAN leave the port with a tag.
+fn wants_tag(meta: &Meta, vlan: &VlanConf) -> bool {
+    let is_untagged_vlan = match vlan.mode {
+        VlanMode::Access => true,
+        VlanMode::Trunk | VlanMode::NativeTagged => meta.vid == Vid::UNTAGGED,
+        VlanMode::NativeUntagged => meta.vid == vlan.tag || meta.vid == Vid::UNTAGGED,
+    };
+    !is_untagged_vlan || (vlan.priority_tags && meta.priority != 0)
+}

@@ -1,0 +1,80 @@
+//! The destination address says where the frame goes.
+
+use crate::batch::undecided;
+use crate::{
+    Batch, BridgeConf, Datapath, DropReason, Fdb, FrameBuf, Meta, PortConf, PortId, Snapshot,
+    Station, Tick, Verdict,
+};
+use weft_wire::mac::MacAddr;
+
+/// Gives every frame its verdict.
+pub(crate) fn forward<F: FrameBuf>(
+    batch: &mut Batch<F>,
+    snapshot: &Snapshot,
+    datapath: &Datapath<F>,
+    now: Tick,
+) {
+    for (port_id, run) in batch.runs() {
+        let context = snapshot.port(port_id).and_then(|port| {
+            let fdb = datapath.fdbs.get(port.bridge.index())?.as_ref()?;
+            Some(Context { port_id, port, bridge: snapshot.bridge(port.bridge)?, fdb, snapshot })
+        });
+        for meta in undecided(run) {
+            meta.verdict = match &context {
+                Some(context) => context.decide(meta, now),
+                None => Verdict::Drop(DropReason::NoPort),
+            };
+        }
+    }
+}
+
+/// What is the same for all frames of one ingress port.
+struct Context<'a> {
+    port_id: PortId,
+    port: &'a PortConf,
+    bridge: &'a BridgeConf,
+    fdb: &'a Fdb,
+    snapshot: &'a Snapshot,
+}
+
+impl Context<'_> {
+    fn decide(&self, meta: &Meta, now: Tick) -> Verdict {
+        if meta.target >> 40 & 1 == 1 {
+            let is_reserved = MacAddr::from_u64(meta.target).is_reserved();
+            return if is_reserved && !self.bridge.forward_reserved {
+                Verdict::Drop(DropReason::Reserved)
+            } else {
+                Verdict::Flood
+            };
+        }
+        let station = Station::new(meta.vid, meta.target);
+        match self.fdb.lookup(station, meta.target_hash, now) {
+            None => Verdict::Flood,
+            Some(target) => self.unicast(meta, target),
+        }
+    }
+
+    fn unicast(&self, meta: &Meta, target_id: PortId) -> Verdict {
+        if target_id == self.port_id {
+            return Verdict::Drop(DropReason::Reflection);
+        }
+        match self.snapshot.port(target_id) {
+            // The port went away between two snapshots: as if nothing had been learned.
+            None => Verdict::Flood,
+            Some(target) if target.bridge != self.port.bridge => Verdict::Flood,
+            Some(target) if !target.forwards => Verdict::Drop(DropReason::PortBlocked),
+            Some(target) if !target.vlan.carries(meta.vid) => {
+                Verdict::Drop(DropReason::EgressVlan)
+            }
+            Some(target) if same_group(self.port, target) => {
+                Verdict::Drop(DropReason::SplitHorizon)
+            }
+            Some(_) => Verdict::Forward(target_id),
+        }
+    }
+}
+
+/// True when split horizon keeps frames of `a` from `b`.
+pub(crate) const fn same_group(a: &PortConf, b: &PortConf) -> bool {
+    a.split_horizon != 0 && a.split_horizon == b.split_horizon
+}

@@ -1,0 +1,46 @@
+//! The source address of each frame says where its station is.
+
+use crate::batch::undecided;
+use crate::{Batch, Datapath, DropReason, FrameBuf, Meta, Snapshot, Station, Tick, Verdict};
+
+/// Learns the whole batch, and works out the hashes that `forward` needs.
+pub(crate) fn learn<F: FrameBuf>(
+    batch: &mut Batch<F>,
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<F>,
+    now: Tick,
+) {
+    for (port_id, run) in batch.runs() {
+        let Some(port) = snapshot.port(port_id) else { continue };
+        let Some(fdb) = datapath.fdbs.get_mut(port.bridge.index()).and_then(Option::as_mut) else {
+            continue;
+        };
+        let learns = port.learns;
+        for meta in undecided(run) {
+            if meta.source >> 40 & 1 == 1 {
+                meta.verdict = Verdict::Drop(DropReason::GroupSource);
+                continue;
+            }
+            meta.target_hash = fdb.hash(Station::new(meta.vid, meta.target));
+        }
+        if fdb.is_large() {
+            touch(run, fdb);
+        }
+        if !learns {
+            continue;
+        }
+        for meta in undecided(run) {
+            let station = Station::new(meta.vid, meta.source);
+            let learned = fdb.learn(station, fdb.hash(station), port_id, now);
+            datapath.announcer.note(learned, port.bridge, station, port_id, now);
+        }
+    }
+}
+
+/// Asks for the cache lines of all look-ups of a run before the first of them is made.
+fn touch(run: &mut [Meta], fdb: &crate::Fdb) {
+    for meta in undecided(run) {
+        fdb.touch(fdb.hash(Station::new(meta.vid, meta.source)));
+        fdb.touch(meta.target_hash);
+    }
+}

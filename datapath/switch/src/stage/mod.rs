@@ -1,0 +1,19 @@
+//! One stage, one file, one verb.  A stage is a plain function over a batch.
+
+mod decap;
+mod egress;
+mod encap;
+mod forward;
+mod ingress;
+mod learn;
+mod observe;
+mod parse;
+
+pub(crate) use decap::decap;
+pub(crate) use egress::{egress, send_tunnelled};
+pub(crate) use encap::Template;
+pub(crate) use forward::forward;
+pub(crate) use ingress::ingress;
+pub(crate) use learn::learn;
+pub(crate) use observe::observe;
+pub(crate) use parse::{parse, refuse};

@@ -1,0 +1,56 @@
+//! Ethernet and the outermost VLAN tag.
+
+use crate::{Batch, DropReason, FrameBuf, Meta, PortId};
+use weft_wire::vid::Vid;
+
+const C_TAG: u16 = 0x8100;
+const S_TAG: u16 = 0x88a8;
+
+/// Reads the L2 header of every frame of a bridge port.
+///
+/// With `completes_checksums` the port's peer may leave TCP and UDP checksums half done; they are
+/// recognised and finished here, before any copy is made (standards.md E10).
+pub(crate) fn parse<F: FrameBuf>(batch: &mut Batch<F>, port: PortId, completes_checksums: bool) {
+    if completes_checksums {
+        for frame in &mut batch.frames {
+            let _ = frame.bytes_mut();
+        }
+    }
+    batch.metas.extend(batch.frames.iter().map(|frame| l2(frame.bytes(), port)));
+}
+
+/// Drops all frames of a link that is not, or no longer, configured.
+pub(crate) fn refuse<F>(batch: &mut Batch<F>) {
+    let meta = Meta::dropped(Meta::NO_PORT, DropReason::NoPort);
+    batch.metas.resize(batch.frames.len(), meta);
+}
+
+/// What the first bytes of a frame say.
+pub(crate) fn l2(bytes: &[u8], port: PortId) -> Meta {
+    let Some(&[a, b, c, d, e, f, g, h, i, j, k, l, type_hi, type_lo]) = bytes.first_chunk() else {
+        return Meta::dropped(port, DropReason::Truncated);
+    };
+    let mut meta = Meta::new(port);
+    meta.target = u64::from_be_bytes([a, b, c, d, e, f, g, h]) >> 16;
+    meta.source = u64::from_be_bytes([e, f, g, h, i, j, k, l]) & 0xffff_ffff_ffff;
+    let ethertype = u16::from_be_bytes([type_hi, type_lo]);
+    if ethertype == C_TAG || ethertype == S_TAG {
+        tag(&mut meta, bytes, ethertype);
+    }
+    meta
+}
+
+fn tag(meta: &mut Meta, bytes: &[u8], tpid: u16) {
+    let Some(&[.., tci_hi, tci_lo, _, _]) = bytes.first_chunk::<18>() else {
+        *meta = Meta::dropped(meta.ingress, DropReason::Truncated);
+        return;
+    };
+    let tci = u16::from_be_bytes([tci_hi, tci_lo]);
+    meta.tpid = tpid;
+    meta.priority = tci & 0xf000;
+    match Vid::try_from(tci & 0x0fff) {
+        Ok(vid) => meta.vid = vid,
+        // IEEE 802.1Q 9.6: 4095 must not be used.
+        Err(_) => *meta = Meta::dropped(meta.ingress, DropReason::IngressVlan),
+    }
+}

@@ -1,0 +1,232 @@
+//! Frames and news between workers.
+//!
+//! A queue belongs to one worker, so a frame whose way out is another worker's is copied into a
+//! [`Parcel`] and handed over.  Each pair of workers has two rings, one for full parcels and one
+//! for empty ones coming back, so that nothing is allocated once they are made; and one for what
+//! was learned.
+//!
+//! # Sleeping
+//!
+//! A worker about to sleep sets its `sleeping` flag, looks once more at its rings, then polls.
+//! Whoever hands it something pushes first and looks at the flag after.  Both sides use
+//! sequentially consistent operations, so at least one of them sees the other: either the sleeper
+//! finds the parcel, or the sender finds the flag and writes the eventfd.
+
+use crate::Waker;
+use rtrb::{Consumer, Producer, RingBuffer};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use weft_switch::{Announcement, FrameBuf, FrameIo, LinkId, Snapshot, WorkerId};
+
+/// Parcels under way from one worker to another, at most.
+const PARCELS_MAX: usize = 256;
+/// Announcements under way from one worker to another, at most.  One that is lost costs a flood.
+const NEWS_MAX: usize = 4096;
+/// Bytes of the largest frame that is handed over: a UMEM chunk holds no more.
+const PARCEL_BYTES: usize = 4096;
+
+/// A frame on its way to the worker that can send it.
+struct Parcel {
+    link: LinkId,
+    len: usize,
+    bytes: [u8; PARCEL_BYTES],
+}
+
+impl Parcel {
+    fn empty() -> Box<Self> {
+        Box::new(Self { link: LinkId(0), len: 0, bytes: [0; PARCEL_BYTES] })
+    }
+}
+
+/// The way to another worker.
+pub(crate) struct Outbound {
+    full: Producer<Box<Parcel>>,
+    empty: Consumer<Box<Parcel>>,
+    news: Producer<Announcement>,
+    sleeping: Arc<AtomicBool>,
+    waker: Waker,
+    has_sent: bool,
+}
+
+/// The way from another worker.
+pub(crate) struct Inbound {
+    full: Consumer<Box<Parcel>>,
+    empty: Producer<Box<Parcel>>,
+    news: Consumer<Announcement>,
+}
+
+/// The rings from one worker to another, both ends.
+pub(crate) fn connect(sleeping: Arc<AtomicBool>, waker: Waker) -> (Outbound, Inbound) {
+    let (full, full_out) = RingBuffer::new(PARCELS_MAX);
+    let (mut empty, empty_out) = RingBuffer::new(PARCELS_MAX);
+    let (news, news_out) = RingBuffer::new(NEWS_MAX);
+    while empty.push(Parcel::empty()).is_ok() {}
+    let outbound = Outbound { full, empty: empty_out, news, sleeping, waker, has_sent: false };
+    (outbound, Inbound { full: full_out, empty, news: news_out })
+}
+
+impl Outbound {
+    fn send(&mut self, link: LinkId, frame: &[u8]) -> bool {
+        if frame.len() > PARCEL_BYTES {
+            return false;
+        }
+        let Ok(mut parcel) = self.empty.pop() else { return false };
+        if let Some(room) = parcel.bytes.get_mut(..frame.len()) {
+            room.copy_from_slice(frame);
+        }
+        parcel.len = frame.len();
+        parcel.link = link;
+        self.has_sent = true;
+        self.full.push(parcel).is_ok()
+    }
+
+    fn wake_if_sent(&mut self) {
+        // Partner: the store in `Peers::sleep`.
+        if std::mem::take(&mut self.has_sent) && self.sleeping.load(Ordering::SeqCst) {
+            self.waker.wake();
+        }
+    }
+}
+
+/// An I/O back end that hands frames of other workers' links to those workers.
+pub(crate) struct Exchange<I> {
+    pub(crate) io: I,
+    me: WorkerId,
+    /// By worker number; `None` for this worker.
+    outbound: Vec<Option<Outbound>>,
+    inbound: Vec<Inbound>,
+    /// Which worker sends on a link, by link number.
+    owners: Vec<WorkerId>,
+    sleeping: Arc<AtomicBool>,
+}
+
+impl<I: FrameIo> Exchange<I> {
+    pub(crate) fn new(
+        io: I,
+        me: WorkerId,
+        outbound: Vec<Option<Outbound>>,
+        inbound: Vec<Inbound>,
+        sleeping: Arc<AtomicBool>,
+    ) -> Self {
+        Self { io, me, outbound, inbound, owners: Vec::new(), sleeping }
+    }
+
+    /// Takes over which worker sends on which link.
+    pub(crate) fn adopt(&mut self, snapshot: &Snapshot) {
+        self.owners = (0u16..)
+            .take(snapshot.link_slots())
+            .map(|link| snapshot.link(LinkId(link)).map_or(self.me, |conf| conf.worker))
+            .collect();
+    }
+
+    /// Tells all other workers what this one learned.
+    pub(crate) fn announce(&mut self, news: Announcement) {
+        for outbound in self.outbound.iter_mut().flatten() {
+            // A full ring loses the news; the next frame of that station floods once.
+            let _ = outbound.news.push(news);
+            outbound.has_sent = true;
+        }
+    }
+
+    /// Calls `hear` for what other workers announced.
+    pub(crate) fn drain_news(&mut self, mut hear: impl FnMut(Announcement)) {
+        for inbound in &mut self.inbound {
+            while let Ok(news) = inbound.news.pop() {
+                hear(news);
+            }
+        }
+    }
+
+    /// Queues the frames that other workers handed over; says whether there were any.
+    pub(crate) fn drain_parcels(&mut self) -> bool {
+        let mut any = false;
+        for inbound in &mut self.inbound {
+            while let Ok(parcel) = inbound.full.pop() {
+                any = true;
+                let bytes = parcel.bytes.get(..parcel.len).unwrap_or(&[]);
+                if let Some(frame) = self.io.copy_from(bytes) {
+                    self.io.tx(parcel.link, frame);
+                }
+                // There is a place: this ring holds as many as there are parcels.
+                let _ = inbound.empty.push(parcel);
+            }
+        }
+        any
+    }
+
+    fn has_mail(&self) -> bool {
+        self.inbound.iter().any(|inbound| !inbound.full.is_empty() || !inbound.news.is_empty())
+    }
+
+    fn hand_over(&mut self, link: LinkId, frame: I::Frame) -> bool {
+        let owner = self.owners.get(link.index()).map_or(usize::MAX, |owner| owner.index());
+        let sent = match self.outbound.get_mut(owner) {
+            Some(Some(outbound)) => outbound.send(link, frame.bytes()),
+            _ => false,
+        };
+        self.io.free(frame);
+        sent
+    }
+}
+
+impl<I: FrameIo> FrameIo for Exchange<I> {
+    type Frame = I::Frame;
+    type Queue = I::Queue;
+
+    fn add_queue(&mut self, link: LinkId, queue: Self::Queue) {
+        self.io.add_queue(link, queue);
+    }
+
+    fn remove_queue(&mut self, link: LinkId) -> Option<Self::Queue> {
+        self.io.remove_queue(link)
+    }
+
+    fn reclaim(&mut self) {
+        self.io.reclaim();
+    }
+
+    fn queue_count(&self) -> usize {
+        self.io.queue_count()
+    }
+
+    fn rx(&mut self, queue: usize, frames: &mut Vec<Self::Frame>) -> LinkId {
+        self.io.rx(queue, frames)
+    }
+
+    fn has_link(&self, link: LinkId) -> bool {
+        self.io.has_link(link)
+    }
+
+    fn tx(&mut self, link: LinkId, frame: Self::Frame) -> bool {
+        if self.inbound.is_empty() || self.io.has_link(link) {
+            self.io.tx(link, frame)
+        } else {
+            self.hand_over(link, frame)
+        }
+    }
+
+    fn flush(&mut self) {
+        self.io.flush();
+        for outbound in self.outbound.iter_mut().flatten() {
+            outbound.wake_if_sent();
+        }
+    }
+
+    fn wait(&mut self, timeout: Duration) {
+        // Partner: the load in `Outbound::wake_if_sent`.
+        self.sleeping.store(true, Ordering::SeqCst);
+        if !self.has_mail() {
+            self.io.wait(timeout);
+        }
+        self.sleeping.store(false, Ordering::SeqCst);
+    }
+
+    fn copy_from(&mut self, bytes: &[u8]) -> Option<Self::Frame> {
+        self.io.copy_from(bytes)
+    }
+
+    fn free(&mut self, frame: Self::Frame) {
+        self.io.free(frame);
+    }
+}

@@ -1,0 +1,275 @@
+//! One worker: receive, decide, send, over and over; sleep when there is nothing to do.
+
+use crate::exchange::Exchange;
+use crate::{Command, Event, Report, Waker};
+use crossbeam::channel::{Receiver, Sender};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use weft_switch::{
+    Batch, BridgeId, Datapath, FdbStats, FrameIo, LinkId, PortId, Snapshot, Station, Tick,
+    WorkerId, pipeline,
+};
+use weft_wire::vid::Vid;
+
+/// Rounds without a frame after which a worker sleeps.  A round over idle rings costs well below
+/// a microsecond, a sleep and its wake-up several: this keeps a busy worker awake between the
+/// bursts of a sender, and off the CPU when there is none.
+const IDLE_ROUNDS_MAX: u32 = 64;
+
+/// A sleeping worker looks at its clock so often, to age its FDB.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// Times a queue is emptied in one round before the next one has its turn.
+const BATCHES_PER_QUEUE_MAX: usize = 4;
+
+/// The state of one worker thread.
+pub(crate) struct Loop<I: FrameIo> {
+    id: WorkerId,
+    io: Exchange<I>,
+    datapath: Datapath<I::Frame>,
+    snapshot: Arc<Snapshot>,
+    batch: Batch<I::Frame>,
+    commands: Receiver<Command<I::Queue>>,
+    events: Sender<Event<I::Queue>>,
+    control: Waker,
+    started: Instant,
+    now: Tick,
+    expired_at: Tick,
+    asked: Vec<(PortId, Tick)>,
+    figures: Figures,
+}
+
+#[derive(Default)]
+struct Figures {
+    busy_rounds: u64,
+    idle_rounds: u64,
+    sleeps: u64,
+    busy_nanos: u64,
+    rx_frames: u64,
+}
+
+impl<I: FrameIo> Loop<I> {
+    pub(crate) fn new(
+        id: WorkerId,
+        io: Exchange<I>,
+        commands: Receiver<Command<I::Queue>>,
+        events: Sender<Event<I::Queue>>,
+        control: Waker,
+        started: Instant,
+    ) -> Self {
+        Self {
+            id,
+            io,
+            datapath: Datapath::new(0, false),
+            snapshot: Arc::default(),
+            batch: Batch::new(),
+            commands,
+            events,
+            control,
+            started,
+            now: Tick(0),
+            expired_at: Tick(0),
+            asked: Vec::new(),
+            figures: Figures::default(),
+        }
+    }
+
+    /// Sets the seed of its tables, and whether other workers listen.
+    pub(crate) fn with_datapath(mut self, seed: u64, announces: bool) -> Self {
+        self.datapath = Datapath::new(seed, announces);
+        self
+    }
+
+    /// Polls until told to stop, or until control is gone.
+    pub(crate) fn run(&mut self) {
+        let mut idle_rounds = 0;
+        let mut round_began = Instant::now();
+        while self.obey() {
+            let moved = self.round();
+            let round_ended = Instant::now();
+            self.tick(round_ended);
+            if moved {
+                idle_rounds = 0;
+                self.figures.busy_rounds += 1;
+                let nanos = round_ended.duration_since(round_began).as_nanos();
+                self.figures.busy_nanos += u64::try_from(nanos).unwrap_or(u64::MAX);
+            } else {
+                idle_rounds += 1;
+                self.figures.idle_rounds += 1;
+            }
+            round_began = round_ended;
+            if idle_rounds > IDLE_ROUNDS_MAX && self.commands.is_empty() {
+                idle_rounds = 0;
+                self.figures.sleeps += 1;
+                self.io.wait(SLEEP_MAX);
+                round_began = Instant::now();
+                self.tick(round_began);
+            }
+        }
+    }
+
+    /// Moves what every queue has; true when there was anything.
+    fn round(&mut self) -> bool {
+        let datapath = &mut self.datapath;
+        self.io.drain_news(|news| datapath.hear(news));
+        let mut moved = self.io.drain_parcels();
+        for queue in 0..self.io.queue_count() {
+            moved |= self.serve(queue);
+        }
+        self.io.flush();
+        moved
+    }
+
+    fn serve(&mut self, queue: usize) -> bool {
+        for batches in 0..BATCHES_PER_QUEUE_MAX {
+            let link = self.io.rx(queue, &mut self.batch.frames);
+            let frames = self.batch.frames.len();
+            if frames == 0 {
+                return batches > 0;
+            }
+            self.figures.rx_frames += frames as u64;
+            pipeline::run(
+                &mut self.batch,
+                link,
+                &mut self.datapath,
+                &self.snapshot,
+                self.now,
+                &mut self.io,
+            );
+            self.spread_news();
+        }
+        true
+    }
+
+    fn spread_news(&mut self) {
+        for news in self.datapath.take_announcements() {
+            self.io.announce(news);
+        }
+        let (asked, now) = (&mut self.asked, self.now);
+        let mut told = false;
+        for port in self.datapath.take_wants_next_hop() {
+            if asked.iter().any(|(other, at)| *other == port && *at == now) {
+                continue;
+            }
+            asked.retain(|(other, at)| *other != port && *at == now);
+            asked.push((port, now));
+            told |= self.events.try_send(Event::WantsNextHop(port)).is_ok();
+        }
+        if told {
+            self.control.wake();
+        }
+    }
+
+    /// Reads the clock; once a second, forgets what is too old.
+    fn tick(&mut self, at: Instant) {
+        let secs = at.duration_since(self.started).as_secs();
+        self.now = Tick(u32::try_from(secs).unwrap_or(u32::MAX));
+        if self.now != self.expired_at {
+            self.expired_at = self.now;
+            self.datapath.expire(self.now);
+        }
+    }
+
+    /// Carries out the commands that wait; false when it is time to stop.
+    fn obey(&mut self) -> bool {
+        loop {
+            match self.commands.try_recv() {
+                Ok(Command::Stop) => return false,
+                Ok(command) => self.carry_out(command),
+                Err(crossbeam::channel::TryRecvError::Empty) => return true,
+                Err(crossbeam::channel::TryRecvError::Disconnected) => return false,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, command: Command<I::Queue>) {
+        match command {
+            Command::Install(snapshot) => self.install(snapshot),
+            Command::AddQueue { link, queue } => self.io.add_queue(link, queue),
+            Command::RemoveQueues { link } => self.remove_queues(link),
+            Command::Reclaim => self.io.reclaim(),
+            Command::FlushFdb { bridge, port, vid } => self.flush_fdb(bridge, port, vid),
+            Command::SetStatic { bridge, vid, mac, port } => {
+                let (now, station) = (self.now, Station::new(vid, mac.to_u64()));
+                if let Some(fdb) = self.datapath.fdb_mut(bridge) {
+                    match port {
+                        Some(port) => fdb.set_static(station, port, now),
+                        None => drop(fdb.forget(station)),
+                    }
+                }
+            }
+            Command::ClearFdbStats { bridge } => {
+                if let Some(fdb) = self.datapath.fdb_mut(bridge) {
+                    fdb.clear_stats();
+                }
+            }
+            Command::DumpFdb { bridge } => self.dump_fdb(bridge),
+            Command::Report(report) => self.report(report),
+            Command::ClearPort(port) => self.datapath.counters.clear_port(port),
+            Command::SetCapture(capture) => {
+                if let Some(retired) = self.datapath.set_capture(capture) {
+                    self.answer(Event::CaptureRetired(retired));
+                }
+            }
+            // `obey` takes this one.
+            Command::Stop => {}
+        }
+    }
+
+    /// Every frame of a batch is forwarded by one snapshot: this runs between batches.
+    fn install(&mut self, snapshot: Arc<Snapshot>) {
+        self.datapath.adopt(&self.snapshot, &snapshot);
+        self.io.adopt(&snapshot);
+        let epoch = snapshot.epoch;
+        let retired = std::mem::replace(&mut self.snapshot, snapshot);
+        self.datapath.release_waiting(&self.snapshot, &mut self.io);
+        self.io.flush();
+        self.answer(Event::Installed { epoch, retired });
+    }
+
+    fn remove_queues(&mut self, link: LinkId) {
+        let queues = std::iter::from_fn(|| self.io.remove_queue(link)).collect();
+        self.answer(Event::QueuesRemoved { link, queues });
+    }
+
+    fn flush_fdb(&mut self, bridge: Option<BridgeId>, port: Option<PortId>, vid: Option<Vid>) {
+        let entries = self
+            .datapath
+            .fdbs_mut()
+            .filter(|(id, _)| bridge.is_none_or(|bridge| bridge == *id))
+            .map(|(_, fdb)| fdb.flush(port, vid))
+            .sum();
+        self.answer(Event::FdbFlushed { entries });
+    }
+
+    fn dump_fdb(&self, bridge: BridgeId) {
+        let fdb = self.datapath.fdb(bridge);
+        let records = fdb.map(|fdb| fdb.records(self.now)).unwrap_or_default();
+        let stats = fdb.map(weft_switch::Fdb::stats).unwrap_or_default();
+        self.answer(Event::Fdb { bridge, records, stats });
+    }
+
+    fn report(&mut self, mut report: Box<Report>) {
+        report.worker = self.id;
+        report.counters.clone_from(&self.datapath.counters);
+        report.fdb.clear();
+        let slots = self.snapshot.bridge_slots();
+        report.fdb.extend((0u16..).take(slots).map(|id| {
+            self.datapath.fdb(BridgeId(id)).map_or_else(FdbStats::default, weft_switch::Fdb::stats)
+        }));
+        report.busy_rounds = self.figures.busy_rounds;
+        report.idle_rounds = self.figures.idle_rounds;
+        report.sleeps = self.figures.sleeps;
+        report.busy_nanos = self.figures.busy_nanos;
+        report.rx_frames = self.figures.rx_frames;
+        report.now_secs = self.now.0;
+        self.answer(Event::Report(report));
+    }
+
+    /// Sends an answer.  There is room: control has at most `COMMANDS_MAX` questions open.
+    fn answer(&self, event: Event<I::Queue>) {
+        // A channel that is closed means that control is gone: nobody minds then.
+        let _ = self.events.try_send(event);
+        self.control.wake();
+    }
+}
