@@ -117,9 +117,8 @@ impl<F: FrameBuf> Datapath<F> {
     }
 
     fn forget_departed(&mut self, before: &Snapshot, next: &Snapshot) {
-        let stays = |id: PortId, bridge: BridgeId| {
-            next.port(id).filter(|port| port.bridge == bridge)
-        };
+        let stays =
+            |id: PortId, bridge: BridgeId| next.port(id).filter(|port| port.bridge == bridge);
         // Most changes take no port out of any VLAN, and need no walk over the table.
         let departs = |bridge: BridgeId| {
             before.ports().filter(|(_, port)| port.bridge == bridge).any(|(id, was)| {

@@ -13,6 +13,8 @@ pub struct Snapshot {
     /// Goes up with every change.
     pub epoch: u64,
     bridges: Vec<Option<BridgeConf>>,
+    /// By bridge number, as `bridges`.
+    floods: Vec<FloodLists>,
     ports: Vec<Option<PortConf>>,
     links: Vec<Option<LinkConf>>,
     /// Which tunnel port a received packet belongs to.
@@ -30,26 +32,11 @@ pub struct BridgeConf {
     pub forward_reserved: bool,
     /// False when `fail_mode` is `secure` and nothing tells the bridge what to do: it drops all.
     pub forwards: bool,
-    flood: FloodLists,
 }
 
 impl Default for BridgeConf {
     fn default() -> Self {
-        Self {
-            fdb_age_secs: 300,
-            fdb_entries_max: 8192,
-            forward_reserved: false,
-            forwards: true,
-            flood: FloodLists::default(),
-        }
-    }
-}
-
-impl BridgeConf {
-    /// The members of VLAN `vid`, the ingress port included.
-    #[must_use]
-    pub fn flood_list(&self, vid: Vid) -> &[PortId] {
-        self.flood.by_vid.get(&vid.get()).map_or(&self.flood.rest, |list| list)
+        Self { fdb_age_secs: 300, fdb_entries_max: 8192, forward_reserved: false, forwards: true }
     }
 }
 
@@ -148,7 +135,9 @@ impl VidSet {
     /// True when `vid` is in the set.
     #[must_use]
     pub fn contains(&self, vid: Vid) -> bool {
-        self.0.get(usize::from(vid.get() / 64)).is_some_and(|word| word >> (vid.get() % 64) & 1 == 1)
+        self.0
+            .get(usize::from(vid.get() / 64))
+            .is_some_and(|word| word >> (vid.get() % 64) & 1 == 1)
     }
 
     /// The members, in order.
@@ -237,6 +226,13 @@ impl Snapshot {
         self.bridges.get(id.index())?.as_ref()
     }
 
+    /// The members of VLAN `vid` of a bridge that forward, the ingress port included.
+    #[must_use]
+    pub fn flood_list(&self, bridge: BridgeId, vid: Vid) -> &[PortId] {
+        let lists = self.floods.get(bridge.index());
+        lists.map_or(&[], |lists| lists.by_vid.get(&vid.get()).unwrap_or(&lists.rest))
+    }
+
     /// A port, if it exists.
     #[must_use]
     pub fn port(&self, id: PortId) -> Option<&PortConf> {
@@ -322,12 +318,8 @@ impl SnapshotBuilder {
         self.snapshot.tunnels = TunnelTable::new(
             self.snapshot.ports().filter_map(|(id, port)| Some((id, port.tunnel()?))),
         );
-        for index in 0..self.snapshot.bridges.len() {
-            let flood = self.flood_lists(index);
-            if let Some(Some(bridge)) = self.snapshot.bridges.get_mut(index) {
-                bridge.flood = flood;
-            }
-        }
+        self.snapshot.floods =
+            (0..self.snapshot.bridges.len()).map(|index| self.flood_lists(index)).collect();
         self.snapshot
     }
 

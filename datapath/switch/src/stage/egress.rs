@@ -67,9 +67,8 @@ fn flood<I: FrameIo>(
     io: &mut I,
 ) {
     let Some(ingress) = snapshot.port(meta.ingress) else { return io.free(frame) };
-    let list = snapshot.bridge(ingress.bridge).map_or(&[][..], |b| b.flood_list(meta.vid));
     let mut last: Option<(PortId, &PortConf)> = None;
-    for &port_id in list {
+    for &port_id in snapshot.flood_list(ingress.bridge, meta.vid) {
         let Some(port) = snapshot.port(port_id) else { continue };
         if port_id == meta.ingress || same_group(ingress, port) {
             continue;

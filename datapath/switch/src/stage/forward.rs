@@ -63,9 +63,7 @@ impl Context<'_> {
             None => Verdict::Flood,
             Some(target) if target.bridge != self.port.bridge => Verdict::Flood,
             Some(target) if !target.forwards => Verdict::Drop(DropReason::PortBlocked),
-            Some(target) if !target.vlan.carries(meta.vid) => {
-                Verdict::Drop(DropReason::EgressVlan)
-            }
+            Some(target) if !target.vlan.carries(meta.vid) => Verdict::Drop(DropReason::EgressVlan),
             Some(target) if same_group(self.port, target) => {
                 Verdict::Drop(DropReason::SplitHorizon)
             }

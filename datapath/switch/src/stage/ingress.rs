@@ -17,7 +17,8 @@ pub(crate) fn ingress<F: FrameBuf>(
         if let Some(port) = counters.port_mut(port_id) {
             port.rx_frames += run.len() as u64;
             port.rx_bytes += bytes as u64;
-            port.rx_group_frames += run.iter().filter(|meta| meta.target >> 40 & 1 == 1).count() as u64;
+            port.rx_group_frames +=
+                run.iter().filter(|meta| meta.target >> 40 & 1 == 1).count() as u64;
         }
         match snapshot.port(port_id) {
             Some(port) => classify(run, port, snapshot),
