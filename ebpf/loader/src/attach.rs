@@ -111,7 +111,6 @@ impl Attached {
         {
             return adopt(config, programs, pin, mode);
         }
-        clear_the_way(config)?;
         let (link, program, mode, fallback) = attach_anew(config, &mut programs)?;
         let (held, unpinned) = keep(config, &programs, link, mode, program)?;
         Ok(Self { held, programs, program, mode, adopted: false, fallback, unpinned })
@@ -289,28 +288,37 @@ fn adopt(
     Err(failed.refused(config))
 }
 
-/// Sees to it that no program of ours stands in the way, or says who does.
-fn clear_the_way(config: &AttachConfig<'_>) -> Result<(), AttachError> {
+/// Attaches where nothing of ours is kept. Who is in the way gets a second to go.
+fn attach_anew(
+    config: &AttachConfig<'_>,
+    programs: &mut Programs,
+) -> Result<(XdpLink, Program, Mode, Option<String>), AttachError> {
     let deadline = Instant::now() + HELD_WAIT;
     loop {
-        match obstacle(config, &query(config)?)? {
-            None => return Ok(()),
-            Some(held) if Instant::now() >= deadline => return Err(held),
-            Some(_) => thread::sleep(HELD_POLL),
+        let blocked = match obstacle(config)? {
+            None => match try_the_ways(config, programs) {
+                Err(AttachError::Busy { ifname }) => AttachError::Busy { ifname },
+                done => return done,
+            },
+            Some(held) => held,
+        };
+        if Instant::now() >= deadline {
+            return Err(blocked);
         }
+        thread::sleep(HELD_POLL);
     }
 }
 
 /// Who is in the way and may yet go by itself; an error for who will not. Our programs that were attached
 /// without a link are detached here.
-fn obstacle(
-    config: &AttachConfig<'_>,
-    state: &XdpState,
-) -> Result<Option<AttachError>, AttachError> {
-    for (id, mode) in state.programs() {
+fn obstacle(config: &AttachConfig<'_>) -> Result<Option<AttachError>, AttachError> {
+    for (id, mode) in query(config)?.programs() {
         let ifname = config.ifname.to_owned();
-        let found = loaded_programs().flatten().find(|program| program.id() == id);
-        let program = program_name(id).unwrap_or_else(|| "?".to_owned());
+        // Gone in this moment: look again.
+        let Some(found) = loaded_programs().flatten().find(|program| program.id() == id) else {
+            return Ok(Some(AttachError::Busy { ifname }));
+        };
+        let program = found.name_as_str().unwrap_or("?").to_owned();
         if !program.starts_with(PREFIX) {
             let off = match mode {
                 Mode::Native => "xdpdrv",
@@ -321,18 +329,20 @@ fn obstacle(
         if let Some(link) = loaded_links().flatten().find(|link| link.program_id() == id) {
             return Ok(Some(AttachError::Held { ifname, program, id, link: link.id() }));
         }
-        let Some(fd) = found.and_then(|found| found.fd().ok()) else { continue };
-        tracing::info!(interface = config.ifname, program, "removing an XDP program left behind");
-        // When it fails (somebody was faster), the next look says what is there.
+        let Ok(fd) = found.fd() else { return Ok(Some(AttachError::Busy { ifname })) };
+        // A link that is being released has no number any more, but still its program: the kernel then
+        // refuses this.
         if let Err(error) = netlink::detach(config.ifindex, mode, fd.as_fd()) {
-            tracing::debug!(interface = config.ifname, %error, "not removed");
+            tracing::debug!(interface = config.ifname, program, %error, "not yet removed");
+            return Ok(Some(AttachError::Busy { ifname }));
         }
+        tracing::info!(interface = config.ifname, program, "removed an XDP program left behind");
     }
     Ok(None)
 }
 
 /// Tries the ways in their order. Gives the link, which program in which mode, and why no better one.
-fn attach_anew(
+fn try_the_ways(
     config: &AttachConfig<'_>,
     programs: &mut Programs,
 ) -> Result<(XdpLink, Program, Mode, Option<String>), AttachError> {
@@ -432,10 +442,7 @@ impl Failures {
             }
             Some(Errno::NODEV) => return Err(no_device(config)),
             Some(Errno::BUSY | Errno::EXIST) => {
-                // Somebody came in between: say who.
-                if let Some(held) = obstacle(config, &query(config)?)? {
-                    return Err(held);
-                }
+                return Err(AttachError::Busy { ifname: config.ifname.to_owned() });
             }
             _ => {}
         }

@@ -4,6 +4,8 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
+use crate::Mode;
+
 /// Why a program could not be attached to an interface.
 #[derive(Debug, Error)]
 pub enum AttachError {
@@ -57,6 +59,14 @@ pub enum AttachError {
         id: u32,
         /// Id of the link, as `bpftool link` shows it.
         link: u32,
+    },
+    /// Somebody attached or detached at the same time, again and again.
+    #[error(
+        "another process is changing the XDP program of interface {ifname}: stop it and try again"
+    )]
+    Busy {
+        /// The interface.
+        ifname: String,
     },
     /// Neither native nor generic XDP could be attached.
     #[error("interface {ifname} (MTU {mtu}) takes no XDP program: {attempts}; {advice}")]
@@ -133,5 +143,3 @@ pub enum MapError {
         source: Box<aya::maps::MapError>,
     },
 }
-
-use crate::Mode;

@@ -1,0 +1,516 @@
+//! Attaching for real: veth and other devices in a network namespace of the test's own.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod support;
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use aya::programs::{Xdp, XdpMode};
+use rustix::net::{AddressFamily, SocketType, socket};
+use support::{in_namespace, run};
+use weft_ebpf::{
+    AttachConfig, AttachError, Attached, Mode, Program, Programs, Reason, Role, XdpState, xdp_state,
+};
+
+/// What the holder (a second process of this binary) attaches to, as "ifindex pin".
+const HOLD: &str = "WEFT_EBPF_TEST_HOLD";
+
+fn index(ifname: &str) -> u32 {
+    let all = run("ip -o link show");
+    let mut lines = all.lines();
+    let line = lines
+        .find(|line| {
+            line.split(": ").nth(1).is_some_and(|name| name.split('@').next() == Some(ifname))
+        })
+        .unwrap();
+    line.split(':').next().unwrap().parse().unwrap()
+}
+
+fn config(ifname: &str, role: Role) -> AttachConfig<'_> {
+    AttachConfig { ifindex: index(ifname), ifname, role, pin: None, debug: false }
+}
+
+fn veth(mtu: u32) {
+    run(&format!("ip link add v0 mtu {mtu} type veth peer name v1 mtu {mtu}"));
+    run("ip link set v0 up");
+    run("ip link set v1 up");
+}
+
+fn state(ifname: &str) -> XdpState {
+    xdp_state(index(ifname)).unwrap()
+}
+
+fn runs_nothing(ifname: &str) -> bool {
+    state(ifname).programs().next().is_none()
+}
+
+fn counter(attached: &Attached, reason: Reason) -> u64 {
+    attached.counters().unwrap()[usize::try_from(reason.index()).unwrap()].1
+}
+
+fn pin(name: &str) -> PathBuf {
+    Path::new("/sys/fs/bpf/weft").join(name)
+}
+
+/// A feature of a device, as ethtool prints it.
+fn feature(ifname: &str, name: &str) -> String {
+    let all = run(&format!("ethtool -k {ifname}"));
+    let line = all.lines().find(|line| line.trim().starts_with(&format!("{name}:"))).unwrap();
+    line.split(": ").nth(1).unwrap().to_owned()
+}
+
+/// A second process that attaches, says so, and stays.
+fn holder(config: &AttachConfig<'_>) -> Child {
+    let pin = config.pin.map_or(String::new(), |pin| pin.display().to_string());
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "hold", "--nocapture", "--test-threads=1"])
+        .env(HOLD, format!("{} {pin}", config.ifindex))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    assert!(output.lines().any(|line| line.unwrap().contains("holding")));
+    child
+}
+
+/// Not a test of its own: the second process.
+#[test]
+fn hold() {
+    let Ok(order) = env::var(HOLD) else { return };
+    let (ifindex, pin) = order.split_once(' ').unwrap();
+    let pin = (!pin.is_empty()).then_some(Path::new(pin));
+    let ifindex = ifindex.parse().unwrap();
+    let config = AttachConfig { ifindex, ifname: "held", role: Role::Port, pin, debug: false };
+    match Attached::attach(&config) {
+        Ok(_attached) => {
+            println!("\nholding");
+            // Until killed, or the parent is gone.
+            let _ = std::io::stdin().lines().next();
+        }
+        Err(error) => println!("\nrefused: {error}"),
+    }
+}
+
+#[test]
+fn a_veth_runs_it_natively_without_frags() {
+    in_namespace("a_veth_runs_it_natively_without_frags", || {
+        veth(1500);
+        let before = feature("v1", "generic-segmentation-offload");
+        let attached = Attached::attach(&config("v0", Role::Port)).unwrap();
+        assert_eq!((attached.mode(), attached.has_frags()), (Mode::Native, false));
+        assert_eq!((attached.adopted(), attached.fallback_reason()), (false, None));
+        assert_eq!(attached.program_name(), "weft_port");
+        assert!(state("v0").native.is_some() && state("v0").generic.is_none());
+        // What makes the peer hand over frames no larger than the MTU.
+        let during = feature("v1", "tcp-segmentation-offload");
+        assert_eq!((before.as_str(), during.as_str()), ("on", "off"));
+        drop(attached);
+        assert!(runs_nothing("v0"));
+    });
+}
+
+#[test]
+fn a_large_mtu_needs_frags() {
+    in_namespace("a_large_mtu_needs_frags", || {
+        veth(9000);
+        let attached = Attached::attach(&config("v0", Role::Underlay)).unwrap();
+        assert_eq!((attached.mode(), attached.has_frags()), (Mode::Native, true));
+        let reason = attached.fallback_reason().unwrap();
+        assert!(reason.starts_with("native without frags: "), "{reason}");
+        assert_eq!(attached.program_name(), "weft_steer_sg");
+        // With frags too the peer segments (Linux 6.18).
+        println!("MTU 9000: {reason}; peer's TSO {}", feature("v1", "tcp-segmentation-offload"));
+        attached.detach().unwrap();
+        assert!(runs_nothing("v0"));
+    });
+}
+
+#[test]
+fn what_has_no_native_xdp_gets_generic() {
+    in_namespace("what_has_no_native_xdp_gets_generic", || {
+        run("ip link add b0 type bridge");
+        run("ip link set b0 up");
+        for ifname in ["b0", "lo"] {
+            let attached = Attached::attach(&config(ifname, Role::Port)).unwrap();
+            assert_eq!((attached.mode(), attached.has_frags()), (Mode::Generic, false), "{ifname}");
+            let reason = attached.fallback_reason().unwrap();
+            assert!(reason.contains("not supported"), "{reason}");
+            assert!(state(ifname).generic.is_some() && state(ifname).native.is_none());
+            drop(attached);
+            assert!(runs_nothing(ifname), "{ifname}");
+        }
+    });
+}
+
+#[test]
+fn a_pinned_program_outlives_kill_and_is_adopted() {
+    in_namespace("a_pinned_program_outlives_kill_and_is_adopted", || {
+        veth(1500);
+        let path = pin("v0");
+        let config = AttachConfig { pin: Some(&path), ..config("v0", Role::Port) };
+        let mut child = holder(&config);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let old = state("v0").native.unwrap();
+        let attached = Attached::attach(&config).unwrap();
+        assert!(attached.adopted());
+        assert_eq!((attached.mode(), attached.fallback_reason()), (Mode::Native, None));
+        let new = state("v0").native.unwrap();
+        assert_ne!(old, new, "the program is the new process's");
+        // A drop leaves it, as the end of the process does; a third one adopts it again.
+        drop(attached);
+        assert_eq!(state("v0").native, Some(new));
+        let attached = Attached::attach(&config).unwrap();
+        assert!(attached.adopted() && path.exists());
+        attached.detach().unwrap();
+        assert!(runs_nothing("v0") && !path.exists());
+    });
+}
+
+#[test]
+fn an_unpinned_program_ends_with_its_process() {
+    in_namespace("an_unpinned_program_ends_with_its_process", || {
+        veth(1500);
+        let config = config("v0", Role::Port);
+        let mut child = holder(&config);
+        assert!(!runs_nothing("v0"));
+        // While it lives it holds the interface, and the error says who.
+        let error = Attached::attach(&config).unwrap_err();
+        let is_held = matches!(&error, AttachError::Held { program, link, .. } if program == "weft_port" && *link > 0);
+        assert!(is_held, "{error}");
+        // It is waited for when it is just ending.
+        let killer = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(300));
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+        let attached = Attached::attach(&config).unwrap();
+        assert!(!attached.adopted());
+        killer.join().unwrap();
+        drop(attached);
+        assert!(runs_nothing("v0"));
+    });
+}
+
+#[test]
+fn a_stale_pin_is_removed() {
+    in_namespace("a_stale_pin_is_removed", || {
+        veth(1500);
+        let path = pin("v0");
+        drop(
+            Attached::attach(&AttachConfig { pin: Some(&path), ..config("v0", Role::Port) })
+                .unwrap(),
+        );
+        run("ip link del v0");
+        assert!(path.exists(), "its device is gone, the pin is not");
+        veth(1500);
+        let config0 = AttachConfig { pin: Some(&path), ..config("v0", Role::Port) };
+        let attached = Attached::attach(&config0).unwrap();
+        assert!(!attached.adopted() && path.exists());
+        drop(attached);
+        // The same path for another interface: the first one loses its program.
+        let config1 = AttachConfig { pin: Some(&path), ..config("v1", Role::Port) };
+        let attached = Attached::attach(&config1).unwrap();
+        assert!(!attached.adopted() && runs_nothing("v0") && !runs_nothing("v1"));
+        attached.detach().unwrap();
+        assert!(runs_nothing("v1") && !path.exists());
+        // Something else at that path, even from a file of nobody's.
+        let mut programs = Programs::load(Role::Pass, false).unwrap();
+        programs.verify(Program { role: Role::Pass, frags: true }).unwrap();
+        let attached = Attached::attach(&config0).unwrap();
+        attached.detach().unwrap();
+    });
+}
+
+#[test]
+fn a_renamed_interface_keeps_its_program() {
+    in_namespace("a_renamed_interface_keeps_its_program", || {
+        veth(1500);
+        let (old, new) = (pin("v0"), pin("w0"));
+        drop(
+            Attached::attach(&AttachConfig { pin: Some(&old), ..config("v0", Role::Port) })
+                .unwrap(),
+        );
+        run("ip link set v0 down");
+        run("ip link set v0 name w0");
+        let config = AttachConfig { pin: Some(&new), ..config("w0", Role::Port) };
+        let attached = Attached::attach(&config).unwrap();
+        assert!(attached.adopted() && new.exists() && !old.exists());
+        attached.detach().unwrap();
+        assert!(runs_nothing("w0") && !new.exists());
+    });
+}
+
+#[test]
+fn without_a_bpffs_it_works_unpinned() {
+    in_namespace("without_a_bpffs_it_works_unpinned", || {
+        veth(1500);
+        run("mount -t tmpfs tmpfs /mnt");
+        let path = Path::new("/mnt/weft/v0");
+        let config = AttachConfig { pin: Some(path), ..config("v0", Role::Port) };
+        let attached = Attached::attach(&config).unwrap();
+        assert!(attached.unpinned_reason().unwrap().contains("mount -t bpf"));
+        assert!(!runs_nothing("v0") && !path.exists());
+        drop(attached);
+        assert!(runs_nothing("v0"));
+    });
+}
+
+/// Our object under another name: somebody else's program.
+fn foreign() -> aya::Ebpf {
+    let object = concat!(env!("CARGO_MANIFEST_DIR"), "/object/weft.bpf.o");
+    let mut object = fs::read(object).unwrap();
+    let (ours, theirs) = (b"weft_pass", b"else_pass");
+    for start in 0..object.len() - ours.len() {
+        if object[start..].starts_with(ours) {
+            object[start..start + ours.len()].copy_from_slice(theirs);
+        }
+    }
+    aya::Ebpf::load(&object).unwrap()
+}
+
+#[test]
+fn a_foreign_program_is_an_error_and_stays() {
+    in_namespace("a_foreign_program_is_an_error_and_stays", || {
+        veth(1500);
+        for (mode, xdp_mode) in [(Mode::Native, XdpMode::Driver), (Mode::Generic, XdpMode::Skb)] {
+            let mut ebpf = foreign();
+            let xdp: &mut Xdp = ebpf.program_mut("else_pass").unwrap().try_into().unwrap();
+            xdp.load().unwrap();
+            xdp.attach_to_if_index(index("v0"), xdp_mode).unwrap();
+            let before = state("v0");
+            let error = Attached::attach(&config("v0", Role::Port)).unwrap_err();
+            let text = error.to_string();
+            let AttachError::ForeignProgram { program, id, mode: said, .. } = error else {
+                panic!("{text}")
+            };
+            assert_eq!((program.as_str(), said), ("else_pass", mode));
+            assert_eq!(before.programs().next(), Some((id, mode)));
+            assert!(text.contains("ip link set dev v0 xdp"), "{text}");
+            assert_eq!(state("v0"), before);
+        }
+        // The same without a link, as `ip link` does it.
+        let mut ebpf = foreign();
+        let xdp: &mut Xdp = ebpf.program_mut("else_pass").unwrap().try_into().unwrap();
+        xdp.load().unwrap();
+        xdp.pin("/sys/fs/bpf/else").unwrap();
+        run("ip link set dev v0 xdpdrv pinned /sys/fs/bpf/else");
+        drop(ebpf);
+        let before = state("v0");
+        let error = Attached::attach(&config("v0", Role::Port)).unwrap_err();
+        assert!(matches!(error, AttachError::ForeignProgram { .. }), "{error}");
+        assert_eq!(state("v0"), before);
+    });
+}
+
+#[test]
+fn a_left_over_without_a_link_goes() {
+    in_namespace("a_left_over_without_a_link_goes", || {
+        veth(1500);
+        let object =
+            aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/object/weft.bpf.o"));
+        for attach in ["xdpdrv", "xdpgeneric"] {
+            let mut ebpf = aya::Ebpf::load(object).unwrap();
+            let xdp: &mut Xdp = ebpf.program_mut("weft_steer").unwrap().try_into().unwrap();
+            xdp.load().unwrap();
+            xdp.pin("/sys/fs/bpf/old").unwrap();
+            run(&format!("ip link set dev v0 {attach} pinned /sys/fs/bpf/old"));
+            fs::remove_file("/sys/fs/bpf/old").unwrap();
+            drop(ebpf);
+            assert!(!runs_nothing("v0"));
+            let attached = Attached::attach(&config("v0", Role::Port)).unwrap();
+            assert_eq!((attached.mode(), attached.adopted()), (Mode::Native, false), "{attach}");
+            assert_eq!(state("v0").programs().count(), 1);
+            drop(attached);
+            assert!(runs_nothing("v0"));
+        }
+    });
+}
+
+#[test]
+fn what_cannot_be_is_said_with_its_cause() {
+    in_namespace("what_cannot_be_is_said_with_its_cause", || {
+        let gone = AttachConfig { ifindex: 4711, ifname: "gone", ..config("lo", Role::Port) };
+        let error = Attached::attach(&gone).unwrap_err();
+        assert!(matches!(error, AttachError::NoDevice { ifindex: 4711, .. }), "{error}");
+
+        veth(1500);
+        let output = Command::new("setpriv")
+            .args(["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"])
+            .arg(env::current_exe().unwrap())
+            .args(["--exact", "hold", "--nocapture", "--test-threads=1"])
+            .env(HOLD, format!("{} ", index("v0")))
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("refused: not allowed") && said.contains("CAP_BPF"), "{said}");
+        assert!(runs_nothing("v0"));
+    });
+}
+
+#[test]
+fn only_the_queue_of_the_socket_is_redirected() {
+    in_namespace("only_the_queue_of_the_socket_is_redirected", || {
+        run("ip link add v0 numrxqueues 4 numtxqueues 4 type veth peer name v1");
+        run("ip link set v0 up");
+        // The kernel knows the queues' numbers while a program is on the device.
+        let _attached = Attached::attach(&config("v0", Role::Pass)).unwrap();
+        let mut programs = Programs::load(Role::Port, false).unwrap();
+        let program = Program { role: Role::Port, frags: false };
+        programs.verify(program).unwrap();
+        let socket = socket(AddressFamily::XDP, SocketType::RAW, None).unwrap();
+        programs.set_socket(2, &socket).unwrap();
+        for queue in 0..4 {
+            // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
+            let context: Vec<u8> = [0, 64, 0, index("v0"), queue, 0_u32]
+                .iter()
+                .flat_map(|word| word.to_ne_bytes())
+                .collect();
+            let action = programs.test_run(program, &[0; 64], Some(&context)).unwrap();
+            assert_eq!(action, if queue == 2 { 4 } else { 2 }, "queue {queue}");
+        }
+        let counters = programs.counters().unwrap();
+        assert_eq!(counters[..2], [(Reason::Redirected, 1), (Reason::NoSocket, 3)]);
+    });
+}
+
+/// Two hosts: this namespace with v0, 198.51.100.1, and "peer" with v1, 198.51.100.2.
+fn hosts(mtu: u32) {
+    veth(mtu);
+    run("ip netns add peer");
+    run("ip link set v1 netns peer");
+    run("ip addr add 198.51.100.1/24 dev v0");
+    run("ip -n peer addr add 198.51.100.2/24 dev v1");
+    run("ip -n peer link set lo up");
+    run("ip -n peer link set v1 up");
+}
+
+/// TCP both ways at full speed, with the counts of bad checksums on both hosts unmoved.
+fn tcp_runs() {
+    let mut server = Command::new("ip")
+        .args("netns exec peer iperf3 -s -1".split(' '))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while run("ip netns exec peer ss -Hltn sport = 5201").is_empty() {
+        assert!(Instant::now() < deadline, "iperf3 does not listen");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let report = run("iperf3 -c 198.51.100.2 -t 1 --bidir");
+    assert!(server.wait().unwrap().success());
+    for role in ["[RX-C]", "[TX-C]"] {
+        let line = report.lines().find(|l| l.contains(role) && l.contains("receiver")).unwrap();
+        println!("{line}");
+        assert!(line.contains("MBytes") || line.contains("GBytes"), "{report}");
+    }
+    for host in ["", "ip netns exec peer "] {
+        for count in ["TcpInCsumErrors", "TcpInErrs", "UdpInCsumErrors"] {
+            let line = run(&format!("{host}nstat -az {count}"));
+            let value = line.lines().last().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+            assert_eq!(value, "0", "{host}{count}");
+        }
+    }
+}
+
+#[test]
+fn the_host_keeps_its_own_traffic_on_an_underlay() {
+    in_namespace("the_host_keeps_its_own_traffic_on_an_underlay", || {
+        hosts(1500);
+        let mut attached = Attached::attach(&config("v0", Role::Underlay)).unwrap();
+        attached.set_vteps(&["198.51.100.1".parse().unwrap()]).unwrap();
+        attached.set_tunnel_ports(&[4789, 6081]).unwrap();
+        assert_eq!((attached.mode(), attached.has_frags()), (Mode::Native, false));
+        tcp_runs();
+        run("ping -q -c 3 -i 0.1 -W 1 198.51.100.2");
+        // Larger than the MTU: the host's own fragments are none of ours.
+        run("ping -q -c 3 -i 0.1 -W 1 -s 4000 198.51.100.2");
+        let moved = attached.counters().unwrap();
+        println!("{moved:?}");
+        assert!(counter(&attached, Reason::PassNotTunnel) > 100);
+        for (reason, count) in moved {
+            let expected = matches!(reason, Reason::PassNotTunnel | Reason::PassNotIp);
+            assert!(expected || count == 0, "{} {count}", reason.name());
+        }
+    });
+}
+
+#[test]
+fn the_host_keeps_its_own_traffic_with_frags() {
+    in_namespace("the_host_keeps_its_own_traffic_with_frags", || {
+        hosts(9000);
+        let mut attached = Attached::attach(&config("v0", Role::Underlay)).unwrap();
+        attached.set_vteps(&["198.51.100.1".parse().unwrap()]).unwrap();
+        assert_eq!((attached.mode(), attached.has_frags()), (Mode::Native, true));
+        tcp_runs();
+        assert!(counter(&attached, Reason::PassNotTunnel) > 100);
+    });
+}
+
+/// A connection that is open when weftd is killed and comes back: one program replaces the other without
+/// losing the host's traffic.
+#[test]
+fn adopting_does_not_disturb_the_host() {
+    in_namespace("adopting_does_not_disturb_the_host", || {
+        hosts(1500);
+        let path = pin("v0");
+        let config = AttachConfig { pin: Some(&path), ..config("v0", Role::Underlay) };
+        let attached = Attached::attach(&config).unwrap();
+        let mut ping = Command::new("ip")
+            .args("netns exec peer ping -q -c 100 -i 0.01 -W 1 198.51.100.1".split(' '))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(attached);
+        while ping.try_wait().unwrap().is_none() {
+            assert!(Attached::attach(&config).unwrap().adopted());
+        }
+        let output = ping.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains(" 0% packet loss"), "{said}");
+    });
+}
+
+#[test]
+fn frames_are_logged_only_when_asked() {
+    in_namespace("frames_are_logged_only_when_asked", || {
+        hosts(1500);
+        let debug = AttachConfig { debug: true, ..config("v0", Role::Underlay) };
+        let mut attached = Attached::attach(&debug).unwrap();
+        run("ping -q -c 1 -W 1 198.51.100.2");
+        let log = attached.debug_log().unwrap();
+        let readable = |log: &mut weft_ebpf::DebugLog| {
+            let mut fds = [rustix::event::PollFd::new(log, rustix::event::PollFlags::IN)];
+            rustix::event::poll(&mut fds, Some(&rustix::event::Timespec::default())).unwrap() == 1
+        };
+        assert!(readable(log));
+        log.flush();
+        assert!(!readable(log));
+        drop(attached);
+        let mut quiet = Attached::attach(&config("v0", Role::Underlay)).unwrap();
+        assert!(quiet.debug_log().is_none());
+    });
+}
+
+/// The counters of one interface say nothing of another's.
+#[test]
+fn each_interface_has_maps_of_its_own() {
+    in_namespace("each_interface_has_maps_of_its_own", || {
+        hosts(1500);
+        run("ip link add w0 type veth peer name w1");
+        let v0 = Attached::attach(&config("v0", Role::Underlay)).unwrap();
+        let w0 = Attached::attach(&config("w0", Role::Underlay)).unwrap();
+        run("ping -q -c 3 -i 0.1 -W 1 198.51.100.2");
+        assert!(counter(&v0, Reason::PassNotTunnel) >= 3);
+        assert!(w0.counters().unwrap().iter().all(|(_, count)| *count == 0));
+    });
+}
