@@ -143,22 +143,42 @@ impl ParseError {
     }
 }
 
-/// The buffer given is too short for what was to be written.
+/// Why a header or a frame was not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[error("need room for {need_bytes} bytes, have {have_bytes}")]
-pub struct ShortBuffer {
-    /// Bytes to write.
-    pub need_bytes: usize,
-    /// Bytes there are.
-    pub have_bytes: usize,
+pub enum WriteError {
+    /// The buffer given is too short.
+    #[error("need room for {need_bytes} bytes, have {have_bytes}")]
+    ShortBuffer {
+        /// Bytes to write.
+        need_bytes: usize,
+        /// Bytes there are.
+        have_bytes: usize,
+    },
+    /// What the header is to announce does not fit in its length field.
+    #[error("{layer}: {len_bytes} bytes are more than the length field can say")]
+    TooLong {
+        /// Header to write.
+        layer: Layer,
+        /// Length to announce, in bytes.
+        len_bytes: usize,
+    },
 }
 
 /// The first `N` bytes of `out`, to be written.
 ///
 /// # Errors
 ///
-/// [`ShortBuffer`] when there are fewer.
-pub(crate) fn room<const N: usize>(out: &mut [u8]) -> Result<&mut [u8; N], ShortBuffer> {
+/// [`WriteError::ShortBuffer`] when there are fewer.
+pub(crate) fn room<const N: usize>(out: &mut [u8]) -> Result<&mut [u8; N], WriteError> {
     let have_bytes = out.len();
-    out.first_chunk_mut::<N>().ok_or(ShortBuffer { need_bytes: N, have_bytes })
+    out.first_chunk_mut::<N>().ok_or(WriteError::ShortBuffer { need_bytes: N, have_bytes })
+}
+
+/// `len_bytes` as a 16-bit length field.
+///
+/// # Errors
+///
+/// [`WriteError::TooLong`] above 65535.
+pub(crate) fn length_field(layer: Layer, len_bytes: usize) -> Result<u16, WriteError> {
+    u16::try_from(len_bytes).map_err(|_| WriteError::TooLong { layer, len_bytes })
 }

@@ -10,7 +10,7 @@
 //! ```
 
 use crate::error::room;
-use crate::{EtherType, Layer, MacAddr, ParseError, ShortBuffer, Tag};
+use crate::{EtherType, Layer, MacAddr, ParseError, Tag, WriteError};
 use zerocopy::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -65,8 +65,8 @@ impl EthernetHeader {
     ///
     /// # Errors
     ///
-    /// [`ShortBuffer`] when `out` is shorter than the header.
-    pub fn write(&self, out: &mut [u8]) -> Result<usize, ShortBuffer> {
+    /// [`WriteError`] when `out` is shorter than the header.
+    pub fn write(&self, out: &mut [u8]) -> Result<usize, WriteError> {
         room::<LEN_BYTES>(out)?.copy_from_slice(self.as_bytes());
         Ok(LEN_BYTES)
     }

@@ -11,19 +11,49 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::cast_possible_truncation)]
 
+pub mod arp;
 pub mod checksum;
 pub mod error;
 pub mod ethernet;
 pub mod ethertype;
+#[cfg(any(test, feature = "generators"))]
+pub mod frames;
+#[cfg(feature = "fuzz-targets")]
+pub mod fuzz_targets;
+pub mod geneve;
+pub mod gre;
+pub mod icmp;
+pub mod ip_protocol;
+pub mod ipv4;
+pub mod ipv6;
+pub mod l4;
 pub mod mac;
+pub mod overhead;
+pub mod segment;
+pub mod show;
+pub mod tcp;
+pub mod tlv;
+pub mod udp;
 pub mod vid;
 pub mod vlan;
 pub mod vni;
+pub mod vxlan;
 
-pub use error::{Layer, ParseError, ShortBuffer};
-pub use ethernet::{L2, parse_l2};
+pub use arp::ArpPacket;
+pub use error::{Layer, ParseError, WriteError};
+pub use ethernet::{EthernetHeader, L2, parse_l2};
 pub use ethertype::EtherType;
+pub use geneve::Geneve;
+pub use gre::Gre;
+pub use icmp::IcmpHeader;
+pub use ip_protocol::IpProtocol;
+pub use ipv4::Ipv4Header;
+pub use ipv6::Ipv6Header;
 pub use mac::MacAddr;
+pub use show::Show;
+pub use tcp::TcpHeader;
+pub use udp::UdpHeader;
 pub use vid::{Pcp, Tci, Vid};
 pub use vlan::Tag;
 pub use vni::Vni;
+pub use vxlan::Vxlan;

@@ -7,7 +7,7 @@
 //! ```
 
 use crate::error::room;
-use crate::{EtherType, Layer, ParseError, ShortBuffer, Tci};
+use crate::{EtherType, Layer, ParseError, Tci, WriteError};
 
 /// One VLAN tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,8 +63,8 @@ impl Tag {
     ///
     /// # Errors
     ///
-    /// [`ShortBuffer`] when `out` is shorter than the tag.
-    pub fn write(self, out: &mut [u8]) -> Result<usize, ShortBuffer> {
+    /// [`WriteError`] when `out` is shorter than the tag.
+    pub fn write(self, out: &mut [u8]) -> Result<usize, WriteError> {
         *room(out)? = self.to_bytes();
         Ok(Self::LEN_BYTES)
     }
@@ -118,6 +118,9 @@ mod tests {
     #[test]
     fn says_how_much_room_it_needs() {
         let tag = Tag::c_tag(Tci::from_wire(5));
-        assert_eq!(tag.write(&mut [0; 3]), Err(ShortBuffer { need_bytes: 4, have_bytes: 3 }));
+        assert_eq!(
+            tag.write(&mut [0; 3]),
+            Err(WriteError::ShortBuffer { need_bytes: 4, have_bytes: 3 })
+        );
     }
 }

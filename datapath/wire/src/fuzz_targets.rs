@@ -1,0 +1,208 @@
+//! What the fuzzer runs: one function per header, which must not panic on any bytes.
+//!
+//! The functions also assert what a parser promises, so that a wrong answer is found like a panic.
+//! They are called by the crate in `fuzz/`, and by `tests/fuzz_bodies.rs` on the corpus and on a
+//! fixed number of mutated inputs.
+
+use crate::checksum::{self, partial};
+use crate::l4::L4;
+use crate::tlv::{GeneveOptions, LldpTlvs, NdOptions, Tlvs};
+use crate::{
+    ArpPacket, EthernetHeader, Geneve, Gre, IcmpHeader, IpProtocol, Ipv4Header, Ipv6Header, Layer,
+    MacAddr, Show, Tag, TcpHeader, UdpHeader, Vxlan, ethernet, ipv4, parse_l2, segment,
+};
+use core::fmt::Write;
+
+/// The longest input that targets look at, in bytes.
+const INPUT_MAX_BYTES: usize = 4096;
+
+/// A fuzz target.
+pub type Target = fn(&[u8]);
+
+/// All targets by name; the name is that of the binary in `fuzz/` and of its corpus folder.
+pub const ALL: [(&str, Target); 15] = [
+    ("ethernet", ethernet),
+    ("arp", arp),
+    ("ipv4", ipv4),
+    ("ipv6", ipv6),
+    ("udp", udp),
+    ("tcp", tcp),
+    ("icmp", icmp),
+    ("gre", gre),
+    ("geneve", geneve),
+    ("vxlan", vxlan),
+    ("tlv", tlv),
+    ("partial", partial_checksum),
+    ("segment", segments),
+    ("show", show),
+    ("mac", mac),
+];
+
+/// Header and tags of a frame.
+pub fn ethernet(data: &[u8]) {
+    if let Ok((header, _)) = EthernetHeader::parse(data) {
+        let mut out = [0; ethernet::LEN_BYTES];
+        assert!(header.write(&mut out).is_ok() && data.starts_with(&out));
+    }
+    if let Ok(l2) = parse_l2(data) {
+        assert!(l2.l3_offset <= data.len());
+        assert!(l2.l3_offset == ethernet::LEN_BYTES + l2.tag_count() * Tag::LEN_BYTES);
+    }
+    let _ = Tag::parse(data);
+}
+
+/// An ARP packet.
+pub fn arp(data: &[u8]) {
+    if let Ok((packet, _)) = ArpPacket::parse(data) {
+        let mut out = [0; crate::arp::LEN_BYTES];
+        assert!(packet.write(&mut out).is_ok() && data.starts_with(&out));
+    }
+}
+
+/// An IPv4 packet.
+pub fn ipv4(data: &[u8]) {
+    let _ = ipv4::verify_checksum(data);
+    if let Ok((header, payload)) = Ipv4Header::parse(data) {
+        let total = usize::from(header.total_len_bytes());
+        assert!(header.header_len_bytes() + payload.len() == total && total <= data.len());
+    }
+}
+
+/// An IPv6 packet with its extension headers.
+pub fn ipv6(data: &[u8]) {
+    let Ok((header, payload)) = Ipv6Header::parse(data) else { return };
+    assert!(payload.len() == usize::from(header.payload_len_bytes()));
+    if let Ok(walk) = header.walk(payload) {
+        assert!(walk.extensions_bytes + walk.payload.len() == payload.len());
+    }
+}
+
+/// A UDP datagram.
+pub fn udp(data: &[u8]) {
+    let _ = UdpHeader::verify_checksum(data, 0);
+    if let Ok((header, payload)) = UdpHeader::parse(data) {
+        assert!(usize::from(header.len_bytes()) == crate::udp::LEN_BYTES + payload.len());
+    }
+}
+
+/// A TCP segment.
+pub fn tcp(data: &[u8]) {
+    if let Ok((header, payload)) = TcpHeader::parse(data) {
+        assert!(header.header_len_bytes() + payload.len() == data.len());
+        let _ = TcpHeader::verify_checksum(data, 0);
+    }
+}
+
+/// ICMP of both versions.
+pub fn icmp(data: &[u8]) {
+    if let Ok((header, body)) = IcmpHeader::parse(Layer::Icmpv4, data) {
+        let mut out = [0; crate::icmp::LEN_BYTES];
+        assert!(header.write(&mut out, body, 0).is_ok());
+        let _ = (header.next_hop_mtu_v4(), header.next_hop_mtu_v6());
+    }
+}
+
+/// A GRE packet.
+pub fn gre(data: &[u8]) {
+    if let Ok((header, payload)) = Gre::parse(data) {
+        assert!(header.header_len_bytes() + payload.len() == data.len());
+        let _ = header.verify_checksum(data);
+        let mut out = [0; crate::gre::LEN_MAX_BYTES];
+        let Ok(len) = header.write(&mut out) else { return };
+        let again = Gre { checksum: header.checksum.map(|_| 0), ..header };
+        assert!(out.get(..len).map(Gre::parse) == Some(Ok((again, &[]))));
+    }
+}
+
+/// A Geneve datagram.
+pub fn geneve(data: &[u8]) {
+    let Ok((header, payload)) = Geneve::parse(data) else { return };
+    assert!(header.header_len_bytes() + payload.len() == data.len());
+    assert!(header.options().all(|option| option.is_ok()));
+    let _ = header.refuse_critical(|_| false);
+    let mut out = [0; 260];
+    assert!(header.write(&mut out) == Ok(header.header_len_bytes()));
+}
+
+/// A VXLAN datagram.
+pub fn vxlan(data: &[u8]) {
+    if let Ok((header, payload)) = Vxlan::parse(data) {
+        assert!(data.ends_with(payload));
+        let mut out = [0; crate::vxlan::LEN_BYTES];
+        assert!(header.write(&mut out).is_ok());
+        assert!(Vxlan::parse(&out) == Ok((header, &[])));
+    }
+}
+
+/// All shapes of option lists.
+pub fn tlv(data: &[u8]) {
+    let steps_max = data.len() / 2 + 1;
+    assert!(Tlvs::<GeneveOptions>::new(data).count() <= steps_max);
+    assert!(Tlvs::<NdOptions>::new(data).count() <= steps_max);
+    assert!(Tlvs::<LldpTlvs>::new(data).count() <= steps_max);
+}
+
+/// Completion of partial checksums: afterwards the checksum is right, and done again it stays.
+pub fn partial_checksum(data: &[u8]) {
+    let mut copy = [0; INPUT_MAX_BYTES];
+    let Some(frame) = copy.get_mut(..data.len()) else { return };
+    frame.copy_from_slice(data);
+    if partial::complete(frame) == partial::Completion::Completed {
+        assert!(L4::locate(frame).and_then(|l4| l4.is_checksum_right(frame)) == Some(true));
+        let right = checksum::sum(frame);
+        let _ = partial::complete(frame);
+        assert!(checksum::sum(frame) == right);
+    } else {
+        assert!(frame == data);
+    }
+    if let [a, b, c, d, ..] = *data {
+        let (start, offset) = (u16::from_be_bytes([a & 1, b]), u16::from_be_bytes([c & 1, d]));
+        let _ = partial::complete_at(frame, start, offset);
+    }
+}
+
+/// Segmentation: segments carry the payload, whole and in order, with right checksums.
+pub fn segments(data: &[u8]) {
+    let Some((&size, frame)) = data.split_first() else { return };
+    let cut_tcp = segment::tcp_segments(frame, u16::from(size) + 1);
+    let cut_udp = segment::udp_segments(frame, u16::from(size) + 1);
+    let Some(l4) = L4::locate(frame) else {
+        assert!(cut_tcp.is_err() && cut_udp.is_err());
+        return;
+    };
+    for segments in [cut_tcp, cut_udp].into_iter().flatten() {
+        let mut left = l4.end - segments.headers_len_bytes();
+        for segment in segments {
+            let mut out = [0; INPUT_MAX_BYTES];
+            if segment.write_into(&mut out).is_err() {
+                return;
+            }
+            let written = out.get(..segment.len_bytes()).unwrap_or_default();
+            let right = L4::locate(written).and_then(|l4| l4.is_checksum_right(written));
+            assert!(right == Some(true));
+            left -= segment.payload().len();
+        }
+        assert!(left == 0);
+    }
+}
+
+/// The one-line form of a frame.
+pub fn show(data: &[u8]) {
+    struct Discard;
+    impl Write for Discard {
+        fn write_str(&mut self, text: &str) -> core::fmt::Result {
+            assert!(!text.contains('\n'));
+            Ok(())
+        }
+    }
+    assert!(write!(Discard, "{}", Show(data)).is_ok());
+    let _ = L4::locate(data).filter(|l4| l4.protocol == IpProtocol::TCP);
+}
+
+/// The text form of an address.
+pub fn mac(data: &[u8]) {
+    let Ok(text) = core::str::from_utf8(data) else { return };
+    if let Ok(mac) = text.parse::<MacAddr>() {
+        assert!(MacAddr::from_u64(mac.to_u64()) == mac);
+    }
+}
