@@ -147,6 +147,15 @@ impl Counters {
         }
     }
 
+    /// A frame counted with [`Counters::tx_drop`] goes after all.
+    pub(crate) fn take_back_tx_drop(&mut self, port: PortId, reason: DropReason) {
+        if let Some(count) =
+            self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize))
+        {
+            *count -= 1;
+        }
+    }
+
     pub(crate) fn link_drop(&mut self, link: LinkId, reason: DropReason) {
         if let Some(count) =
             self.link_mut(link).and_then(|link| link.rx_drops.get_mut(reason as usize))

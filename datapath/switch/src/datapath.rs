@@ -2,8 +2,8 @@
 
 use crate::stage::send_tunnelled;
 use crate::{
-    BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, PortId, PortKind,
-    Reach, Snapshot, Station, Tick,
+    BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, PortId,
+    PortKind, Reach, Snapshot, Station, Tick,
 };
 
 /// Frames that wait for the next hop of one tunnel, at most.  As the kernel's
@@ -12,6 +12,9 @@ pub const WAITING_PER_TUNNEL_MAX: usize = 16;
 
 /// Frames that wait for next hops, at most, over all tunnels.
 pub const WAITING_MAX: usize = 256;
+
+/// ICMP answers out of one port in one second, at most (RFC 1812 section 4.3.2.8).
+const ANSWERS_PER_SECOND_MAX: u16 = 100;
 
 /// Announcements that one batch may make: each of its frames may be news.
 const ANNOUNCEMENTS_MAX: usize = crate::BATCH_MAX;
@@ -72,7 +75,11 @@ pub struct Datapath<F> {
     pub counters: Counters,
     pub(crate) announcer: Announcer,
     pub(crate) capture: Option<Box<dyn Capture>>,
-    waiting: Vec<(PortId, F)>,
+    waiting: Vec<(PortId, Meta, F)>,
+    /// The time of the batch in hand.
+    pub(crate) now: Tick,
+    /// ICMP answers given in the second that is named, by port.
+    answers: Vec<(Tick, u16)>,
     wants_next_hop: Vec<PortId>,
     seed: u64,
 }
@@ -89,6 +96,8 @@ impl<F: FrameBuf> Datapath<F> {
             announcer: Announcer { is_on: announces, news, refresh_secs: 75 },
             capture: None,
             waiting: Vec::with_capacity(WAITING_MAX),
+            now: Tick(0),
+            answers: Vec::new(),
             wants_next_hop: Vec::with_capacity(WAITING_MAX),
             seed,
         }
@@ -142,29 +151,50 @@ impl<F: FrameBuf> Datapath<F> {
 
     /// Sends the frames whose tunnel has a next hop by now, and drops those that will never go.
     pub fn release_waiting<I: FrameIo<Frame = F>>(&mut self, snapshot: &Snapshot, io: &mut I) {
-        for (port, frame) in std::mem::take(&mut self.waiting) {
+        for (port, meta, frame) in std::mem::take(&mut self.waiting) {
             match snapshot.port(port).map(|port| &port.kind) {
                 Some(PortKind::Tunnel(tunnel)) if tunnel.reach == Reach::Resolving => {
-                    self.waiting.push((port, frame));
+                    self.waiting.push((port, meta, frame));
                 }
-                Some(PortKind::Tunnel(tunnel)) => send_tunnelled(frame, port, tunnel, self, io),
+                Some(PortKind::Tunnel(tunnel)) => {
+                    send_tunnelled(frame, &meta, port, tunnel, snapshot, self, io);
+                }
                 _ => io.free(frame),
             }
         }
     }
 
     /// Keeps a frame until its tunnel has a next hop.
-    pub(crate) fn wait<I: FrameIo<Frame = F>>(&mut self, port: PortId, frame: F, io: &mut I) {
+    pub(crate) fn wait<I: FrameIo<Frame = F>>(
+        &mut self,
+        port: PortId,
+        meta: Meta,
+        frame: F,
+        io: &mut I,
+    ) {
         if !self.wants_next_hop.contains(&port) && self.wants_next_hop.len() < WAITING_MAX {
             self.wants_next_hop.push(port);
         }
-        let of_port = self.waiting.iter().filter(|(other, _)| *other == port).count();
+        let of_port = self.waiting.iter().filter(|(other, ..)| *other == port).count();
         if of_port < WAITING_PER_TUNNEL_MAX && self.waiting.len() < WAITING_MAX {
-            self.waiting.push((port, frame));
+            self.waiting.push((port, meta, frame));
         } else {
             self.counters.tx_drop(port, DropReason::WaitFull);
             io.free(frame);
         }
+    }
+
+    /// True when one more ICMP answer may go out of `port` in this second.
+    pub(crate) fn may_answer(&mut self, port: PortId) -> bool {
+        if self.answers.len() <= port.index() {
+            self.answers.resize(port.index() + 1, (Tick(0), 0));
+        }
+        let Some((second, given)) = self.answers.get_mut(port.index()) else { return false };
+        if *second != self.now {
+            (*second, *given) = (self.now, 0);
+        }
+        *given += 1;
+        *given <= ANSWERS_PER_SECOND_MAX
     }
 
     /// Frames that wait for a next hop now.

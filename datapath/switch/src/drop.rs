@@ -85,3 +85,18 @@ reasons! {
     /// Inner Not-ECT under outer CE (RFC 6040 section 4.2).
     Ecn = "ecn",
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// People graph these names: the list that they read must be the list that there is.
+    #[test]
+    fn every_reason_is_documented() {
+        let readme = include_str!("../../README.md");
+        for reason in DropReason::ALL {
+            let row = format!("| `{}` |", reason.name());
+            assert!(readme.contains(&row), "datapath/README.md has no row for {}", reason.name());
+        }
+    }
+}

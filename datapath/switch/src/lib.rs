@@ -13,6 +13,7 @@ pub mod drop;
 pub mod fdb;
 mod fdb_age;
 pub mod frame;
+mod icmp;
 pub mod ids;
 pub mod pipeline;
 pub mod snapshot;

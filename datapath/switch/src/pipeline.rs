@@ -15,6 +15,7 @@ pub fn run<I: FrameIo>(
     now: Tick,
     io: &mut I,
 ) {
+    datapath.now = now;
     match snapshot.link(link).map(|conf| (conf.role, conf.completes_checksums)) {
         Some((LinkRole::Port(port), completes)) => stage::parse(batch, port, completes),
         Some((LinkRole::Underlay, completes)) => stage::decap(batch, snapshot, completes),

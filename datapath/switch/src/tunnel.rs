@@ -108,6 +108,15 @@ impl TunnelConf {
         let csum = if self.gre.csum { 4 } else { 0 };
         ip + 4 + key + csum + 14
     }
+
+    /// The largest inner L3 packet that this tunnel takes now, with `l2_bytes` of inner Ethernet
+    /// header and tags in front of it; `None` without a next hop.
+    #[must_use]
+    pub fn inner_mtu(&self, l2_bytes: usize) -> Option<u32> {
+        let Reach::Ready(next_hop) = self.reach else { return None };
+        let overhead = u32::try_from(self.overhead_bytes() - 14 + l2_bytes).ok()?;
+        next_hop.mtu.checked_sub(overhead)
+    }
 }
 
 /// What a received packet says of the tunnel it belongs to.

@@ -1,6 +1,7 @@
 //! The way out: tags as the egress port wants them, copies for floods, headers for tunnels.
 
 use super::forward::same_group;
+use crate::icmp::{self, Remedy};
 use crate::{
     Batch, Counters, Datapath, Direction, DropReason, FrameBuf, FrameIo, LinkId, Meta, PortConf,
     PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict, VlanConf, VlanMode,
@@ -9,6 +10,9 @@ use weft_wire::vid::Vid;
 
 /// IEEE 802.3: the shortest frame, without FCS.
 const FRAME_MIN_BYTES: usize = 60;
+/// The longest answer or fragment that is made here: an answer quotes less, and a fragment is as
+/// long as an underlay of 9000 bytes allows.
+const FRAME_MAX_BYTES: usize = 9216;
 
 /// Hands every frame of the batch to `io`, which leaves the batch empty.
 pub(crate) fn egress<I: FrameIo>(
@@ -123,7 +127,7 @@ fn send<I: FrameIo>(
             }
         }
         PortKind::Tunnel(tunnel) => {
-            send_tunnelled(frame, port_id, tunnel, datapath, io);
+            send_tunnelled(frame, meta, port_id, tunnel, snapshot, datapath, io);
         }
     }
 }
@@ -131,14 +135,16 @@ fn send<I: FrameIo>(
 /// Sends one finished inner frame through a tunnel, or lets it wait for the next hop.
 pub(crate) fn send_tunnelled<I: FrameIo>(
     mut frame: I::Frame,
+    meta: &Meta,
     port_id: PortId,
     tunnel: &TunnelConf,
+    snapshot: &Snapshot,
     datapath: &mut Datapath<I::Frame>,
     io: &mut I,
 ) {
     let next_hop = match tunnel.reach {
         Reach::Ready(next_hop) => next_hop,
-        Reach::Resolving => return datapath.wait(port_id, frame, io),
+        Reach::Resolving => return datapath.wait(port_id, *meta, frame, io),
         Reach::Unreachable => {
             datapath.counters.tx_drop(port_id, DropReason::NoRoute);
             return io.free(frame);
@@ -147,13 +153,73 @@ pub(crate) fn send_tunnelled<I: FrameIo>(
     // Counted and captured as it is inside the tunnel; taken back if it does not go.
     let inner_bytes = frame.bytes().len() as u64;
     sent(datapath, port_id, frame.bytes());
-    let outcome = tunnel.template.push(&mut frame, next_hop.mtu);
-    if let Err(reason) = outcome {
-        untake(&mut datapath.counters, port_id, inner_bytes, reason);
-        return io.free(frame);
+    match tunnel.template.push(&mut frame, next_hop.mtu) {
+        Ok(()) => {
+            if !io.tx(next_hop.link, frame) {
+                untake(&mut datapath.counters, port_id, inner_bytes, DropReason::TxRing);
+            }
+        }
+        Err(reason) => {
+            untake(&mut datapath.counters, port_id, inner_bytes, reason);
+            if reason == DropReason::ExceedsMtu {
+                too_long(&frame, meta, port_id, tunnel, snapshot, datapath, io);
+            }
+            io.free(frame);
+        }
     }
-    if !io.tx(next_hop.link, frame) {
-        untake(&mut datapath.counters, port_id, inner_bytes, DropReason::TxRing);
+}
+
+/// An inner frame is too long for its tunnel: fragments it, or tells its sender, where that may be
+/// done (standards.md E6).  The slow path: once per path and conversation, and rate-limited.
+fn too_long<I: FrameIo>(
+    frame: &I::Frame,
+    meta: &Meta,
+    port_id: PortId,
+    tunnel: &TunnelConf,
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
+    let l2_bytes = l2_bytes(frame.bytes());
+    let Some(mtu) = tunnel.inner_mtu(l2_bytes) else { return };
+    let mut room = [0; FRAME_MAX_BYTES];
+    match icmp::remedy(frame.bytes(), l2_bytes, mtu, &mut room) {
+        Remedy::None => {}
+        Remedy::Fragment => {
+            // What is sent now was counted as dropped, whole.
+            datapath.counters.take_back_tx_drop(port_id, DropReason::ExceedsMtu);
+            let mut next = Some(0);
+            while let Some((len, then)) = next
+                .and_then(|offset| icmp::fragment(frame.bytes(), l2_bytes, mtu, offset, &mut room))
+            {
+                next = then;
+                match room.get(..len).and_then(|bytes| io.copy_from(bytes)) {
+                    Some(part) => {
+                        send_tunnelled(part, meta, port_id, tunnel, snapshot, datapath, io);
+                    }
+                    None => datapath.counters.tx_drop(port_id, DropReason::NoBuffer),
+                }
+            }
+        }
+        Remedy::Answer(len) => {
+            let back = snapshot.port(meta.ingress).filter(|_| datapath.may_answer(meta.ingress));
+            // No second answer to the answer, should it not fit either: it is an ICMP error.
+            let Some(port) = back else { return };
+            if let Some(answer) = room.get(..len).and_then(|bytes| io.copy_from(bytes)) {
+                let untagged = Meta { tpid: 0, ..*meta };
+                send(answer, &untagged, meta.ingress, port, snapshot, datapath, io);
+            }
+        }
+    }
+}
+
+/// Bytes in front of the L3 header, two tags at most.
+fn l2_bytes(frame: &[u8]) -> usize {
+    let is_tag = |at: usize| matches!(frame.get(at..at + 2), Some([0x81, 0] | [0x88, 0xa8]));
+    match (is_tag(12), is_tag(16)) {
+        (false, _) => 14,
+        (true, false) => 18,
+        (true, true) => 22,
     }
 }
 
