@@ -1,0 +1,157 @@
+//! A switch that is killed and started again.
+
+use std::fs;
+use std::io::Write;
+
+use weft_tests::{Host, Switch, cable, can_make_hosts, tcp_transfer, weftd_program};
+
+/// Two hosts joined by a tunnel; the left one has a guest, too.
+fn network<'h>(left: &'h Host, right: &'h Host) -> (Switch<'h>, Switch<'h>, Host) {
+    cable(left, right);
+    left.address("eth0", "192.0.2.1/24");
+    right.address("eth0", "192.0.2.2/24");
+    let (here, there) = (Switch::start(left), Switch::start(right));
+    for (switch, remote, inner) in
+        [(&here, "192.0.2.2", "10.244.0.1/16"), (&there, "192.0.2.1", "10.244.0.2/16")]
+    {
+        switch.vsctl("add-br br0");
+        switch.vsctl(&format!(
+            "add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip={remote}"
+        ));
+        switch.host().sh("ip link set br0 mtu 1420");
+        switch.host().address("br0", inner);
+    }
+    let guest = here.plug("br0", "veth1", "10.244.1.1/16");
+    guest.sh("ip link set eth0 mtu 1420");
+    (here, there, guest)
+}
+
+#[test]
+fn everything_comes_back_after_a_kill() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = (Host::new("left"), Host::new("right"));
+    let (here, _there, guest) = network(&left, &right);
+    here.vsctl("add-port br0 int0 -- set interface int0 type=internal");
+    left.address("int0", "10.244.3.1/16");
+    guest.must_reach("10.244.0.2");
+    let columns = "--columns=name,ofport,type,options,error list interface";
+    let before = here.vsctl(columns);
+    let addresses = left.sh("ip -o addr show dev br0; ip -o addr show dev int0");
+    let (mac, system_id) = (left.mac("br0"), here.vsctl("get open . external_ids:system-id"));
+
+    // Stale pid file and sockets stay where they are.
+    let here = here.kill_hard().start_again();
+    let restored = left.sh("ip -o addr show dev br0; ip -o addr show dev int0");
+    assert_eq!(restored, addresses, "addresses of the internal ports");
+    assert_eq!(left.mac("br0"), mac);
+    assert_eq!(here.vsctl("get open . external_ids:system-id"), system_id);
+    guest.must_reach("10.244.0.2");
+    left.must_reach("10.244.0.2");
+    tcp_transfer(&guest, &right, "10.244.0.2:5001", 2_000_000);
+    let sorted = |text: &str| {
+        let mut rows: Vec<_> = text.split("\n\n").map(str::to_owned).collect();
+        rows.sort();
+        rows
+    };
+    assert_eq!(sorted(&here.vsctl(columns)), sorted(&before), "rows and ofports");
+    assert!(here.appctl("version").contains("3.1"), "the control socket is the new daemon's");
+    // Again, without a word to anybody in between.
+    let here = here.kill_hard().start_again();
+    guest.must_reach("10.244.0.2");
+    assert_eq!(left.mac("br0"), mac);
+    drop(here);
+}
+
+#[test]
+fn stale_sockets_are_gone_after_a_restart() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    switch.vsctl("add-br br0");
+    let switch = switch.kill_hard().start_again().kill_hard().start_again();
+    let names = || -> Vec<String> {
+        let entries = fs::read_dir(switch.rundir()).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let own = format!("ovs-vswitchd.{}.ctl", switch.pid());
+    let controls: Vec<_> = names()
+        .into_iter()
+        .filter(|name| name.starts_with("ovs-vswitchd.") && *name != "ovs-vswitchd.pid")
+        .collect();
+    assert_eq!(controls, [own.as_str()], "control sockets");
+    assert_eq!(switch.vsctl("list-br"), "br0");
+    // A switch that ends in peace takes its sockets and its pid file with it.
+    let gone = switch.exit("");
+    let entries = fs::read_dir(gone.rundir()).unwrap();
+    let left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = left.iter().map(|name| name.to_string_lossy()).collect();
+    assert!(!left.iter().any(|name| name.starts_with("ovs-vswitchd.")), "{left:?}");
+    host.sh("test -e /sys/class/net/br0");
+}
+
+#[test]
+fn exit_leaves_internal_ports_and_cleanup_takes_them() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    switch.vsctl("add-br br0");
+    host.address("br0", "10.0.0.254/24");
+    let guest = switch.plug("br0", "veth1", "10.0.0.1/24");
+    let switch = switch.exit("").start_again();
+    guest.must_reach("10.0.0.254");
+    let gone = switch.exit("--cleanup");
+    assert!(!host.try_sh("test -e /sys/class/net/br0").ok(), "--cleanup leaves br0");
+    let links = host.sh("ip -d link show dev veth1");
+    assert!(!links.contains("xdp"), "an XDP program stays on the port: {links}");
+    let switch = gone.start_again();
+    host.address("br0", "10.0.0.254/24");
+    guest.must_reach("10.0.0.254");
+    drop(switch);
+}
+
+#[test]
+fn two_daemons_do_not_share_a_run_directory() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    switch.vsctl("add-br br0");
+    let dir = switch.rundir().display();
+    let second = host.try_sh(&format!(
+        "{} --rundir {dir} --db {dir}/conf.db --pidfile={dir}/ovs-vswitchd.pid --detach",
+        weftd_program()
+    ));
+    assert!(!second.ok(), "a second daemon started");
+    assert!(!second.stderr.trim().is_empty(), "and did not say why not");
+    assert_eq!(switch.vsctl("list-br"), "br0", "the first one suffered");
+}
+
+/// Power was lost while the last record was written.
+#[test]
+fn a_torn_last_record_is_cut_off() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    switch.vsctl("add-br br0");
+    switch.vsctl("add-br br1");
+    let gone = switch.kill_hard();
+    let file = gone.rundir().join("conf.db");
+    let mut database = fs::OpenOptions::new().append(true).open(&file).unwrap();
+    database.write_all(b"OVSDB JSON 500 0123456789012345678901234567890123456789\n{\"Bri").unwrap();
+    drop(database);
+    let switch = gone.start_again();
+    assert_eq!(switch.vsctl("list-br"), "br0\nbr1");
+    switch.vsctl("add-br br2");
+    let switch = switch.kill_hard().start_again();
+    assert_eq!(switch.vsctl("list-br"), "br0\nbr1\nbr2");
+    host.sh(&format!("ovsdb-tool query {} '[\"Open_vSwitch\",{{\"op\":\"select\",\"table\":\"Bridge\",\"where\":[]}}]'", file.display()));
+}

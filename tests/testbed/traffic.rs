@@ -1,0 +1,176 @@
+//! Traffic that knows what should arrive.
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::Host;
+
+/// How long a transfer may stand still.
+const STALL: Duration = Duration::from_secs(20);
+
+/// Byte `index` of every transfer: no period that a switch could hit by chance.
+fn pattern(index: usize) -> u8 {
+    let [a, b, c, ..] = index.to_le_bytes();
+    a ^ b.rotate_left(3) ^ c.wrapping_mul(29)
+}
+
+/// Sends `bytes` by TCP from a host to `address` (`IP:PORT`) of another; the answer is how long it took.
+///
+/// # Panics
+/// It does not arrive, or other than it was sent.
+#[track_caller]
+pub fn tcp_transfer(from: &Host, to: &Host, address: &str, bytes: usize) -> Duration {
+    let address: SocketAddr = address.parse().unwrap();
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let receiver = to.thread(move || {
+        let listener = TcpListener::bind(address).unwrap();
+        ready.send(()).unwrap();
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(STALL)).unwrap();
+        let mut received = Vec::with_capacity(bytes);
+        let whole = stream.read_to_end(&mut received);
+        assert!(whole.is_ok(), "{whole:?} after {} of {bytes} bytes", received.len());
+        let first_wrong = (0..bytes).find(|&index| received.get(index) != Some(&pattern(index)));
+        assert_eq!((received.len(), first_wrong), (bytes, None), "length and first wrong byte");
+    });
+    is_ready.recv().unwrap();
+    let start = Instant::now();
+    let sender = from.thread(move || {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))
+            .unwrap_or_else(|error| panic!("no connection to {address}: {error}"));
+        stream.set_write_timeout(Some(STALL)).unwrap();
+        let data: Vec<u8> = (0..bytes).map(pattern).collect();
+        stream.write_all(&data).unwrap();
+    });
+    assert!(sender.join().is_ok(), "the sender of TCP to {address} failed, see above");
+    assert!(receiver.join().is_ok(), "the receiver of TCP on {address} failed, see above");
+    start.elapsed()
+}
+
+/// Sends `count` UDP datagrams of `bytes` to `address` of another host, which sends each back; the
+/// answer is how many came back unharmed.
+///
+/// # Panics
+/// A datagram came back altered.
+#[track_caller]
+#[must_use]
+pub fn udp_echoes(from: &Host, to: &Host, address: &str, count: usize, bytes: usize) -> usize {
+    let address: SocketAddr = address.parse().unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (ready, is_ready) = std::sync::mpsc::channel();
+    let stopped = Arc::clone(&stop);
+    let echo = to.thread(move || {
+        let socket = UdpSocket::bind(address).unwrap();
+        socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        ready.send(()).unwrap();
+        let mut buffer = vec![0; 65536];
+        while !stopped.load(Ordering::Relaxed) {
+            if let Ok((length, peer)) = socket.recv_from(&mut buffer) {
+                let _ = socket.send_to(buffer.get(..length).unwrap_or_default(), peer);
+            }
+        }
+    });
+    is_ready.recv().unwrap();
+    let client = from.thread(move || {
+        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut buffer = vec![0; 65536];
+        let mut returned = 0;
+        for number in 0..count {
+            let sent: Vec<u8> = (number..number + bytes).map(pattern).collect();
+            socket.send_to(&sent, address).unwrap();
+            let Ok(length) = socket.recv(&mut buffer) else { continue };
+            assert_eq!(
+                buffer.get(..length),
+                Some(sent.as_slice()),
+                "datagram {number} was altered"
+            );
+            returned += 1;
+        }
+        returned
+    });
+    let returned = client.join();
+    stop.store(true, Ordering::Relaxed);
+    echo.join().unwrap();
+    returned.expect("the UDP client failed, see above")
+}
+
+/// What became of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    /// Datagrams sent.
+    pub sent: usize,
+    /// Different datagrams that arrived.
+    pub received: usize,
+    /// Datagrams that arrived again.
+    pub duplicates: usize,
+}
+
+/// A steady stream of numbered UDP datagrams, one per millisecond, until it is finished.
+#[derive(Debug)]
+pub struct Flow {
+    stop: Arc<AtomicBool>,
+    sender: JoinHandle<u32>,
+    receiver: JoinHandle<(usize, usize)>,
+}
+
+impl Flow {
+    /// Starts sending from a host to `address` (`IP:PORT`) of another.
+    ///
+    /// # Panics
+    /// The sockets cannot be made.
+    #[track_caller]
+    #[must_use]
+    pub fn start(from: &Host, to: &Host, address: &str) -> Self {
+        let address: SocketAddr = address.parse().unwrap();
+        let stop = Arc::new(AtomicBool::new(false));
+        let (ready, is_ready) = std::sync::mpsc::channel();
+        let receiver = to.thread(move || {
+            let socket = UdpSocket::bind(address).unwrap();
+            // Silence for so long ends the flow.
+            socket.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
+            ready.send(()).unwrap();
+            let mut seen = HashSet::new();
+            let mut duplicates = 0;
+            let mut number = [0; 4];
+            while let Ok(4) = socket.recv(&mut number) {
+                if !seen.insert(u32::from_be_bytes(number)) {
+                    duplicates += 1;
+                }
+            }
+            (seen.len(), duplicates)
+        });
+        is_ready.recv().unwrap();
+        let stopped = Arc::clone(&stop);
+        let sender = from.thread(move || {
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            let mut number = 0_u32;
+            while !stopped.load(Ordering::Relaxed) {
+                // A full queue of the sender's own host is no loss of the switch: it is sent again.
+                if socket.send_to(&number.to_be_bytes(), address).is_ok() {
+                    number += 1;
+                }
+                thread::sleep(Duration::from_millis(1));
+            }
+            number
+        });
+        Self { stop, sender, receiver }
+    }
+
+    /// Stops sending and waits for what is under way.
+    ///
+    /// # Panics
+    /// A thread of the flow panicked.
+    #[must_use]
+    pub fn finish(self) -> Tally {
+        self.stop.store(true, Ordering::Relaxed);
+        let sent = self.sender.join().unwrap() as usize;
+        let (received, duplicates) = self.receiver.join().unwrap();
+        Tally { sent, received, duplicates }
+    }
+}
