@@ -4,8 +4,8 @@
 //! interface gets a loaded object of its own, so that its queues, VTEPs and counters are its own too:
 //! see [`Attached`].
 //!
-//! Native XDP is tried first, without support for packets in several buffers ("frags"), since on a veth
-//! that makes the kernel hand over plain frames; then with it, for a large MTU; then generic XDP.
+//! Native XDP is tried first, without support for packets in several buffers ("frags"): then each frame is
+//! one descriptor, and sockets need no `XDP_USE_SG`; then with it, for a large MTU; then generic XDP.
 //! Which one it became, and why, is in [`Attached::mode`], [`Attached::has_frags`] and
 //! [`Attached::fallback_reason`].
 #![forbid(unsafe_code)]
@@ -15,12 +15,14 @@ mod debug;
 mod error;
 mod maps;
 mod netlink;
+mod pins;
 mod programs;
 
 pub use attach::{AttachConfig, Attached};
 pub use debug::DebugLog;
 pub use error::{AttachError, MapError};
 pub use netlink::{XdpState, xdp_state};
+pub use pins::{pin_directory, pin_path, release_pins};
 pub use programs::{Mode, Program, Programs};
 pub use weft_ebpf_abi::{QUEUES_MAX, Reason, VTEPS_MAX};
 

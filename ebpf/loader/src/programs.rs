@@ -1,6 +1,10 @@
 //! A loaded object: its maps are there, and programs of it can be loaded, run and attached.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
@@ -17,6 +21,33 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WEFT_BPF_OBJ_PATH"));
 const LOG_MAP: &str = "AYA_LOGS";
 /// What it is cut to when nothing is ever logged: a page.
 const LOG_BYTES_OFF: u32 = 4096;
+
+thread_local! {
+    /// Loaders by (underlay, debug). Making one parses all types of the running kernel (5 MB, 15 ms), wanted or
+    /// not: so each is made once.
+    static LOADERS: RefCell<BTreeMap<(bool, bool), EbpfLoader<'static>>> =
+        const { RefCell::new(BTreeMap::new()) };
+}
+
+/// A loader that takes what is not needed out of the object.
+fn new_loader((underlay, debug): (bool, bool)) -> EbpfLoader<'static> {
+    // Each a u8, as in the object: aya refuses another width.
+    static LEVEL_OFF: u8 = 0;
+    static LEVEL_DEBUG: u8 = aya_log::Level::Debug as u8;
+    let mut loader = EbpfLoader::new();
+    // Nothing in the object is relocated against the kernel's types: their memory is given back.
+    loader.btf(None);
+    if debug {
+        loader.override_global(aya_log::LEVEL, &LEVEL_DEBUG, true);
+    } else {
+        loader.override_global(aya_log::LEVEL, &LEVEL_OFF, true);
+        loader.map_max_entries(LOG_MAP, LOG_BYTES_OFF);
+    }
+    if !underlay {
+        loader.map_max_entries(map::VTEPS, 1);
+    }
+    loader
+}
 
 /// Where in the kernel the program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -89,17 +120,10 @@ impl Programs {
     /// # Errors
     /// What the kernel says of the maps.
     pub fn load(role: Role, debug: bool) -> Result<Self, EbpfError> {
-        // A u8, as in the object: aya refuses another width.
-        let level = if debug { aya_log::Level::Debug as u8 } else { 0 };
-        let mut loader = EbpfLoader::new();
-        loader.override_global(aya_log::LEVEL, &level, true);
-        if !debug {
-            loader.map_max_entries(LOG_MAP, LOG_BYTES_OFF);
-        }
-        if role != Role::Underlay {
-            loader.map_max_entries(map::VTEPS, 1);
-        }
-        let mut ebpf = loader.load(OBJECT)?;
+        let mut ebpf = LOADERS.with_borrow_mut(|loaders| {
+            let kind = (role == Role::Underlay, debug);
+            loaders.entry(kind).or_insert_with(|| new_loader(kind)).load(OBJECT)
+        })?;
         let log = if debug { DebugLog::new(&mut ebpf) } else { None };
         Ok(Self { ebpf, log, vteps: BTreeSet::new(), ports: BTreeSet::new() })
     }

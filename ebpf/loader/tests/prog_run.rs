@@ -290,6 +290,11 @@ fn fragments() -> Vec<Fixture> {
         pass("middle fragment of gre", fragment4(GRE, VTEP4, 185, true), OuterFrag),
         pass("last fragment of gre", fragment4(GRE, VTEP4, 1, false), OuterFrag),
         pass("the farthest fragment", fragment4(GRE, VTEP4, 0x1fff, false), OuterFrag),
+        pass(
+            "a fragment whose offset's low byte is 0",
+            fragment4(GRE, VTEP4, 256, false),
+            OuterFrag,
+        ),
         pass("fragment of udp", fragment4(UDP, VTEP4, 185, false), OuterFrag),
         pass("fragment of tcp", fragment4(TCP, VTEP4, 185, false), PassNotTunnel),
         pass("fragment to another address", fragment4(GRE, OTHER4, 0, true), PassNotVtep),
