@@ -1,1 +1,67 @@
-//! To be written.
+//! OVSDB (RFC 7047 and the methods that came later): a server with its file, and a client with a replica.
+//!
+//! The crate knows tables, columns and constraints from schemas; what they mean to a switch it does not know.
+//!
+//! # Map
+//!
+//! | module | what it is |
+//! | --- | --- |
+//! | [`value`], [`datum`] | atoms; sets, maps and their differences |
+//! | [`schema`] | column types and constraints; the built-in schemas |
+//! | [`db`] | tables in memory, indexes, reference counts |
+//! | [`condition`], [`mutate`], [`txn`] | the operations of `transact`, all or nothing |
+//! | [`log`] | the file, in the format that `ovsdb-tool` reads |
+//! | [`monitor`], [`lock`], [`outbox`] | what sessions hear, own, and have still to be sent |
+//! | [`jsonrpc`], [`server`], [`remote`] | the wire, the sockets |
+//! | [`client`], [`replica`], [`ops`] | the other side |
+//!
+//! # Life of a transaction
+//!
+//! ```text
+//! bytes -> jsonrpc::Framer -> Message -> State::transact
+//!   txn::execute   operations change rows in place; the first touch of each row is remembered
+//!   precommit      strong references, garbage, weak references, row limits, indexes
+//!   log.append     the record is written; synced when a commit operation says durable
+//!   publish        monitors: one text per specification, shared by sessions; update before reply
+//!   reply          then every transaction in a `wait` gets another chance
+//! ```
+//!
+//! Any error before the end puts every row back. A commit costs what it touched, not what is stored.
+//!
+//! # Threads
+//!
+//! One. Server and client are made for a `current_thread` runtime; the server's tasks are local tasks.
+//!
+//! # Limits
+//!
+//! [`server::Limits`]: message size, nesting, sessions, monitors, locks, waiting transactions, unread updates.
+#![forbid(unsafe_code)]
+
+pub mod client;
+pub mod condition;
+pub mod datum;
+pub mod db;
+pub mod error;
+mod integrity;
+pub mod jsonrpc;
+pub mod lock;
+pub mod log;
+pub mod monitor;
+pub mod mutate;
+pub mod ops;
+pub mod outbox;
+pub mod remote;
+pub mod replica;
+pub mod schema;
+pub mod server;
+mod state;
+pub mod txn;
+pub mod value;
+
+pub use client::{Changes, Client, ClientError};
+pub use datum::Datum;
+pub use error::OvsdbError;
+pub use replica::{Replica, ReplicaRow, ReplicaTable};
+pub use server::{Limits, Server, ServerConfig, ServerError};
+pub use state::Memory;
+pub use value::Atom;

@@ -1,0 +1,83 @@
+//! Errors that travel to a client as JSON (RFC 7047 section 3.1 `<error>`).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+/// An OVSDB protocol error: a short machine-readable tag, a sentence, and the piece of JSON at fault.
+///
+/// The tags and sentences are the ones clients already know, since some of them print or compare them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct OvsdbError {
+    /// Tag, such as `constraint violation`.
+    pub error: Cow<'static, str>,
+    /// Human-readable sentence.
+    pub details: Option<String>,
+    /// The JSON that was refused, keys sorted.
+    pub syntax: Option<String>,
+}
+
+impl fmt::Display for OvsdbError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.details {
+            Some(details) => write!(f, "{}: {details}", self.error),
+            None => write!(f, "{}", self.error),
+        }
+    }
+}
+
+impl OvsdbError {
+    /// An error with a tag and a sentence.
+    #[must_use]
+    pub fn new(error: &'static str, details: impl Into<String>) -> Self {
+        Self { error: Cow::Borrowed(error), details: Some(details.into()), syntax: None }
+    }
+
+    /// A `syntax error` about `json`.
+    #[must_use]
+    pub fn syntax(json: &Value, details: impl Into<String>) -> Self {
+        Self::new("syntax error", details).about(json)
+    }
+
+    /// A `constraint violation`.
+    #[must_use]
+    pub fn constraint(details: impl Into<String>) -> Self {
+        Self::new("constraint violation", details)
+    }
+
+    /// A `referential integrity violation`.
+    #[must_use]
+    pub fn referential(details: impl Into<String>) -> Self {
+        Self::new("referential integrity violation", details)
+    }
+
+    /// The same error, naming the JSON at fault.
+    #[must_use]
+    pub fn about(mut self, json: &Value) -> Self {
+        self.syntax = Some(sorted_json(json));
+        self
+    }
+
+    /// The `<error>` object.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let mut object = Map::new();
+        if let Some(syntax) = &self.syntax {
+            object.insert("syntax".into(), Value::from(syntax.as_str()));
+        }
+        if let Some(details) = &self.details {
+            object.insert("details".into(), Value::from(details.as_str()));
+        }
+        object.insert("error".into(), Value::from(self.error.as_ref()));
+        Value::Object(object)
+    }
+}
+
+/// `json` as text with the members of every object sorted by name.
+#[must_use]
+pub fn sorted_json(json: &Value) -> String {
+    let mut sorted = json.clone();
+    sorted.sort_all_objects();
+    sorted.to_string()
+}

@@ -1,0 +1,79 @@
+//! Named locks: lock, steal, unlock (RFC 7047 sections 4.1.8 to 4.1.10).
+
+use std::collections::{HashMap, VecDeque};
+
+/// Number of a session.
+pub type SessionId = u64;
+
+/// A notification that a change of owner causes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LockEvent {
+    /// The session owns the lock now.
+    Locked(SessionId, String),
+    /// The session lost the lock; it waits in line again.
+    Stolen(SessionId, String),
+}
+
+/// Every lock with its owner (first) and those in line.
+#[derive(Debug, Default)]
+pub struct Locks {
+    queues: HashMap<String, VecDeque<SessionId>>,
+}
+
+impl Locks {
+    /// True when the session owns or awaits the lock.
+    #[must_use]
+    pub fn requested(&self, session: SessionId, name: &str) -> bool {
+        self.queues.get(name).is_some_and(|queue| queue.contains(&session))
+    }
+
+    /// True when the session owns the lock.
+    #[must_use]
+    pub fn owns(&self, session: SessionId, name: &str) -> bool {
+        self.queues.get(name).and_then(VecDeque::front) == Some(&session)
+    }
+
+    /// Number of locks that the session owns or awaits.
+    #[must_use]
+    pub fn count(&self, session: SessionId) -> usize {
+        self.queues.values().filter(|queue| queue.contains(&session)).count()
+    }
+
+    /// Gets in line; true when that makes the session the owner.
+    pub fn lock(&mut self, session: SessionId, name: &str) -> bool {
+        let queue = self.queues.entry(name.to_owned()).or_default();
+        queue.push_back(session);
+        queue.len() == 1
+    }
+
+    /// Becomes the owner at once; the former owner hears of it and is next in line.
+    pub fn steal(&mut self, session: SessionId, name: &str) -> Option<LockEvent> {
+        let queue = self.queues.entry(name.to_owned()).or_default();
+        let loser = queue.front().copied();
+        queue.push_front(session);
+        loser.map(|loser| LockEvent::Stolen(loser, name.to_owned()))
+    }
+
+    /// Leaves the lock or the line; the next in line may become owner.
+    pub fn unlock(&mut self, session: SessionId, name: &str) -> Option<LockEvent> {
+        let owned = self.owns(session, name);
+        let queue = self.queues.get_mut(name)?;
+        queue.retain(|waiter| *waiter != session);
+        let next = queue.front().copied();
+        if next.is_none() {
+            self.queues.remove(name);
+        }
+        next.filter(|_| owned).map(|next| LockEvent::Locked(next, name.to_owned()))
+    }
+
+    /// Unlocks everything when the session ends.
+    pub fn release(&mut self, session: SessionId) -> Vec<LockEvent> {
+        let names: Vec<String> = self
+            .queues
+            .iter()
+            .filter(|(_, queue)| queue.contains(&session))
+            .map(|(name, _)| name.clone())
+            .collect();
+        names.iter().filter_map(|name| self.unlock(session, name)).collect()
+    }
+}

@@ -1,0 +1,454 @@
+//! Monitors: what a client wants to hear of, and the text of what it hears.
+//!
+//! `monitor` answers and updates with old and new columns (RFC 7047 section 4.1.5); `monitor_cond` and
+//! `monitor_cond_since` add conditions and send differences (`update2`, `update3`). The text of an update
+//! depends on the specification alone, so sessions that ask for the same share it.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::condition::Condition;
+use crate::db::{Change, Database, Row};
+use crate::error::OvsdbError;
+use crate::schema::{ColumnRef, Schema, TableSchema};
+use crate::txn::columns_from_json;
+
+/// Which generation of the protocol a monitor speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// `monitor` and `update`.
+    Update,
+    /// `monitor_cond` and `update2`.
+    Update2,
+    /// `monitor_cond_since` and `update3`.
+    Update3,
+}
+
+impl Kind {
+    /// Name of the notification.
+    #[must_use]
+    pub fn method(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Update2 => "update2",
+            Self::Update3 => "update3",
+        }
+    }
+}
+
+const INITIAL: u8 = 1;
+const INSERT: u8 = 2;
+const DELETE: u8 = 4;
+const MODIFY: u8 = 8;
+const ALL: u8 = INITIAL | INSERT | DELETE | MODIFY;
+
+#[derive(Clone, Debug)]
+struct TableMonitor {
+    columns: Vec<(ColumnRef, u8)>,
+    select: u8,
+    condition: Condition,
+}
+
+/// What one monitor covers.
+#[derive(Clone, Debug, Default)]
+pub struct MonitorSpec {
+    tables: BTreeMap<usize, TableMonitor>,
+}
+
+impl MonitorSpec {
+    /// Reads `<monitor-requests>`; conditions are allowed when `conditional`.
+    ///
+    /// # Errors
+    /// `syntax error` and the errors of conditions.
+    pub fn from_json(schema: &Schema, json: &Value, conditional: bool) -> Result<Self, OvsdbError> {
+        let Value::Object(requests) = json else {
+            return Err(OvsdbError::syntax(json, "monitor-requests must be object"));
+        };
+        let mut tables = BTreeMap::new();
+        for (name, request) in requests {
+            let (index, table) = find_table(schema, name)?;
+            let mut monitor =
+                TableMonitor { columns: Vec::new(), select: 0, condition: Condition::default() };
+            let mut clauses = Vec::new();
+            match request {
+                Value::Array(requests) => {
+                    for request in requests {
+                        monitor.add(table, request, conditional, &mut clauses)?;
+                    }
+                }
+                request => monitor.add(table, request, conditional, &mut clauses)?,
+            }
+            monitor.condition = Condition::from_json(table, &Value::Array(clauses), None)?;
+            monitor.columns.sort_unstable();
+            tables.insert(index, monitor);
+        }
+        Ok(Self { tables })
+    }
+
+    /// The same with the conditions of `monitor_cond_change`.
+    ///
+    /// # Errors
+    /// As [`MonitorSpec::from_json`].
+    pub fn with_conditions(&self, schema: &Schema, json: &Value) -> Result<Self, OvsdbError> {
+        let Value::Object(requests) = json else {
+            return Err(OvsdbError::syntax(json, "monitor-cond-change-requests must be object"));
+        };
+        let mut spec = self.clone();
+        for (name, request) in requests {
+            let (index, table) = find_table(schema, name)?;
+            let Some(monitor) = spec.tables.get_mut(&index) else {
+                let text = format!("no table named {name} in the monitor");
+                return Err(OvsdbError::new("syntax error", text));
+            };
+            let requests = match request {
+                Value::Array(requests) => requests.as_slice(),
+                request => std::slice::from_ref(request),
+            };
+            let clauses: Vec<Value> = requests
+                .iter()
+                .filter_map(|request| request.get("where"))
+                .flat_map(|clauses| clauses.as_array().cloned().unwrap_or_default())
+                .collect();
+            monitor.condition = Condition::from_json(table, &Value::Array(clauses), None)?;
+        }
+        Ok(spec)
+    }
+
+    /// A text that is equal for equal specifications.
+    #[must_use]
+    pub fn key(&self) -> String {
+        format!("{self:?}")
+    }
+
+    /// The reply to the monitor request: every row that the client may see.
+    #[must_use]
+    pub fn initial(&self, db: &Database, kind: Kind) -> String {
+        let mut text = TablesText::new(db.schema());
+        for (index, monitor) in &self.tables {
+            let Some(table) = db.table(*index) else { continue };
+            if monitor.select & INITIAL == 0 {
+                continue;
+            }
+            for (uuid, row) in table.rows() {
+                if monitor.condition.any(*uuid, row) {
+                    text.row(*index, *uuid, |out, table| match kind {
+                        Kind::Update => out.full(b"{\"new\":", table, monitor, INITIAL, *uuid, row),
+                        _ => out.brief(b"{\"initial\":", table, monitor, INITIAL, *uuid, row),
+                    });
+                }
+            }
+        }
+        text.finish().unwrap_or_else(|| "{}".to_owned())
+    }
+
+    /// What the client hears of a commit; None when nothing.
+    #[must_use]
+    pub fn update(&self, schema: &Schema, changes: &[Change], kind: Kind) -> Option<String> {
+        let mut text = TablesText::new(schema);
+        for change in changes {
+            if let Some(monitor) = self.tables.get(&change.table) {
+                let seen = |row: &Option<std::sync::Arc<Row>>| {
+                    row.clone().filter(|row| monitor.condition.any(change.uuid, row))
+                };
+                let (old, new) = (seen(&change.old), seen(&change.new));
+                text.change(change, monitor, old.as_deref(), new.as_deref(), kind);
+            }
+        }
+        text.finish()
+    }
+
+    /// What the client hears when the conditions become those of `new`; None when nothing.
+    #[must_use]
+    pub fn condition_change(&self, new: &Self, db: &Database, kind: Kind) -> Option<String> {
+        let mut text = TablesText::new(db.schema());
+        for (index, before) in &self.tables {
+            let (Some(after), Some(table)) = (new.tables.get(index), db.table(*index)) else {
+                continue;
+            };
+            for (uuid, row) in table.rows() {
+                let change = Change {
+                    table: *index,
+                    uuid: *uuid,
+                    old: before.condition.any(*uuid, row).then(|| std::sync::Arc::clone(row)),
+                    new: after.condition.any(*uuid, row).then(|| std::sync::Arc::clone(row)),
+                };
+                if change.old.is_some() != change.new.is_some() {
+                    let (old, new) = (change.old.as_deref(), change.new.as_deref());
+                    text.change(&change, after, old, new, kind);
+                }
+            }
+        }
+        text.finish()
+    }
+}
+
+fn find_table<'a>(schema: &'a Schema, name: &str) -> Result<(usize, &'a TableSchema), OvsdbError> {
+    schema
+        .table_index(name)
+        .and_then(|index| Some((index, schema.tables.get(index)?)))
+        .ok_or_else(|| OvsdbError::new("syntax error", format!("no table named {name}")))
+}
+
+impl TableMonitor {
+    fn add(
+        &mut self,
+        table: &TableSchema,
+        json: &Value,
+        conditional: bool,
+        clauses: &mut Vec<Value>,
+    ) -> Result<(), OvsdbError> {
+        let fault = |what: String| {
+            OvsdbError::syntax(json, format!("Parsing table {} failed: {what}", table.name))
+        };
+        let Value::Object(object) = json else {
+            return Err(fault("Object expected.".to_owned()));
+        };
+        for name in object.keys() {
+            let allowed =
+                matches!(name.as_str(), "columns" | "select") || (conditional && name == "where");
+            if !allowed {
+                return Err(fault(format!("Member '{name}' is present but not allowed here.")));
+            }
+        }
+        let select = match object.get("select") {
+            None => ALL,
+            Some(Value::Object(select)) => select_from_json(select).map_err(fault)?,
+            Some(_) => return Err(fault("Type mismatch for member 'select'.".to_owned())),
+        };
+        let columns = match object.get("columns") {
+            Some(json) => columns_from_json(table, json)?,
+            None => std::iter::once(ColumnRef::Version)
+                .chain((0..table.columns.len()).map(ColumnRef::Column))
+                .collect(),
+        };
+        for column in columns {
+            if self.columns.iter().any(|(seen, _)| *seen == column) {
+                let json = object.get("columns").unwrap_or(json);
+                return Err(OvsdbError::syntax(json, "column name mentioned more than once"));
+            }
+            self.columns.push((column, select));
+        }
+        self.select |= select;
+        if let Some(Value::Array(list)) = object.get("where") {
+            clauses.extend(list.iter().cloned());
+        }
+        Ok(())
+    }
+}
+
+fn select_from_json(object: &Map<String, Value>) -> Result<u8, String> {
+    let mut select = ALL;
+    for (name, value) in object {
+        let flag = match name.as_str() {
+            "initial" => INITIAL,
+            "insert" => INSERT,
+            "delete" => DELETE,
+            "modify" => MODIFY,
+            _ => return Err(format!("Member '{name}' is present but not allowed here.")),
+        };
+        match value.as_bool() {
+            Some(true) => {}
+            Some(false) => select &= !flag,
+            None => return Err(format!("Type mismatch for member '{name}'.")),
+        }
+    }
+    Ok(select)
+}
+
+/// `{"Table":{"uuid":…,…},…}` being written.
+struct TablesText<'a> {
+    schema: &'a Schema,
+    out: Out,
+    table: Option<usize>,
+}
+
+impl<'a> TablesText<'a> {
+    fn new(schema: &'a Schema) -> Self {
+        Self { schema, out: Out(Vec::new()), table: None }
+    }
+
+    fn row(&mut self, index: usize, uuid: Uuid, write: impl FnOnce(&mut Out, &TableSchema)) {
+        let Some(table) = self.schema.tables.get(index) else { return };
+        if self.table == Some(index) {
+            self.out.raw(b",");
+        } else {
+            self.out.raw(if self.table.is_some() { b"}," } else { b"{" });
+            self.out.json(table.name.as_ref());
+            self.out.raw(b":{");
+            self.table = Some(index);
+        }
+        let mut buffer = Uuid::encode_buffer();
+        self.out.raw(b"\"");
+        self.out.raw(uuid.hyphenated().encode_lower(&mut buffer).as_bytes());
+        self.out.raw(b"\":");
+        write(&mut self.out, table);
+        self.out.raw(b"}");
+    }
+
+    fn change(
+        &mut self,
+        change: &Change,
+        monitor: &TableMonitor,
+        old: Option<&Row>,
+        new: Option<&Row>,
+        kind: Kind,
+    ) {
+        let (index, uuid) = (change.table, change.uuid);
+        let wants = |flag| monitor.select & flag != 0;
+        match (old, new) {
+            (None, Some(new)) if wants(INSERT) => self.row(index, uuid, |out, table| match kind {
+                Kind::Update => out.full(b"{\"new\":", table, monitor, INSERT, uuid, new),
+                _ => out.brief(b"{\"insert\":", table, monitor, INSERT, uuid, new),
+            }),
+            (Some(old), None) if wants(DELETE) => self.row(index, uuid, |out, table| match kind {
+                Kind::Update => out.full(b"{\"old\":", table, monitor, DELETE, uuid, old),
+                _ => out.raw(b"{\"delete\":null"),
+            }),
+            (Some(old), Some(new)) if wants(MODIFY) && modified(monitor, uuid, old, new) => {
+                self.row(index, uuid, |out, table| match kind {
+                    Kind::Update => {
+                        out.changed(b"{\"old\":", table, monitor, uuid, (old, new), false);
+                        out.full(b",\"new\":", table, monitor, MODIFY, uuid, new);
+                    }
+                    _ => out.changed(b"{\"modify\":", table, monitor, uuid, (old, new), true),
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn finish(mut self) -> Option<String> {
+        self.table?;
+        self.out.raw(b"}}");
+        String::from_utf8(self.out.0).ok()
+    }
+}
+
+/// True when a column other than `_version` that the client follows has changed.
+fn modified(monitor: &TableMonitor, uuid: Uuid, old: &Row, new: &Row) -> bool {
+    monitor.columns.iter().any(|(column, select)| {
+        select & MODIFY != 0
+            && *column != ColumnRef::Version
+            && old.value(uuid, *column) != new.value(uuid, *column)
+    })
+}
+
+struct Out(Vec<u8>);
+
+impl Out {
+    fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn json<T: Serialize + ?Sized>(&mut self, value: &T) {
+        // Writing our own types to memory cannot fail.
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    fn columns<'c>(
+        &mut self,
+        prefix: &[u8],
+        columns: impl Iterator<Item = (&'c str, std::sync::Arc<crate::datum::Datum>)>,
+    ) {
+        self.raw(prefix);
+        self.raw(b"{");
+        for (index, (name, datum)) in columns.enumerate() {
+            if index > 0 {
+                self.raw(b",");
+            }
+            self.json(name);
+            self.raw(b":");
+            self.json(&*datum);
+        }
+        self.raw(b"}");
+    }
+
+    /// Every column, as `update` has it.
+    fn full(
+        &mut self,
+        prefix: &[u8],
+        table: &TableSchema,
+        monitor: &TableMonitor,
+        flag: u8,
+        uuid: Uuid,
+        row: &Row,
+    ) {
+        let columns = monitor.columns.iter().filter(|(_, select)| select & flag != 0);
+        self.columns(
+            prefix,
+            columns.map(|(column, _)| (table.column_name(*column), row.value(uuid, *column))),
+        );
+    }
+
+    /// The columns that differ from their default, as `update2` has it.
+    fn brief(
+        &mut self,
+        prefix: &[u8],
+        table: &TableSchema,
+        monitor: &TableMonitor,
+        flag: u8,
+        uuid: Uuid,
+        row: &Row,
+    ) {
+        let columns = monitor.columns.iter().filter(|(_, select)| select & flag != 0);
+        self.columns(
+            prefix,
+            columns.map(|(column, _)| (*column, row.value(uuid, *column))).filter_map(
+                |(column, datum)| {
+                    let default = match column {
+                        ColumnRef::Column(index) => {
+                            table.columns.get(index).is_some_and(|it| it.default == datum)
+                        }
+                        ColumnRef::Uuid | ColumnRef::Version => false,
+                    };
+                    (!default).then(|| (table.column_name(column), datum))
+                },
+            ),
+        );
+    }
+
+    /// The columns that changed: their old values, or the difference.
+    fn changed(
+        &mut self,
+        prefix: &[u8],
+        table: &TableSchema,
+        monitor: &TableMonitor,
+        uuid: Uuid,
+        (old, new): (&Row, &Row),
+        diff: bool,
+    ) {
+        let columns = monitor.columns.iter().filter(|(_, select)| select & MODIFY != 0);
+        self.columns(
+            prefix,
+            columns.filter_map(|(column, _)| {
+                let (before, after) = (old.value(uuid, *column), new.value(uuid, *column));
+                if before == after {
+                    return None;
+                }
+                let datum = if diff {
+                    std::sync::Arc::new(before.diff(&after, table.column_type(*column)))
+                } else {
+                    before
+                };
+                Some((table.column_name(*column), datum))
+            }),
+        );
+    }
+}
+
+/// A monitor of a session.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    /// The client's name for it.
+    pub id: Value,
+    /// Number of the database.
+    pub db: usize,
+    /// Generation of the protocol.
+    pub kind: Kind,
+    /// Equal specifications share one.
+    pub spec: Rc<MonitorSpec>,
+}

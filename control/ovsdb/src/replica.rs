@@ -1,0 +1,225 @@
+//! A copy of part of a database, kept by the updates of a monitor.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::datum::Datum;
+use crate::error::OvsdbError;
+use crate::monitor::Kind;
+use crate::schema::{ColumnType, Schema};
+use crate::value::parse_uuid;
+
+static EMPTY: Datum = Datum::Set(Vec::new());
+
+/// One row. Every monitored column is there; what the server left out holds its default.
+#[derive(Clone, Debug)]
+pub struct ReplicaRow {
+    columns: Arc<Vec<ReplicaColumn>>,
+    values: Vec<Arc<Datum>>,
+}
+
+impl PartialEq for ReplicaRow {
+    fn eq(&self, other: &Self) -> bool {
+        self.values == other.values
+    }
+}
+
+#[derive(Debug)]
+struct ReplicaColumn {
+    name: Arc<str>,
+    ty: ColumnType,
+    default: Arc<Datum>,
+}
+
+impl ReplicaRow {
+    /// The datum of a column; the empty set when the column is not monitored.
+    #[must_use]
+    pub fn get(&self, column: &str) -> &Datum {
+        self.try_get(column).unwrap_or(&EMPTY)
+    }
+
+    /// The datum of a column; None when it is not monitored (or the server's schema lacks it).
+    #[must_use]
+    pub fn try_get(&self, column: &str) -> Option<&Datum> {
+        let index = position(&self.columns, column)?;
+        self.values.get(index).map(AsRef::as_ref)
+    }
+
+    /// Column names and datums, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Datum)> {
+        self.columns
+            .iter()
+            .map(|column| column.name.as_ref())
+            .zip(self.values.iter().map(AsRef::as_ref))
+    }
+}
+
+fn position(columns: &[ReplicaColumn], name: &str) -> Option<usize> {
+    columns.binary_search_by(|column| column.name.as_ref().cmp(name)).ok()
+}
+
+/// One table.
+#[derive(Debug)]
+pub struct ReplicaTable {
+    columns: Arc<Vec<ReplicaColumn>>,
+    rows: BTreeMap<Uuid, ReplicaRow>,
+}
+
+impl ReplicaTable {
+    /// Rows by uuid.
+    #[must_use]
+    pub fn rows(&self) -> &BTreeMap<Uuid, ReplicaRow> {
+        &self.rows
+    }
+
+    /// A row.
+    #[must_use]
+    pub fn get(&self, uuid: Uuid) -> Option<&ReplicaRow> {
+        self.rows.get(&uuid)
+    }
+
+    /// The only row of a table of one, or the first.
+    #[must_use]
+    pub fn first(&self) -> Option<(Uuid, &ReplicaRow)> {
+        self.rows.iter().next().map(|(uuid, row)| (*uuid, row))
+    }
+
+    /// Names of the monitored columns, sorted.
+    pub fn column_names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_ref())
+    }
+}
+
+/// The tables that a client monitors.
+#[derive(Debug, Default)]
+pub struct Replica {
+    tables: BTreeMap<Arc<str>, ReplicaTable>,
+}
+
+impl Replica {
+    /// An empty replica of the given tables; columns that the schema lacks are left out.
+    pub(crate) fn new(schema: &Schema, tables: &[(String, Vec<String>)]) -> Self {
+        let tables = tables
+            .iter()
+            .filter_map(|(name, wanted)| {
+                let table = schema.table(name)?;
+                let mut columns: Vec<ReplicaColumn> = table
+                    .columns
+                    .iter()
+                    .filter(|column| {
+                        wanted.is_empty() || wanted.iter().any(|name| **name == *column.name)
+                    })
+                    .map(|column| ReplicaColumn {
+                        name: Arc::clone(&column.name),
+                        ty: column.ty.clone(),
+                        default: Arc::clone(&column.default),
+                    })
+                    .collect();
+                columns.sort_by(|a, b| a.name.cmp(&b.name));
+                let table = ReplicaTable { columns: Arc::new(columns), rows: BTreeMap::new() };
+                Some((Arc::from(name.as_str()), table))
+            })
+            .collect();
+        Self { tables }
+    }
+
+    /// A table, if it is monitored and the server has it.
+    #[must_use]
+    pub fn table(&self, name: &str) -> Option<&ReplicaTable> {
+        self.tables.get(name)
+    }
+
+    /// Rows of a table; none when it is not monitored.
+    pub fn rows(&self, table: &str) -> impl Iterator<Item = (Uuid, &ReplicaRow)> {
+        self.tables.get(table).into_iter().flat_map(|table| &table.rows).map(|(id, row)| (*id, row))
+    }
+
+    /// One row.
+    #[must_use]
+    pub fn row(&self, table: &str, uuid: Uuid) -> Option<&ReplicaRow> {
+        self.tables.get(table)?.rows.get(&uuid)
+    }
+
+    /// Tables by name.
+    #[must_use]
+    pub fn tables(&self) -> &BTreeMap<Arc<str>, ReplicaTable> {
+        &self.tables
+    }
+
+    /// Applies an initial reply or an update and lists the rows it touched.
+    ///
+    /// # Errors
+    /// What about it is not understood. The replica is of no use afterwards.
+    pub(crate) fn apply(
+        &mut self,
+        kind: Kind,
+        json: &Value,
+    ) -> Result<Vec<(Arc<str>, Uuid)>, OvsdbError> {
+        let mut changed = Vec::new();
+        for (name, rows) in object(json)? {
+            let Some((name, table)) = self.tables.get_key_value(name.as_str()) else { continue };
+            let (name, columns) = (Arc::clone(name), Arc::clone(&table.columns));
+            let Some(table) = self.tables.get_mut(&name) else { continue };
+            for (uuid, update) in object(rows)? {
+                let uuid = parse_uuid(uuid)
+                    .ok_or_else(|| OvsdbError::syntax(rows, "row name is not a uuid"))?;
+                let old = table.rows.get(&uuid);
+                match new_row(&columns, kind, old, object(update)?)? {
+                    Some(row) => table.rows.insert(uuid, row),
+                    None => table.rows.remove(&uuid),
+                };
+                changed.push((Arc::clone(&name), uuid));
+            }
+        }
+        Ok(changed)
+    }
+}
+
+fn object(json: &Value) -> Result<&Map<String, Value>, OvsdbError> {
+    json.as_object().ok_or_else(|| OvsdbError::syntax(json, "expected object"))
+}
+
+fn new_row(
+    columns: &Arc<Vec<ReplicaColumn>>,
+    kind: Kind,
+    old: Option<&ReplicaRow>,
+    update: &Map<String, Value>,
+) -> Result<Option<ReplicaRow>, OvsdbError> {
+    let fresh = || ReplicaRow {
+        columns: Arc::clone(columns),
+        values: columns.iter().map(|column| Arc::clone(&column.default)).collect(),
+    };
+    let (row, given, diff) = if kind == Kind::Update {
+        (fresh(), update.get("new"), false)
+    } else if let Some(given) = update.get("modify") {
+        (old.cloned().unwrap_or_else(fresh), Some(given), true)
+    } else {
+        (fresh(), update.get("initial").or_else(|| update.get("insert")), false)
+    };
+    let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
+    fill(row, object(given)?, diff).map(Some)
+}
+
+fn fill(
+    mut row: ReplicaRow,
+    given: &Map<String, Value>,
+    diff: bool,
+) -> Result<ReplicaRow, OvsdbError> {
+    let columns = Arc::clone(&row.columns);
+    for (name, json) in given {
+        let Some(index) = position(&columns, name) else { continue };
+        let (Some(column), Some(slot)) = (columns.get(index), row.values.get_mut(index)) else {
+            continue;
+        };
+        let mut ty = column.ty.clone();
+        if diff {
+            (ty.min, ty.max) = (0, if ty.max == 1 { 1 } else { usize::MAX });
+        }
+        let datum = Datum::from_json(&ty, json, None)?;
+        *slot = Arc::new(if diff { slot.apply_diff(&datum, &column.ty) } else { datum });
+    }
+    Ok(row)
+}
