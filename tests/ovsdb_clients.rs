@@ -12,6 +12,7 @@ const LINES: &[&str] = &[
     "add-br br0",
     "--may-exist add-br br0",
     "add-port br0 gre1 -- set interface gre1 type=gre options:remote_ip=192.0.2.9",
+    "add-port br0 int0 -- set interface int0 type=internal external_ids:iface-id=vm1",
     "add-port br0 gre1 -- set interface gre2 type=gre options:remote_ip=192.0.2.10",
     "--may-exist add-port br0 gre1",
     "add-port br0 gre2 -- set interface gre2 type=gre options:remote_ip=192.0.2.9",
@@ -30,7 +31,6 @@ const LINES: &[&str] = &[
     "iface-to-br nope",
     "br-to-vlan br0",
     "br-to-parent br0",
-    "add-port br0 int0 -- set interface int0 type=internal external_ids:iface-id=vm1",
     "--bare --columns=name find interface external_ids:iface-id=vm1",
     "get interface int0 ofport",
     "get interface int0 external_ids:iface-id",
@@ -90,11 +90,20 @@ const LINES: &[&str] = &[
     "list-br",
 ];
 
-/// What an outcome says, without where its logs are.
+/// What an outcome says, without where its logs are, and with all row identifiers alike.
 fn said(outcome: &Outcome) -> (i32, String, String) {
     let lines = outcome.stderr.lines().filter(|line| !line.contains("default log directory"));
-    // A list of records comes in the order of random row identifiers.
-    let mut records: Vec<_> = outcome.stdout.trim_end().split("\n\n").collect();
+    let is_uuid =
+        |word: &str| word.len() == 36 && word.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    let words = outcome.stdout.trim_end().split_inclusive([' ', '\n', ',', '[', ']']);
+    let stdout: String = words
+        .map(|word| {
+            let bare = word.trim_end_matches([' ', '\n', ',', '[', ']']);
+            if is_uuid(bare) { word.replace(bare, "<uuid>") } else { word.to_owned() }
+        })
+        .collect();
+    // A list of records comes in the order of those identifiers, which are random.
+    let mut records: Vec<_> = stdout.split("\n\n").collect();
     records.sort_unstable();
     (outcome.code, records.join("\n\n"), lines.collect::<Vec<_>>().join("\n"))
 }
@@ -210,11 +219,12 @@ fn ovsdb_client_sees_databases_rows_and_changes() {
         client(&format!("get-schema-cksum {socket} Open_vSwitch")),
         host.sh("ovsdb-tool schema-cksum /usr/share/openvswitch/vswitch.ovsschema")
     );
-    let monitor = host.spawn(&format!("ovsdb-client monitor {socket} Open_vSwitch Bridge name"));
-    monitor.wait_for("row");
     switch.vsctl("add-br br0");
+    let monitor = host.spawn(&format!("ovsdb-client monitor {socket} Open_vSwitch Bridge name"));
+    monitor.wait_for("initial");
+    switch.vsctl("add-br br1");
     monitor.wait_for("insert");
-    switch.vsctl("del-br br0");
+    switch.vsctl("del-br br1");
     monitor.wait_for("delete");
 
     let transact = |operations: &str| -> Value {
