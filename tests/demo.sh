@@ -23,6 +23,9 @@ if [ -z "${DEMO_DIR:-}" ]; then
 fi
 
 trap 'exit 130' HUP INT TERM
+# Prompts go to the screen also where a command's output does not.
+exec 2>&1 3>&1
+export OVS_CTL_TIMEOUT=10
 hosts=(server1 server2 server3)
 stage="starting"
 
@@ -44,7 +47,7 @@ say() {
     local host=$1 shown
     shift
     shown=${*/#"$WEFT"/weft}
-    printf '%s[%s]# %s%s\n' "$bold" "$host" "$shown" "$plain"
+    printf '%s[%s]# %s%s\n' "$bold" "$host" "$shown" "$plain" >&3
     on "$host" "$@"
 }
 
@@ -112,7 +115,7 @@ title "The bridge and its tunnels, with the stock ovs-vsctl"
 vsctl() {
     local host=$1
     shift
-    say "$host" ovs-vsctl --timeout=10 "$@"
+    say "$host" ovs-vsctl "$@"
 }
 for host in "${hosts[@]}"; do vsctl "$host" add-br br0; done
 vsctl server1 add-port br0 gre1 -- set interface gre1 type=gre options:remote_ip=2.2.2.2
@@ -148,7 +151,7 @@ title "Ping between all pairs"
 for from in 1 2 3; do
     for to in 1 2 3; do
         [ $from != $to ] || continue
-        say server$from ping -c 2 -i 0.2 -W 2 10.244.$to.0 >"$DEMO_DIR/ping"
+        say server$from ping -c 2 -i 0.2 -W 2 10.244.$to.0 >"$DEMO_DIR/ping" || true
         grep -q ' 0% packet loss' "$DEMO_DIR/ping" || { cat "$DEMO_DIR/ping"; exit 1; }
         note "$(tail -1 "$DEMO_DIR/ping")"
     done
