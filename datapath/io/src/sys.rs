@@ -1,0 +1,294 @@
+//! System calls, each behind a safe function: the one place where a pointer meets the kernel.
+
+use std::io;
+use std::mem::{MaybeUninit, size_of};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+
+/// Plain old data that the kernel may fill with any bytes.
+///
+/// # Safety
+///
+/// Every bit pattern is a value, and there is no padding that matters to the kernel.
+pub(crate) unsafe trait Plain: Copy {}
+
+// SAFETY: integers, and structures of nothing but integers (rule 6).
+unsafe impl Plain for libc::c_int {}
+// SAFETY: as above.
+unsafe impl Plain for u32 {}
+// SAFETY: as above.
+unsafe impl Plain for libc::xdp_umem_reg {}
+// SAFETY: as above.
+unsafe impl Plain for libc::xdp_mmap_offsets {}
+// SAFETY: as above.
+unsafe impl Plain for libc::xdp_statistics {}
+// SAFETY: as above.
+unsafe impl Plain for libc::xdp_options {}
+
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn check_len(result: isize) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+fn owned(result: libc::c_int) -> io::Result<OwnedFd> {
+    let fd = check(result)?;
+    // SAFETY: the kernel just made this descriptor for us, and nobody else knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+fn length_of<T>() -> libc::socklen_t {
+    libc::socklen_t::try_from(size_of::<T>()).unwrap_or(0)
+}
+
+/// `socket(2)`, close-on-exec.
+pub(crate) fn socket(family: libc::c_int, kind: libc::c_int) -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointers.
+    owned(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) })
+}
+
+/// `open(2)` of a device, read and write, non-blocking, close-on-exec.
+pub(crate) fn open_device(path: &std::ffi::CStr) -> io::Result<OwnedFd> {
+    let flags = libc::O_RDWR | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    // SAFETY: `path` is a terminated string that outlives the call (rule 6).
+    owned(unsafe { libc::open(path.as_ptr(), flags) })
+}
+
+/// `setsockopt(2)`.
+pub(crate) fn set_option<T: Plain>(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
+    let pointer = std::ptr::from_ref(value).cast();
+    // SAFETY: `value` is a `T` of the length passed, and outlives the call (rule 6).
+    check(unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, pointer, length_of::<T>()) })
+        .map(|_| ())
+}
+
+/// `getsockopt(2)` of a structure that the kernel may know in a shorter form: the rest is zero.
+pub(crate) fn get_option<T: Plain>(
+    fd: BorrowedFd<'_>,
+    level: libc::c_int,
+    name: libc::c_int,
+) -> io::Result<(T, usize)> {
+    let mut value = MaybeUninit::<T>::zeroed();
+    let mut length = length_of::<T>();
+    let pointer = value.as_mut_ptr().cast();
+    // SAFETY: `value` has room for the length passed, and outlives the call (rule 6).
+    check(unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, pointer, &raw mut length) })?;
+    // SAFETY: zeroed, then partly overwritten; any bytes are a `T` (`Plain`).
+    let value = unsafe { value.assume_init() };
+    Ok((value, usize::try_from(length).unwrap_or(0)))
+}
+
+/// `bind(2)` of an `AF_XDP` socket.
+pub(crate) fn bind_xdp(fd: BorrowedFd<'_>, address: &libc::sockaddr_xdp) -> io::Result<()> {
+    let pointer = std::ptr::from_ref(address).cast();
+    let length = length_of::<libc::sockaddr_xdp>();
+    // SAFETY: `address` is a structure of the length passed, and outlives the call (rule 6).
+    check(unsafe { libc::bind(fd.as_raw_fd(), pointer, length) }).map(|_| ())
+}
+
+/// Asks the kernel to send what is in the TX ring: `sendto(2)` without data.
+pub(crate) fn kick_tx(fd: RawFd) -> io::Result<()> {
+    let flags = libc::MSG_DONTWAIT;
+    // SAFETY: no data and no address, so no pointer is read.
+    check_len(unsafe { libc::sendto(fd, std::ptr::null(), 0, flags, std::ptr::null(), 0) })
+        .map(|_| ())
+}
+
+/// Asks the driver to look at the fill ring: `recvfrom(2)` without data.
+pub(crate) fn kick_rx(fd: RawFd) -> io::Result<()> {
+    let (flags, null) = (libc::MSG_DONTWAIT, std::ptr::null_mut());
+    // SAFETY: no data and no address, so no pointer is written.
+    check_len(unsafe { libc::recvfrom(fd, null, 0, flags, null.cast(), std::ptr::null_mut()) })
+        .map(|_| ())
+}
+
+/// `poll(2)`; how many descriptors are ready.
+pub(crate) fn poll(fds: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usize> {
+    let count = libc::nfds_t::try_from(fds.len()).unwrap_or(0);
+    // SAFETY: `fds` has `count` elements and outlives the call (rule 6).
+    let ready = check(unsafe { libc::poll(fds.as_mut_ptr(), count, timeout_ms) })?;
+    Ok(usize::try_from(ready).unwrap_or(0))
+}
+
+/// `read(2)`.
+pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
+    let pointer = buffer.as_mut_ptr().cast();
+    // SAFETY: `buffer` has room for the length passed, and outlives the call (rule 6).
+    check_len(unsafe { libc::read(fd, pointer, buffer.len()) })
+}
+
+/// `readv(2)` into three buffers.
+pub(crate) fn read_into(fd: RawFd, buffers: [&mut [u8]; 3]) -> io::Result<usize> {
+    let vectors = buffers
+        .map(|buffer| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() });
+    // SAFETY: three vectors, each of a borrowed buffer and its length (rule 6).
+    check_len(unsafe { libc::readv(fd, vectors.as_ptr(), 3) })
+}
+
+/// `writev(2)` from two buffers.
+pub(crate) fn write_from(fd: RawFd, buffers: [&[u8]; 2]) -> io::Result<usize> {
+    let vectors = buffers.map(|buffer| libc::iovec {
+        iov_base: buffer.as_ptr().cast_mut().cast(),
+        iov_len: buffer.len(),
+    });
+    // SAFETY: two vectors, each of a borrowed buffer and its length, which the kernel only reads
+    // (rule 6).
+    check_len(unsafe { libc::writev(fd, vectors.as_ptr(), 2) })
+}
+
+/// `ioctl(2)` with a `struct ifreq`.
+pub(crate) fn ioctl_ifreq(
+    fd: BorrowedFd<'_>,
+    request: libc::Ioctl,
+    argument: &mut libc::ifreq,
+) -> io::Result<()> {
+    // SAFETY: the requests used with this take a `struct ifreq`, which outlives the call (rule 6).
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request, std::ptr::from_mut(argument)) }).map(|_| ())
+}
+
+/// `ioctl(2)` with an integer by value.
+pub(crate) fn ioctl_value(
+    fd: BorrowedFd<'_>,
+    request: libc::Ioctl,
+    argument: libc::c_ulong,
+) -> io::Result<()> {
+    // SAFETY: the requests used with this take an integer, so no pointer is read.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request, argument) }).map(|_| ())
+}
+
+/// `ioctl(2)` with a pointer to an integer.
+pub(crate) fn ioctl_int(
+    fd: BorrowedFd<'_>,
+    request: libc::Ioctl,
+    argument: &mut libc::c_int,
+) -> io::Result<()> {
+    // SAFETY: the requests used with this take an `int`, which outlives the call (rule 6).
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), request, std::ptr::from_mut(argument)) }).map(|_| ())
+}
+
+/// A `struct ifreq` of zeros with this name in it; `None` when the name is too long or empty.
+pub(crate) fn ifreq(name: &str) -> Option<libc::ifreq> {
+    if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.bytes().any(|byte| byte == 0) {
+        return None;
+    }
+    // SAFETY: a structure of integers, a union of such and a pointer, which may be null.
+    let mut request: libc::ifreq = unsafe { MaybeUninit::zeroed().assume_init() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    Some(request)
+}
+
+/// The hardware address in a `struct ifreq` that the kernel filled.
+pub(crate) fn ifreq_mac(request: &libc::ifreq) -> [u8; 6] {
+    // SAFETY: the union starts with initialised bytes (`ifreq` zeroes it), any of which make a
+    // `sockaddr`.
+    let address = unsafe { request.ifr_ifru.ifru_hwaddr };
+    let mut mac = [0; 6];
+    for (to, from) in mac.iter_mut().zip(address.sa_data) {
+        [*to] = from.to_ne_bytes();
+    }
+    mac
+}
+
+/// Puts an Ethernet address into a `struct ifreq`.
+pub(crate) fn set_ifreq_mac(request: &mut libc::ifreq, mac: [u8; 6]) {
+    let mut address = libc::sockaddr { sa_family: libc::ARPHRD_ETHER, sa_data: [0; 14] };
+    for (to, from) in address.sa_data.iter_mut().zip(mac) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    request.ifr_ifru.ifru_hwaddr = address;
+}
+
+/// The name in a `struct ifreq` that the kernel filled.
+pub(crate) fn ifreq_name(request: &libc::ifreq) -> String {
+    let bytes: Vec<u8> = request
+        .ifr_name
+        .iter()
+        .take_while(|&&byte| byte != 0)
+        .map(|byte| {
+            let [byte] = byte.to_ne_bytes();
+            byte
+        })
+        .collect();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The index of an interface in this network namespace.
+pub(crate) fn ifindex(name: &str) -> Option<u32> {
+    let name = std::ffi::CString::new(name).ok()?;
+    // SAFETY: a terminated string that outlives the call (rule 6).
+    match unsafe { libc::if_nametoindex(name.as_ptr()) } {
+        0 => None,
+        index => Some(index),
+    }
+}
+
+/// A memfd of this size.
+pub(crate) fn memfd(
+    name: &std::ffi::CStr,
+    flags: libc::c_uint,
+    len_bytes: usize,
+) -> io::Result<OwnedFd> {
+    // SAFETY: `name` is a terminated string that outlives the call (rule 6).
+    let fd = owned(unsafe { libc::memfd_create(name.as_ptr(), flags | libc::MFD_CLOEXEC) })?;
+    let length = libc::off_t::try_from(len_bytes).map_err(io::Error::other)?;
+    // SAFETY: takes no pointers.
+    check(unsafe { libc::ftruncate(fd.as_raw_fd(), length) })?;
+    Ok(fd)
+}
+
+/// A shared, readable and writable mapping that unmaps itself.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    start: NonNull<u8>,
+    len_bytes: usize,
+}
+
+// SAFETY: an address and a length; who may touch the bytes is the business of those who hold it.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    /// `mmap(2)`, with all pages present.
+    pub(crate) fn new(
+        fd: BorrowedFd<'_>,
+        offset: libc::off_t,
+        len_bytes: usize,
+    ) -> io::Result<Self> {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+        let (null, fd) = (std::ptr::null_mut(), fd.as_raw_fd());
+        // SAFETY: the kernel chooses a free place, so nothing that is there is replaced.
+        let start = unsafe { libc::mmap(null, len_bytes, access, flags, fd, offset) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, len_bytes })
+    }
+
+    /// Where it starts.
+    pub(crate) const fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// How long it is.
+    pub(crate) const fn len_bytes(&self) -> usize {
+        self.len_bytes
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: made by `mmap` with this length; whoever keeps pointers into it keeps it too
+        // (rules 1 and 4).
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len_bytes) };
+    }
+}

@@ -1,0 +1,244 @@
+//! Reading from and writing to a TAP.
+
+use super::VNET_HEADER_BYTES;
+use super::vnet::{Gso, VnetHeader};
+use crate::stats::{QueueStats, SharedStats};
+use crate::sys;
+use crate::xsk::queue::QueueWatch;
+use crate::xsk::umem::{Chunk, ChunkPool};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use weft_switch::{BATCH_MAX, FrameBuf};
+use weft_wire::segment::{tcp_segments, udp_segments};
+
+/// Bytes of the largest super-frame: 64 KiB of IP packet behind Ethernet with tags.
+pub(crate) const SUPERFRAME_BYTES_MAX: usize = 65_536 + 64;
+
+/// Segments of one super-frame, at most: 64 KiB at the smallest MSS that Linux uses (48) less some.
+const SEGMENTS_MAX: usize = 1408;
+
+/// The frames of a TAP.  Made by [`super::Tap::queue`], moved to a worker.
+#[derive(Debug)]
+pub struct TapQueue {
+    fd: OwnedFd,
+    name: Arc<str>,
+    /// Segments that did not fit the batch.
+    pending: VecDeque<Chunk>,
+    stats: QueueStats,
+    published: u64,
+    shared: Arc<SharedStats>,
+}
+
+/// What one read gave.
+enum Got {
+    Frame(Chunk),
+    /// Segments were put into `pending`, or the frame was dropped and counted.
+    Other,
+    /// Nothing more to read.
+    Nothing,
+}
+
+impl TapQueue {
+    pub(super) fn new(fd: OwnedFd, name: &str) -> Self {
+        Self {
+            fd,
+            name: name.into(),
+            pending: VecDeque::with_capacity(SEGMENTS_MAX),
+            stats: QueueStats::default(),
+            published: 0,
+            shared: Arc::default(),
+        }
+    }
+
+    /// The name that the TAP was opened by.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The counters.
+    #[must_use]
+    pub const fn stats(&self) -> QueueStats {
+        self.stats
+    }
+
+    /// A way to read the counters while a worker has the queue.
+    #[must_use]
+    pub fn watch(&self) -> QueueWatch {
+        QueueWatch::of_tap(Arc::clone(&self.shared))
+    }
+
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// Moves up to [`BATCH_MAX`] frames to the end of `frames`; `scratch` has room for a super-frame.
+    pub(crate) fn rx(&mut self, pool: &mut ChunkPool, scratch: &mut [u8], frames: &mut Vec<Chunk>) {
+        let before = frames.len();
+        // Frames that are dropped count too: a call ends whatever comes in.
+        for _ in 0..BATCH_MAX {
+            if let Some(chunk) = self.pending.pop_front() {
+                frames.push(chunk);
+                continue;
+            }
+            match self.read(pool, scratch) {
+                Got::Frame(chunk) => frames.push(chunk),
+                Got::Other => frames.extend(self.pending.pop_front()),
+                Got::Nothing => break,
+            }
+        }
+        self.stats.rx_frames += (frames.len() - before) as u64;
+    }
+
+    fn read(&mut self, pool: &mut ChunkPool, scratch: &mut [u8]) -> Got {
+        let Some(mut chunk) = pool.take() else {
+            self.stats.no_chunk += 1;
+            return Got::Nothing;
+        };
+        // A frame that fits the chunk goes straight there; what a super-frame has more goes to the
+        // place in `scratch` where it belongs.
+        let room = chunk.room_mut().len();
+        let mut header = [0; VNET_HEADER_BYTES];
+        let (front, back) = scratch.split_at_mut(room.min(scratch.len()));
+        let buffers = [&mut header[..], chunk.room_mut(), back];
+        let len = match sys::read_into(self.fd.as_raw_fd(), buffers) {
+            Ok(len) => len.saturating_sub(VNET_HEADER_BYTES),
+            Err(error) => {
+                pool.free(chunk);
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    self.stats.errors += 1;
+                }
+                return Got::Nothing;
+            }
+        };
+        let header = VnetHeader::parse(header);
+        chunk.set_len(len.min(room));
+        let gso = header.gso();
+        if gso == Gso::None {
+            return self.finish(pool, chunk, &header, len <= room);
+        }
+        if let Some(start) = front.get_mut(..chunk.bytes().len()) {
+            start.copy_from_slice(chunk.bytes());
+        }
+        pool.free(chunk);
+        let superframe = scratch.get(..len).unwrap_or_default();
+        self.segment(pool, superframe, &header, gso);
+        Got::Other
+    }
+
+    /// An ordinary frame: its checksum may be missing.
+    fn finish(
+        &mut self,
+        pool: &mut ChunkPool,
+        mut chunk: Chunk,
+        header: &VnetHeader,
+        whole: bool,
+    ) -> Got {
+        if !whole || chunk.bytes().len() < 14 {
+            self.stats.rx_invalid += 1;
+            pool.free(chunk);
+            return Got::Other;
+        }
+        match header.complete_checksum(chunk.bytes_mut()) {
+            Some(completed) => {
+                self.stats.rx_checksums += u64::from(completed);
+                Got::Frame(chunk)
+            }
+            None => {
+                self.stats.rx_invalid += 1;
+                pool.free(chunk);
+                Got::Other
+            }
+        }
+    }
+
+    /// A super-frame: cuts it into chunks, which wait in `pending`.
+    fn segment(&mut self, pool: &mut ChunkPool, superframe: &[u8], header: &VnetHeader, gso: Gso) {
+        let segments = match gso {
+            Gso::Tcp => tcp_segments(superframe, header.gso_size),
+            Gso::Udp => udp_segments(superframe, header.gso_size),
+            Gso::None | Gso::Other => {
+                self.stats.rx_gso_refused += 1;
+                return;
+            }
+        };
+        let Ok(segments) = segments else {
+            self.stats.rx_gso_refused += 1;
+            return;
+        };
+        if segments.len() > SEGMENTS_MAX - self.pending.len() {
+            self.stats.rx_gso_refused += 1;
+            return;
+        }
+        self.stats.rx_superframes += 1;
+        for segment in segments {
+            let Some(mut chunk) = pool.take() else {
+                self.stats.no_chunk += 1;
+                return;
+            };
+            let Ok(len) = segment.write_into(chunk.room_mut()) else {
+                self.stats.rx_invalid += 1;
+                pool.free(chunk);
+                return;
+            };
+            chunk.set_len(len);
+            self.stats.rx_segments += 1;
+            self.pending.push_back(chunk);
+        }
+    }
+
+    /// Writes a frame at once; false when the kernel did not take it.
+    pub(crate) fn tx(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
+        // All zeros: checksums are complete, nothing to cut.
+        let header = [0; VNET_HEADER_BYTES];
+        let written = sys::write_from(self.fd.as_raw_fd(), [&header, chunk.bytes()]);
+        pool.free(chunk);
+        let taken = written.is_ok();
+        match written.map_err(|error| error.raw_os_error()) {
+            Ok(_) => self.stats.tx_frames += 1,
+            Err(Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)) => self.stats.tx_ring_full += 1,
+            // The kernel's answer for a TAP that is down.
+            Err(Some(libc::EIO)) => self.stats.tx_link_down += 1,
+            Err(Some(libc::EINVAL)) => self.stats.tx_invalid += 1,
+            Err(_) => self.stats.errors += 1,
+        }
+        taken
+    }
+
+    /// Shows the counters to those who have a [`QueueWatch`], when there is something new.
+    pub(crate) fn flush(&mut self) {
+        let moved = self.stats.rx_frames.wrapping_add(self.stats.tx_frames);
+        if moved != self.published {
+            self.published = moved;
+            self.publish();
+        }
+    }
+
+    pub(crate) fn publish(&self) {
+        self.shared.publish(&self.stats);
+    }
+
+    /// True when there are frames that poll(2) does not know of.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Segments held back.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Takes it out of service.
+    pub(crate) fn leave(&mut self, pool: &mut ChunkPool) {
+        for chunk in self.pending.drain(..) {
+            pool.free(chunk);
+        }
+        self.publish();
+    }
+
+    pub(crate) fn note_error(&mut self) {
+        self.stats.errors += 1;
+    }
+}

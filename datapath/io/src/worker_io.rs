@@ -1,0 +1,373 @@
+//! The back end of a worker: its queues, `AF_XDP` and TAP, over one pool of chunks.
+
+use crate::stats::QueueStats;
+use crate::tap::TapQueue;
+use crate::wait::Waiter;
+use crate::xsk::queue::{QueueWatch, XskQueue};
+use crate::xsk::umem::{Chunk, ChunkPool, RegionHandle};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+use weft_switch::{FrameIo, LinkId};
+
+/// Bytes of the buffer for super-frames.
+const SCRATCH_BYTES: usize = crate::tap::SUPERFRAME_BYTES_MAX;
+
+/// How soon a worker looks again that has frames to send which the kernel did not take.
+const URGENT: Duration = Duration::from_millis(1);
+
+/// Stands for "no queue" in the table of links.
+const NO_QUEUE: u16 = u16::MAX;
+
+/// An open queue: made by the control thread, moved to a worker.
+#[derive(Debug)]
+pub enum Queue {
+    /// One RX and TX queue of a netdev.
+    Xsk(Box<XskQueue>),
+    /// The TAP of an internal port.
+    Tap(Box<TapQueue>),
+}
+
+impl From<XskQueue> for Queue {
+    fn from(queue: XskQueue) -> Self {
+        Self::Xsk(Box::new(queue))
+    }
+}
+
+impl From<TapQueue> for Queue {
+    fn from(queue: TapQueue) -> Self {
+        Self::Tap(Box::new(queue))
+    }
+}
+
+impl Queue {
+    /// A way to read the counters while a worker has the queue.
+    #[must_use]
+    pub fn watch(&self) -> QueueWatch {
+        match self {
+            Self::Xsk(queue) => queue.watch(),
+            Self::Tap(queue) => queue.watch(),
+        }
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn stats(&self) -> QueueStats {
+        match self {
+            Self::Xsk(queue) => queue.stats(),
+            Self::Tap(queue) => queue.stats(),
+        }
+    }
+
+    fn raw_fd(&self) -> RawFd {
+        match self {
+            Self::Xsk(queue) => queue.fd().as_raw_fd(),
+            Self::Tap(queue) => queue.raw_fd(),
+        }
+    }
+
+    fn leave(&mut self, pool: &mut ChunkPool) {
+        match self {
+            Self::Xsk(queue) => queue.leave(pool),
+            Self::Tap(queue) => queue.leave(pool),
+        }
+    }
+}
+
+/// A queue in service.
+struct Serving {
+    link: LinkId,
+    queue: Queue,
+    /// poll(2) found it in an error state, and nothing was received since: not waited for.
+    failed: bool,
+}
+
+/// Where all chunks of a worker are.  `free + fill + rx + in_flight + tx + completion + retired ==
+/// chunks` always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conservation {
+    /// All of them.
+    pub chunks: usize,
+    /// In the free list.
+    pub free: usize,
+    /// In fill rings.
+    pub fill: usize,
+    /// Between there and the worker: with drivers, and in RX rings.
+    pub rx: usize,
+    /// Out as frames: with the worker, or segments of a super-frame that wait in a queue.
+    pub in_flight: usize,
+    /// Of those, the segments that wait.
+    pub pending: usize,
+    /// In TX rings.
+    pub tx: usize,
+    /// Between there and the worker: being sent, and in completion rings.
+    pub completion: usize,
+    /// With the kernel for queues that were taken out of service.
+    pub retired: usize,
+}
+
+impl Conservation {
+    /// The sum of all places, to be compared with `chunks`.
+    #[must_use]
+    pub const fn sum(&self) -> usize {
+        self.free + self.fill + self.rx + self.in_flight + self.tx + self.completion + self.retired
+    }
+}
+
+/// Frames in and out for one worker, over `AF_XDP` sockets and TAPs.
+pub struct WorkerIo {
+    // Fields are dropped in this order: queues before the chunks they use.
+    queues: Vec<Serving>,
+    /// For each link the position of the queue to send on.
+    links: Vec<u16>,
+    pool: ChunkPool,
+    scratch: Box<[u8]>,
+    waiter: Waiter,
+    /// Queues that could not be taken into service: opened for another worker's memory.
+    refused: u64,
+    /// Frames for a link without a queue.
+    no_link: u64,
+}
+
+impl WorkerIo {
+    /// A back end without queues.  `waker` is readable when the worker is to wake up (an eventfd).
+    ///
+    /// # Errors
+    ///
+    /// None today; making it may one day take more descriptors.
+    pub fn new(pool: ChunkPool, waker: OwnedFd) -> io::Result<Self> {
+        Ok(Self {
+            queues: Vec::new(),
+            links: Vec::new(),
+            pool,
+            scratch: vec![0; SCRATCH_BYTES].into(),
+            waiter: Waiter::new(waker),
+            refused: 0,
+            no_link: 0,
+        })
+    }
+
+    /// The memory that queues for this worker are opened with.
+    #[must_use]
+    pub const fn region(&self) -> RegionHandle {
+        self.pool.region()
+    }
+
+    /// The counters of each queue in service, by position.
+    pub fn queue_stats(&self) -> impl Iterator<Item = (LinkId, QueueStats)> + '_ {
+        self.queues.iter().map(|serving| (serving.link, serving.queue.stats()))
+    }
+
+    /// Queues that were refused because they were opened with another worker's memory, or were in
+    /// service before.
+    #[must_use]
+    pub const fn refused_queues(&self) -> u64 {
+        self.refused
+    }
+
+    /// Frames that were freed because their link has no queue here.
+    #[must_use]
+    pub const fn no_link_frames(&self) -> u64 {
+        self.no_link
+    }
+
+    /// Where the chunks are.  Loads the kernel's ring indices: for tests and `weft doctor`.
+    pub fn conservation(&mut self) -> Conservation {
+        let count = self.pool.count();
+        let mut sum = Conservation {
+            chunks: count.chunks,
+            free: count.free,
+            in_flight: count.held,
+            ..Conservation::default()
+        };
+        for serving in &mut self.queues {
+            match &mut serving.queue {
+                Queue::Xsk(queue) => {
+                    let [fill, rx, tx, completion] =
+                        queue.outstanding().map(|count| count as usize);
+                    sum.fill += fill;
+                    sum.rx += rx;
+                    sum.tx += tx;
+                    sum.completion += completion;
+                }
+                Queue::Tap(queue) => sum.pending += queue.pending(),
+            }
+        }
+        // What the pool has lent, less what the queues in service say they have.
+        let served = sum.fill + sum.rx + sum.tx + sum.completion;
+        sum.retired = (count.receiving + count.sending).saturating_sub(served);
+        sum
+    }
+
+    /// The chunks, for tests.
+    #[must_use]
+    pub const fn pool(&self) -> &ChunkPool {
+        &self.pool
+    }
+
+    /// After queues came or went: who sends for which link, and each socket's share of the chunks.
+    fn rearrange(&mut self) {
+        self.links.fill(NO_QUEUE);
+        for (position, serving) in self.queues.iter().enumerate().rev() {
+            let index = serving.link.index();
+            if self.links.len() <= index {
+                self.links.resize(index + 1, NO_QUEUE);
+            }
+            if let Some(entry) = self.links.get_mut(index) {
+                *entry = u16::try_from(position).unwrap_or(NO_QUEUE);
+            }
+        }
+        let is_socket = |serving: &&Serving| matches!(serving.queue, Queue::Xsk(_));
+        let sockets = self.queues.iter().filter(is_socket).count();
+        let chunks = self.pool.count().chunks;
+        for serving in &mut self.queues {
+            if let Queue::Xsk(queue) = &mut serving.queue {
+                queue.set_share(chunks, sockets);
+                queue.top_up(&mut self.pool);
+            }
+        }
+        self.waiter.reserve(self.queues.len());
+    }
+
+    /// Before sleeping: sends and takes back what can be, and says how long to sleep at most.
+    fn settle(&mut self, timeout: Duration) -> Duration {
+        self.flush();
+        let mut timeout = timeout;
+        for serving in &mut self.queues {
+            match &mut serving.queue {
+                Queue::Xsk(queue) => {
+                    queue.top_up(&mut self.pool);
+                    queue.publish();
+                    if queue.is_urgent() {
+                        timeout = timeout.min(URGENT);
+                    }
+                }
+                Queue::Tap(queue) => {
+                    queue.publish();
+                    if queue.has_pending() {
+                        timeout = Duration::ZERO;
+                    }
+                }
+            }
+        }
+        timeout
+    }
+}
+
+impl FrameIo for WorkerIo {
+    type Frame = Chunk;
+    type Queue = Queue;
+
+    fn add_queue(&mut self, link: LinkId, mut queue: Queue) {
+        if let Queue::Xsk(socket) = &mut queue
+            && !socket.enter(&mut self.pool)
+        {
+            self.refused += 1;
+            return;
+        }
+        self.queues.push(Serving { link, queue, failed: false });
+        self.rearrange();
+    }
+
+    fn remove_queue(&mut self, link: LinkId) -> Option<Queue> {
+        let position = self.queues.iter().position(|serving| serving.link == link)?;
+        let mut queue = self.queues.remove(position).queue;
+        queue.leave(&mut self.pool);
+        self.rearrange();
+        Some(queue)
+    }
+
+    fn reclaim(&mut self) {
+        self.pool.reclaim();
+    }
+
+    fn queue_count(&self) -> usize {
+        self.queues.len()
+    }
+
+    #[inline]
+    fn rx(&mut self, queue: usize, frames: &mut Vec<Chunk>) -> LinkId {
+        let Some(serving) = self.queues.get_mut(queue) else { return LinkId::default() };
+        let before = frames.len();
+        match &mut serving.queue {
+            Queue::Xsk(queue) => queue.rx(&mut self.pool, frames),
+            Queue::Tap(queue) => queue.rx(&mut self.pool, &mut self.scratch, frames),
+        }
+        if frames.len() > before {
+            serving.failed = false;
+        }
+        serving.link
+    }
+
+    fn has_link(&self, link: LinkId) -> bool {
+        self.links.get(link.index()).is_some_and(|&position| position != NO_QUEUE)
+    }
+
+    #[inline]
+    fn tx(&mut self, link: LinkId, frame: Chunk) -> bool {
+        let position = self.links.get(link.index()).copied().unwrap_or(NO_QUEUE);
+        let Some(serving) = self.queues.get_mut(usize::from(position)) else {
+            self.no_link += 1;
+            self.pool.free(frame);
+            return false;
+        };
+        match &mut serving.queue {
+            Queue::Xsk(queue) => queue.tx(&mut self.pool, frame),
+            Queue::Tap(queue) => queue.tx(&mut self.pool, frame),
+        }
+    }
+
+    fn flush(&mut self) {
+        for serving in &mut self.queues {
+            match &mut serving.queue {
+                Queue::Xsk(queue) => queue.flush(&mut self.pool),
+                Queue::Tap(queue) => queue.flush(),
+            }
+        }
+        if self.pool.has_retired() {
+            self.pool.reclaim();
+        }
+    }
+
+    fn wait(&mut self, timeout: Duration) {
+        let timeout = self.settle(timeout);
+        let fds =
+            self.queues.iter().map(|serving| (!serving.failed).then(|| serving.queue.raw_fd()));
+        let mut failed = [u16::MAX; 8];
+        let mut free = failed.iter_mut();
+        // More than eight at once: the others are found next time.
+        self.waiter.wait(fds, timeout, |position| {
+            if let (Some(entry), Ok(position)) = (free.next(), u16::try_from(position)) {
+                *entry = position;
+            }
+        });
+        for position in failed {
+            if let Some(serving) = self.queues.get_mut(usize::from(position)) {
+                serving.failed = true;
+                match &mut serving.queue {
+                    Queue::Xsk(queue) => queue.note_error(),
+                    Queue::Tap(queue) => queue.note_error(),
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn copy_from(&mut self, bytes: &[u8]) -> Option<Chunk> {
+        self.pool.copy_from(bytes)
+    }
+
+    #[inline]
+    fn free(&mut self, frame: Chunk) {
+        self.pool.free(frame);
+    }
+}
+
+impl Drop for WorkerIo {
+    /// Takes all queues out of service, so that the region can be used again.
+    fn drop(&mut self) {
+        for serving in &mut self.queues {
+            serving.queue.leave(&mut self.pool);
+        }
+    }
+}

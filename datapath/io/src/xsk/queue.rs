@@ -1,0 +1,399 @@
+//! One `AF_XDP` socket: one queue of one interface, with its four rings.
+
+use super::abi::{Descriptor, XDP_PKT_CONTD};
+use super::open::{self, Mode, OpenError, XskConfig};
+use super::ring::{Consumer, MappedRing, Producer};
+use super::umem::{Chunk, ChunkPool, Received, RegionHandle};
+use crate::stats::{QueueStats, SharedStats};
+use crate::sys;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::{Arc, Weak};
+use weft_switch::{BATCH_MAX, FrameBuf};
+
+/// Fewest chunks that a socket keeps with the kernel for receiving.
+const FILL_MIN: u32 = 64;
+
+/// The fill ring is topped up when this many chunks are missing.
+const FILL_BATCH: u32 = 32;
+
+/// System calls in a row that may ask the kernel to send without anything being sent.
+const STALLED_KICKS_MAX: u32 = 3;
+
+/// The shortest frame that a device takes: an Ethernet header.
+const FRAME_BYTES_MIN: usize = 14;
+
+type Fill = Producer<MappedRing<u64>>;
+type Completion = Consumer<MappedRing<u64>>;
+type Rx = Consumer<MappedRing<Descriptor>>;
+type Tx = Producer<MappedRing<Descriptor>>;
+
+/// An open socket.  Made by the control thread, then moved to the worker; its rings are unmapped
+/// and it is closed on drop, which may block.
+pub struct XskQueue {
+    // Fields are dropped in this order: rings before the socket, since a mapping keeps it alive.
+    rx: Rx,
+    tx: Tx,
+    fill: Fill,
+    completion: Completion,
+    socket: Arc<open::Socket>,
+    region: RegionHandle,
+    mode: Mode,
+    name: Arc<str>,
+    ifindex: u32,
+    queue_id: u32,
+    tx_budget: u32,
+    /// The number that the pool gave it; none before it is in service.
+    slot: Option<u16>,
+    retired: bool,
+    fill_target: u32,
+    /// Chunks lent for receiving and not come back.
+    receiving: u32,
+    /// Frames handed over for sending and not come back.
+    sending: u32,
+    /// The last try to send was refused for good: the link is down.
+    stalled: bool,
+    stats: QueueStats,
+    /// Frames moved when the counters were last published.
+    published: u64,
+    shared: Arc<SharedStats>,
+}
+
+impl std::fmt::Debug for XskQueue {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "XskQueue({} queue {}, {:?})", self.name, self.queue_id, self.mode)
+    }
+}
+
+/// How control sees the counters of a queue that a worker has.
+#[derive(Clone, Debug)]
+pub struct QueueWatch {
+    socket: Weak<open::Socket>,
+    shared: Arc<SharedStats>,
+}
+
+impl QueueWatch {
+    /// For the queue of a TAP, which has no socket.
+    pub(crate) const fn of_tap(shared: Arc<SharedStats>) -> Self {
+        Self { socket: Weak::new(), shared }
+    }
+
+    /// The counters when the worker last flushed.
+    #[must_use]
+    pub fn stats(&self) -> QueueStats {
+        self.shared.read()
+    }
+
+    /// The kernel's own counters; `None` when the queue is closed, or is a TAP's.
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt` says.
+    pub fn kernel_stats(&self) -> Option<io::Result<libc::xdp_statistics>> {
+        self.socket.upgrade().map(|socket| socket.statistics())
+    }
+}
+
+impl XskQueue {
+    /// Opens and binds a socket.  May block for about a second when the queue is busy.
+    ///
+    /// # Errors
+    ///
+    /// See [`OpenError`]: each says its cause and what to do.
+    pub fn open(config: &XskConfig<'_>) -> Result<Self, OpenError> {
+        let opened = open::open(config)?;
+        Ok(Self {
+            rx: Consumer::new(opened.rx),
+            tx: Producer::new(opened.tx),
+            fill: Producer::new(opened.fill),
+            completion: Consumer::new(opened.completion),
+            socket: Arc::new(opened.socket),
+            region: config.region,
+            mode: opened.mode,
+            name: config.ifname.into(),
+            ifindex: config.ifindex,
+            queue_id: config.queue_id,
+            tx_budget: opened.tx_budget,
+            slot: None,
+            retired: false,
+            fill_target: FILL_MIN,
+            receiving: 0,
+            sending: 0,
+            stalled: false,
+            stats: QueueStats::default(),
+            published: 0,
+            shared: Arc::default(),
+        })
+    }
+
+    /// The socket, to be put into the XSKMAP of the interface's program.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.fd.as_fd()
+    }
+
+    /// How it exchanges frames with the driver.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The largest link MTU whose frames fit the chunks.
+    #[must_use]
+    pub fn mtu_max(&self) -> u32 {
+        self.region.mtu_max()
+    }
+
+    /// Name of the interface when it was opened.
+    #[must_use]
+    pub fn ifname(&self) -> &str {
+        &self.name
+    }
+
+    /// Index of the interface.
+    #[must_use]
+    pub const fn ifindex(&self) -> u32 {
+        self.ifindex
+    }
+
+    /// Number of the interface's queue.
+    #[must_use]
+    pub const fn queue_id(&self) -> u32 {
+        self.queue_id
+    }
+
+    /// Descriptors that one system call sends in copy mode: 32 on kernels that cannot be told.
+    #[must_use]
+    pub const fn tx_budget(&self) -> u32 {
+        self.tx_budget
+    }
+
+    /// The counters.
+    #[must_use]
+    pub const fn stats(&self) -> QueueStats {
+        self.stats
+    }
+
+    /// The kernel's own counters (`XDP_STATISTICS`).
+    ///
+    /// # Errors
+    ///
+    /// What `getsockopt` says.
+    pub fn kernel_stats(&self) -> io::Result<libc::xdp_statistics> {
+        self.socket.statistics()
+    }
+
+    /// A way to read the counters while a worker has the queue.
+    #[must_use]
+    pub fn watch(&self) -> QueueWatch {
+        QueueWatch { socket: Arc::downgrade(&self.socket), shared: Arc::clone(&self.shared) }
+    }
+
+    /// Chunks with the kernel: in the fill ring; between there and the RX ring; in the TX ring;
+    /// between there and the completion ring.
+    pub fn outstanding(&mut self) -> [u32; 4] {
+        let (fill, tx) = (self.fill.pending(), self.tx.pending());
+        [fill, self.receiving.saturating_sub(fill), tx, self.sending.saturating_sub(tx)]
+    }
+
+    /// Whether it may be taken into service with the chunks of `pool`.
+    pub(crate) fn enter(&mut self, pool: &mut ChunkPool) -> bool {
+        if self.retired || self.slot.is_some() || !self.region.same(pool.region()) {
+            return false;
+        }
+        self.slot = pool.enrol(self.socket.closed.watch(), self.mode == Mode::ZeroCopy);
+        self.slot.is_some()
+    }
+
+    /// Takes it out of service.
+    pub(crate) fn leave(&mut self, pool: &mut ChunkPool) {
+        self.retired = true;
+        if let Some(slot) = self.slot.take() {
+            pool.retire(slot);
+        }
+    }
+
+    /// Sets how many chunks it keeps with the kernel: its share among `queues`.
+    pub(crate) fn set_share(&mut self, chunks: usize, queues: usize) {
+        let share = u32::try_from(chunks / (2 * queues.max(1))).unwrap_or(u32::MAX);
+        self.fill_target = share.max(FILL_MIN).min(self.fill.capacity());
+    }
+
+    /// Tops the fill ring up, in batches.
+    pub(crate) fn top_up(&mut self, pool: &mut ChunkPool) {
+        let Some(slot) = self.slot else { return };
+        let missing = self.fill_target.saturating_sub(self.receiving);
+        if missing >= FILL_BATCH {
+            let count = missing.min(self.fill.room(missing));
+            for _ in 0..count {
+                let Some(address) = pool.lend(slot) else {
+                    self.stats.no_chunk += 1;
+                    break;
+                };
+                // There is room: `count` is bounded by it.
+                let pushed = self.fill.push(address);
+                debug_assert!(pushed, "the fill ring has room");
+                self.receiving += 1;
+            }
+            if self.fill.unpublished() > 0 {
+                self.fill.publish();
+            }
+        }
+        if self.fill.needs_wakeup() {
+            self.stats.rx_kicks += 1;
+            // Would-block is the usual answer; any other shows in poll and in the statistics.
+            let _ = sys::kick_rx(self.socket.fd.as_raw_fd());
+        }
+    }
+
+    /// Moves up to [`BATCH_MAX`] received frames to the end of `frames`.
+    pub(crate) fn rx(&mut self, pool: &mut ChunkPool, frames: &mut Vec<Chunk>) {
+        let Some(slot) = self.slot else { return };
+        let count = self.rx.available().min(u32::try_from(BATCH_MAX).unwrap_or(32));
+        if count > 0 {
+            let before = frames.len();
+            for _ in 0..count {
+                let Some(descriptor) = self.rx.pop() else { break };
+                match pool.receive(slot, descriptor.address, descriptor.len_bytes) {
+                    Received::Frame(chunk) => {
+                        self.receiving = self.receiving.wrapping_sub(1);
+                        // Packets in several chunks were not asked for.
+                        if descriptor.options & XDP_PKT_CONTD == 0 {
+                            frames.push(chunk);
+                        } else {
+                            self.stats.rx_bad_descriptors += 1;
+                            pool.free(chunk);
+                        }
+                    }
+                    Received::Nonsense => {
+                        self.receiving = self.receiving.wrapping_sub(1);
+                        self.stats.rx_bad_descriptors += 1;
+                    }
+                    Received::Stranger => self.stats.rx_bad_descriptors += 1,
+                }
+            }
+            self.rx.release();
+            self.stats.rx_frames += (frames.len() - before) as u64;
+        }
+        self.top_up(pool);
+    }
+
+    /// Puts a frame on the TX ring; false when it was freed instead.
+    #[inline]
+    pub(crate) fn tx(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
+        let len = chunk.bytes().len();
+        // The kernel never completes a descriptor that it finds invalid: the chunk would be lost.
+        if len < FRAME_BYTES_MIN {
+            self.stats.tx_invalid += 1;
+            pool.free(chunk);
+            return false;
+        }
+        if self.tx.room(1) == 0 {
+            // A link that is down gets one system call per batch, not one per frame.
+            if !self.stalled {
+                self.flush(pool);
+            }
+            if self.tx.room(1) == 0 {
+                self.stats.tx_ring_full += 1;
+                pool.free(chunk);
+                return false;
+            }
+        }
+        let Some(slot) = self.slot else {
+            pool.free(chunk);
+            return false;
+        };
+        let Some(address) = pool.send(slot, &chunk) else { return false };
+        let len_bytes = u32::try_from(len).unwrap_or(0);
+        let pushed = self.tx.push(Descriptor { address, len_bytes, options: 0 });
+        debug_assert!(pushed, "the TX ring has room");
+        self.sending += 1;
+        self.stats.tx_frames += 1;
+        true
+    }
+
+    /// Sends what is in the TX ring and takes sent frames back.
+    pub(crate) fn flush(&mut self, pool: &mut ChunkPool) {
+        if self.tx.unpublished() > 0 {
+            self.tx.publish();
+            self.stalled = false;
+        }
+        if self.sending > 0 {
+            // Also when nothing is new: a driver that was busy and is not asked again never sends.
+            if self.tx.pending() > 0 && self.tx.needs_wakeup() {
+                self.kick(pool);
+            }
+            self.complete(pool);
+        }
+        let moved = self.stats.rx_frames.wrapping_add(self.stats.tx_frames);
+        if moved != self.published {
+            self.published = moved;
+            self.publish();
+        }
+    }
+
+    /// Shows the counters to those who have a [`QueueWatch`].
+    pub(crate) fn publish(&mut self) {
+        self.stats.bad_indices = self.rx.bad_indices()
+            + self.tx.bad_indices()
+            + self.fill.bad_indices()
+            + self.completion.bad_indices();
+        self.shared.publish(&self.stats);
+    }
+
+    /// Asks the kernel to send until the TX ring is empty or nothing moves.
+    fn kick(&mut self, pool: &mut ChunkPool) {
+        let mut stalled = 0;
+        let mut pending = self.tx.pending();
+        while pending > 0 && stalled < STALLED_KICKS_MAX {
+            self.stats.tx_kicks += 1;
+            match sys::kick_tx(self.socket.fd.as_raw_fd()).map_err(|error| error.raw_os_error()) {
+                Ok(()) => {}
+                Err(Some(libc::EAGAIN | libc::EBUSY | libc::ENOBUFS | libc::EINTR)) => {
+                    self.stats.tx_retries += 1;
+                }
+                // The link is down or gone: what is in the ring waits for it.
+                Err(_) => {
+                    self.stats.errors += 1;
+                    self.stalled = true;
+                    return;
+                }
+            }
+            // A full completion ring is one reason why nothing moves.
+            self.complete(pool);
+            let now = self.tx.pending();
+            stalled = if now < pending { 0 } else { stalled + 1 };
+            pending = now;
+        }
+    }
+
+    /// Takes sent frames back.
+    fn complete(&mut self, pool: &mut ChunkPool) {
+        let Some(slot) = self.slot else { return };
+        let count = self.completion.available();
+        if count == 0 {
+            return;
+        }
+        for _ in 0..count {
+            let Some(address) = self.completion.pop() else { break };
+            if pool.complete(slot, address) {
+                self.sending = self.sending.wrapping_sub(1);
+            } else {
+                self.stats.tx_bad_completions += 1;
+            }
+        }
+        self.completion.release();
+    }
+
+    /// True when a sleeping worker must look again soon: something is left to send, or the kernel
+    /// lacks chunks to receive into.
+    pub(crate) fn is_urgent(&mut self) -> bool {
+        let starved = self.receiving.saturating_add(FILL_BATCH) < self.fill_target.min(FILL_MIN);
+        (!self.stalled && self.tx.pending() > 0) || starved
+    }
+
+    /// Notes that poll(2) found the socket in an error state.
+    pub(crate) fn note_error(&mut self) {
+        self.stats.errors += 1;
+    }
+}
