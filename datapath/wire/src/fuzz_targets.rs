@@ -38,8 +38,21 @@ pub const ALL: [(&str, Target); 15] = [
     ("mac", mac),
 ];
 
+/// Runs the target called `name`; data longer than 4096 bytes is cut.
+///
+/// # Panics
+///
+/// When there is no such target, or it finds a defect.
+pub fn run(name: &str, data: &[u8]) {
+    let target = ALL.iter().find(|(known, _)| *known == name);
+    assert!(target.is_some(), "no target {name}");
+    if let Some((_, target)) = target {
+        target(data.get(..INPUT_MAX_BYTES).unwrap_or(data));
+    }
+}
+
 /// Header and tags of a frame.
-pub fn ethernet(data: &[u8]) {
+fn ethernet(data: &[u8]) {
     if let Ok((header, _)) = EthernetHeader::parse(data) {
         let mut out = [0; ethernet::LEN_BYTES];
         assert!(header.write(&mut out).is_ok() && data.starts_with(&out));
@@ -52,7 +65,7 @@ pub fn ethernet(data: &[u8]) {
 }
 
 /// An ARP packet.
-pub fn arp(data: &[u8]) {
+fn arp(data: &[u8]) {
     if let Ok((packet, _)) = ArpPacket::parse(data) {
         let mut out = [0; crate::arp::LEN_BYTES];
         assert!(packet.write(&mut out).is_ok() && data.starts_with(&out));
@@ -60,7 +73,7 @@ pub fn arp(data: &[u8]) {
 }
 
 /// An IPv4 packet.
-pub fn ipv4(data: &[u8]) {
+fn ipv4(data: &[u8]) {
     let _ = ipv4::verify_checksum(data);
     if let Ok((header, payload)) = Ipv4Header::parse(data) {
         let total = usize::from(header.total_len_bytes());
@@ -69,7 +82,7 @@ pub fn ipv4(data: &[u8]) {
 }
 
 /// An IPv6 packet with its extension headers.
-pub fn ipv6(data: &[u8]) {
+fn ipv6(data: &[u8]) {
     let Ok((header, payload)) = Ipv6Header::parse(data) else { return };
     assert!(payload.len() == usize::from(header.payload_len_bytes()));
     if let Ok(walk) = header.walk(payload) {
@@ -78,7 +91,7 @@ pub fn ipv6(data: &[u8]) {
 }
 
 /// A UDP datagram.
-pub fn udp(data: &[u8]) {
+fn udp(data: &[u8]) {
     let _ = UdpHeader::verify_checksum(data, 0);
     if let Ok((header, payload)) = UdpHeader::parse(data) {
         assert!(usize::from(header.len_bytes()) == crate::udp::LEN_BYTES + payload.len());
@@ -86,7 +99,7 @@ pub fn udp(data: &[u8]) {
 }
 
 /// A TCP segment.
-pub fn tcp(data: &[u8]) {
+fn tcp(data: &[u8]) {
     if let Ok((header, payload)) = TcpHeader::parse(data) {
         assert!(header.header_len_bytes() + payload.len() == data.len());
         let _ = TcpHeader::verify_checksum(data, 0);
@@ -94,7 +107,7 @@ pub fn tcp(data: &[u8]) {
 }
 
 /// ICMP of both versions.
-pub fn icmp(data: &[u8]) {
+fn icmp(data: &[u8]) {
     if let Ok((header, body)) = IcmpHeader::parse(Layer::Icmpv4, data) {
         let mut out = [0; crate::icmp::LEN_BYTES];
         assert!(header.write(&mut out, body, 0).is_ok());
@@ -103,7 +116,7 @@ pub fn icmp(data: &[u8]) {
 }
 
 /// A GRE packet.
-pub fn gre(data: &[u8]) {
+fn gre(data: &[u8]) {
     if let Ok((header, payload)) = Gre::parse(data) {
         assert!(header.header_len_bytes() + payload.len() == data.len());
         let _ = header.verify_checksum(data);
@@ -115,7 +128,7 @@ pub fn gre(data: &[u8]) {
 }
 
 /// A Geneve datagram.
-pub fn geneve(data: &[u8]) {
+fn geneve(data: &[u8]) {
     let Ok((header, payload)) = Geneve::parse(data) else { return };
     assert!(header.header_len_bytes() + payload.len() == data.len());
     assert!(header.options().all(|option| option.is_ok()));
@@ -125,7 +138,7 @@ pub fn geneve(data: &[u8]) {
 }
 
 /// A VXLAN datagram.
-pub fn vxlan(data: &[u8]) {
+fn vxlan(data: &[u8]) {
     if let Ok((header, payload)) = Vxlan::parse(data) {
         assert!(data.ends_with(payload));
         let mut out = [0; crate::vxlan::LEN_BYTES];
@@ -135,7 +148,7 @@ pub fn vxlan(data: &[u8]) {
 }
 
 /// All shapes of option lists.
-pub fn tlv(data: &[u8]) {
+fn tlv(data: &[u8]) {
     let steps_max = data.len() / 2 + 1;
     assert!(Tlvs::<GeneveOptions>::new(data).count() <= steps_max);
     assert!(Tlvs::<NdOptions>::new(data).count() <= steps_max);
@@ -143,7 +156,7 @@ pub fn tlv(data: &[u8]) {
 }
 
 /// Completion of partial checksums: afterwards the checksum is right, and done again it stays.
-pub fn partial_checksum(data: &[u8]) {
+fn partial_checksum(data: &[u8]) {
     let mut copy = [0; INPUT_MAX_BYTES];
     let Some(frame) = copy.get_mut(..data.len()) else { return };
     frame.copy_from_slice(data);
@@ -162,7 +175,7 @@ pub fn partial_checksum(data: &[u8]) {
 }
 
 /// Segmentation: segments carry the payload, whole and in order, with right checksums.
-pub fn segments(data: &[u8]) {
+fn segments(data: &[u8]) {
     let Some((&size, frame)) = data.split_first() else { return };
     let cut_tcp = segment::tcp_segments(frame, u16::from(size) + 1);
     let cut_udp = segment::udp_segments(frame, u16::from(size) + 1);
@@ -187,7 +200,7 @@ pub fn segments(data: &[u8]) {
 }
 
 /// The one-line form of a frame.
-pub fn show(data: &[u8]) {
+fn show(data: &[u8]) {
     struct Discard;
     impl Write for Discard {
         fn write_str(&mut self, text: &str) -> core::fmt::Result {
@@ -200,7 +213,7 @@ pub fn show(data: &[u8]) {
 }
 
 /// The text form of an address.
-pub fn mac(data: &[u8]) {
+fn mac(data: &[u8]) {
     let Ok(text) = core::str::from_utf8(data) else { return };
     if let Ok(mac) = text.parse::<MacAddr>() {
         assert!(MacAddr::from_u64(mac.to_u64()) == mac);

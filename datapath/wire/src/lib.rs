@@ -31,6 +31,7 @@ pub mod mac;
 pub mod overhead;
 pub mod segment;
 pub mod show;
+pub mod stp;
 pub mod tcp;
 pub mod tlv;
 pub mod udp;
