@@ -1,6 +1,6 @@
 //! What can go wrong: each error says the cause, and what to do about it.
 
-use std::{io, path::PathBuf};
+use std::{error::Error as StdError, io, path::PathBuf};
 
 use thiserror::Error;
 
@@ -93,7 +93,7 @@ pub enum AttachError {
         source: Box<aya::EbpfError>,
     },
     /// The pin can neither be used nor removed.
-    #[error("pinned XDP link {}: {source}: remove the file", path.display())]
+    #[error("pinned XDP link {}: {}: remove the file", path.display(), whole(source))]
     Pin {
         /// The pin.
         path: PathBuf,
@@ -135,11 +135,27 @@ pub enum MapError {
         count: usize,
     },
     /// The kernel refused.
-    #[error("map {map}: {source}")]
+    #[error("map {map}: {}", whole(source))]
     Kernel {
         /// Name of the map.
         map: &'static str,
         /// Why.
         source: Box<aya::maps::MapError>,
     },
+}
+
+/// An error with all that is behind it: aya's own words often end at the name of a system call.
+fn whole(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        // Transparent wrappers say the same again.
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
 }

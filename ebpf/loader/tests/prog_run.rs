@@ -552,7 +552,10 @@ fn what_is_no_afxdp_socket_or_queue_is_refused() {
     }
     let (mut programs, _) = loaded(Role::Port, false);
     let inet = socket(AddressFamily::INET, SocketType::DGRAM, None).unwrap();
-    assert!(matches!(programs.set_socket(0, &inet), Err(MapError::Kernel { map: "XSKS", .. })));
+    let refused = programs.set_socket(0, &inet).unwrap_err();
+    assert!(matches!(refused, MapError::Kernel { map: "XSKS", .. }));
+    // The whole chain, down to the error number.
+    assert!(refused.to_string().contains("os error"), "{refused}");
     let socket = afxdp();
     programs.set_socket(QUEUES_MAX - 1, &socket).unwrap();
     let beyond = programs.set_socket(QUEUES_MAX, &socket);

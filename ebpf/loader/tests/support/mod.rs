@@ -4,6 +4,7 @@
 
 use std::{
     env,
+    io::Write as _,
     process::{Command, Stdio},
 };
 
@@ -15,7 +16,10 @@ const INSIDE: &str = "WEFT_EBPF_TEST_INSIDE";
 pub fn privileged(test: &str) -> bool {
     // Loading is what most machines forbid; the maps alone tell.
     let Err(why) = weft_ebpf::Programs::load(weft_ebpf::Role::Pass, false) else { return true };
-    eprintln!("SKIPPED {test}: needs root (CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN): {why}");
+    // Not eprintln!, which the test harness keeps to itself when a test passes.
+    let skipped =
+        format!("SKIPPED {test}: needs root (CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN): {why}\n");
+    std::io::stderr().write_all(skipped.as_bytes()).unwrap();
     assert!(env::var_os("WEFT_REQUIRE_NETNS").is_none(), "{test} must not be skipped here: {why}");
     false
 }
