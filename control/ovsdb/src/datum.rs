@@ -287,7 +287,7 @@ impl Datum {
         }
         match (self, new) {
             (Self::Set(old), Self::Set(new)) => Self::Set(
-                merge(old, new, |a, b| a.cmp(b))
+                merge(old, new, Ord::cmp)
                     .filter_map(|side| match side {
                         Side::Left(atom) | Side::Right(atom) => Some(atom.clone()),
                         Side::Both(..) => None,
@@ -360,15 +360,15 @@ impl Datum {
 impl Serialize for Datum {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Set(atoms) => match atoms.as_slice() {
-                [atom] => atom.serialize(serializer),
-                _ => {
-                    let mut tuple = serializer.serialize_tuple(2)?;
-                    tuple.serialize_element("set")?;
-                    tuple.serialize_element(atoms)?;
-                    tuple.end()
+            Self::Set(atoms) => {
+                if let [atom] = atoms.as_slice() {
+                    return atom.serialize(serializer);
                 }
-            },
+                let mut tuple = serializer.serialize_tuple(2)?;
+                tuple.serialize_element("set")?;
+                tuple.serialize_element(atoms)?;
+                tuple.end()
+            }
             Self::Map(pairs) => {
                 let mut sequence = serializer.serialize_seq(Some(2))?;
                 sequence.serialize_element("map")?;

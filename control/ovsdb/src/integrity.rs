@@ -453,7 +453,7 @@ fn split(before: &Datum, after: &Datum) -> (Datum, Datum) {
 
 fn split_sorted<T: Clone + Ord>(a: &[T], b: &[T]) -> (Vec<T>, Vec<T>) {
     let (mut left, mut right) = (Vec::new(), Vec::new());
-    for side in merge(a, b, |a, b| a.cmp(b)) {
+    for side in merge(a, b, Ord::cmp) {
         match side {
             Side::Left(element) => left.push(element.clone()),
             Side::Right(element) => right.push(element.clone()),

@@ -177,6 +177,9 @@ impl Message {
         match object.swap_remove("method") {
             Some(Value::String(method)) => call(id, method, object),
             Some(_) => Err(FrameError::Rpc("method must be a string")),
+            None if !object.contains_key("result") && !object.contains_key("error") => {
+                Err(FrameError::Rpc("neither method, result nor error"))
+            }
             None => {
                 let result = object.swap_remove("result").unwrap_or(Value::Null);
                 let error = object.swap_remove("error").unwrap_or(Value::Null);

@@ -12,6 +12,7 @@
 //! **Symlinks** are resolved first: a compaction renames the real file, and the lock file stands beside it.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -139,23 +140,22 @@ impl Log {
         if self.broken {
             return Err(io::Error::other("an earlier write failed and could not be undone"));
         }
-        if let Some(body) = transaction_json(schema, commit) {
-            let bytes = record(&body);
-            if let Err(error) = self.write_at_end(&bytes) {
-                self.broken = self.file.set_len(self.end).is_err();
-                return Err(error);
-            }
-            self.end += bytes.len() as u64;
+        let bytes = transaction_json(schema, commit).map(|body| record(&body)).unwrap_or_default();
+        if let Err(error) = self.write_at_end(&bytes, commit.durable) {
+            // Nobody may read back what the client was told has not happened.
+            self.broken = self.file.set_len(self.end).is_err();
+            return Err(error);
         }
-        if commit.durable {
-            self.file.sync_data()?;
-        }
+        self.end += bytes.len() as u64;
         Ok(())
     }
 
-    fn write_at_end(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.seek(SeekFrom::Start(self.end))?;
-        self.file.write_all(bytes)
+    fn write_at_end(&mut self, bytes: &[u8], durable: bool) -> io::Result<()> {
+        if !bytes.is_empty() {
+            self.file.seek(SeekFrom::Start(self.end))?;
+            self.file.write_all(bytes)?;
+        }
+        if durable { self.file.sync_data() } else { Ok(()) }
     }
 
     /// True when the file has grown so much that [`Log::compact`] pays.
@@ -261,11 +261,22 @@ fn cut(path: &Path, file: &File, bytes: &[u8], end: usize) -> io::Result<()> {
 /// One record as bytes.
 #[must_use]
 pub fn record(json: &str) -> Vec<u8> {
-    let mut hash = Sha1::new();
-    hash.update(json.as_bytes());
-    hash.update(b"\n");
-    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = digest(&[json.as_bytes(), b"\n"]);
     format!("OVSDB JSON {} {digest}\n{json}\n", json.len() + 1).into_bytes()
+}
+
+/// SHA-1 of `parts` in lower-case hex.
+fn digest(parts: &[&[u8]]) -> String {
+    let mut hash = Sha1::new();
+    for part in parts {
+        hash.update(part);
+    }
+    let mut text = String::with_capacity(40);
+    for byte in hash.finalize() {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 /// Reads the record at the start of `bytes`: its JSON and its length. None when it is torn.
@@ -282,10 +293,7 @@ pub fn read_record(bytes: &[u8]) -> Option<(Value, usize)> {
     let start = header.len() + 1;
     let end = start.checked_add(length)?;
     let body = bytes.get(start..end)?;
-    let mut hash = Sha1::new();
-    hash.update(body);
-    let actual: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    if actual != digest {
+    if self::digest(&[body]) != digest {
         return None;
     }
     Some((serde_json::from_slice(body).ok()?, end))

@@ -57,24 +57,24 @@ pub fn insert_as(table: &str, uuid: Uuid, columns: Columns<'_>) -> Value {
 /// Replaces columns of one row.
 #[must_use]
 pub fn update(table: &str, uuid: Uuid, columns: Columns<'_>) -> Value {
-    update_where(table, by_uuid(uuid), columns)
+    update_where(table, &by_uuid(uuid), columns)
 }
 
 /// Replaces columns of every row for which `condition` holds.
 #[must_use]
-pub fn update_where(table: &str, condition: Value, columns: Columns<'_>) -> Value {
+pub fn update_where(table: &str, condition: &Value, columns: Columns<'_>) -> Value {
     json!({"op": "update", "table": table, "where": condition, "row": row(columns)})
 }
 
 /// Mutates one row; each mutation is `(column, mutator, argument)`.
 #[must_use]
 pub fn mutate(table: &str, uuid: Uuid, mutations: &[(&str, &str, Value)]) -> Value {
-    mutate_where(table, by_uuid(uuid), mutations)
+    mutate_where(table, &by_uuid(uuid), mutations)
 }
 
 /// Mutates every row for which `condition` holds.
 #[must_use]
-pub fn mutate_where(table: &str, condition: Value, mutations: &[(&str, &str, Value)]) -> Value {
+pub fn mutate_where(table: &str, condition: &Value, mutations: &[(&str, &str, Value)]) -> Value {
     let mutations: Vec<Value> = mutations
         .iter()
         .map(|(column, mutator, argument)| json!([column, mutator, argument]))
@@ -85,18 +85,18 @@ pub fn mutate_where(table: &str, condition: Value, mutations: &[(&str, &str, Val
 /// Deletes one row.
 #[must_use]
 pub fn delete(table: &str, uuid: Uuid) -> Value {
-    delete_where(table, by_uuid(uuid))
+    delete_where(table, &by_uuid(uuid))
 }
 
 /// Deletes every row for which `condition` holds.
 #[must_use]
-pub fn delete_where(table: &str, condition: Value) -> Value {
+pub fn delete_where(table: &str, condition: &Value) -> Value {
     json!({"op": "delete", "table": table, "where": condition})
 }
 
 /// Reads columns of every row for which `condition` holds; no columns means all.
 #[must_use]
-pub fn select(table: &str, condition: Value, columns: &[&str]) -> Value {
+pub fn select(table: &str, condition: &Value, columns: &[&str]) -> Value {
     let mut operation = json!({"op": "select", "table": table, "where": condition});
     if let (false, Some(object)) = (columns.is_empty(), operation.as_object_mut()) {
         object.insert("columns".to_owned(), json!(columns));

@@ -10,7 +10,7 @@ use crate::datum::Datum;
 use crate::error::OvsdbError;
 use crate::value::{Atom, AtomType, is_id};
 
-/// The Open_vSwitch schema, version 8.3.1, as text.
+/// The `Open_vSwitch` schema, version 8.3.1, as text.
 pub const VSWITCH_SCHEMA: &str = include_str!("../schema/vswitch.ovsschema");
 
 /// The schema of the `_Server` database, version 1.2.0, as text.
@@ -156,7 +156,9 @@ impl Schema {
             tables.push(table_from_json(&name, table, body, &by_name)?);
         }
         if !tables.iter().any(|table| table.is_root) {
-            tables.iter_mut().for_each(|table| table.is_root = true);
+            for table in &mut tables {
+                table.is_root = true;
+            }
         }
         Ok(Self { name, version, cksum, tables, by_name, json })
     }

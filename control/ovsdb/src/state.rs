@@ -600,13 +600,11 @@ fn update_start(kind: Kind, id: &Value) -> String {
 }
 
 fn change_aware(params: Vec<Value>) -> Answer {
-    match params.as_slice() {
-        [Value::Bool(_)] => Ok(json!({})),
-        _ => {
-            let text = "set_db_change_aware: true or false parameter expected";
-            Err(OvsdbError::syntax(&Value::Array(params), text).to_json())
-        }
+    if let [Value::Bool(_)] = params.as_slice() {
+        return Ok(json!({}));
     }
+    let text = "set_db_change_aware: true or false parameter expected";
+    Err(OvsdbError::syntax(&Value::Array(params), text).to_json())
 }
 
 /// Checks the last parameter of `monitor_cond_since`. The history is not kept: every client gets all.
