@@ -1,5 +1,4 @@
 //! Compares our readings with those of etherparse, an independent parser and builder.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
