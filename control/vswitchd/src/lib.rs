@@ -1,1 +1,29 @@
-//! To be written.
+//! weftd: turns what the operator wants into snapshots for the workers, and what they did into
+//! rows of the database.
+//!
+//! One thread, one loop (`run.rs`): the database, the kernel's news, control sockets, workers and
+//! timers, one event after the other.  Read `desired.rs`, `plan.rs`, `apply.rs`, `publish.rs` and
+//! `status.rs` in this order: that is the life of a config change, and `engine.rs` walks it.
+#![forbid(unsafe_code)]
+
+mod apply;
+pub mod capture;
+pub mod command;
+pub mod desired;
+pub mod detach;
+pub mod doctor;
+pub mod engine;
+pub mod kernel;
+pub mod links;
+pub mod ofport;
+pub mod pidfile;
+pub mod plan;
+pub mod publish;
+mod report;
+pub mod run;
+pub mod status;
+pub mod store;
+pub mod tunnels;
+pub mod unixctl;
+pub mod vlog;
+pub mod workers;

@@ -1,0 +1,114 @@
+//! Runs the steps of a plan.  A step that fails is undone, and its interface gets the reason.
+
+use crate::engine::Engine;
+use crate::links::{LinkError, Nic};
+use crate::plan::{Held, Step};
+use std::io;
+use weft_wire::mac::MacAddr;
+
+impl Engine {
+    /// Runs one step; false when it failed in a way that changes the plan.
+    pub(crate) fn step(&mut self, step: &Step) -> bool {
+        match step {
+            Step::Close { name, removes_device } => {
+                self.close(name, *removes_device);
+                true
+            }
+            Step::OpenTap { name, mac } => match self.open_tap(name, *mac) {
+                Ok(()) => true,
+                Err(error) => {
+                    self.note_failure(name, 0, error.to_string());
+                    false
+                }
+            },
+            Step::OpenPort { name, ifindex } => self.open_nic(name, *ifindex, Held::Port),
+            Step::OpenUnderlay { name, ifindex } => self.open_nic(name, *ifindex, Held::Underlay),
+            Step::SetMac { name, mac } => {
+                self.change(name, &format!("address {mac}"), |kernel, ifindex| {
+                    kernel.set_mac(ifindex, mac.octets())
+                });
+                true
+            }
+            Step::SetMtu { name, mtu } => {
+                self.change(name, &format!("mtu {mtu}"), |kernel, ifindex| {
+                    kernel.set_mtu(ifindex, *mtu)
+                });
+                if let Some(link) = self.links.get_mut(name) {
+                    link.mtu = *mtu;
+                }
+                true
+            }
+            Step::SetVteps { name, addresses } => {
+                let attached = self.links.get_mut(name).and_then(|link| link.attached.as_mut());
+                if let Some(attached) = attached {
+                    // UDP tunnels have no listening ports yet.
+                    let set = attached.set_vteps(addresses).and(attached.set_tunnel_ports(&[]));
+                    if let Err(error) = set {
+                        tracing::error!("{name}: {error}");
+                    }
+                }
+                true
+            }
+        }
+    }
+
+    fn change(
+        &mut self,
+        name: &str,
+        what: &str,
+        change: impl FnOnce(&mut crate::kernel::Kernel, u32) -> io::Result<()>,
+    ) {
+        let Some(ifindex) = self.kernel.link_named(name).map(|link| link.ifindex) else { return };
+        match change(&mut self.kernel, ifindex) {
+            Ok(()) => tracing::info!("{name}: {what}"),
+            Err(error) => tracing::warn!("{name}: {what}: {error}"),
+        }
+    }
+
+    fn close(&mut self, name: &str, removes_device: bool) {
+        let Some(link) = self.links.get(name) else { return };
+        let (ifindex, held) = (link.ifindex, link.held);
+        tracing::info!("{name}: closing");
+        self.links.close(name, removes_device, &mut self.workers);
+        let is_there = self.kernel.link(ifindex).is_some_and(|link| link.name == name);
+        if held == Held::Port && self.promiscuous_mut().remove(name) && is_there {
+            // The device may be on its way out.
+            let _ = self.kernel.set_promiscuous(ifindex, false);
+        }
+    }
+
+    fn open_tap(&mut self, name: &str, mac: Option<MacAddr>) -> Result<(), LinkError> {
+        self.links.open_tap(name, mac, &self.workers)?;
+        self.kernel.refresh_links()?;
+        let mtu = self.kernel.link_named(name).map(|link| link.mtu);
+        if let (Some(link), Some(mtu)) = (self.links.get_mut(name), mtu) {
+            link.mtu = mtu;
+        }
+        tracing::info!("{name}: internal port is there");
+        Ok(())
+    }
+
+    fn open_nic(&mut self, name: &str, ifindex: u32, held: Held) -> bool {
+        let Some(link) = self.kernel.link(ifindex).cloned() else { return false };
+        let nic = Nic { name, ifindex, mtu: link.mtu, kind: &link.kind, held };
+        if let Err(error) = self.links.open_nic(&nic, &mut self.workers) {
+            self.note_failure(name, ifindex, error.to_string());
+            return false;
+        }
+        if let Some(attached) = self.links.get(name).and_then(|link| link.attached.as_ref()) {
+            let mode = attached.mode();
+            match attached.fallback_reason() {
+                Some(reason) => tracing::info!("{name}: {mode} XDP, since {reason}"),
+                None => tracing::info!("{name}: {mode} XDP"),
+            }
+        }
+        // As a port of a bridge it must take frames for all stations behind it.
+        if held == Held::Port && !link.is_promiscuous {
+            match self.kernel.set_promiscuous(ifindex, true) {
+                Ok(()) => drop(self.promiscuous_mut().insert(name.to_owned())),
+                Err(error) => tracing::warn!("{name}: cannot be promiscuous: {error}"),
+            }
+        }
+        true
+    }
+}

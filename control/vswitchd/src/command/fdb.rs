@@ -1,0 +1,131 @@
+//! `fdb/*`.
+
+use super::{Command, command};
+use crate::engine::Engine;
+use crate::ofport::LOCAL;
+use crate::unixctl::Answer;
+use crate::workers::WorkerError;
+use std::fmt::Write as _;
+use weft_switch::{BridgeId, PortId};
+use weft_wire::mac::MacAddr;
+use weft_wire::vid::Vid;
+
+pub(super) const COMMANDS: &[Command] = &[
+    command("fdb/show", "bridge", 1, usize::MAX, show),
+    command("fdb/flush", "[bridge]", 0, 1, flush),
+    command("fdb/stats-show", "bridge", 1, 1, stats_show),
+    command("fdb/stats-clear", "[bridge]", 0, 1, stats_clear),
+    command("fdb/add", "bridge port vlan mac", 4, 4, add),
+    command("fdb/del", "bridge vlan mac", 3, 3, del),
+];
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
+fn stuck(error: WorkerError) -> String {
+    format!("{error}\n")
+}
+
+fn bridge(engine: &Engine, name: &str) -> Result<BridgeId, String> {
+    let bridge = engine.desired.bridges.get(name);
+    bridge
+        .and_then(|bridge| engine.ids.bridge(&bridge.uuid))
+        .ok_or_else(|| "no such bridge\n".to_owned())
+}
+
+/// The number that `fdb/show` prints for a port.
+pub(super) fn ofport(engine: &Engine, port: PortId) -> Option<u16> {
+    let interface = engine.ids.ports.key(port.0)?;
+    engine.plan.ports.iter().find(|port| port.interface == *interface).map(|port| port.ofport)
+}
+
+fn show(engine: &mut Engine, args: &[String]) -> Answer {
+    let mut text = String::new();
+    for name in args {
+        let bridge = bridge(engine, name)?;
+        let (records, _) = engine.workers.dump_fdb(bridge).map_err(stuck)?;
+        text += " port  VLAN  MAC                Age\n";
+        for record in records {
+            let port = match ofport(engine, record.port) {
+                Some(LOCAL) => "LOCAL".to_owned(),
+                Some(number) => number.to_string(),
+                None => continue,
+            };
+            let (vid, mac) = (record.vid.get(), record.mac);
+            let _ = match record.age_secs {
+                Some(age) => writeln!(text, "{port:>5}  {vid:>4}  {mac}  {age:>3}"),
+                None => writeln!(text, "{port:>5}  {vid:>4}  {mac}  static"),
+            };
+        }
+    }
+    Ok(text)
+}
+
+fn flush(engine: &mut Engine, args: &[String]) -> Answer {
+    let bridge = args.first().map(|name| bridge(engine, name)).transpose()?;
+    engine.workers.flush_fdb(bridge, None).map_err(stuck)?;
+    Ok("table successfully flushed\n".to_owned())
+}
+
+fn stats_show(engine: &mut Engine, args: &[String]) -> Answer {
+    let name = args.first().map_or("", String::as_str);
+    let bridge = bridge(engine, name)?;
+    let (_, stats) = engine.workers.dump_fdb(bridge).map_err(stuck)?;
+    Ok(format!(
+        "Statistics for bridge \"{name}\":\n  \
+         Current/maximum MAC entries in the table: {}/{}\n  \
+         Current static MAC entries in the table : {}\n  \
+         Total number of learned MAC entries     : {}\n  \
+         Total number of expired MAC entries     : {}\n  \
+         Total number of evicted MAC entries     : {}\n  \
+         Total number of port moved MAC entries  : {}\n",
+        stats.entries,
+        stats.entries_max,
+        stats.static_entries,
+        stats.learned,
+        stats.expired,
+        stats.evicted,
+        stats.moved,
+    ))
+}
+
+fn stats_clear(engine: &mut Engine, args: &[String]) -> Answer {
+    let bridges = match args.first() {
+        Some(name) => vec![bridge(engine, name)?],
+        None => {
+            let all = engine.desired.bridges.values();
+            all.filter_map(|bridge| engine.ids.bridge(&bridge.uuid)).collect()
+        }
+    };
+    for bridge in bridges {
+        engine.workers.clear_fdb_stats(bridge).map_err(stuck)?;
+    }
+    Ok("statistics successfully cleared\n".to_owned())
+}
+
+fn vid_and_mac(vid: &str, mac: &str) -> Result<(Vid, MacAddr), String> {
+    let vid = vid.parse().ok().and_then(Vid::new).ok_or("invalid vlan\n")?;
+    let mac = mac.parse().map_err(|_| "bad MAC address\n")?;
+    Ok((vid, mac))
+}
+
+fn add(engine: &mut Engine, args: &[String]) -> Answer {
+    let [name, port, vid, mac] = args else { return Err(String::new()) };
+    let id = bridge(engine, name)?;
+    let number: Option<u16> = if port == "LOCAL" { Some(LOCAL) } else { port.parse().ok() };
+    let planned = engine.plan.ports.iter().find(|planned| {
+        planned.bridge == *name && (planned.name == *port || Some(planned.ofport) == number)
+    });
+    let port = planned
+        .and_then(|planned| engine.ids.port(&planned.interface))
+        .ok_or_else(|| format!("unknown port {port}\n"))?;
+    let (vid, mac) = vid_and_mac(vid, mac)?;
+    engine.workers.set_static(id, vid, mac, Some(port)).map_err(stuck)?;
+    Ok(String::new())
+}
+
+fn del(engine: &mut Engine, args: &[String]) -> Answer {
+    let [name, vid, mac] = args else { return Err(String::new()) };
+    let id = bridge(engine, name)?;
+    let (vid, mac) = vid_and_mac(vid, mac)?;
+    engine.workers.set_static(id, vid, mac, None).map_err(stuck)?;
+    Ok(String::new())
+}

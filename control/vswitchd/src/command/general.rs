@@ -1,0 +1,67 @@
+//! `version`, `vlog/*`, `coverage/show`, `memory/show`.
+
+use super::{Command, command};
+use crate::engine::Engine;
+use crate::unixctl::Answer;
+use std::fmt::Write as _;
+
+pub(super) const COMMANDS: &[Command] = &[
+    command("version", "", 0, 0, |_, _| Ok(version("ovs-vswitchd"))),
+    command("vlog/set", "{spec | PATTERN:destination:pattern}", 1, usize::MAX, vlog_set),
+    command("vlog/list", "", 0, 0, |engine, _| Ok(engine.vlog.list())),
+    command("vlog/reopen", "", 0, 0, |engine, _| engine.vlog.reopen().map(|()| String::new())),
+    command("vlog/close", "", 0, 0, |engine, _| {
+        engine.vlog.close();
+        Ok(String::new())
+    }),
+    command("coverage/show", "", 0, 0, coverage),
+    command("coverage/read-counter", "COUNTER", 1, 1, |engine, args| {
+        let name = args.first().map_or("", String::as_str);
+        let count = engine.coverage.get(name).ok_or("No such counter\n")?;
+        Ok(format!("{count}\n"))
+    }),
+    command("memory/show", "", 0, 0, memory),
+];
+
+/// `version` of either daemon.
+pub(super) fn version(program: &str) -> String {
+    format!("{program} (Open vSwitch) {}\n", crate::store::OVS_VERSION)
+}
+
+fn vlog_set(engine: &mut Engine, args: &[String]) -> Answer {
+    for spec in args {
+        engine.vlog.set(spec)?;
+    }
+    Ok(String::new())
+}
+
+/// Totals only: nobody keeps a history of rates.
+fn coverage(engine: &mut Engine, _args: &[String]) -> Answer {
+    let mut text = String::from("Event coverage (totals since the start):\n");
+    for (name, count) in &engine.coverage {
+        let _ = writeln!(text, "{name:<24} total: {count}");
+    }
+    Ok(text)
+}
+
+fn memory(engine: &mut Engine, _args: &[String]) -> Answer {
+    let resident = std::fs::read_to_string("/proc/self/status").ok().and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()
+    });
+    let fdb: u64 = engine
+        .workers
+        .reports()
+        .map_err(|error| format!("{error}\n"))?
+        .iter()
+        .flat_map(|report| &report.fdb)
+        .map(|stats| stats.entries)
+        .sum();
+    Ok(format!(
+        "fdb-entries:{fdb} links:{} ports:{} resident-kib:{} workers:{}\n",
+        engine.links.iter().count(),
+        engine.plan.ports.len(),
+        resident.unwrap_or(0),
+        engine.workers.count(),
+    ))
+}

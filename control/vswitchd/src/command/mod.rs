@@ -1,0 +1,160 @@
+//! The commands of the control sockets, one file per family.
+
+mod database;
+mod datapath;
+mod fdb;
+mod general;
+mod net;
+mod weft;
+
+use crate::engine::{Engine, Leave};
+use crate::store::Store;
+use crate::unixctl::{Answer, Request, Target};
+use std::fmt::Write as _;
+
+/// One command of the switch.
+pub(crate) struct Command {
+    name: &'static str,
+    usage: &'static str,
+    args: [usize; 2],
+    run: fn(&mut Engine, &[String]) -> Answer,
+}
+
+/// A command with between `min` and `max` arguments.
+pub(crate) const fn command(
+    name: &'static str,
+    usage: &'static str,
+    min: usize,
+    max: usize,
+    run: fn(&mut Engine, &[String]) -> Answer,
+) -> Command {
+    Command { name, usage, args: [min, max], run }
+}
+
+/// All commands of the switch, in the order of their names.
+fn all() -> Vec<&'static Command> {
+    let families =
+        [general::COMMANDS, fdb::COMMANDS, datapath::COMMANDS, net::COMMANDS, weft::COMMANDS];
+    let mut all: Vec<_> = families.iter().flat_map(|family| family.iter()).collect();
+    all.sort_by_key(|command| command.name);
+    all
+}
+
+/// Answers a request.  Returns how to leave when it was told to.
+pub fn answer(request: Request, engine: &mut Engine, store: &mut Store) -> Option<Leave> {
+    let Request { target, method, params, reply } = request;
+    let (answer, leave) = match (target, method.as_str()) {
+        (Target::Database, "exit") => (Ok(String::new()), Some(Leave::Devices)),
+        (Target::Database, _) => (database::run(store, engine, &method, &params), None),
+        (Target::Switch, "exit") => exit(&params),
+        (Target::Switch, "list-commands") => (list(&params), None),
+        (Target::Switch, _) => (run(engine, &method, &params), None),
+    };
+    // Whoever asked may be gone.
+    let _ = reply.send(answer);
+    leave
+}
+
+fn exit(params: &[String]) -> (Answer, Option<Leave>) {
+    match params {
+        [] => (Ok(String::new()), Some(Leave::Devices)),
+        [word] if word == "--cleanup" => (Ok(String::new()), Some(Leave::Nothing)),
+        [_] => (Ok(String::new()), Some(Leave::Devices)),
+        _ => (Err(too_many("exit", 1)), None),
+    }
+}
+
+fn run(engine: &mut Engine, method: &str, params: &[String]) -> Answer {
+    let all = all();
+    let Some(command) = all.iter().find(|command| command.name == method) else {
+        return Err(unknown(method));
+    };
+    check(method, command.args, params)?;
+    (command.run)(engine, params)
+}
+
+/// Checks the number of arguments.
+pub(crate) fn check(method: &str, [min, max]: [usize; 2], params: &[String]) -> Result<(), String> {
+    if params.len() < min {
+        return Err(format!("\"{method}\" command requires at least {min} arguments\n"));
+    }
+    if params.len() > max {
+        return Err(too_many(method, max));
+    }
+    Ok(())
+}
+
+fn too_many(method: &str, max: usize) -> String {
+    format!("\"{method}\" command takes at most {max} arguments\n")
+}
+
+/// The text for a command that does not exist.
+pub(crate) fn unknown(method: &str) -> String {
+    format!(
+        "\"{method}\" is not a valid command (use \"list-commands\" to see a list of valid commands)\n"
+    )
+}
+
+fn list(params: &[String]) -> Answer {
+    check("list-commands", [0, 0], params)?;
+    let mut rows: Vec<_> = all().iter().map(|command| (command.name, command.usage)).collect();
+    rows.extend([("exit", "[--cleanup]"), ("list-commands", "")]);
+    Ok(listing(rows))
+}
+
+/// A list of commands as `list-commands` prints it.
+pub(crate) fn listing(mut rows: Vec<(&str, &str)>) -> String {
+    rows.sort_unstable();
+    let mut text = String::from("The available commands are:\n");
+    for (name, usage) in rows {
+        let _ = writeln!(text, "  {name:<23} {usage}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_the_stock_ones() {
+        assert_eq!(
+            unknown("nope"),
+            "\"nope\" is not a valid command (use \"list-commands\" to see a list of valid commands)\n"
+        );
+        assert_eq!(
+            check("fdb/show", [1, 1], &[]).unwrap_err(),
+            "\"fdb/show\" command requires at least 1 arguments\n"
+        );
+        let two = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(
+            check("ovs/route/show", [0, 0], &two).unwrap_err(),
+            "\"ovs/route/show\" command takes at most 0 arguments\n"
+        );
+    }
+
+    #[test]
+    fn names_are_unique_and_listed() {
+        let all = all();
+        let mut names: Vec<_> = all.iter().map(|command| command.name).collect();
+        names.dedup();
+        assert_eq!(names.len(), all.len());
+        let text = list(&[]).unwrap();
+        assert!(text.contains("\n  fdb/show                bridge\n"), "{text}");
+        assert!(text.contains("\n  list-commands           \n"), "{text}");
+        for wanted in [
+            "version",
+            "exit",
+            "fdb/flush",
+            "fdb/stats-show",
+            "dpif/show",
+            "ofproto/list",
+            "vlog/set",
+            "vlog/list",
+            "coverage/show",
+            "memory/show",
+        ] {
+            assert!(text.contains(&format!("\n  {wanted} ")), "{wanted}");
+        }
+    }
+}

@@ -1,0 +1,573 @@
+//! What the operator wants: the database's rows, typed and checked.
+//!
+//! A row that makes no sense gets an error and the rest goes on.  An error that concerns an
+//! interface stands in `Interface.error`; the others are logged.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use uuid::Uuid;
+use weft_ovsdb::Datum;
+use weft_switch::snapshot::VidSet;
+use weft_switch::tunnel::InKey;
+use weft_switch::{VlanConf, VlanMode};
+use weft_wire::mac::MacAddr;
+use weft_wire::vid::Vid;
+
+/// Where rows are read from: the client's replica, or a map in tests.
+pub trait Rows {
+    /// The rows of a table.
+    fn uuids(&self, table: &str) -> Vec<Uuid>;
+
+    /// A column's value; `None` when there is no such row or column.
+    fn datum(&self, table: &str, row: Uuid, column: &str) -> Option<&Datum>;
+}
+
+/// A value in the database that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{table} {row}: {column}={value}: {problem}")]
+pub struct ConfigError {
+    /// The table.
+    pub table: &'static str,
+    /// The name in the row.
+    pub row: String,
+    /// The column, with the key in it.
+    pub column: String,
+    /// What it holds.
+    pub value: String,
+    /// What is wrong, and what is done instead.
+    pub problem: &'static str,
+}
+
+/// All that the operator wants.
+#[derive(Clone, Debug, Default)]
+pub struct Desired {
+    /// The row of `Open_vSwitch`; absent when there is none yet.
+    pub root: Option<Uuid>,
+    /// Counts the operator's changes.
+    pub next_cfg: i64,
+    /// CPUs that get a worker each; empty for one worker that is not pinned.
+    pub worker_cpus: Vec<usize>,
+    /// Between two updates of statistics, at least 5000.
+    pub stats_interval_millis: u64,
+    /// Bridges by name.
+    pub bridges: BTreeMap<String, Bridge>,
+    /// What was wrong, except what stands in [`Kind::Unusable`].
+    pub problems: Vec<ConfigError>,
+}
+
+/// One row of Bridge.
+#[derive(Clone, Debug)]
+pub struct Bridge {
+    /// Its row.
+    pub uuid: Uuid,
+    /// Its name, which its LOCAL interface has, too.
+    pub name: String,
+    /// False with `fail_mode=secure`: nobody is there to tell it what to do.
+    pub forwards: bool,
+    /// `fail_mode`, as written; empty when it is not.
+    pub fail_mode: String,
+    /// `other_config:hwaddr`.
+    pub hwaddr: Option<MacAddr>,
+    /// `other_config:datapath-id`, 16 hex digits.
+    pub datapath_id: Option<String>,
+    /// `other_config:mac-aging-time`, 15 to 3600 seconds.
+    pub fdb_age_secs: u32,
+    /// `other_config:mac-table-size`, 10 to 1,000,000.
+    pub fdb_entries_max: u32,
+    /// `other_config:forward-bpdu`.
+    pub forward_reserved: bool,
+    /// Its ports, by name.
+    pub ports: BTreeMap<String, Port>,
+}
+
+/// One row of Port.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// Its row.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its VLANs.
+    pub vlan: VlanConf,
+    /// `other_config:split-horizon`.
+    pub split_horizon: Option<String>,
+    /// Its interfaces; more than one is a bond.
+    pub interfaces: Vec<Interface>,
+}
+
+/// One row of Interface.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Its row.
+    pub uuid: Uuid,
+    /// Its name.
+    pub name: String,
+    /// `type`, as written.
+    pub type_name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// `ofport`: what it had before.
+    pub ofport: Option<u16>,
+    /// `ofport_request`.
+    pub ofport_request: Option<u16>,
+    /// `mtu_request`.
+    pub mtu_request: Option<u32>,
+    /// `mac`.
+    pub mac: Option<MacAddr>,
+}
+
+/// What an interface is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A network device of the host.
+    System,
+    /// A TAP of ours.
+    Internal,
+    /// A GRE tunnel.
+    Gre(Gre),
+    /// Nothing that can be set up; the text for `Interface.error`.
+    Unusable(String),
+}
+
+/// `options` of a GRE tunnel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gre {
+    /// `remote_ip`.
+    pub remote: IpAddr,
+    /// `local_ip`.
+    pub local: Option<IpAddr>,
+    /// `in_key` or `key`.
+    pub in_key: InKey,
+    /// `out_key` or `key`.
+    pub out_key: Option<u32>,
+    /// `csum`.
+    pub csum: bool,
+    /// `ttl`.
+    pub ttl: u8,
+    /// `tos`.
+    pub tos: u8,
+    /// `df_default`.
+    pub df: bool,
+}
+
+impl Interface {
+    /// True for the interface that its bridge is named after.
+    #[must_use]
+    pub fn is_local(&self, bridge: &Bridge) -> bool {
+        self.name == bridge.name
+    }
+}
+
+impl Desired {
+    /// Reads the whole configuration.
+    #[must_use]
+    pub fn read(rows: &impl Rows) -> Self {
+        Reader { rows, problems: Vec::new() }.desired()
+    }
+
+    /// All interfaces, with where they are.
+    pub fn interfaces(&self) -> impl Iterator<Item = (&Bridge, &Port, &Interface)> {
+        self.bridges.values().flat_map(|bridge| {
+            bridge.ports.values().flat_map(move |port| {
+                port.interfaces.iter().map(move |interface| (bridge, port, interface))
+            })
+        })
+    }
+}
+
+const DEFAULT_STATS_MILLIS: u64 = 5_000;
+
+struct Reader<'a, R> {
+    rows: &'a R,
+    problems: Vec<ConfigError>,
+}
+
+impl<R: Rows> Reader<'_, R> {
+    fn text(&self, table: &str, row: Uuid, column: &str) -> String {
+        let datum = self.rows.datum(table, row, column);
+        datum.and_then(Datum::as_str).unwrap_or_default().to_owned()
+    }
+
+    fn number(&self, table: &str, row: Uuid, column: &str) -> Option<i64> {
+        self.rows.datum(table, row, column)?.as_int()
+    }
+
+    fn key(&self, table: &str, row: Uuid, column: &str, key: &str) -> Option<String> {
+        self.rows.datum(table, row, column)?.map_get(key).map(str::to_owned)
+    }
+
+    fn references(&self, table: &str, row: Uuid, column: &str) -> Vec<Uuid> {
+        let datum = self.rows.datum(table, row, column);
+        datum.map(|datum| datum.uuids().collect()).unwrap_or_default()
+    }
+
+    fn problem(
+        &mut self,
+        (table, row): (&'static str, &str),
+        column: &str,
+        value: &str,
+        problem: &'static str,
+    ) {
+        self.problems.push(ConfigError {
+            table,
+            row: row.to_owned(),
+            column: column.to_owned(),
+            value: value.to_owned(),
+            problem,
+        });
+    }
+
+    fn desired(mut self) -> Desired {
+        const TABLE: &str = "Open_vSwitch";
+        let mut desired =
+            Desired { stats_interval_millis: DEFAULT_STATS_MILLIS, ..Desired::default() };
+        let Some(root) = self.rows.uuids(TABLE).first().copied() else { return desired };
+        desired.root = Some(root);
+        desired.next_cfg = self.number(TABLE, root, "next_cfg").unwrap_or_default();
+        if let Some(mask) = self.key(TABLE, root, "other_config", "pmd-cpu-mask") {
+            match cpus(&mask) {
+                Some(cpus) => desired.worker_cpus = cpus,
+                None => self.problem(
+                    (TABLE, "."),
+                    "other_config:pmd-cpu-mask",
+                    &mask,
+                    "not a hexadecimal mask; one worker is used",
+                ),
+            }
+        }
+        if let Some(text) = self.key(TABLE, root, "other_config", "stats-update-interval") {
+            let millis = text.parse().unwrap_or(DEFAULT_STATS_MILLIS);
+            desired.stats_interval_millis = millis.max(DEFAULT_STATS_MILLIS);
+        }
+        for uuid in self.references(TABLE, root, "bridges") {
+            let bridge = self.bridge(uuid);
+            desired.bridges.insert(bridge.name.clone(), bridge);
+        }
+        desired.problems = self.problems;
+        desired
+    }
+
+    /// A number in `other_config`, clamped; the default when it is none.
+    fn clamped(&mut self, uuid: Uuid, name: &str, key: &str, default: u32, range: [u32; 2]) -> u32 {
+        let Some(text) = self.key("Bridge", uuid, "other_config", key) else { return default };
+        let [min, max] = range;
+        match text.parse::<u32>() {
+            Ok(number) => number.clamp(min, max),
+            Err(_) => {
+                let column = format!("other_config:{key}");
+                self.problem(("Bridge", name), &column, &text, "not a number; ignored");
+                default
+            }
+        }
+    }
+
+    fn bridge(&mut self, uuid: Uuid) -> Bridge {
+        const TABLE: &str = "Bridge";
+        let name = self.text(TABLE, uuid, "name");
+        let fail_mode = self.text(TABLE, uuid, "fail_mode");
+        let hwaddr = self.key(TABLE, uuid, "other_config", "hwaddr").and_then(|text| {
+            let mac = text.parse::<MacAddr>().ok().filter(|mac| !mac.is_group() && !mac.is_zero());
+            if mac.is_none() {
+                let problem = "not the address of one station; ignored";
+                self.problem((TABLE, &name), "other_config:hwaddr", &text, problem);
+            }
+            mac
+        });
+        let datapath_id = self.key(TABLE, uuid, "other_config", "datapath-id").and_then(|text| {
+            let id = datapath_id(&text);
+            if id.is_none() {
+                let problem = "not 16 hexadecimal digits, or zero; ignored";
+                self.problem((TABLE, &name), "other_config:datapath-id", &text, problem);
+            }
+            id
+        });
+        let fdb_age_secs = self.clamped(uuid, &name, "mac-aging-time", 300, [15, 3600]);
+        let fdb_entries_max = self.clamped(uuid, &name, "mac-table-size", 8192, [10, 1_000_000]);
+        let forward_reserved = self
+            .key(TABLE, uuid, "other_config", "forward-bpdu")
+            .is_some_and(|text| text == "true");
+        let mut ports = BTreeMap::new();
+        for port in self.references(TABLE, uuid, "ports") {
+            let port = self.port(port);
+            ports.insert(port.name.clone(), port);
+        }
+        Bridge {
+            uuid,
+            forwards: fail_mode != "secure",
+            name,
+            fail_mode,
+            hwaddr,
+            datapath_id,
+            fdb_age_secs,
+            fdb_entries_max,
+            forward_reserved,
+            ports,
+        }
+    }
+
+    fn port(&mut self, uuid: Uuid) -> Port {
+        let name = self.text("Port", uuid, "name");
+        let mut interfaces: Vec<_> = self
+            .references("Port", uuid, "interfaces")
+            .into_iter()
+            .map(|interface| self.interface(interface))
+            .collect();
+        if interfaces.len() > 1 {
+            for interface in &mut interfaces {
+                interface.kind = Kind::Unusable(format!(
+                    "{}: bonds are not supported yet: give port {name} one interface",
+                    interface.name
+                ));
+            }
+        }
+        let vlan = match self.vlan(uuid, &name) {
+            Ok(vlan) => vlan,
+            Err(text) => {
+                for interface in &mut interfaces {
+                    interface.kind = Kind::Unusable(format!("{}: {text}", interface.name));
+                }
+                VlanConf::default()
+            }
+        };
+        let split_horizon = self.key("Port", uuid, "other_config", "split-horizon");
+        Port {
+            uuid,
+            name,
+            vlan,
+            split_horizon: split_horizon.filter(|group| !group.is_empty()),
+            interfaces,
+        }
+    }
+
+    fn vlan(&mut self, uuid: Uuid, name: &str) -> Result<VlanConf, String> {
+        const TABLE: &str = "Port";
+        let tag = self.number(TABLE, uuid, "tag");
+        let tag = tag.map(vid).transpose()?;
+        let mut trunks = Vec::new();
+        if let Some(datum) = self.rows.datum(TABLE, uuid, "trunks") {
+            for number in datum.integers() {
+                trunks.push(vid(number)?);
+            }
+        }
+        let text = self.text(TABLE, uuid, "vlan_mode");
+        let mode = match (text.as_str(), tag) {
+            ("access", _) | ("", Some(_)) => VlanMode::Access,
+            ("native-tagged", _) => VlanMode::NativeTagged,
+            ("native-untagged", _) => VlanMode::NativeUntagged,
+            ("trunk" | "", _) => VlanMode::Trunk,
+            ("dot1q-tunnel", _) => {
+                return Err("vlan_mode=dot1q-tunnel is not supported yet".to_owned());
+            }
+            _ => {
+                self.problem((TABLE, name), "vlan_mode", &text, "unknown; taken as trunk");
+                VlanMode::Trunk
+            }
+        };
+        let tag = if mode == VlanMode::Trunk { Vid::UNTAGGED } else { tag.unwrap_or_default() };
+        let trunks = (mode != VlanMode::Access && !trunks.is_empty())
+            .then(|| Box::new(trunks.into_iter().collect::<VidSet>()));
+        let priority_tags = self.key(TABLE, uuid, "other_config", "priority-tags");
+        let priority_tags = priority_tags
+            .is_some_and(|text| matches!(text.as_str(), "true" | "if-nonzero" | "always"));
+        Ok(VlanConf { mode, tag, trunks, priority_tags })
+    }
+
+    fn interface(&mut self, uuid: Uuid) -> Interface {
+        const TABLE: &str = "Interface";
+        let name = self.text(TABLE, uuid, "name");
+        let type_name = self.text(TABLE, uuid, "type");
+        let kind = match type_name.as_str() {
+            "" | "system" => Kind::System,
+            "internal" => Kind::Internal,
+            "gre" => match self.gre(uuid, &name) {
+                Ok(gre) => Kind::Gre(gre),
+                Err(text) => Kind::Unusable(text),
+            },
+            other => Kind::Unusable(unusable(&name, other)),
+        };
+        let mac = self.rows.datum(TABLE, uuid, "mac").and_then(Datum::as_str).map(str::to_owned);
+        let mac = mac.and_then(|text| {
+            let mac = text.parse::<MacAddr>().ok().filter(|mac| !mac.is_group() && !mac.is_zero());
+            if mac.is_none() {
+                let problem = "not the address of one station; ignored";
+                self.problem((TABLE, &name), "mac", &text, problem);
+            }
+            mac
+        });
+        let port_number = |number: Option<i64>| {
+            number.and_then(|number| u16::try_from(number).ok()).filter(|number| *number != 0)
+        };
+        Interface {
+            uuid,
+            kind,
+            ofport: port_number(self.number(TABLE, uuid, "ofport")),
+            ofport_request: port_number(self.number(TABLE, uuid, "ofport_request")),
+            mtu_request: self
+                .number(TABLE, uuid, "mtu_request")
+                .and_then(|mtu| u32::try_from(mtu).ok()),
+            mac,
+            name,
+            type_name,
+        }
+    }
+
+    fn gre(&mut self, uuid: Uuid, name: &str) -> Result<Gre, String> {
+        let options = match self.rows.datum("Interface", uuid, "options") {
+            Some(datum) => {
+                datum.string_pairs().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+            }
+            None => BTreeMap::new(),
+        };
+        for (key, value) in &options {
+            if !GRE_OPTIONS.contains(&key.as_str()) {
+                let column = format!("options:{key}");
+                self.problem(("Interface", name), &column, value, "unknown option; ignored");
+            }
+        }
+        gre(name, &options)
+    }
+}
+
+const GRE_OPTIONS: [&str; 10] = [
+    "remote_ip",
+    "local_ip",
+    "key",
+    "in_key",
+    "out_key",
+    "csum",
+    "tos",
+    "ttl",
+    "df_default",
+    "egress_pkt_mark",
+];
+
+fn gre(name: &str, options: &BTreeMap<String, String>) -> Result<Gre, String> {
+    let get = |key: &str| options.get(key).map(String::as_str);
+    if get("psk").is_some() {
+        return Err(format!(
+            "{name}: options:psk asks for IPsec, which is not supported yet: remove it for a \
+             tunnel in the clear"
+        ));
+    }
+    if get("remote_ip") == Some("flow") || get("local_ip") == Some("flow") {
+        return Err(format!(
+            "{name}: addresses that flows choose need OpenFlow, which is not supported yet"
+        ));
+    }
+    let bad = |what: &str| format!("{name}: bad gre '{what}'");
+    let remote = get("remote_ip").and_then(|text| text.parse::<IpAddr>().ok());
+    let remote = remote.filter(|address| !address.is_unspecified());
+    let remote =
+        remote.ok_or_else(|| format!("{name}: gre type requires valid 'remote_ip' argument"))?;
+    if remote.is_multicast() {
+        return Err(format!("{name}: multicast remote_ip={remote} not allowed"));
+    }
+    let local = get("local_ip").map(|text| text.parse::<IpAddr>().map_err(|_| bad("local_ip")));
+    let local = local.transpose()?;
+    if local.is_some_and(|local| local.is_ipv4() != remote.is_ipv4()) {
+        return Err(bad("local_ip"));
+    }
+    let key = |specific: &str| -> Result<Option<Key>, String> {
+        let (name, text) = match (get(specific), get("key")) {
+            (Some(text), _) => (specific, text),
+            (None, Some(text)) => ("key", text),
+            (None, None) => return Ok(None),
+        };
+        parse_key(text).map(Some).ok_or_else(|| bad(name))
+    };
+    let in_key = match key("in_key")? {
+        None | Some(Key::Number(0)) => InKey::None,
+        Some(Key::Number(number)) => InKey::Exact(number),
+        Some(Key::Flow) => InKey::Any,
+    };
+    let out_key = match key("out_key")? {
+        Some(Key::Number(number)) => Some(number),
+        None | Some(Key::Flow) => None,
+    };
+    let ttl = match get("ttl") {
+        None | Some("inherit" | "0") => 64,
+        Some(text) => text.parse().map_err(|_| bad("ttl"))?,
+    };
+    let tos = match get("tos") {
+        None | Some("inherit") => 0,
+        Some(text) => number(text).and_then(|n| u8::try_from(n).ok()).ok_or_else(|| bad("tos"))?,
+    };
+    Ok(Gre {
+        remote,
+        local: local.filter(|address| !address.is_unspecified()),
+        in_key,
+        out_key,
+        csum: get("csum") == Some("true"),
+        ttl,
+        tos,
+        df: get("df_default") != Some("false"),
+    })
+}
+
+enum Key {
+    Number(u32),
+    Flow,
+}
+
+fn parse_key(text: &str) -> Option<Key> {
+    if text == "flow" { Some(Key::Flow) } else { number(text).map(Key::Number) }
+}
+
+/// A number, decimal or hexadecimal with `0x`.
+fn number(text: &str) -> Option<u32> {
+    match text.strip_prefix("0x") {
+        Some(hex) => u32::from_str_radix(hex, 16).ok(),
+        None => text.parse().ok(),
+    }
+}
+
+/// What stands in `Interface.error` for a type that cannot be set up.
+fn unusable(name: &str, type_name: &str) -> String {
+    match type_name {
+        "ipsec_gre" => format!(
+            "{name}: type ipsec_gre needs IPsec, which is not supported yet: use type=gre for a \
+             tunnel in the clear"
+        ),
+        "geneve" | "vxlan" | "ip6gre" | "erspan" | "ip6erspan" | "lisp" | "stt" | "gtpu"
+        | "bareudp" | "srv6" => {
+            format!("{name}: tunnels of type {type_name} are not supported yet: use gre")
+        }
+        "patch" => format!("{name}: patch ports are not supported yet"),
+        "tap" => format!("{name}: type tap is not supported yet: use internal"),
+        "dpdk" | "dpdkvhostuser" | "dpdkvhostuserclient" | "afxdp" | "afxdp-nonpmd" => format!(
+            "{name}: type {type_name} is not needed: leave the type empty, the datapath uses AF_XDP"
+        ),
+        _ => format!(
+            "could not open network device {name} (Address family not supported by protocol)"
+        ),
+    }
+}
+
+fn vid(number: i64) -> Result<Vid, String> {
+    u16::try_from(number)
+        .ok()
+        .and_then(Vid::new)
+        .ok_or_else(|| format!("VLAN {number} is reserved: use 0 to 4094"))
+}
+
+/// Sixteen hexadecimal digits that are not all zero, with or without `0x`.
+fn datapath_id(text: &str) -> Option<String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    let number = u64::from_str_radix(digits, 16).ok().filter(|number| *number != 0)?;
+    (digits.len() <= 16).then(|| format!("{number:016x}"))
+}
+
+/// The CPUs of a hexadecimal mask; `None` when it is none or is empty.
+fn cpus(mask: &str) -> Option<Vec<usize>> {
+    let digits = mask.strip_prefix("0x").or_else(|| mask.strip_prefix("0X")).unwrap_or(mask);
+    let mut cpus = Vec::new();
+    for (place, digit) in digits.chars().rev().enumerate() {
+        let digit = digit.to_digit(16)?;
+        cpus.extend((0..4).filter(|bit| digit >> bit & 1 == 1).map(|bit| place * 4 + bit));
+    }
+    (!cpus.is_empty()).then_some(cpus)
+}
+
+#[cfg(test)]
+#[path = "desired_tests.rs"]
+mod tests;

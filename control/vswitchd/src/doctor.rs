@@ -1,0 +1,148 @@
+//! `weft doctor`: is this system fit, and what to do about what is not.
+
+use crate::engine::Engine;
+use crate::plan::Held;
+use crate::tunnels::State;
+use serde_json::{Value, json};
+
+/// One finding.
+fn finding(check: &str, level: &str, finding: String, remedy: Option<&str>) -> Value {
+    json!({"check": check, "level": level, "finding": finding, "remedy": remedy})
+}
+
+/// Looks at the system and at every link.
+#[must_use]
+pub fn examine(engine: &Engine) -> Value {
+    let mut all = vec![kernel(), capabilities(), memlock(), bpffs(engine)];
+    for (name, link) in engine.links.iter() {
+        all.push(device(name, link));
+        all.extend(af_xdp(name, link));
+    }
+    for (bridge, _, interface) in engine.desired.interfaces() {
+        if let Some(error) = engine.plan.failures.get(&interface.uuid) {
+            let check = format!("{} on {}", interface.name, bridge.name);
+            all.push(finding(&check, "fail", error.clone(), None));
+        }
+        if let Some(path) = engine.paths.get(&interface.uuid) {
+            let check = format!("tunnel {}", interface.name);
+            all.push(match &path.state {
+                State::Ready(_) => finding(&check, "ok", "the next hop answers".to_owned(), None),
+                State::Resolving => {
+                    let text = "the next hop was asked for and has not answered yet".to_owned();
+                    finding(&check, "warn", text, Some("check the underlay: ping the remote end"))
+                }
+                State::Unreachable(reason) => {
+                    let remedy = "check addresses and routes: `ip route get REMOTE`";
+                    finding(&check, "fail", reason.clone(), Some(remedy))
+                }
+            });
+        }
+    }
+    Value::Array(all)
+}
+
+fn kernel() -> Value {
+    let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
+    let version = (numbers.next().and_then(Result::ok), numbers.next().and_then(Result::ok));
+    let at_least = |major, minor| version >= (Some(major), Some(minor));
+    let text = format!("Linux {release}");
+    if at_least(6, 6) {
+        finding("kernel", "ok", text, None)
+    } else if at_least(5, 18) {
+        finding("kernel", "warn", text, Some("6.6 or later is recommended"))
+    } else {
+        finding("kernel", "fail", text, Some("5.18 is the least, 6.6 is recommended"))
+    }
+}
+
+/// Numbers of capabilities from linux/capability.h.
+const CAPABILITIES: [(&str, u32); 4] =
+    [("CAP_NET_ADMIN", 12), ("CAP_NET_RAW", 13), ("CAP_IPC_LOCK", 14), ("CAP_BPF", 39)];
+
+fn capabilities() -> Value {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|text| u64::from_str_radix(text.trim(), 16).ok())
+        .unwrap_or(0);
+    let missing: Vec<_> = CAPABILITIES
+        .iter()
+        .filter(|(_, bit)| effective >> bit & 1 == 0)
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        finding("capabilities", "ok", "all that are needed".to_owned(), None)
+    } else {
+        let text = format!("missing: {}", missing.join(", "));
+        finding("capabilities", "fail", text, Some("run as root, or grant them in the unit"))
+    }
+}
+
+fn memlock() -> Value {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Memlock).current;
+    match limit {
+        None => finding("memlock", "ok", "unlimited".to_owned(), None),
+        Some(bytes) if bytes >= 64 << 20 => {
+            finding("memlock", "ok", format!("{} MiB", bytes >> 20), None)
+        }
+        Some(bytes) => finding(
+            "memlock",
+            "warn",
+            format!("{} KiB; root is not bound by it", bytes >> 10),
+            Some("LimitMEMLOCK=infinity in the unit, or `ulimit -l unlimited`"),
+        ),
+    }
+}
+
+fn bpffs(engine: &Engine) -> Value {
+    match engine.links.pins() {
+        Some(folder) => {
+            finding("bpffs", "ok", format!("XDP links are pinned in {}", folder.display()), None)
+        }
+        None => finding(
+            "bpffs",
+            "warn",
+            "/sys/fs/bpf is no bpffs we may write to: XDP links end with weftd".to_owned(),
+            Some("mount -t bpf bpf /sys/fs/bpf"),
+        ),
+    }
+}
+
+fn device(name: &str, link: &crate::links::Link) -> Value {
+    let role = match link.held {
+        Held::Tap => "internal port",
+        Held::Port => "bridge port",
+        Held::Underlay => "underlay",
+    };
+    let Some(attached) = &link.attached else {
+        if link.tap_exists() {
+            return finding(name, "ok", format!("{role}, TAP"), None);
+        }
+        let text = format!("{role}: the TAP was destroyed from outside");
+        return finding(name, "fail", text, Some("remove the port and add it again"));
+    };
+    let text = format!("{role}, driver {}, {} XDP", link.driver, attached.mode());
+    match attached.fallback_reason() {
+        None => finding(name, "ok", text, None),
+        Some(reason) => finding(
+            name,
+            "warn",
+            format!("{text}, since {reason}"),
+            Some("a driver with native XDP is several times faster"),
+        ),
+    }
+}
+
+fn af_xdp(name: &str, link: &crate::links::Link) -> Option<Value> {
+    let mode = link.af_xdp_mode?;
+    let text = format!("AF_XDP in {mode} mode, {} queues", link.watches.len());
+    let check = format!("{name} AF_XDP");
+    Some(if mode == "copy" && link.driver != "veth" {
+        let remedy = "a driver with AF_XDP zero-copy (ice, i40e, mlx5, …) saves a copy per frame";
+        finding(&check, "warn", text, Some(remedy))
+    } else {
+        finding(&check, "ok", text, None)
+    })
+}

@@ -1,0 +1,487 @@
+//! The control loop's state, and what it does with it.
+//!
+//! [`Engine::reconcile`] is the whole way from rows to frames: read what is wanted, look at what
+//! is there, plan, remove, add, publish.  It runs after every change of either side, and does
+//! nothing when nothing is to be done.
+
+use crate::capture::Captures;
+use crate::desired::{Desired, Kind, Rows};
+use crate::kernel::Kernel;
+use crate::links::{Links, pin_folder};
+use crate::plan::{Device, Held, Observed, OpenLink, Plan, plan};
+use crate::publish::{Ids, snapshot};
+use crate::tunnels::{self, Path, State};
+use crate::vlog::Vlog;
+use crate::workers::{WorkerError, Workers};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+use weft_switch::{Counters, PortId};
+use weft_wire::mac::MacAddr;
+
+/// A neighbour is asked for again after so long.
+const ASK_AGAIN: Duration = Duration::from_millis(900);
+
+/// A neighbour whose address was not confirmed lately is confirmed this often.
+const CONFIRM_AGAIN: Duration = Duration::from_secs(15);
+
+/// A link that could not be opened is tried again after so long.
+const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// Plans that one reconciliation may need: a step that fails changes the plan.
+const ROUNDS_MAX: usize = 4;
+
+/// All that the control loop knows.
+pub struct Engine {
+    /// The kernel's tables.
+    pub kernel: Kernel,
+    /// The workers.
+    pub workers: Workers,
+    /// Open links.
+    pub links: Links,
+    /// What is wanted, as read last.
+    pub desired: Desired,
+    /// What was published last.
+    pub plan: Plan,
+    /// The way of each tunnel.
+    pub paths: BTreeMap<Uuid, Path>,
+    /// Numbers of bridges and ports.
+    pub ids: Ids,
+    /// Goes up with every snapshot.
+    pub epoch: u64,
+    /// Logging.
+    pub vlog: Vlog,
+    /// Captures that run.
+    pub captures: Captures,
+    /// Counters as they were, for rates.
+    pub rates: Rates,
+    /// Where the sockets are.
+    pub rundir: PathBuf,
+    /// How often each thing happened, for `coverage/show`.
+    pub coverage: BTreeMap<&'static str, u64>,
+    /// How often the carrier of a link came or went since it was opened, and its last state.
+    pub resets: BTreeMap<String, (bool, i64)>,
+    fingerprint: String,
+    worker_cpus: Vec<usize>,
+    has_restarted: bool,
+    failed: BTreeMap<String, (u32, String)>,
+    failed_at: Instant,
+    asked: BTreeMap<(u32, IpAddr), Instant>,
+    reported: BTreeSet<String>,
+    promiscuous: BTreeSet<String>,
+}
+
+/// Two moments' counters.
+#[derive(Debug, Default)]
+pub struct Rates {
+    /// When `counters` was read.
+    pub at: Option<Instant>,
+    /// Counters then.
+    pub counters: Counters,
+}
+
+impl Rates {
+    /// Remembers these counters.
+    pub fn note(&mut self, counters: &Counters) {
+        self.at = Some(Instant::now());
+        self.counters = counters.clone();
+    }
+}
+
+/// What [`Engine::stop`] leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// TAPs and pinned XDP links, for the next start to adopt.
+    Devices,
+    /// Nothing.
+    Nothing,
+}
+
+impl Engine {
+    /// Starts one worker and reads the kernel's tables.
+    ///
+    /// # Errors
+    /// When workers cannot be started or the kernel does not answer.
+    pub fn start(rundir: PathBuf, vlog: Vlog) -> Result<Self, WorkerError> {
+        Ok(Self {
+            kernel: Kernel::open()?,
+            workers: Workers::start(&[])?,
+            links: Links::new(pin_folder()),
+            desired: Desired::default(),
+            plan: Plan::default(),
+            paths: BTreeMap::new(),
+            ids: Ids::default(),
+            epoch: 0,
+            vlog,
+            captures: Captures::default(),
+            rates: Rates::default(),
+            rundir,
+            coverage: BTreeMap::new(),
+            resets: BTreeMap::new(),
+            fingerprint: String::new(),
+            worker_cpus: Vec::new(),
+            has_restarted: false,
+            failed: BTreeMap::new(),
+            failed_at: Instant::now(),
+            asked: BTreeMap::new(),
+            reported: BTreeSet::new(),
+            promiscuous: BTreeSet::new(),
+        })
+    }
+
+    /// Counts an event for `coverage/show`.
+    pub fn cover(&mut self, name: &'static str) {
+        *self.coverage.entry(name).or_default() += 1;
+    }
+
+    /// Makes what is there equal to what is wanted, as far as that is possible.
+    ///
+    /// # Errors
+    /// When a worker is stuck.  All other failures are failures of single interfaces.
+    pub fn reconcile(&mut self, rows: &impl Rows) -> Result<(), WorkerError> {
+        self.cover("bridge_reconfigure");
+        let desired = Desired::read(rows);
+        if desired.next_cfg != self.desired.next_cfg || self.failed_at.elapsed() > RETRY_AFTER {
+            self.failed.clear();
+            self.failed_at = Instant::now();
+        }
+        self.desired = desired;
+        self.log_problems();
+        if self.worker_cpus != self.desired.worker_cpus {
+            self.restart_workers()?;
+        }
+        for _ in 0..ROUNDS_MAX {
+            let observed = self.observe();
+            let next = plan(&self.desired, &observed);
+            self.remove(&next)?;
+            if self.add(&next) {
+                self.publish(next)?;
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// True, once, after all workers were replaced.
+    pub fn take_restarted(&mut self) -> bool {
+        std::mem::take(&mut self.has_restarted)
+    }
+
+    /// True when a link that could not be opened should be tried again.
+    #[must_use]
+    pub fn wants_retry(&self) -> bool {
+        !self.failed.is_empty() && self.failed_at.elapsed() > RETRY_AFTER
+    }
+
+    fn log_problems(&mut self) {
+        let now: BTreeSet<String> = self.desired.problems.iter().map(ToString::to_string).collect();
+        for problem in now.difference(&self.reported) {
+            tracing::warn!("{problem}");
+        }
+        self.reported = now;
+    }
+
+    /// All queues change hands: the simple way, which disturbs traffic for some milliseconds.
+    fn restart_workers(&mut self) -> Result<(), WorkerError> {
+        let cpus = self.desired.worker_cpus.clone();
+        tracing::info!("workers on CPUs {cpus:?}");
+        let workers = Workers::start(&cpus)?;
+        let names: Vec<_> = self.links.iter().map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.links.close(&name, false, &mut self.workers);
+        }
+        std::mem::replace(&mut self.workers, workers).stop();
+        self.worker_cpus = cpus;
+        self.has_restarted = true;
+        self.fingerprint.clear();
+        self.plan.ports.clear();
+        self.rates = Rates::default();
+        Ok(())
+    }
+
+    /// What there is: devices, links, and the way of each tunnel.
+    fn observe(&mut self) -> Observed {
+        self.sync_links();
+        self.resolve_paths();
+        let devices = self.kernel.links().map(|link| {
+            let device = Device {
+                ifindex: link.ifindex,
+                mac: MacAddr(link.mac),
+                mtu: link.mtu,
+                is_loopback: link.is_loopback,
+            };
+            (link.name.clone(), device)
+        });
+        let open = self.links.iter().map(|(name, link)| {
+            (name.clone(), OpenLink { held: link.held, ifindex: link.ifindex })
+        });
+        Observed {
+            devices: devices.collect(),
+            open: open.collect(),
+            paths: self.paths.clone(),
+            addresses: self.kernel.addresses().collect(),
+            ofports: self.plan.ports.iter().map(|port| (port.interface, port.ofport)).collect(),
+            failed: self.failed.clone(),
+            bridge_mtus: self.plan.bridge_mtus.clone(),
+        }
+    }
+
+    /// Takes over the MTU that a device has now.
+    fn sync_links(&mut self) {
+        let mtus: Vec<_> = self
+            .links
+            .iter()
+            .filter_map(|(name, link)| {
+                let now = self.kernel.link(link.ifindex).filter(|now| now.name == *name)?;
+                (now.mtu != link.mtu).then(|| (name.clone(), now.mtu))
+            })
+            .collect();
+        for (name, mtu) in mtus {
+            if let Some(link) = self.links.get_mut(&name) {
+                link.mtu = mtu;
+            }
+        }
+    }
+
+    /// Asks the kernel for the way of every tunnel.
+    fn resolve_paths(&mut self) {
+        let taps: BTreeSet<String> = self
+            .desired
+            .interfaces()
+            .filter(|(_, _, interface)| interface.kind == Kind::Internal)
+            .map(|(_, _, interface)| interface.name.clone())
+            .collect();
+        let mut paths = BTreeMap::new();
+        for (_, _, interface) in self.desired.interfaces() {
+            if let Kind::Gre(gre) = &interface.kind {
+                let path = tunnels::resolve(&mut self.kernel, gre, |name| taps.contains(name));
+                if self.paths.get(&interface.uuid).map(|old| &old.state) != Some(&path.state) {
+                    log_path(&interface.name, &path);
+                }
+                paths.insert(interface.uuid, path);
+            }
+        }
+        self.paths = paths;
+        self.ask_neighbours();
+    }
+
+    /// Asks for next hops that are not known, and confirms those that were not lately.
+    pub fn ask_neighbours(&mut self) {
+        let mut asks = Vec::new();
+        for path in self.paths.values() {
+            let (Some(egress), Some(next_hop)) = (&path.egress, path.next_hop) else { continue };
+            let pause = match &path.state {
+                State::Ready(_) if path.is_stale => CONFIRM_AGAIN,
+                State::Ready(_) => continue,
+                State::Resolving | State::Unreachable(_) => ASK_AGAIN,
+            };
+            let asked = self.asked.get(&(egress.ifindex, next_hop));
+            if asked.is_none_or(|at| at.elapsed() > pause) {
+                asks.push((egress.ifindex, next_hop));
+            }
+        }
+        for (ifindex, next_hop) in asks {
+            self.asked.insert((ifindex, next_hop), Instant::now());
+            if let Err(error) = self.kernel.ask_neighbour(ifindex, next_hop) {
+                tracing::debug!("asking for {next_hop}: {error}");
+            }
+        }
+        self.asked.retain(|_, at| at.elapsed() < CONFIRM_AGAIN * 2);
+    }
+
+    /// Frames wait for the next hop of these ports.
+    pub fn want_next_hops(&mut self, ports: &[PortId]) {
+        for port in ports {
+            let path = self.ids.ports.key(port.0).and_then(|interface| self.paths.get(interface));
+            if let Some(path) = path
+                && let (Some(egress), Some(next_hop)) = (&path.egress, path.next_hop)
+                && let Err(error) = self.kernel.ask_neighbour(egress.ifindex, next_hop)
+            {
+                tracing::debug!("asking for {next_hop}: {error}");
+            }
+        }
+    }
+
+    /// First half of a change: nothing is sent any more to what goes; then it goes.
+    fn remove(&mut self, next: &Plan) -> Result<(), WorkerError> {
+        let closing: BTreeSet<&String> = next
+            .close
+            .iter()
+            .filter_map(|step| match step {
+                crate::plan::Step::Close { name, .. } => Some(name),
+                _ => None,
+            })
+            .collect();
+        let stay: BTreeSet<Uuid> = next.ports.iter().map(|port| port.interface).collect();
+        let before = self.plan.ports.len();
+        let is_underlay_closing =
+            |name: &String| self.links.get(name).is_some_and(|link| link.held == Held::Underlay);
+        let close_underlays = closing.iter().any(|name| is_underlay_closing(name));
+        self.plan
+            .ports
+            .retain(|port| stay.contains(&port.interface) && !closing.contains(&port.name));
+        if before == self.plan.ports.len() && closing.is_empty() {
+            return Ok(());
+        }
+        if close_underlays {
+            for port in &mut self.plan.ports {
+                port.leave_underlays(&closing);
+            }
+        }
+        self.install()?;
+        let keep: BTreeSet<Uuid> = self.plan.ports.iter().map(|port| port.interface).collect();
+        for number in self.ids.ports.keep_only(&keep) {
+            self.workers.flush_fdb(None, Some(PortId(number)))?;
+        }
+        for step in &next.close {
+            self.step(step);
+        }
+        Ok(())
+    }
+
+    /// Second half: what comes is opened.  False when a step failed, so that a new plan is needed.
+    fn add(&mut self, next: &Plan) -> bool {
+        let mut is_complete = true;
+        for step in &next.open {
+            is_complete &= self.step(step);
+        }
+        is_complete
+    }
+
+    /// Records that a link cannot be opened for now.
+    pub(crate) fn note_failure(&mut self, name: &str, ifindex: u32, text: String) {
+        tracing::warn!("{name}: {text}");
+        self.failed.insert(name.to_owned(), (ifindex, text));
+    }
+
+    /// A NIC that was not promiscuous before is so for our sake.
+    pub(crate) fn promiscuous_mut(&mut self) -> &mut BTreeSet<String> {
+        &mut self.promiscuous
+    }
+
+    fn publish(&mut self, next: Plan) -> Result<(), WorkerError> {
+        let bridges: BTreeSet<Uuid> =
+            self.desired.bridges.values().map(|bridge| bridge.uuid).collect();
+        for number in self.ids.bridges.keep_only(&bridges) {
+            self.workers.flush_fdb(Some(weft_switch::BridgeId(number)), None)?;
+        }
+        for bridge in bridges {
+            self.ids.bridges.give(&bridge);
+        }
+        let groups: BTreeSet<String> =
+            next.ports.iter().filter_map(|port| port.split_horizon.clone()).collect();
+        self.ids.groups.keep_only(&groups);
+        for group in &groups {
+            self.ids.groups.give(group);
+        }
+        for port in &next.ports {
+            let (number, is_new) = self.ids.ports.give(&port.interface);
+            if is_new {
+                self.workers.clear_port(PortId(number))?;
+            }
+        }
+        self.plan = next;
+        self.install()
+    }
+
+    /// Sends the snapshot of [`Engine::plan`] to the workers, unless they have it.
+    fn install(&mut self) -> Result<(), WorkerError> {
+        let build = |engine: &Self, epoch| {
+            snapshot(epoch, &engine.desired, &engine.plan.ports, &engine.links, &engine.ids)
+        };
+        let fingerprint = format!("{:?}", build(self, 0));
+        if fingerprint == self.fingerprint {
+            return Ok(());
+        }
+        self.epoch += 1;
+        self.cover("snapshot_installed");
+        let snapshot = Arc::new(build(self, self.epoch));
+        self.workers.install(&snapshot)?;
+        self.fingerprint = fingerprint;
+        self.captures_changed();
+        Ok(())
+    }
+
+    /// Gives workers the sink for the captures that run now.
+    pub fn captures_changed(&mut self) {
+        self.captures.prune();
+        let names: BTreeMap<String, PortId> = self
+            .plan
+            .ports
+            .iter()
+            .filter_map(|port| Some((port.name.clone(), self.ids.port(&port.interface)?)))
+            .collect();
+        if !self.captures.rebind(&names) {
+            return;
+        }
+        let captures = &self.captures;
+        if let Err(error) = self.workers.set_capture(|| captures.sink()) {
+            tracing::error!("{error}");
+        }
+    }
+
+    /// The counters of all workers together.
+    ///
+    /// # Errors
+    /// When a worker is stuck.
+    pub fn counters(&mut self) -> Result<Counters, WorkerError> {
+        let mut all = Counters::default();
+        for report in self.workers.reports()? {
+            all.add(&report.counters);
+        }
+        Ok(all)
+    }
+
+    /// Notes carriers that came or went.
+    pub fn note_carriers(&mut self) {
+        for (name, link) in self.links.iter() {
+            let now = self.kernel.link(link.ifindex).filter(|now| now.name == *name);
+            let is_running = now.is_some_and(|now| now.is_running);
+            let entry = self.resets.entry(name.clone()).or_insert((is_running, 0));
+            if entry.0 != is_running {
+                *entry = (is_running, entry.1 + 1);
+            }
+        }
+        let links = &self.links;
+        self.resets.retain(|name, _| links.get(name).is_some());
+    }
+
+    /// Stops the workers and lets go of the links.
+    pub fn stop(mut self, leave: Leave) {
+        if leave == Leave::Nothing {
+            let close: Vec<_> = self
+                .links
+                .iter()
+                .map(|(name, link)| crate::plan::Step::Close {
+                    name: name.clone(),
+                    removes_device: link.held == Held::Tap,
+                })
+                .collect();
+            for step in &close {
+                self.step(step);
+            }
+            if let Some(pins) = self.links.pins() {
+                // Not empty when another weftd of this namespace has pins of its own there.
+                let _ = std::fs::remove_dir(pins);
+            }
+        }
+        let Self { mut links, workers, .. } = self;
+        workers.stop();
+        links.abandon();
+    }
+}
+
+fn log_path(name: &str, path: &Path) {
+    match &path.state {
+        State::Ready(mac) => {
+            let egress = path.egress.as_ref().map_or("?", |egress| &egress.name);
+            let hop = path.next_hop.map(|hop| hop.to_string()).unwrap_or_default();
+            tracing::info!("{name}: next hop {hop} on {egress} is {mac}");
+        }
+        State::Resolving => tracing::info!("{name}: asking for the next hop"),
+        State::Unreachable(reason) => tracing::info!("{name}: {reason}"),
+    }
+}

@@ -1,0 +1,645 @@
+//! What the kernel knows: links, addresses, routes, neighbours; and the few things it is told.
+//!
+//! The only user of the netlink crates.  Requests are synchronous: the kernel answers rtnetlink
+//! inside the `send`, so there is nothing to wait for, and plain functions stay plain.  A second
+//! socket listens to the multicast groups, and its messages keep [`Kernel`]'s copy of the tables
+//! true.  Routes are not copied: the kernel's own look-up is asked, which knows policy rules,
+//! metrics and prefixes better than we ever would.
+
+use netlink_packet_core::{
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkBuffer,
+    NetlinkMessage, NetlinkPayload,
+};
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Stats64};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::route::{
+    RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteType,
+};
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use tokio::io::unix::AsyncFd;
+
+/// Multicast groups of rtnetlink: links, neighbours, IPv4 and IPv6 addresses, routes and rules.
+const GROUPS: [u32; 8] = [1, 3, 5, 7, 8, 9, 11, 19];
+
+/// How long the kernel may take for an answer, which it gives at once.
+const ANSWER_SECS_MAX: i64 = 2;
+
+/// Bytes of notifications that may wait for us before the kernel throws some away.
+const NOTICES_BYTES: usize = 4 << 20;
+
+/// One network device.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number.
+    pub ifindex: u32,
+    /// Its name.
+    pub name: String,
+    /// Its MAC address; zero when it is no Ethernet device.
+    pub mac: [u8; 6],
+    /// Largest L3 payload, bytes.
+    pub mtu: u32,
+    /// `ip link set up`.
+    pub is_admin_up: bool,
+    /// The carrier is there.
+    pub is_running: bool,
+    /// The loopback device.
+    pub is_loopback: bool,
+    /// Receives frames for any address.
+    pub is_promiscuous: bool,
+    /// What `ip -d link` calls its kind (`veth`, `tun`); empty for hardware.
+    pub kind: String,
+    /// How often the carrier came or went.
+    pub carrier_changes: u32,
+    /// Counters.
+    pub stats: LinkStats,
+}
+
+/// Counters of a network device, as the kernel keeps them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkStats(pub Stats64);
+
+/// Where the kernel would send a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The egress device.
+    pub ifindex: u32,
+    /// The next hop, when it is not the target itself.
+    pub gateway: Option<IpAddr>,
+    /// The source address.
+    pub source: Option<IpAddr>,
+    /// A path MTU that the route has of its own.
+    pub mtu: Option<u32>,
+    /// The target is this host.
+    pub is_local: bool,
+}
+
+/// What is known of a neighbour's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Neighbour {
+    /// This MAC address; `is_stale` when it was not confirmed lately.
+    Known {
+        /// The address.
+        mac: [u8; 6],
+        /// It was not confirmed lately.
+        is_stale: bool,
+    },
+    /// It is being asked for.
+    Asked,
+    /// It does not answer.
+    Silent,
+}
+
+/// What a batch of notifications touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// A device appeared, vanished, was renamed, or changed its address or MTU.
+    pub devices: bool,
+    /// A device changed state only.
+    pub states: bool,
+    /// Addresses, routes, rules or neighbours.
+    pub paths: bool,
+}
+
+/// The requests, and our copy of the tables.
+pub struct Kernel {
+    socket: Socket,
+    sequence: u32,
+    links: BTreeMap<u32, Link>,
+    addresses: BTreeSet<(u32, IpAddr)>,
+    neighbours: HashMap<(u32, IpAddr), Neighbour>,
+}
+
+/// The notifications.
+pub struct Monitor(AsyncFd<Socket>);
+
+impl Monitor {
+    /// Joins the groups.  Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// When the kernel refuses the socket.
+    pub fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        for group in GROUPS {
+            socket.add_membership(group)?;
+        }
+        // Best effort: too small a buffer means a dump more often.
+        let _ = socket.set_rx_buf_sz(NOTICES_BYTES);
+        socket.set_non_blocking(true)?;
+        Ok(Self(watched(socket)?))
+    }
+
+    /// Waits for notifications and returns one datagram of them; `None` when some were lost and
+    /// the tables have to be read anew.  Loses nothing when it is dropped while it waits.
+    ///
+    /// # Errors
+    /// When the socket fails in another way.
+    pub async fn next(&self) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            match ready.try_io(|socket| socket.get_ref().recv_from_full()) {
+                Ok(Ok((bytes, _))) => return Ok(Some(bytes)),
+                Ok(Err(error)) if error.raw_os_error() == Some(NO_BUFFERS) => return Ok(None),
+                Ok(Err(error)) => return Err(error),
+                Err(_would_block) => {}
+            }
+        }
+    }
+}
+
+/// A descriptor that tokio watches.
+///
+/// # Errors
+/// When it cannot be watched.
+#[expect(deprecated, reason = "its successor is unsafe; these descriptors are owned and stay")]
+pub fn watched<T: std::os::fd::AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
+    AsyncFd::new(owner)
+}
+
+/// `ENOBUFS`: notifications were lost.
+const NO_BUFFERS: i32 = rustix::io::Errno::NOBUFS.raw_os_error();
+
+impl Kernel {
+    /// Opens the socket and reads the tables.  A [`Monitor`] must be open before, or changes
+    /// between the two are lost.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn open() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        let mut kernel = Self {
+            socket,
+            sequence: 0,
+            links: BTreeMap::new(),
+            addresses: BTreeSet::new(),
+            neighbours: HashMap::new(),
+        };
+        kernel.refresh()?;
+        Ok(kernel)
+    }
+
+    /// Reads all tables anew.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn refresh(&mut self) -> io::Result<()> {
+        self.links.clear();
+        self.addresses.clear();
+        self.neighbours.clear();
+        let dumps = [
+            RouteNetlinkMessage::GetLink(LinkMessage::default()),
+            RouteNetlinkMessage::GetAddress(AddressMessage::default()),
+            RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()),
+        ];
+        for dump in dumps {
+            for answer in self.request(dump, NLM_F_DUMP)? {
+                self.note(answer);
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the links anew, for their counters.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn refresh_links(&mut self) -> io::Result<()> {
+        let get = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let answers = self.request(get, NLM_F_DUMP)?;
+        self.links.clear();
+        for answer in answers {
+            self.note(answer);
+        }
+        Ok(())
+    }
+
+    /// Takes one datagram of notifications into the tables.
+    pub fn note_bytes(&mut self, bytes: &[u8]) -> Changes {
+        let mut changes = Changes::default();
+        for message in messages(bytes) {
+            if let NetlinkPayload::InnerMessage(inner) = message.payload {
+                let one = self.note(inner);
+                changes.devices |= one.devices;
+                changes.states |= one.states;
+                changes.paths |= one.paths;
+            }
+        }
+        changes
+    }
+
+    fn note(&mut self, message: RouteNetlinkMessage) -> Changes {
+        let mut changes = Changes::default();
+        match message {
+            RouteNetlinkMessage::NewLink(message) => return self.note_link(&message),
+            RouteNetlinkMessage::DelLink(message) => {
+                // A bridge or a protocol family lets go of a device with this message, too.
+                if message.header.interface_family == AddressFamily::Unspec {
+                    changes.devices = self.links.remove(&message.header.index).is_some();
+                    changes.paths = changes.devices;
+                    self.addresses.retain(|(index, _)| *index != message.header.index);
+                    self.neighbours.retain(|(index, _), _| *index != message.header.index);
+                }
+            }
+            RouteNetlinkMessage::NewAddress(message) => {
+                if let Some(address) = local_address(&message) {
+                    changes.paths = self.addresses.insert((message.header.index, address));
+                }
+            }
+            RouteNetlinkMessage::DelAddress(message) => {
+                if let Some(address) = local_address(&message) {
+                    changes.paths = self.addresses.remove(&(message.header.index, address));
+                }
+            }
+            RouteNetlinkMessage::NewNeighbour(message) => {
+                if let Some((address, state)) = neighbour(&message) {
+                    let old = self.neighbours.insert((message.header.ifindex, address), state);
+                    changes.paths = old != Some(state);
+                }
+            }
+            RouteNetlinkMessage::DelNeighbour(message) => {
+                if let Some((address, _)) = neighbour(&message) {
+                    let old = self.neighbours.remove(&(message.header.ifindex, address));
+                    changes.paths = old.is_some();
+                }
+            }
+            RouteNetlinkMessage::NewRoute(_)
+            | RouteNetlinkMessage::DelRoute(_)
+            | RouteNetlinkMessage::NewRule(_)
+            | RouteNetlinkMessage::DelRule(_) => changes.paths = true,
+            _ => {}
+        }
+        changes
+    }
+
+    fn note_link(&mut self, message: &LinkMessage) -> Changes {
+        if message.header.interface_family != AddressFamily::Unspec {
+            return Changes::default();
+        }
+        let link = link(message);
+        let mut changes = Changes::default();
+        match self.links.get(&link.ifindex) {
+            None => changes = Changes { devices: true, states: true, paths: true },
+            Some(old) => {
+                changes.devices = (&old.name, old.mac, old.mtu) != (&link.name, link.mac, link.mtu);
+                changes.states =
+                    (old.is_admin_up, old.is_running) != (link.is_admin_up, link.is_running);
+                changes.paths = changes.devices || changes.states;
+            }
+        }
+        self.links.insert(link.ifindex, link);
+        changes
+    }
+
+    /// All devices, in the order of their numbers.
+    pub fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    /// The device with this number.
+    #[must_use]
+    pub fn link(&self, ifindex: u32) -> Option<&Link> {
+        self.links.get(&ifindex)
+    }
+
+    /// The device with this name.
+    #[must_use]
+    pub fn link_named(&self, name: &str) -> Option<&Link> {
+        self.links.values().find(|link| link.name == name)
+    }
+
+    /// All local addresses with the number of their device.
+    pub fn addresses(&self) -> impl Iterator<Item = (u32, IpAddr)> + '_ {
+        self.addresses.iter().copied()
+    }
+
+    /// What is known of the neighbour `address` on a device.
+    #[must_use]
+    pub fn neighbour(&self, ifindex: u32, address: IpAddr) -> Option<Neighbour> {
+        self.neighbours.get(&(ifindex, address)).copied()
+    }
+
+    /// All neighbours with a known address.
+    pub fn neighbours(&self) -> impl Iterator<Item = (u32, IpAddr, [u8; 6])> + '_ {
+        self.neighbours.iter().filter_map(|((ifindex, address), state)| match state {
+            Neighbour::Known { mac, .. } => Some((*ifindex, *address, *mac)),
+            _ => None,
+        })
+    }
+
+    /// Asks the kernel for the route to `target`, from `source` when that is given.  `None` when
+    /// there is none.
+    #[must_use]
+    pub fn route(&mut self, target: IpAddr, source: Option<IpAddr>) -> Option<Route> {
+        let mut message = RouteMessage::default();
+        message.header.address_family = family(target);
+        message.header.destination_prefix_length = prefix_len(target);
+        message.attributes.push(RouteAttribute::Destination(RouteAddress::from(target)));
+        if let Some(source) = source {
+            message.header.source_prefix_length = prefix_len(source);
+            message.attributes.push(RouteAttribute::Source(RouteAddress::from(source)));
+        }
+        let answers = self.request(RouteNetlinkMessage::GetRoute(message), 0).ok()?;
+        answers.into_iter().find_map(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(answer) => route(&answer),
+            _ => None,
+        })
+    }
+
+    /// Makes the kernel ask for a neighbour, or confirm one that it knows.
+    ///
+    /// # Errors
+    /// When the kernel refuses, because the device is down for example.
+    pub fn ask_neighbour(&mut self, ifindex: u32, address: IpAddr) -> io::Result<()> {
+        let mut message = NeighbourMessage::default();
+        message.header.family = family(address);
+        message.header.ifindex = ifindex;
+        message.header.flags = NeighbourFlags::Use;
+        message.header.kind = RouteType::Unspec;
+        let target = match address {
+            IpAddr::V4(address) => NeighbourAddress::Inet(address),
+            IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+        };
+        message.attributes.push(NeighbourAttribute::Destination(target));
+        self.request(
+            RouteNetlinkMessage::NewNeighbour(message),
+            NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
+        )?;
+        Ok(())
+    }
+
+    fn set_link(
+        &mut self,
+        ifindex: u32,
+        flags: LinkFlags,
+        change: LinkFlags,
+        attribute: Option<LinkAttribute>,
+    ) -> io::Result<()> {
+        let mut message = LinkMessage::default();
+        message.header.index = ifindex;
+        message.header.flags = flags;
+        message.header.change_mask = change;
+        message.attributes.extend(attribute);
+        self.request(RouteNetlinkMessage::SetLink(message), NLM_F_ACK)?;
+        Ok(())
+    }
+
+    /// Makes a device receive frames for any address, or no longer.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_promiscuous(&mut self, ifindex: u32, on: bool) -> io::Result<()> {
+        let flags = if on { LinkFlags::Promisc } else { LinkFlags::empty() };
+        self.set_link(ifindex, flags, LinkFlags::Promisc, None)
+    }
+
+    /// Sets a device up.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_up(&mut self, ifindex: u32) -> io::Result<()> {
+        self.set_link(ifindex, LinkFlags::Up, LinkFlags::Up, None)
+    }
+
+    /// Sets a device's MTU.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_mtu(&mut self, ifindex: u32, mtu: u32) -> io::Result<()> {
+        let none = LinkFlags::empty();
+        self.set_link(ifindex, none, none, Some(LinkAttribute::Mtu(mtu)))
+    }
+
+    /// Sets a device's MAC address.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_mac(&mut self, ifindex: u32, mac: [u8; 6]) -> io::Result<()> {
+        let none = LinkFlags::empty();
+        self.set_link(ifindex, none, none, Some(LinkAttribute::Address(mac.to_vec())))
+    }
+
+    /// Removes a device.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn delete_link(&mut self, ifindex: u32) -> io::Result<()> {
+        let mut message = LinkMessage::default();
+        message.header.index = ifindex;
+        self.request(RouteNetlinkMessage::DelLink(message), NLM_F_ACK)?;
+        Ok(())
+    }
+
+    fn request(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> io::Result<Vec<RouteNetlinkMessage>> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut request = NetlinkMessage::from(message);
+        request.header.flags = NLM_F_REQUEST | flags;
+        request.header.sequence_number = self.sequence;
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len()];
+        request.serialize(&mut bytes);
+        self.socket.send(&bytes, 0)?;
+        let is_dump = flags & NLM_F_DUMP == NLM_F_DUMP;
+        let mut answers = Vec::new();
+        loop {
+            self.wait_for_answer()?;
+            let (bytes, _) = self.socket.recv_from_full()?;
+            for message in messages(&bytes) {
+                if message.header.sequence_number != self.sequence {
+                    continue;
+                }
+                match message.payload {
+                    NetlinkPayload::Done(_) => return Ok(answers),
+                    NetlinkPayload::Error(error) if error.code.is_some() => {
+                        return Err(error.to_io());
+                    }
+                    NetlinkPayload::Error(_) => return Ok(answers),
+                    NetlinkPayload::InnerMessage(inner) => {
+                        answers.push(inner);
+                        if !is_dump && flags & NLM_F_ACK == 0 {
+                            return Ok(answers);
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn wait_for_answer(&self) -> io::Result<()> {
+        let mut fds = [PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::IN)];
+        let limit = Timespec { tv_sec: ANSWER_SECS_MAX, tv_nsec: 0 };
+        match poll(&mut fds, Some(&limit)) {
+            Ok(0) => Err(io::Error::new(io::ErrorKind::TimedOut, "the kernel did not answer")),
+            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// The messages of one datagram.  One that cannot be decoded is left out: newer kernels may say
+/// things that nobody here understands.
+fn messages(mut bytes: &[u8]) -> Vec<NetlinkMessage<RouteNetlinkMessage>> {
+    let mut found = Vec::new();
+    while let Ok(buffer) = NetlinkBuffer::new_checked(bytes) {
+        let len = usize::try_from(buffer.length()).unwrap_or(usize::MAX);
+        let Some(one) = bytes.get(..len) else { break };
+        match NetlinkMessage::deserialize(one) {
+            Ok(message) => found.push(message),
+            Err(error) => tracing::debug!("a netlink message was not understood: {error}"),
+        }
+        bytes = bytes.get(len.next_multiple_of(4).max(16)..).unwrap_or_default();
+    }
+    found
+}
+
+const fn family(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
+
+const fn prefix_len(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+fn mac(bytes: &[u8]) -> [u8; 6] {
+    bytes.try_into().unwrap_or_default()
+}
+
+fn link(message: &LinkMessage) -> Link {
+    let flags = message.header.flags;
+    let mut link = Link {
+        ifindex: message.header.index,
+        is_admin_up: flags.contains(LinkFlags::Up),
+        is_running: flags.contains(LinkFlags::LowerUp),
+        is_loopback: flags.contains(LinkFlags::Loopback),
+        is_promiscuous: flags.contains(LinkFlags::Promisc),
+        ..Link::default()
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::IfName(name) => link.name.clone_from(name),
+            LinkAttribute::Address(bytes) => link.mac = mac(bytes),
+            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+            LinkAttribute::CarrierChanges(count) => link.carrier_changes = *count,
+            LinkAttribute::Stats64(stats) => link.stats = LinkStats(*stats),
+            LinkAttribute::LinkInfo(infos) => {
+                for info in infos {
+                    if let LinkInfo::Kind(kind) = info {
+                        link.kind = kind.to_string();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    link
+}
+
+/// The address itself; on a point-to-point link `Address` is the peer's.
+fn local_address(message: &AddressMessage) -> Option<IpAddr> {
+    let local = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Local(address) => Some(*address),
+        _ => None,
+    });
+    local.or_else(|| {
+        message.attributes.iter().find_map(|attribute| match attribute {
+            AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        })
+    })
+}
+
+fn neighbour(message: &NeighbourMessage) -> Option<(IpAddr, Neighbour)> {
+    let mut address = None;
+    let mut target = None;
+    for attribute in &message.attributes {
+        match attribute {
+            NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => {
+                address = Some(IpAddr::V4(*ip));
+            }
+            NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) => {
+                address = Some(IpAddr::V6(*ip));
+            }
+            NeighbourAttribute::LinkLayerAddress(bytes) => target = Some(mac(bytes)),
+            _ => {}
+        }
+    }
+    let state = match message.header.state {
+        NeighbourState::Reachable
+        | NeighbourState::Permanent
+        | NeighbourState::Noarp
+        | NeighbourState::Delay
+        | NeighbourState::Probe => Neighbour::Known { mac: target?, is_stale: false },
+        NeighbourState::Stale => Neighbour::Known { mac: target?, is_stale: true },
+        NeighbourState::Incomplete => Neighbour::Asked,
+        _ => Neighbour::Silent,
+    };
+    Some((address?, state))
+}
+
+fn route(message: &RouteMessage) -> Option<Route> {
+    let kind = message.header.kind;
+    if !matches!(kind, RouteType::Unicast | RouteType::Local) {
+        return None;
+    }
+    let mut found = Route {
+        ifindex: 0,
+        gateway: None,
+        source: None,
+        mtu: None,
+        is_local: kind == RouteType::Local,
+    };
+    for attribute in &message.attributes {
+        match attribute {
+            RouteAttribute::Oif(index) => found.ifindex = *index,
+            RouteAttribute::Gateway(address) => found.gateway = ip(address),
+            RouteAttribute::PrefSource(address) => found.source = ip(address),
+            RouteAttribute::Via(via) => found.gateway = via_address(via),
+            RouteAttribute::Metrics(metrics) => {
+                found.mtu = metrics.iter().find_map(|metric| match metric {
+                    RouteMetric::Mtu(mtu) => Some(*mtu),
+                    _ => None,
+                });
+            }
+            _ => {}
+        }
+    }
+    (found.ifindex != 0).then_some(found)
+}
+
+fn via_address(via: &netlink_packet_route::route::RouteVia) -> Option<IpAddr> {
+    use netlink_packet_route::route::RouteVia;
+    match via {
+        RouteVia::Inet(address) => Some(IpAddr::V4(*address)),
+        RouteVia::Inet6(address) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}
+
+const fn ip(address: &RouteAddress) -> Option<IpAddr> {
+    match address {
+        RouteAddress::Inet(address) => Some(IpAddr::V4(*address)),
+        RouteAddress::Inet6(address) => Some(IpAddr::V6(*address)),
+        _ => None,
+    }
+}

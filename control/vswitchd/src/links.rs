@@ -1,0 +1,320 @@
+//! The links that we hold open: XDP programs, `AF_XDP` queues, TAPs.  Opened whole or not at all.
+
+use crate::plan::Held;
+use crate::workers::{WorkerError, Workers};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use weft_ebpf::{AttachConfig, AttachError, Attached, MapError, Role};
+use weft_io::{OpenError, QueueWatch, Tap, TapError, XskConfig, XskQueue};
+use weft_switch::{LinkId, WorkerId};
+use weft_wire::mac::MacAddr;
+
+/// RX queues of one NIC that are served.
+const QUEUES_MAX: u32 = weft_ebpf::QUEUES_MAX;
+
+/// Why a link could not be opened.  The text stands in `Interface.error`.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// XDP.
+    #[error("{0}")]
+    Attach(#[from] AttachError),
+    /// The map of sockets.
+    #[error("{0}")]
+    Map(#[from] MapError),
+    /// `AF_XDP`.
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    /// A TAP.
+    #[error("{0}")]
+    Tap(#[from] TapError),
+    /// A worker.
+    #[error("{0}")]
+    Worker(#[from] WorkerError),
+    /// Descriptors.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// All numbers are in use.
+    #[error("more than 65535 links")]
+    TooMany,
+}
+
+/// One link that is open.
+pub struct Link {
+    /// Its number in the datapath.
+    pub id: LinkId,
+    /// What it is.
+    pub held: Held,
+    /// The device's number when it was opened; for a TAP, in our namespace at that time.
+    pub ifindex: u32,
+    /// The device's MTU that the queues were opened for.
+    pub mtu: u32,
+    /// The device's driver, or kind.
+    pub driver: String,
+    /// The XDP program of a NIC.
+    pub attached: Option<Attached>,
+    /// How `AF_XDP` exchanges frames: `zero-copy` or `copy`.
+    pub af_xdp_mode: Option<&'static str>,
+    /// Statistics of its queues.
+    pub watches: Vec<QueueWatch>,
+    /// Which worker has each queue.
+    pub workers: Vec<WorkerId>,
+    /// The TAP of an internal port, wherever it is.
+    pub tap: Option<Tap>,
+}
+
+impl Link {
+    /// False when a TAP's device was destroyed, not just moved out of sight.
+    #[must_use]
+    pub fn tap_exists(&self) -> bool {
+        self.tap.as_ref().is_none_or(|tap| tap.mac().is_ok())
+    }
+}
+
+/// A NIC to open.
+#[derive(Clone, Copy, Debug)]
+pub struct Nic<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its number.
+    pub ifindex: u32,
+    /// Its MTU.
+    pub mtu: u32,
+    /// Its kind, as the kernel says (`veth`); empty for hardware.
+    pub kind: &'a str,
+    /// Bridge port or underlay.
+    pub held: Held,
+}
+
+/// All links that are open, by name.
+#[derive(Default)]
+pub struct Links {
+    open: BTreeMap<String, Link>,
+    next_worker: usize,
+    pins: Option<PathBuf>,
+}
+
+impl Links {
+    /// No links; XDP links will be pinned under `pins`.
+    #[must_use]
+    pub fn new(pins: Option<PathBuf>) -> Self {
+        Self { pins, ..Self::default() }
+    }
+
+    /// Where XDP links are pinned, if anywhere.
+    #[must_use]
+    pub fn pins(&self) -> Option<&Path> {
+        self.pins.as_deref()
+    }
+
+    /// All links with their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Link)> {
+        self.open.iter()
+    }
+
+    /// One link.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Link> {
+        self.open.get(name)
+    }
+
+    /// One link, to change.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut Link> {
+        self.open.get_mut(name)
+    }
+
+    fn free_id(&self) -> Result<LinkId, LinkError> {
+        let taken: BTreeSet<_> = self.open.values().map(|link| link.id).collect();
+        let id = (0..u16::MAX).map(LinkId).find(|id| !taken.contains(id));
+        id.ok_or(LinkError::TooMany)
+    }
+
+    fn pick_worker(&mut self, workers: &Workers) -> usize {
+        let worker = self.next_worker % workers.count().max(1);
+        self.next_worker = worker + 1;
+        worker
+    }
+
+    /// Attaches the XDP program of a NIC, opens a socket for each of its RX queues and gives them
+    /// to workers.
+    ///
+    /// # Errors
+    /// See [`LinkError`]; everything is undone then.
+    pub fn open_nic(&mut self, nic: &Nic<'_>, workers: &mut Workers) -> Result<(), LinkError> {
+        let id = self.free_id()?;
+        let role = if nic.held == Held::Underlay { Role::Underlay } else { Role::Port };
+        let pin = self.pins.as_ref().map(|folder| folder.join(nic.name));
+        let debug = tracing::enabled!(target: "attach", tracing::Level::TRACE);
+        let config = AttachConfig {
+            ifindex: nic.ifindex,
+            ifname: nic.name,
+            role,
+            pin: pin.as_deref(),
+            debug,
+        };
+        let mut attached = Attached::attach(&config)?;
+        match self.open_queues(nic, id, workers, &mut attached) {
+            Ok(link) => {
+                let link = Link { attached: Some(attached), ..link };
+                self.open.insert(nic.name.to_owned(), link);
+                Ok(())
+            }
+            Err(error) => {
+                let undone = workers.remove_queues(id).map_err(|error| error.to_string());
+                let undone = undone.and(attached.detach().map_err(|error| error.to_string()));
+                if let Err(error) = undone {
+                    tracing::warn!("{}: undoing: {error}", nic.name);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    fn open_queues(
+        &mut self,
+        nic: &Nic<'_>,
+        id: LinkId,
+        workers: &Workers,
+        attached: &mut Attached,
+    ) -> Result<Link, LinkError> {
+        let mut link = Link {
+            id,
+            held: nic.held,
+            ifindex: nic.ifindex,
+            mtu: nic.mtu,
+            driver: driver(nic.name, nic.kind),
+            attached: None,
+            af_xdp_mode: None,
+            watches: Vec::new(),
+            workers: Vec::new(),
+            tap: None,
+        };
+        for queue_id in 0..rx_queues(nic.name).min(QUEUES_MAX) {
+            let worker = self.pick_worker(workers);
+            let region = workers.region(worker).ok_or(LinkError::TooMany)?;
+            let config = XskConfig::new(nic.ifindex, nic.name, queue_id, nic.mtu, region);
+            let queue = XskQueue::open(&config)?;
+            link.af_xdp_mode = Some(queue.mode().name());
+            link.watches.push(queue.watch());
+            link.workers.push(WorkerId(u16::try_from(worker).unwrap_or_default()));
+            attached.set_socket(queue_id, queue.fd())?;
+            workers.add_queue(worker, id, queue.into())?;
+        }
+        Ok(link)
+    }
+
+    /// Makes or adopts a TAP and gives its queue to a worker.
+    ///
+    /// # Errors
+    /// See [`LinkError`]; everything is undone then.
+    pub fn open_tap(
+        &mut self,
+        name: &str,
+        mac: Option<MacAddr>,
+        workers: &Workers,
+    ) -> Result<(), LinkError> {
+        let id = self.free_id()?;
+        let tap = Tap::open(name, mac.map(MacAddr::octets))?;
+        let worker = self.pick_worker(workers);
+        let added = tap
+            .queue()
+            .map_err(LinkError::from)
+            .and_then(|queue| Ok(workers.add_queue(worker, id, queue.into())?));
+        if let Err(error) = added {
+            if !tap.adopted()
+                && let Err(error) = tap.remove()
+            {
+                tracing::warn!("{name}: undoing: {error}");
+            }
+            return Err(error);
+        }
+        let link = Link {
+            id,
+            held: Held::Tap,
+            ifindex: tap.ifindex(),
+            mtu: crate::plan::MTU_DEFAULT,
+            driver: "tun".to_owned(),
+            attached: None,
+            af_xdp_mode: None,
+            watches: Vec::new(),
+            workers: vec![WorkerId(u16::try_from(worker).unwrap_or_default())],
+            tap: Some(tap),
+        };
+        self.open.insert(name.to_owned(), link);
+        Ok(())
+    }
+
+    /// Closes a link that carries nothing any more: its queues, then its XDP program, and with
+    /// `removes_device` the TAP itself, wherever it is.
+    pub fn close(&mut self, name: &str, removes_device: bool, workers: &mut Workers) {
+        let Some(mut link) = self.open.remove(name) else { return };
+        if let Some(attached) = &mut link.attached {
+            for queue in (0u32..).take(link.watches.len()) {
+                if let Err(error) = attached.clear_socket(queue) {
+                    tracing::debug!("{name}: queue {queue}: {error}");
+                }
+            }
+        }
+        if let Err(error) = workers.remove_queues(link.id) {
+            tracing::error!("{name}: {error}");
+        }
+        if let Some(attached) = link.attached
+            && let Err(error) = attached.detach()
+        {
+            tracing::warn!("{name}: {error}");
+        }
+        if removes_device
+            && let Some(tap) = link.tap
+            && let Err(error) = tap.remove()
+        {
+            tracing::debug!("{name}: the device is gone already: {error}");
+        }
+    }
+
+    /// Lets go of everything without detaching what is pinned: a successor adopts it.
+    pub fn abandon(&mut self) {
+        self.open.clear();
+    }
+}
+
+/// How many RX queues a device has; at least 1.
+fn rx_queues(name: &str) -> u32 {
+    let folder = Path::new("/sys/class/net").join(name).join("queues");
+    let count = std::fs::read_dir(folder).map(|entries| {
+        entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("rx-"))
+            .count()
+    });
+    u32::try_from(count.unwrap_or(0)).unwrap_or(1).max(1)
+}
+
+/// The driver of a device: what the kernel calls its kind, or what sysfs names.
+#[must_use]
+pub fn driver(name: &str, kind: &str) -> String {
+    if !kind.is_empty() {
+        return kind.to_owned();
+    }
+    let link = std::fs::read_link(Path::new("/sys/class/net").join(name).join("device/driver"));
+    link.ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned())).unwrap_or_default()
+}
+
+/// The folder for pins of this network namespace, when `/sys/fs/bpf` is a bpffs we may write to.
+#[must_use]
+pub fn pin_folder() -> Option<PathBuf> {
+    const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
+    let root = Path::new("/sys/fs/bpf");
+    let kind = i64::from(rustix::fs::statfs(root).ok()?.f_type);
+    if kind & 0xffff_ffff != BPF_FS_MAGIC {
+        return None;
+    }
+    let namespace = std::fs::read_link("/proc/self/ns/net").ok()?;
+    let inode: String = namespace.to_str()?.chars().filter(char::is_ascii_digit).collect();
+    let folder = root.join("weft").join(inode);
+    match std::fs::create_dir_all(&folder) {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            tracing::info!("{}: {error}: XDP links are not pinned", folder.display());
+            None
+        }
+    }
+}

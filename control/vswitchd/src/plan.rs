@@ -1,0 +1,499 @@
+//! What is wanted, less what is there: the steps that make them equal.  Pure.
+//!
+//! Steps touch the kernel and the rings: devices, XDP programs, queues.  All else (VLANs, FDB
+//! limits, tunnels, next hops) is data, which [`Plan::ports`] lists whole and `publish.rs` turns
+//! into the next snapshot; there is no step for it, so none can be forgotten.
+
+use crate::desired::{Bridge, Desired, Gre, Interface, Kind, Port};
+use crate::ofport::{self, Claim};
+use crate::tunnels::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use uuid::Uuid;
+use weft_switch::VlanConf;
+use weft_switch::tunnel::InKey;
+use weft_wire::mac::MacAddr;
+
+/// The MTU of an internal port when nothing else decides.
+pub const MTU_DEFAULT: u32 = 1500;
+
+/// A network device of the host, as far as plans care.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The kernel's number.
+    pub ifindex: u32,
+    /// Its address.
+    pub mac: MacAddr,
+    /// Its MTU.
+    pub mtu: u32,
+    /// It is the loopback device.
+    pub is_loopback: bool,
+}
+
+/// What a link that we hold open is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// An internal port.
+    Tap,
+    /// A NIC that is a bridge port.
+    Port,
+    /// A NIC that the host keeps, and that tunnels use.
+    Underlay,
+}
+
+/// A link that we hold open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenLink {
+    /// What it is.
+    pub held: Held,
+    /// The device's number when it was opened.
+    pub ifindex: u32,
+}
+
+/// What there is.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The host's devices, by name.
+    pub devices: BTreeMap<String, Device>,
+    /// Links that we hold open, by name.
+    pub open: BTreeMap<String, OpenLink>,
+    /// The way of each tunnel interface.
+    pub paths: BTreeMap<Uuid, Path>,
+    /// The host's addresses, by device number.
+    pub addresses: Vec<(u32, IpAddr)>,
+    /// The number each running interface has.
+    pub ofports: BTreeMap<Uuid, u16>,
+    /// Links that could not be opened: the device's number then, and why.
+    pub failed: BTreeMap<String, (u32, String)>,
+    /// The MTU that the internal ports of each bridge got last.
+    pub bridge_mtus: BTreeMap<String, u32>,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Let go of a link.  `removes_device` is for a TAP that is no longer wanted.
+    Close {
+        /// Its name.
+        name: String,
+        /// The device itself goes, too.
+        removes_device: bool,
+    },
+    /// Make, or adopt, a TAP.
+    OpenTap {
+        /// Its name.
+        name: String,
+        /// Its address; none leaves it as it is, or makes one up.
+        mac: Option<MacAddr>,
+    },
+    /// Take a NIC as bridge port.
+    OpenPort {
+        /// Its name.
+        name: String,
+        /// Its number.
+        ifindex: u32,
+    },
+    /// Steer the tunnel packets of a NIC.
+    OpenUnderlay {
+        /// Its name.
+        name: String,
+        /// Its number.
+        ifindex: u32,
+    },
+    /// Change a device's address.
+    SetMac {
+        /// Its name.
+        name: String,
+        /// Its new address.
+        mac: MacAddr,
+    },
+    /// Change a device's MTU.
+    SetMtu {
+        /// Its name.
+        name: String,
+        /// Its new MTU.
+        mtu: u32,
+    },
+    /// The local addresses whose tunnel packets an underlay steers.
+    SetVteps {
+        /// The underlay.
+        name: String,
+        /// The addresses, in order.
+        addresses: Vec<IpAddr>,
+    },
+}
+
+/// What carries a planned port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// The link of the interface's name.
+    Link,
+    /// A tunnel.
+    Tunnel(Gre, Path),
+}
+
+/// One interface that is to forward.
+#[derive(Clone, Debug)]
+pub struct PlannedPort {
+    /// Its row.
+    pub interface: Uuid,
+    /// Its bridge.
+    pub bridge: String,
+    /// Its name.
+    pub name: String,
+    /// Its number on the bridge.
+    pub ofport: u16,
+    /// What carries it.
+    pub carrier: Carrier,
+    /// Its VLANs.
+    pub vlan: VlanConf,
+    /// `other_config:split-horizon`.
+    pub split_horizon: Option<String>,
+}
+
+impl PlannedPort {
+    /// A tunnel that leaves by one of `underlays` has no way any more.
+    pub fn leave_underlays(&mut self, underlays: &BTreeSet<&String>) {
+        if let Carrier::Tunnel(_, path) = &mut self.carrier
+            && path.egress.as_ref().is_some_and(|egress| underlays.contains(&egress.name))
+        {
+            *path = Path::none("the device is on its way out");
+        }
+    }
+}
+
+/// The way from [`Observed`] to [`Desired`].
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Links to let go of, after they carry nothing any more.
+    pub close: Vec<Step>,
+    /// The rest, in order.
+    pub open: Vec<Step>,
+    /// All interfaces that are to forward.
+    pub ports: Vec<PlannedPort>,
+    /// Interfaces that cannot: the text for `Interface.error`.
+    pub failures: BTreeMap<Uuid, String>,
+    /// The MTU that each bridge's internal ports get unless they ask for another.
+    pub bridge_mtus: BTreeMap<String, u32>,
+}
+
+/// Works out the plan.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
+    let mut planner = Planner { desired, observed, plan: Plan::default(), wanted: BTreeMap::new() };
+    planner.links();
+    planner.tunnels();
+    planner.closing();
+    planner.opening();
+    planner.adjust();
+    planner.number();
+    planner.plan
+}
+
+struct Planner<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    plan: Plan,
+    /// Links that are to be open.
+    wanted: BTreeMap<String, OpenLink>,
+}
+
+/// What makes two tunnels the same: the datapath could not tell whose a packet is.
+type TunnelIdentity = (IpAddr, Option<IpAddr>, InKey);
+
+impl Planner<'_> {
+    fn fail(&mut self, interface: &Interface, text: String) {
+        self.plan.failures.insert(interface.uuid, text);
+    }
+
+    fn push_port(&mut self, bridge: &Bridge, port: &Port, interface: &Interface, carrier: Carrier) {
+        self.plan.ports.push(PlannedPort {
+            interface: interface.uuid,
+            bridge: bridge.name.clone(),
+            name: interface.name.clone(),
+            ofport: 0,
+            carrier,
+            vlan: port.vlan.clone(),
+            split_horizon: port.split_horizon.clone(),
+        });
+    }
+
+    /// Devices and TAPs that are ports.
+    fn links(&mut self) {
+        let desired = self.desired;
+        for (bridge, port, interface) in desired.interfaces() {
+            let name = &interface.name;
+            let link = match &interface.kind {
+                Kind::Internal => {
+                    let ifindex = self.observed.open.get(name).map_or(0, |open| open.ifindex);
+                    OpenLink { held: Held::Tap, ifindex }
+                }
+                Kind::System => match self.observed.devices.get(name) {
+                    Some(device) if device.is_loopback => {
+                        let text = format!(
+                            "could not add network device {name} to ofproto (Invalid argument)"
+                        );
+                        self.fail(interface, text);
+                        continue;
+                    }
+                    Some(device) => OpenLink { held: Held::Port, ifindex: device.ifindex },
+                    None => {
+                        let text = format!("could not open network device {name} (No such device)");
+                        self.fail(interface, text);
+                        continue;
+                    }
+                },
+                Kind::Gre(_) => continue,
+                Kind::Unusable(text) => {
+                    self.fail(interface, text.clone());
+                    continue;
+                }
+            };
+            if let Some((ifindex, text)) = self.observed.failed.get(name)
+                && *ifindex == link.ifindex
+            {
+                self.fail(interface, text.clone());
+                continue;
+            }
+            self.wanted.insert(name.clone(), link);
+            self.push_port(bridge, port, interface, Carrier::Link);
+        }
+    }
+
+    /// Tunnels, and the NICs that they use.
+    fn tunnels(&mut self) {
+        let desired = self.desired;
+        let mut all: Vec<_> = desired
+            .interfaces()
+            .filter_map(|(bridge, port, interface)| match &interface.kind {
+                Kind::Gre(gre) => Some((bridge, port, interface, gre)),
+                _ => None,
+            })
+            .collect();
+        // Whoever runs already stays; of two new ones the first by name wins.
+        all.sort_by_key(|(_, _, interface, _)| {
+            (!self.observed.ofports.contains_key(&interface.uuid), &interface.name)
+        });
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut lost = false;
+        for (bridge, port, interface, gre) in all {
+            let identity: TunnelIdentity = (gre.remote, gre.local, gre.in_key);
+            if !seen.insert(format!("{identity:?}")) {
+                let name = &interface.name;
+                let text = format!("could not add network device {name} to ofproto (File exists)");
+                self.fail(interface, text);
+                continue;
+            }
+            let path = self.observed.paths.get(&interface.uuid).cloned();
+            let mut path = path.unwrap_or_else(|| Path::none("the route is not known yet"));
+            match self.underlay(&path) {
+                Ok(Some((name, link))) => drop(self.wanted.entry(name).or_insert(link)),
+                Ok(None) => lost = true,
+                Err(reason) => path = Path { egress: path.egress, ..Path::none(reason) },
+            }
+            self.push_port(bridge, port, interface, Carrier::Tunnel(gre.clone(), path));
+        }
+        // A route that flaps must not tear down the sockets of the NIC it used.
+        if lost {
+            for (name, open) in &self.observed.open {
+                let device = self.observed.devices.get(name).map(|device| device.ifindex);
+                if open.held == Held::Underlay && device == Some(open.ifindex) {
+                    self.wanted.entry(name.clone()).or_insert(*open);
+                }
+            }
+        }
+    }
+
+    /// The NIC that a tunnel needs; an error when it cannot be had.
+    fn underlay(&self, path: &Path) -> Result<Option<(String, OpenLink)>, String> {
+        let Some(egress) = &path.egress else { return Ok(None) };
+        let name = &egress.name;
+        if let Some(link) = self.wanted.get(name)
+            && link.held != Held::Underlay
+        {
+            return Err(format!(
+                "the route leaves by {name}, which is a port of a bridge: not supported yet"
+            ));
+        }
+        if let Some((ifindex, text)) = self.observed.failed.get(name)
+            && *ifindex == egress.ifindex
+        {
+            return Err(text.clone());
+        }
+        Ok(Some((name.clone(), OpenLink { held: Held::Underlay, ifindex: egress.ifindex })))
+    }
+
+    /// Links that are not wanted any more, or not as they are.
+    fn closing(&mut self) {
+        for (name, open) in &self.observed.open {
+            if self.wanted.get(name) != Some(open) {
+                let removes_device = open.held == Held::Tap;
+                self.plan.close.push(Step::Close { name: name.clone(), removes_device });
+            }
+        }
+    }
+
+    /// Links that are wanted and not open.
+    fn opening(&mut self) {
+        let macs = self.wanted_macs();
+        for (name, link) in &self.wanted {
+            if self.observed.open.get(name) == Some(link) {
+                continue;
+            }
+            let (name, ifindex) = (name.clone(), link.ifindex);
+            self.plan.open.push(match link.held {
+                Held::Tap => Step::OpenTap { mac: macs.get(&name).copied(), name },
+                Held::Port => Step::OpenPort { name, ifindex },
+                Held::Underlay => Step::OpenUnderlay { name, ifindex },
+            });
+        }
+    }
+
+    /// The addresses that internal ports are to have, where something decides that.
+    fn wanted_macs(&self) -> BTreeMap<String, MacAddr> {
+        let mut macs = BTreeMap::new();
+        for (bridge, _, interface) in self.desired.interfaces() {
+            if interface.kind != Kind::Internal {
+                continue;
+            }
+            let mac = if interface.is_local(bridge) {
+                bridge.hwaddr.or_else(|| self.smallest_mac(bridge))
+            } else {
+                interface.mac
+            };
+            macs.extend(mac.map(|mac| (interface.name.clone(), mac)));
+        }
+        macs
+    }
+
+    fn system_devices<'s>(&'s self, bridge: &'s Bridge) -> impl Iterator<Item = &'s Device> {
+        bridge
+            .ports
+            .values()
+            .flat_map(|port| &port.interfaces)
+            .filter(|interface| {
+                self.wanted.get(&interface.name).is_some_and(|link| link.held == Held::Port)
+            })
+            .filter_map(|interface| self.observed.devices.get(&interface.name))
+    }
+
+    fn smallest_mac(&self, bridge: &Bridge) -> Option<MacAddr> {
+        self.system_devices(bridge)
+            .map(|device| device.mac)
+            .filter(|mac| !mac.is_group() && !mac.is_zero())
+            .min()
+    }
+
+    /// Addresses, MTUs and VTEPs of links that are, or will be, open.
+    fn adjust(&mut self) {
+        let macs = self.wanted_macs();
+        let mut steps = Vec::new();
+        for bridge in self.desired.bridges.values() {
+            let mtu = self.system_devices(bridge).map(|device| device.mtu).min();
+            let mtu = mtu.unwrap_or(MTU_DEFAULT);
+            self.plan.bridge_mtus.insert(bridge.name.clone(), mtu);
+            for interface in bridge.ports.values().flat_map(|port| &port.interfaces) {
+                steps.extend(self.set_mac(interface, macs.get(&interface.name)));
+                steps.extend(self.set_mtu(bridge, interface, mtu));
+            }
+        }
+        for (name, link) in &self.wanted {
+            if link.held == Held::Underlay {
+                let addresses = self.vteps(name, link.ifindex).into_iter().collect();
+                steps.push(Step::SetVteps { name: name.clone(), addresses });
+            }
+        }
+        self.plan.open.extend(steps);
+    }
+
+    /// The device of an open TAP that is still in sight.
+    fn tap_device(&self, name: &str) -> Option<&Device> {
+        let open = self.observed.open.get(name).filter(|open| open.held == Held::Tap)?;
+        self.observed.devices.get(name).filter(|device| device.ifindex == open.ifindex)
+    }
+
+    fn set_mac(&self, interface: &Interface, mac: Option<&MacAddr>) -> Option<Step> {
+        let mac = *mac?;
+        let device = self.tap_device(&interface.name)?;
+        (device.mac != mac).then(|| Step::SetMac { name: interface.name.clone(), mac })
+    }
+
+    /// `mtu_request` always wins.  Otherwise an internal port follows its bridge, but an MTU that
+    /// the operator gave the device himself stays, unless it is too large.
+    fn set_mtu(&self, bridge: &Bridge, interface: &Interface, bridge_mtu: u32) -> Option<Step> {
+        let name = &interface.name;
+        let link = self.wanted.get(name)?;
+        let device = match link.held {
+            Held::Tap => self.tap_device(name),
+            Held::Port => self.observed.devices.get(name),
+            Held::Underlay => None,
+        };
+        // A TAP that is made by this very plan has no device yet and is born with the default.
+        let now = device.map_or(MTU_DEFAULT, |device| device.mtu);
+        let wanted = match interface.mtu_request {
+            Some(mtu) => mtu,
+            None if link.held == Held::Tap => {
+                let last = self.observed.bridge_mtus.get(&bridge.name).copied();
+                let follows = now == last.unwrap_or(MTU_DEFAULT);
+                if now > bridge_mtu || follows { bridge_mtu } else { now }
+            }
+            None => now,
+        };
+        (wanted != now).then(|| Step::SetMtu { name: name.clone(), mtu: wanted })
+    }
+
+    /// Addresses that remote ends may send to: what tunnels use as source, and, where a tunnel
+    /// does not say which, all addresses of the NIC.
+    fn vteps(&self, name: &str, ifindex: u32) -> BTreeSet<IpAddr> {
+        let mut vteps = BTreeSet::new();
+        for port in &self.plan.ports {
+            let Carrier::Tunnel(gre, path) = &port.carrier else { continue };
+            vteps.extend(gre.local.or(path.source));
+            let uses_this = path.egress.as_ref().is_some_and(|egress| egress.name == name);
+            if gre.local.is_none() && uses_this {
+                let here = self.observed.addresses.iter().filter(|(index, _)| *index == ifindex);
+                vteps.extend(here.map(|(_, address)| *address));
+            }
+        }
+        vteps
+    }
+
+    /// Port numbers, bridge by bridge.
+    fn number(&mut self) {
+        for bridge in self.desired.bridges.values() {
+            let claims: Vec<_> = bridge
+                .ports
+                .values()
+                .flat_map(|port| &port.interfaces)
+                .filter(|interface| !self.plan.failures.contains_key(&interface.uuid))
+                .map(|interface| Claim {
+                    interface: interface.uuid,
+                    is_local: interface.is_local(bridge),
+                    request: interface.ofport_request,
+                    before: self
+                        .observed
+                        .ofports
+                        .get(&interface.uuid)
+                        .copied()
+                        .or(interface.ofport),
+                })
+                .collect();
+            let numbers = ofport::assign(&claims);
+            for port in self.plan.ports.iter_mut().filter(|port| port.bridge == bridge.name) {
+                port.ofport = numbers.get(&port.interface).copied().unwrap_or(0);
+            }
+        }
+        // A bridge with more interfaces than there are numbers: the last ones get none.
+        let full: Vec<_> =
+            self.plan.ports.iter().filter(|port| port.ofport == 0).map(|p| p.interface).collect();
+        for interface in full {
+            let text = "the bridge has no port number left".to_owned();
+            self.plan.failures.insert(interface, text);
+        }
+        self.plan.ports.retain(|port| port.ofport != 0);
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

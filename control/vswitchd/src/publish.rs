@@ -1,0 +1,218 @@
+//! From a plan to the workers: the snapshot, whole, and the order in which things come and go.
+//!
+//! # The only protocol between control and workers
+//!
+//! *Addition*: open the link, give its queues to workers, then publish a snapshot that names it.
+//! Frames that come in before are dropped as `no_port`; none is ever sent to a link that is not
+//! there.  *Removal* is the reverse, and takes two snapshots: first one that sends nothing to the
+//! port any more; when every worker has installed it, the queues are taken back and closed; the
+//! snapshot that follows may give the numbers to others.  A worker returns the snapshot that it
+//! stops using, so that control frees it: nothing is freed on the fast path.
+
+use crate::desired::{Bridge, Desired, Gre};
+use crate::links::Links;
+use crate::plan::{Carrier, Held, PlannedPort};
+use crate::tunnels::{Path, State};
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::Hash;
+use uuid::Uuid;
+use weft_switch::tunnel::{GreConf, NextHop, Reach, TunnelConf};
+use weft_switch::{
+    BridgeConf, BridgeId, LinkConf, LinkRole, PortConf, PortId, PortKind, Snapshot,
+    SnapshotBuilder, WorkerId,
+};
+
+/// Gives names small numbers and keeps them.
+#[derive(Clone, Debug)]
+pub struct Numbers<K> {
+    by_key: BTreeMap<K, u16>,
+    first: u16,
+}
+
+impl<K: Ord + Clone + Hash> Numbers<K> {
+    /// No names; numbers start at `first`.
+    #[must_use]
+    pub const fn new(first: u16) -> Self {
+        Self { by_key: BTreeMap::new(), first }
+    }
+
+    /// The number of `key`, if it has one.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<u16> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Whose number this is.
+    #[must_use]
+    pub fn key(&self, number: u16) -> Option<&K> {
+        self.by_key.iter().find(|(_, other)| **other == number).map(|(key, _)| key)
+    }
+
+    /// Takes the numbers of all others back; returns them.
+    pub fn keep_only(&mut self, keys: &BTreeSet<K>) -> Vec<u16> {
+        let mut gone = Vec::new();
+        self.by_key.retain(|key, number| {
+            let stays = keys.contains(key);
+            if !stays {
+                gone.push(*number);
+            }
+            stays
+        });
+        gone
+    }
+
+    /// The number of `key`, and whether it is new.  The lowest free one is taken.
+    pub fn give(&mut self, key: &K) -> (u16, bool) {
+        if let Some(number) = self.get(key) {
+            return (number, false);
+        }
+        let taken: BTreeSet<_> = self.by_key.values().copied().collect();
+        let free = (self.first..u16::MAX).find(|number| !taken.contains(number));
+        let number = free.unwrap_or(u16::MAX);
+        self.by_key.insert(key.clone(), number);
+        (number, true)
+    }
+}
+
+/// All numbers that snapshots are made of.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    /// Bridges by row.
+    pub bridges: Numbers<Uuid>,
+    /// Ports by row of their interface.
+    pub ports: Numbers<Uuid>,
+    /// Split-horizon groups by name; 0 is no group.
+    pub groups: Numbers<String>,
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self { bridges: Numbers::new(0), ports: Numbers::new(0), groups: Numbers::new(1) }
+    }
+}
+
+impl Ids {
+    /// The port number of an interface.
+    #[must_use]
+    pub fn port(&self, interface: &Uuid) -> Option<PortId> {
+        self.ports.get(interface).map(PortId)
+    }
+
+    /// The number of a bridge.
+    #[must_use]
+    pub fn bridge(&self, row: &Uuid) -> Option<BridgeId> {
+        self.bridges.get(row).map(BridgeId)
+    }
+}
+
+/// Builds the snapshot of `ports`.  Bridges and ports must have their numbers in `ids`.
+#[must_use]
+pub fn snapshot(
+    epoch: u64,
+    desired: &Desired,
+    ports: &[PlannedPort],
+    links: &Links,
+    ids: &Ids,
+) -> Snapshot {
+    let mut builder = SnapshotBuilder::new(epoch);
+    for bridge in desired.bridges.values() {
+        if let Some(id) = ids.bridge(&bridge.uuid) {
+            builder.bridge(id, bridge_conf(bridge));
+        }
+    }
+    for (name, link) in links.iter() {
+        if link.held == Held::Underlay {
+            builder.link(link.id, link_conf(link, LinkRole::Underlay));
+        } else if let Some(port) = ports.iter().find(|port| port.name == *name)
+            && let Some(id) = ids.port(&port.interface)
+        {
+            builder.link(link.id, link_conf(link, LinkRole::Port(id)));
+        }
+    }
+    for port in ports {
+        let bridge = desired.bridges.get(&port.bridge).and_then(|b| ids.bridge(&b.uuid));
+        let kind = kind(port, links);
+        if let (Some(id), Some(bridge), Some(kind)) = (ids.port(&port.interface), bridge, kind) {
+            let mut conf = PortConf::new(bridge, kind);
+            conf.vlan = port.vlan.clone();
+            let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
+            conf.split_horizon = group.unwrap_or(0);
+            builder.port(id, conf);
+        }
+    }
+    builder.build()
+}
+
+fn kind(port: &PlannedPort, links: &Links) -> Option<PortKind> {
+    match &port.carrier {
+        Carrier::Link => Some(PortKind::Link(links.get(&port.name)?.id)),
+        Carrier::Tunnel(gre, path) => Some(PortKind::Tunnel(Box::new(tunnel(gre, path, links)))),
+    }
+}
+
+fn bridge_conf(bridge: &Bridge) -> BridgeConf {
+    BridgeConf {
+        fdb_age_secs: bridge.fdb_age_secs,
+        fdb_entries_max: bridge.fdb_entries_max,
+        forward_reserved: bridge.forward_reserved,
+        forwards: bridge.forwards,
+        ..BridgeConf::default()
+    }
+}
+
+fn link_conf(link: &crate::links::Link, role: LinkRole) -> LinkConf {
+    LinkConf {
+        role,
+        mtu: link.mtu,
+        // Hardware hands over finished checksums; the other end of a veth need not.
+        completes_checksums: link.driver == "veth",
+        worker: link.workers.first().copied().unwrap_or(WorkerId(0)),
+    }
+}
+
+fn tunnel(gre: &Gre, path: &Path, links: &Links) -> TunnelConf {
+    let mut conf = TunnelConf::gre(gre.remote);
+    conf.local = gre.local;
+    conf.in_key = gre.in_key;
+    conf.out_key = gre.out_key;
+    conf.gre = GreConf { csum: gre.csum };
+    conf.ttl = gre.ttl;
+    conf.tos = gre.tos;
+    conf.df = gre.df;
+    conf.reach = reach(path, links);
+    conf
+}
+
+fn reach(path: &Path, links: &Links) -> Reach {
+    let Some(egress) = &path.egress else { return Reach::Unreachable };
+    let Some(link) = links.get(&egress.name).filter(|link| link.held == Held::Underlay) else {
+        return Reach::Unreachable;
+    };
+    match (&path.state, path.source) {
+        (State::Ready(target_mac), Some(source)) => Reach::Ready(NextHop {
+            link: link.id,
+            source,
+            source_mac: egress.mac,
+            target_mac: *target_mac,
+            mtu: path.mtu,
+        }),
+        (State::Resolving, _) => Reach::Resolving,
+        _ => Reach::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_kept_and_reused() {
+        let mut numbers = Numbers::new(1);
+        assert_eq!(numbers.give(&"a"), (1, true));
+        assert_eq!(numbers.give(&"b"), (2, true));
+        assert_eq!(numbers.give(&"a"), (1, false));
+        assert_eq!(numbers.keep_only(&BTreeSet::from(["b"])), [1]);
+        assert_eq!(numbers.give(&"c"), (1, true));
+        assert_eq!(numbers.key(2), Some(&"b"));
+    }
+}

@@ -1,0 +1,171 @@
+//! What the engine knows, as the values of rows.
+
+use crate::desired::{Bridge, Interface};
+use crate::engine::Engine;
+use crate::kernel::Link as Device;
+use crate::links::Link;
+use crate::plan::{Carrier, PlannedPort};
+use crate::status::{InterfaceStatus, Wanted, link_statistics, tunnel_statistics};
+use crate::tunnels::{Path, State};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+use weft_ovsdb::Datum;
+use weft_switch::Counters;
+use weft_wire::mac::MacAddr;
+
+/// Types of interface that can be set up, for `Open_vSwitch.iface_types`.
+const INTERFACE_TYPES: [&str; 3] = ["gre", "internal", "system"];
+
+impl Engine {
+    /// All values that rows are to have, but for counters.
+    #[must_use]
+    pub fn statuses(&self) -> Wanted {
+        let mut wanted = Wanted::default();
+        if let Some(root) = self.desired.root {
+            let mut set = |column, datum| wanted.set("Open_vSwitch", root, column, datum);
+            set("datapath_types", Datum::set_of_strings(["netdev", "system"]));
+            set("iface_types", Datum::set_of_strings(INTERFACE_TYPES));
+            set("dpdk_initialized", Datum::boolean(false));
+            set("dpdk_version", Datum::string("none"));
+            set("cur_cfg", Datum::integer(self.desired.next_cfg));
+        }
+        let planned: BTreeMap<Uuid, &PlannedPort> =
+            self.plan.ports.iter().map(|port| (port.interface, port)).collect();
+        for bridge in self.desired.bridges.values() {
+            wanted.set("Bridge", bridge.uuid, "datapath_version", Datum::string("<built-in>"));
+            if let Some(id) = self.datapath_id(bridge) {
+                wanted.set("Bridge", bridge.uuid, "datapath_id", Datum::string(&id));
+            }
+        }
+        for (_, _, interface) in self.desired.interfaces() {
+            let status = match planned.get(&interface.uuid) {
+                Some(port) => self.interface_status(interface, port),
+                None => {
+                    let text = self.plan.failures.get(&interface.uuid);
+                    InterfaceStatus::failed(text.map_or("not set up yet", String::as_str))
+                }
+            };
+            status.want(interface.uuid, &mut wanted);
+        }
+        wanted
+    }
+
+    /// `statistics` of all interfaces.
+    #[must_use]
+    pub fn statistics(&self, counters: &Counters) -> Wanted {
+        let mut wanted = Wanted::default();
+        for port in &self.plan.ports {
+            let id = self.ids.port(&port.interface);
+            let counted = id.and_then(|id| counters.port(id)).cloned().unwrap_or_default();
+            let datum = match &port.carrier {
+                Carrier::Tunnel(..) => tunnel_statistics(&counted),
+                Carrier::Link => link_statistics(&counted, self.device(&port.name)),
+            };
+            wanted.set("Interface", port.interface, "statistics", datum);
+        }
+        for interface in self.plan.failures.keys() {
+            wanted.set("Interface", *interface, "statistics", Datum::empty());
+        }
+        wanted
+    }
+
+    /// The device of an open link, unless it is out of sight.
+    #[must_use]
+    pub fn device(&self, name: &str) -> Option<&Device> {
+        let link = self.links.get(name)?;
+        self.kernel.link(link.ifindex).filter(|device| device.name == name)
+    }
+
+    /// `datapath_id` of a bridge: what was configured, or the address of its LOCAL port.
+    #[must_use]
+    pub fn datapath_id(&self, bridge: &Bridge) -> Option<String> {
+        if let Some(id) = &bridge.datapath_id {
+            return Some(id.clone());
+        }
+        let mac = MacAddr(self.device(&bridge.name)?.mac);
+        Some(format!("{:016x}", mac.to_u64()))
+    }
+
+    /// The values of one interface that forwards.
+    #[must_use]
+    pub fn interface_status(&self, interface: &Interface, port: &PlannedPort) -> InterfaceStatus {
+        let mut status =
+            InterfaceStatus { ofport: i64::from(port.ofport), ..InterfaceStatus::default() };
+        match &port.carrier {
+            Carrier::Tunnel(_, path) => tunnel_status(&mut status, interface.uuid, path),
+            Carrier::Link => self.link_status(&mut status, &interface.name),
+        }
+        status
+    }
+
+    fn link_status(&self, status: &mut InterfaceStatus, name: &str) {
+        let Some(link) = self.links.get(name) else { return };
+        status.link_resets = self.resets.get(name).map(|(_, count)| *count).or(Some(0));
+        status.status = device_status(link);
+        match self.device(name) {
+            Some(device) => {
+                status.is_admin_up = Some(device.is_admin_up);
+                status.is_running = Some(device.is_running);
+                status.mac = Some(MacAddr(device.mac).to_string());
+                status.mtu = Some(device.mtu);
+                status.ifindex = Some(device.ifindex);
+                status.speed = speed(name);
+            }
+            // Moved into another namespace: it works on, out of our sight.
+            None => {
+                status.is_admin_up = Some(false);
+                status.is_running = Some(false);
+                status.ifindex = Some(0);
+            }
+        }
+    }
+}
+
+fn tunnel_status(status: &mut InterfaceStatus, row: Uuid, path: &Path) {
+    status.is_admin_up = Some(true);
+    status.is_running = Some(true);
+    status.link_resets = Some(0);
+    status.ifindex = Some(0);
+    // An address that means nothing, as stock has it: local, and the same for as long as the row.
+    let mut mac = row.as_bytes().first_chunk::<6>().copied().unwrap_or_default();
+    if let Some(first) = mac.first_mut() {
+        *first = *first & 0xfc | 0x02;
+    }
+    status.mac = Some(MacAddr(mac).to_string());
+    if let Some(egress) = &path.egress {
+        let carrier = if egress.is_running { "up" } else { "down" };
+        status.status.insert("tunnel_egress_iface".to_owned(), egress.name.clone());
+        status.status.insert("tunnel_egress_iface_carrier".to_owned(), carrier.to_owned());
+    }
+    if let State::Unreachable(reason) = &path.state {
+        status.status.insert("tunnel_unreachable".to_owned(), reason.clone());
+    }
+}
+
+fn device_status(link: &Link) -> BTreeMap<String, String> {
+    let version = match link.driver.as_str() {
+        "veth" => "1.0".to_owned(),
+        "tun" => "1.6".to_owned(),
+        _ => rustix::system::uname().release().to_string_lossy().into_owned(),
+    };
+    let mut status = BTreeMap::from([
+        ("driver_name".to_owned(), link.driver.clone()),
+        ("driver_version".to_owned(), version),
+        ("firmware_version".to_owned(), String::new()),
+    ]);
+    if let Some(attached) = &link.attached {
+        status.insert("xdp_mode".to_owned(), attached.mode().to_string());
+    }
+    if let Some(mode) = link.af_xdp_mode {
+        status.insert("af_xdp_mode".to_owned(), mode.to_owned());
+    }
+    status
+}
+
+/// The speed of a device in bits per second, where the kernel knows one.
+fn speed(name: &str) -> Option<i64> {
+    let path = std::path::Path::new("/sys/class/net").join(name).join("speed");
+    let text = std::fs::read_to_string(path).ok()?;
+    let megabits: i64 = text.trim().parse().ok().filter(|speed| *speed > 0)?;
+    Some(megabits * 1_000_000)
+}

@@ -1,0 +1,311 @@
+//! The one loop: database, kernel, control sockets, workers and timers, one event at a time.
+
+use crate::capture::{self, CaptureSocket};
+use crate::command;
+use crate::desired::Rows;
+use crate::engine::{Engine, Leave};
+use crate::kernel::{Monitor, watched};
+use crate::pidfile::Pidfile;
+use crate::status::Wanted;
+use crate::store::{Store, StoreConfig};
+use crate::unixctl::{self, REQUESTS_MAX, Request, Target, Unixctl};
+use crate::vlog::Vlog;
+use anyhow::Context;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+
+/// News of the kernel come in swarms: so long one waits for the rest.
+const SETTLE: Duration = Duration::from_millis(15);
+
+/// How often next hops are looked after, and failures are tried again.
+const TEND: Duration = Duration::from_secs(1);
+
+/// How to run.
+#[derive(Clone, Debug)]
+pub struct RunConfig {
+    /// Where sockets and pid files are.
+    pub rundir: PathBuf,
+    /// The pid file.
+    pub pidfile: PathBuf,
+    /// The control socket, unless it is the usual one.
+    pub unixctl: Option<PathBuf>,
+    /// The database.
+    pub store: StoreConfig,
+}
+
+/// What lives as long as the daemon, and vanishes with it.
+struct Presence {
+    _pidfiles: Vec<Pidfile>,
+    _unixctls: Vec<Unixctl>,
+    _capture: CaptureSocket,
+    requests: mpsc::Receiver<Request>,
+    captures: mpsc::Receiver<capture::Request>,
+}
+
+impl Presence {
+    fn announce(config: &RunConfig) -> anyhow::Result<Self> {
+        let pid = std::process::id();
+        let rundir = &config.rundir;
+        std::fs::create_dir_all(rundir).with_context(|| rundir.display().to_string())?;
+        let mut pidfiles = vec![Pidfile::create(&config.pidfile)?];
+        for (name, ending) in
+            [("ovs-vswitchd", "ctl"), ("ovsdb-server", "ctl"), ("weft", "capture")]
+        {
+            unixctl::remove_stale(rundir, name, ending);
+        }
+        let (sender, requests) = mpsc::channel(REQUESTS_MAX);
+        let listen = |path: &Path, target| {
+            let socket = Unixctl::listen(path, target, sender.clone());
+            socket.with_context(|| format!("control socket {}", path.display()))
+        };
+        let usual = rundir.join(format!("ovs-vswitchd.{pid}.ctl"));
+        let path = config.unixctl.as_ref().unwrap_or(&usual);
+        let mut unixctls = vec![listen(path, Target::Switch)?];
+        if config.store.external.is_none() {
+            pidfiles.push(Pidfile::create(&rundir.join("ovsdb-server.pid"))?);
+            let path = rundir.join(format!("ovsdb-server.{pid}.ctl"));
+            unixctls.push(listen(&path, Target::Database)?);
+        }
+        let (sender, captures) = mpsc::channel(4);
+        let path = rundir.join(format!("weft.{pid}.capture"));
+        let capture = CaptureSocket::listen(&path, sender)
+            .with_context(|| format!("capture socket {}", path.display()))?;
+        Ok(Self { _pidfiles: pidfiles, _unixctls: unixctls, _capture: capture, requests, captures })
+    }
+}
+
+/// Runs the daemon until it is told to stop.  `ready` is called when everything is served.
+///
+/// # Errors
+/// When it cannot start, or must not go on.
+pub async fn run(
+    config: RunConfig,
+    vlog: Vlog,
+    ready: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let presence = Presence::announce(&config)?;
+    let mut store = Store::open(&config.store).await?;
+    if store.is_active() {
+        store.introduce(&config.store).await.context("writing the first rows")?;
+    }
+    let monitor = Monitor::open().context("netlink")?;
+    let mut engine = Engine::start(config.rundir.clone(), vlog)?;
+    if !store.is_active() {
+        tracing::warn!("another switch holds the lock of the database: waiting for it");
+    }
+    ready()?;
+    tracing::info!("weftd {} serves {}", env!("CARGO_PKG_VERSION"), config.rundir.display());
+    let mut control = Loop::new(presence, monitor, &engine)?;
+    let leave = control.turn(&mut engine, &mut store, &config.store).await;
+    engine.stop(*leave.as_ref().unwrap_or(&Leave::Devices));
+    if let Some(server) = store.server.take() {
+        server.stop().await;
+    }
+    tracing::info!("stopped");
+    leave.map(drop)
+}
+
+struct Loop {
+    presence: Presence,
+    monitor: Monitor,
+    notices: AsyncFd<std::os::fd::OwnedFd>,
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+    /// When to look at the world again.
+    due: Option<Instant>,
+    statistics_due: Instant,
+}
+
+/// What woke the loop.
+enum Wake {
+    Database(Result<weft_ovsdb::Changes, weft_ovsdb::ClientError>),
+    Kernel(std::io::Result<Option<Vec<u8>>>),
+    Command(Request),
+    Capture(capture::Request),
+    Workers,
+    Due,
+    Tend,
+    Statistics,
+    Stop,
+    Reopen,
+}
+
+impl Loop {
+    fn new(presence: Presence, monitor: Monitor, engine: &Engine) -> anyhow::Result<Self> {
+        Ok(Self {
+            presence,
+            monitor,
+            notices: watched(engine.workers.notices()?)?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            due: Some(Instant::now()),
+            statistics_due: Instant::now() + Duration::from_millis(500),
+        })
+    }
+
+    /// Waits for one thing to happen.  Dropping any branch loses nothing.
+    async fn wait(&mut self, store: &mut Store, tend: &mut tokio::time::Interval) -> Wake {
+        let far = Instant::now() + Duration::from_secs(3600);
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Wake::Stop,
+            _ = self.interrupt.recv() => Wake::Stop,
+            _ = self.hangup.recv() => Wake::Reopen,
+            change = store.client.next_change() => Wake::Database(change),
+            Some(request) = self.presence.requests.recv() => Wake::Command(request),
+            Some(request) = self.presence.captures.recv() => Wake::Capture(request),
+            () = sleep_until(self.due.unwrap_or(far)) => Wake::Due,
+            news = self.monitor.next() => Wake::Kernel(news),
+            ready = self.notices.readable() => {
+                if let Ok(mut ready) = ready { ready.clear_ready(); }
+                Wake::Workers
+            }
+            _ = tend.tick() => Wake::Tend,
+            () = sleep_until(self.statistics_due) => Wake::Statistics,
+        }
+    }
+
+    fn soon(&mut self, after: Duration) {
+        let at = Instant::now() + after;
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    async fn turn(
+        &mut self,
+        engine: &mut Engine,
+        store: &mut Store,
+        config: &StoreConfig,
+    ) -> anyhow::Result<Leave> {
+        let mut tend = interval(TEND);
+        tend.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            match self.wait(store, &mut tend).await {
+                Wake::Stop => return Ok(Leave::Devices),
+                Wake::Reopen => drop(engine.vlog.reopen()),
+                Wake::Database(change) => {
+                    self.database(change, store, config).await?;
+                }
+                Wake::Kernel(news) => self.kernel(news?, engine)?,
+                Wake::Command(request) => {
+                    if let Some(leave) = command::answer(request, engine, store) {
+                        return Ok(leave);
+                    }
+                }
+                Wake::Capture(request) => {
+                    let names: Vec<_> =
+                        engine.plan.ports.iter().map(|port| port.name.clone()).collect();
+                    engine.captures.answer(request, |port| names.iter().any(|name| name == port));
+                    engine.captures_changed();
+                }
+                Wake::Workers => {
+                    let ports = engine.workers.wanted_hops();
+                    engine.want_next_hops(&ports);
+                }
+                Wake::Due => {
+                    self.due = None;
+                    self.reconcile(engine, store).await?;
+                }
+                Wake::Tend => {
+                    engine.ask_neighbours();
+                    if engine.captures.has_left() {
+                        engine.captures_changed();
+                    }
+                    if engine.wants_retry() {
+                        self.soon(Duration::ZERO);
+                    }
+                }
+                Wake::Statistics => self.statistics(engine, store).await?,
+            }
+        }
+    }
+
+    async fn database(
+        &mut self,
+        change: Result<weft_ovsdb::Changes, weft_ovsdb::ClientError>,
+        store: &mut Store,
+        config: &StoreConfig,
+    ) -> anyhow::Result<()> {
+        match change {
+            Ok(changes) => {
+                if changes.stolen.iter().any(|lock| lock == crate::status::LOCK) {
+                    tracing::warn!("another switch has taken the database over");
+                }
+                if !changes.locked.is_empty() {
+                    store.introduce(config).await.context("writing the first rows")?;
+                }
+            }
+            Err(error) => {
+                tracing::warn!("{error}: connecting again");
+                while let Err(error) = store.client.reconnect().await {
+                    tracing::debug!("{error}");
+                    tokio::select! {
+                        () = tokio::time::sleep(TEND) => {}
+                        _ = self.terminate.recv() => anyhow::bail!("stopped while without a database"),
+                    }
+                }
+            }
+        }
+        self.due = Some(Instant::now());
+        Ok(())
+    }
+
+    fn kernel(&mut self, news: Option<Vec<u8>>, engine: &mut Engine) -> anyhow::Result<()> {
+        let Some(bytes) = news else {
+            tracing::warn!("news of the kernel were lost: reading everything anew");
+            engine.kernel.refresh()?;
+            self.soon(SETTLE);
+            return Ok(());
+        };
+        let changes = engine.kernel.note_bytes(&bytes);
+        if changes.states || changes.devices {
+            engine.note_carriers();
+        }
+        if changes.states || changes.devices || changes.paths {
+            self.soon(SETTLE);
+        }
+        Ok(())
+    }
+
+    async fn reconcile(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
+        if !store.is_active() || store.uuids("Open_vSwitch").is_empty() {
+            return Ok(());
+        }
+        engine.reconcile(&*store)?;
+        if engine.take_restarted() {
+            self.notices = watched(engine.workers.notices()?)?;
+        }
+        // The devices that were just made or changed have their rows in this transaction.
+        engine.kernel.refresh_links()?;
+        engine.note_carriers();
+        write(store, &engine.statuses()).await
+    }
+
+    async fn statistics(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
+        let interval = Duration::from_millis(engine.desired.stats_interval_millis.max(1000));
+        self.statistics_due = Instant::now() + interval;
+        if !store.is_active() {
+            return Ok(());
+        }
+        engine.kernel.refresh_links()?;
+        let counters = engine.counters()?;
+        engine.rates.note(&counters);
+        write(store, &engine.statistics(&counters)).await
+    }
+}
+
+async fn write(store: &mut Store, wanted: &Wanted) -> anyhow::Result<()> {
+    let operations = wanted.operations(&*store);
+    if !operations.is_empty()
+        && let Err(error) = store.write(operations).await
+    {
+        // The next wait for news finds the connection gone and connects again.
+        tracing::warn!("{error}");
+    }
+    Ok(())
+}

@@ -1,0 +1,264 @@
+//! The database: the embedded server, our client of it, and what a first start writes.
+//!
+//! There is one code path: weftd is a client of its own server through its socket, exactly as of
+//! a foreign one.
+
+use crate::desired::Rows;
+use crate::status::{LOCK, Wanted};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use uuid::Uuid;
+use weft_ovsdb::{Client, ClientError, Datum, Server, ServerConfig, ServerError};
+
+/// The database.
+pub const DATABASE: &str = "Open_vSwitch";
+
+/// The version of Open vSwitch that clients see.
+pub const OVS_VERSION: &str = "3.1.0";
+
+/// The tables that weftd reads or writes.
+const TABLES: [(&str, &[&str]); 4] = [
+    ("Open_vSwitch", &[]),
+    (
+        "Bridge",
+        &[
+            "name",
+            "ports",
+            "fail_mode",
+            "other_config",
+            "datapath_type",
+            "datapath_id",
+            "datapath_version",
+        ],
+    ),
+    ("Port", &["name", "interfaces", "tag", "trunks", "vlan_mode", "other_config"]),
+    (
+        "Interface",
+        &[
+            "name",
+            "type",
+            "options",
+            "ofport",
+            "ofport_request",
+            "mac",
+            "mac_in_use",
+            "mtu",
+            "mtu_request",
+            "error",
+            "admin_state",
+            "link_state",
+            "link_resets",
+            "link_speed",
+            "duplex",
+            "ifindex",
+            "status",
+            "statistics",
+        ],
+    ),
+];
+
+/// Why there is no database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The embedded server.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The connection.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// Files.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// The file of the embedded server.
+    pub db_path: PathBuf,
+    /// Where the embedded server listens, besides `manager_options`.
+    pub remotes: Vec<String>,
+    /// A foreign server instead.
+    pub external: Option<String>,
+    /// Where the embedded server's own socket is.
+    pub rundir: PathBuf,
+}
+
+/// The database, open.
+pub struct Store {
+    /// The embedded server, unless there is a foreign one.
+    pub server: Option<Server>,
+    /// Our connection.
+    pub client: Client,
+}
+
+impl Store {
+    /// Starts the embedded server, connects, asks for the lock and reads everything.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
+        let (server, target) = match &config.external {
+            Some(target) => (None, target.clone()),
+            None => {
+                if let Some(folder) = config.db_path.parent() {
+                    make_folder(folder)?;
+                }
+                let mut conf = ServerConfig::new(&config.db_path);
+                for remote in &config.remotes {
+                    conf = conf.remote(remote);
+                }
+                let server = Server::start(conf).await?;
+                (Some(server), own_target(config))
+            }
+        };
+        let mut client = Client::connect(&target).await?;
+        client.lock(LOCK).await?;
+        client.monitor_all(DATABASE, &TABLES).await?;
+        Ok(Self { server, client })
+    }
+
+    /// True while this process is the one that switches for this database.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.client.has_lock(LOCK)
+    }
+
+    /// Writes what `ovs-ctl` writes for a stock switch: the row, versions, and who this system
+    /// is.  Only with the embedded server; with a foreign one that is ovs-ctl's business.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn introduce(&mut self, config: &StoreConfig) -> Result<(), StoreError> {
+        if self.server.is_none() {
+            return Ok(());
+        }
+        if self.uuids("Open_vSwitch").is_empty() {
+            let insert = json!({"op": "insert", "table": "Open_vSwitch", "row": {}});
+            self.client.transact(vec![insert]).await?;
+        }
+        let Some(root) = self.uuids("Open_vSwitch").first().copied() else { return Ok(()) };
+        let schema = self.client.schema().map(|schema| schema.version.clone());
+        let mut wanted = Wanted::default();
+        let mut set = |column, datum| wanted.set("Open_vSwitch", root, column, datum);
+        set("db_version", schema.as_deref().map_or_else(Datum::empty, Datum::string));
+        set("ovs_version", Datum::string(OVS_VERSION));
+        let (kind, version) =
+            os_release(&std::fs::read_to_string("/etc/os-release").unwrap_or_default());
+        set("system_type", Datum::string(&kind));
+        set("system_version", Datum::string(&version));
+        set("external_ids", self.external_ids(root, config)?);
+        let mut operations = wanted.operations(self);
+        if !operations.is_empty() {
+            operations.push(json!({"op": "commit", "durable": true}));
+            self.client.transact(operations).await?;
+        }
+        Ok(())
+    }
+
+    fn external_ids(&self, root: Uuid, config: &StoreConfig) -> Result<Datum, StoreError> {
+        let mut ids: std::collections::BTreeMap<String, String> = self
+            .datum("Open_vSwitch", root, "external_ids")
+            .map(|ids| ids.string_pairs().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+            .unwrap_or_default();
+        ids.insert("weft-version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        ids.insert("rundir".to_owned(), config.rundir.display().to_string());
+        if !ids.contains_key("system-id") {
+            let folder = config.db_path.parent().unwrap_or_else(|| Path::new("."));
+            ids.insert("system-id".to_owned(), system_id(folder)?);
+        }
+        ids.entry("hostname".to_owned()).or_insert_with(hostname);
+        Ok(Datum::map_of_strings(&ids))
+    }
+
+    /// Runs operations; logs a failure, since whoever wanted them cannot do anything about it.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn write(&mut self, operations: Vec<Value>) -> Result<(), ClientError> {
+        match self.client.transact(crate::status::guarded(operations)).await {
+            Ok(_) => Ok(()),
+            Err(error @ (ClientError::Transaction { .. } | ClientError::Remote { .. })) => {
+                tracing::warn!("the database refused our status: {error}");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Rows for Store {
+    fn uuids(&self, table: &str) -> Vec<Uuid> {
+        self.client.replica().rows(table).map(|(uuid, _)| uuid).collect()
+    }
+
+    fn datum(&self, table: &str, row: Uuid, column: &str) -> Option<&Datum> {
+        self.client.replica().row(table, row)?.try_get(column)
+    }
+}
+
+/// The first remote that is a unix socket of the embedded server.
+fn own_target(config: &StoreConfig) -> String {
+    let path = config.remotes.iter().find_map(|remote| remote.strip_prefix("punix:"));
+    let default = || config.rundir.join("db.sock").display().to_string();
+    format!("unix:{}", path.map_or_else(default, str::to_owned))
+}
+
+fn make_folder(path: &Path) -> Result<(), StoreError> {
+    std::fs::create_dir_all(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })
+}
+
+/// The content of `system-id.conf`, which is made when it is not there.
+fn system_id(folder: &Path) -> Result<String, StoreError> {
+    let path = folder.join("system-id.conf");
+    if let Ok(text) = std::fs::read_to_string(&path)
+        && !text.trim().is_empty()
+    {
+        return Ok(text.trim().to_owned());
+    }
+    let id = Uuid::new_v4().to_string();
+    match std::fs::write(&path, format!("{id}\n")) {
+        Ok(()) => Ok(id),
+        Err(source) => Err(StoreError::Io { path, source }),
+    }
+}
+
+fn hostname() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "localhost".to_owned() } else { name }
+}
+
+/// `ID` and `VERSION_ID` of os-release.
+fn os_release(text: &str) -> (String, String) {
+    let get = |key: &str| {
+        let value = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        value.map_or_else(|| "unknown".to_owned(), |value| value.trim_matches('"').to_owned())
+    };
+    (get("ID"), get("VERSION_ID"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn os_release_is_read_with_and_without_quotes() {
+        let text = "PRETTY_NAME=\"Debian\"\nVERSION_ID=\"12\"\nID=debian\nID_LIKE=x\n";
+        assert_eq!(os_release(text), ("debian".to_owned(), "12".to_owned()));
+        assert_eq!(os_release(""), ("unknown".to_owned(), "unknown".to_owned()));
+    }
+
+    #[test]
+    fn the_system_id_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let id = system_id(folder.path()).unwrap();
+        assert_eq!(system_id(folder.path()).unwrap(), id);
+        std::fs::write(folder.path().join("system-id.conf"), "mine\n").unwrap();
+        assert_eq!(system_id(folder.path()).unwrap(), "mine");
+    }
+}

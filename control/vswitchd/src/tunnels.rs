@@ -1,0 +1,140 @@
+//! Where the packets of a tunnel go: the kernel's route and neighbour tables, asked and followed.
+
+use crate::desired::Gre;
+use crate::kernel::{Kernel, Neighbour, Route};
+use std::net::IpAddr;
+use weft_wire::mac::MacAddr;
+
+/// How far the way to a tunnel's remote end is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The next hop answers at this address.
+    Ready(MacAddr),
+    /// The next hop is being asked for.
+    Resolving,
+    /// Nothing can be sent, because of this.
+    Unreachable(String),
+}
+
+impl State {
+    /// The word in `weft show`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Ready(_) => "ready",
+            Self::Resolving => "resolving",
+            Self::Unreachable(_) => "unreachable",
+        }
+    }
+}
+
+/// The egress device of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Egress {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub ifindex: u32,
+    /// Its own MAC address.
+    pub mac: MacAddr,
+    /// It has a carrier.
+    pub is_running: bool,
+}
+
+/// The way to a tunnel's remote end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path {
+    /// How far it is known.
+    pub state: State,
+    /// The device that packets leave by, when a route names one.
+    pub egress: Option<Egress>,
+    /// The neighbour that packets are sent to.
+    pub next_hop: Option<IpAddr>,
+    /// The outer source address.
+    pub source: Option<IpAddr>,
+    /// The largest outer packet, bytes; 0 when there is no route.
+    pub mtu: u32,
+    /// The next hop's address was not confirmed lately.
+    pub is_stale: bool,
+}
+
+impl Path {
+    /// No way, because of `reason`.
+    #[must_use]
+    pub fn none(reason: impl Into<String>) -> Self {
+        Self {
+            state: State::Unreachable(reason.into()),
+            egress: None,
+            next_hop: None,
+            source: None,
+            mtu: 0,
+            is_stale: false,
+        }
+    }
+}
+
+/// Asks the kernel for the way of one tunnel.  `is_ours` tells which devices are TAPs of ours.
+pub fn resolve(kernel: &mut Kernel, gre: &Gre, is_ours: impl Fn(&str) -> bool) -> Path {
+    let Some(route) = kernel.route(gre.remote, gre.local) else {
+        return Path::none(match gre.local {
+            Some(local) => format!("no route to {} from {local}", gre.remote),
+            None => format!("no route to {}", gre.remote),
+        });
+    };
+    along(kernel, gre, &route, is_ours)
+}
+
+fn along(kernel: &Kernel, gre: &Gre, route: &Route, is_ours: impl Fn(&str) -> bool) -> Path {
+    let remote = gre.remote;
+    if route.is_local {
+        return Path::none(format!("{remote} is an address of this host"));
+    }
+    let Some(link) = kernel.link(route.ifindex) else {
+        return Path::none(format!("the route to {remote} names a device that is gone"));
+    };
+    let name = &link.name;
+    if is_ours(name) {
+        return Path::none(format!(
+            "the route to {remote} leaves by {name}, a port of a bridge: not supported yet"
+        ));
+    }
+    if link.is_loopback || link.mac == [0; 6] {
+        return Path::none(format!(
+            "the route to {remote} leaves by {name}, which is no Ethernet device: not supported"
+        ));
+    }
+    let egress = Egress {
+        name: name.clone(),
+        ifindex: link.ifindex,
+        mac: MacAddr(link.mac),
+        is_running: link.is_running,
+    };
+    let next_hop = route.gateway.unwrap_or(remote);
+    let mut path = Path {
+        state: State::Resolving,
+        egress: Some(egress),
+        next_hop: Some(next_hop),
+        source: gre.local.or(route.source),
+        mtu: route.mtu.map_or(link.mtu, |mtu| mtu.min(link.mtu)),
+        is_stale: false,
+    };
+    if !link.is_admin_up {
+        path.state = State::Unreachable(format!("{name} is down"));
+    } else if path.source.is_none() {
+        path.state = State::Unreachable(format!("the route to {remote} has no source address"));
+    } else if next_hop.is_ipv4() != remote.is_ipv4() {
+        path.state = State::Unreachable(format!("{remote} has a gateway of the other IP version"));
+    } else {
+        match kernel.neighbour(route.ifindex, next_hop) {
+            Some(Neighbour::Known { mac, is_stale }) => {
+                path.state = State::Ready(MacAddr(mac));
+                path.is_stale = is_stale;
+            }
+            Some(Neighbour::Asked) | None => {}
+            Some(Neighbour::Silent) => {
+                path.state = State::Unreachable(format!("{next_hop} does not answer on {name}"));
+            }
+        }
+    }
+    path
+}
