@@ -23,10 +23,8 @@ const WIRE_POLL: Duration = Duration::from_millis(1);
 /// Not prepared by [`HeapIo::prepare`].
 const NO_HOME: u16 = u16::MAX;
 
-const HEADROOM: u16 = {
-    assert!(HEADROOM_BYTES < FRAME_MEMORY_BYTES);
-    HEADROOM_BYTES as u16
-};
+const HEADROOM: u16 = 192;
+const _: () = assert!(HEADROOM as usize == HEADROOM_BYTES);
 
 /// One frame in plain memory.  To be handed to `tx` or `free`, as any frame.
 #[derive(Debug)]

@@ -117,14 +117,14 @@ impl TapQueue {
         chunk.set_len(len.min(room));
         let gso = header.gso();
         if gso == Gso::None {
-            return self.finish(pool, chunk, &header, len <= room);
+            return self.finish(pool, chunk, header, len <= room);
         }
         if let Some(start) = front.get_mut(..chunk.bytes().len()) {
             start.copy_from_slice(chunk.bytes());
         }
         pool.free(chunk);
         let superframe = scratch.get(..len).unwrap_or_default();
-        self.segment(pool, superframe, &header, gso);
+        self.segment(pool, superframe, header, gso);
         Got::Other
     }
 
@@ -133,7 +133,7 @@ impl TapQueue {
         &mut self,
         pool: &mut ChunkPool,
         mut chunk: Chunk,
-        header: &VnetHeader,
+        header: VnetHeader,
         whole: bool,
     ) -> Got {
         if !whole || chunk.bytes().len() < 14 {
@@ -141,21 +141,17 @@ impl TapQueue {
             pool.free(chunk);
             return Got::Other;
         }
-        match header.complete_checksum(chunk.bytes_mut()) {
-            Some(completed) => {
-                self.stats.rx_checksums += u64::from(completed);
-                Got::Frame(chunk)
-            }
-            None => {
-                self.stats.rx_invalid += 1;
-                pool.free(chunk);
-                Got::Other
-            }
+        if let Some(completed) = header.complete_checksum(chunk.bytes_mut()) {
+            self.stats.rx_checksums += u64::from(completed);
+            return Got::Frame(chunk);
         }
+        self.stats.rx_invalid += 1;
+        pool.free(chunk);
+        Got::Other
     }
 
     /// A super-frame: cuts it into chunks, which wait in `pending`.
-    fn segment(&mut self, pool: &mut ChunkPool, superframe: &[u8], header: &VnetHeader, gso: Gso) {
+    fn segment(&mut self, pool: &mut ChunkPool, superframe: &[u8], header: VnetHeader, gso: Gso) {
         let segments = match gso {
             Gso::Tcp => tcp_segments(superframe, header.gso_size),
             Gso::Udp => udp_segments(superframe, header.gso_size),

@@ -43,7 +43,7 @@ impl VnetHeader {
         }
     }
 
-    pub(super) const fn gso(&self) -> Gso {
+    pub(super) const fn gso(self) -> Gso {
         // The highest bit says that TCP has ECN; that shows in the TCP header too.
         match self.gso_type & 0x7f {
             0 => Gso::None,
@@ -55,7 +55,7 @@ impl VnetHeader {
 
     /// Completes the checksum of a frame, if it is missing: whether it was.  `None` when the header
     /// points outside the frame.
-    pub(super) fn complete_checksum(&self, frame: &mut [u8]) -> Option<bool> {
+    pub(super) fn complete_checksum(self, frame: &mut [u8]) -> Option<bool> {
         if self.flags & NEEDS_CSUM == 0 {
             return Some(false);
         }

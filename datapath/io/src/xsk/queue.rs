@@ -89,6 +89,7 @@ impl QueueWatch {
     /// # Errors
     ///
     /// What `getsockopt` says.
+    #[must_use]
     pub fn kernel_stats(&self) -> Option<io::Result<libc::xdp_statistics>> {
         self.socket.upgrade().map(|socket| socket.statistics())
     }

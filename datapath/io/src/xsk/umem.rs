@@ -169,7 +169,7 @@ impl RegionHandle {
     }
 
     /// The arguments of `XDP_UMEM_REG`.
-    pub(crate) fn registration(&self) -> libc::xdp_umem_reg {
+    pub(crate) fn registration(self) -> libc::xdp_umem_reg {
         libc::xdp_umem_reg {
             addr: self.0.mapping.start().addr().get() as u64,
             len: self.0.mapping.len_bytes() as u64,
@@ -517,9 +517,12 @@ impl ChunkPool {
     /// A socket takes no chunks any more; those it has come back when it is closed.
     pub(crate) fn retire(&mut self, slot: u16) {
         let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return };
-        if let Slot::Serving(service) = std::mem::replace(entry, Slot::Vacant) {
-            *entry = Slot::Retired(service, None);
-            self.retired += 1;
+        match std::mem::replace(entry, Slot::Vacant) {
+            Slot::Serving(service) => {
+                *entry = Slot::Retired(service, None);
+                self.retired += 1;
+            }
+            other => *entry = other,
         }
     }
 

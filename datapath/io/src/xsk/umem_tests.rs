@@ -274,3 +274,17 @@ proptest! {
         prop_assert_eq!(pool.free_chunks(), 64);
     }
 }
+
+/// What is in retirement already stays there when the pool goes.
+#[test]
+fn retiring_twice_is_once() {
+    let mut pool = pool();
+    let flag = ClosedFlag::default();
+    let slot = pool.enrol(flag.watch(), false).unwrap();
+    pool.lend(slot).unwrap();
+    pool.retire(slot);
+    pool.retire(slot);
+    drop(flag);
+    pool.reclaim();
+    assert_eq!((pool.free_chunks(), pool.has_retired()), (64, false));
+}

@@ -1,0 +1,403 @@
+//! TAPs, each test in namespaces of its own.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod host;
+
+use host::{Namespace, Raw, assert_conserved, frame, ifindex, in_netns, run, worker};
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use weft_io::{Chunk, QueueStats, Tap, TapError, WorkerIo};
+use weft_switch::{BATCH_MAX, FrameBuf, FrameIo, LinkId};
+
+const A: LinkId = LinkId(0);
+const B: LinkId = LinkId(1);
+const SHORTLY: Duration = Duration::from_secs(5);
+const MAC: [u8; 6] = [0x02, 0xaa, 0, 0, 0, 1];
+
+#[test]
+fn a_tap_is_kept_and_adopted() {
+    in_netns(|| {
+        let tap = Tap::open("br0", Some(MAC)).unwrap();
+        assert!(!tap.adopted());
+        assert_eq!((tap.mac().unwrap(), tap.ifindex()), (MAC, ifindex("br0")));
+        assert!(tap.offloads() & libc::TUN_F_TSO4 != 0);
+        run("ip addr add 10.1.2.3/24 dev br0");
+        run("ip link set br0 up");
+        let index = tap.ifindex();
+        // The process ends.
+        drop(tap);
+        let tap = Tap::open("br0", None).unwrap();
+        assert!(tap.adopted());
+        assert_eq!((tap.mac().unwrap(), tap.ifindex()), (MAC, index));
+        assert!(run("ip -o addr show br0").contains("10.1.2.3/24"));
+        let other = [0x02, 0xaa, 0, 0, 0, 2];
+        tap.set_mac(other).unwrap();
+        assert!(run("ip -o link show br0").contains("02:aa:00:00:00:02"));
+        drop(tap);
+        assert_eq!(Tap::open("br0", Some(MAC)).unwrap().mac().unwrap(), MAC);
+        Tap::open("br0", None).unwrap().remove().unwrap();
+        assert!(!run("ip -o link").contains("br0"));
+    });
+}
+
+#[test]
+fn every_refusal_says_why() {
+    in_netns(|| {
+        run("ip link add taken type dummy");
+        let text = |name| Tap::open(name, None).unwrap_err().to_string();
+        assert_eq!(text("taken"), "taken exists already and is no TAP: remove or rename it");
+        run("ip tuntap add tun0 mode tun");
+        assert_eq!(text("tun0"), "tun0 exists already and is no TAP: remove or rename it");
+        for name in ["", "sixteen-letters-", "a/b", "a b", "tap%d", "..", "a\0b"] {
+            assert!(matches!(Tap::open(name, None), Err(TapError::Name { .. })), "{name:?}");
+        }
+        let tap = Tap::open("br0", None).unwrap();
+        let start = Instant::now();
+        assert_eq!(text("br0"), "br0 is in use by another process (perhaps another weftd)");
+        assert!(start.elapsed() < Duration::from_secs(2));
+        let ends = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            drop(tap);
+        });
+        assert!(Tap::open("br0", None).is_ok());
+        ends.join().unwrap();
+        // A group address is no address of an interface, and nothing new is left behind.
+        assert!(Tap::open("new", Some([1, 0, 0, 0, 0, 0])).is_err());
+        assert!(!run("ip -o link").contains("new"));
+    });
+}
+
+fn serve(io: &mut WorkerIo, link: LinkId, tap: &Tap) {
+    io.add_queue(link, tap.queue().unwrap().into());
+}
+
+fn receive_one(io: &mut WorkerIo) -> Chunk {
+    let mut frames = Vec::new();
+    host::until("a frame", || {
+        io.rx(0, &mut frames);
+        !frames.is_empty()
+    });
+    assert_eq!(frames.len(), 1);
+    frames.pop().unwrap()
+}
+
+#[test]
+fn frames_go_both_ways_and_a_tap_that_is_down_takes_none() {
+    in_netns(|| {
+        let tap = Tap::open("br0", None).unwrap();
+        let mut io = worker(64);
+        serve(&mut io, A, &tap);
+        let chunk = io.copy_from(&frame(0, 60)).unwrap();
+        assert!(!io.tx(A, chunk));
+        let stats = io.queue_stats().next().unwrap().1;
+        assert_eq!((stats.tx_link_down, stats.errors), (1, 0));
+        run("ip link set br0 up");
+        let raw = Raw::open(tap.ifindex());
+        for number in 0..200 {
+            let len = 60 + number * 7;
+            raw.send(&frame(number, len));
+            let chunk = receive_one(&mut io);
+            assert_eq!(chunk.bytes(), frame(number, len));
+            assert_conserved(&mut io, 1);
+            assert!(io.tx(A, chunk));
+            io.flush();
+            assert_eq!(raw.receive(SHORTLY).unwrap(), frame(number, len));
+            assert_conserved(&mut io, 0);
+        }
+        // Longer than a chunk: dropped and counted, and the next one comes.
+        run("ip link set br0 mtu 9000");
+        raw.send(&frame(1, 1601));
+        raw.send(&frame(2, 1600));
+        let mut frames = Vec::new();
+        host::until("the shorter frame", || {
+            io.rx(0, &mut frames);
+            !frames.is_empty()
+        });
+        assert_eq!(
+            frames.pop().map(|chunk| {
+                let ok = chunk.bytes() == frame(2, 1600);
+                io.free(chunk);
+                ok
+            }),
+            Some(true)
+        );
+        let stats = io.queue_stats().next().unwrap().1;
+        assert_eq!((stats.rx_frames, stats.tx_frames, stats.rx_invalid), (201, 200, 1));
+        assert!(io.remove_queue(A).is_some());
+        assert_eq!(io.conservation().free, 64);
+    });
+}
+
+#[test]
+fn it_works_on_after_it_moved_to_another_namespace() {
+    in_netns(|| {
+        let tap = Tap::open("br0", Some(MAC)).unwrap();
+        let mut io = worker(64);
+        serve(&mut io, A, &tap);
+        let away = Namespace::new();
+        run(&format!("ip link set br0 netns {}", away.path()));
+        assert!(!run("ip -o link").contains("br0"));
+        let raw = away.enter(|| {
+            run("ip link set br0 up");
+            Raw::open(ifindex("br0"))
+        });
+        let raw = raw.join().unwrap();
+        raw.send(&frame(5, 80));
+        // Neighbour discovery of the other namespace comes too.
+        let ours = loop {
+            let chunk = receive_one(&mut io);
+            if chunk.bytes() == frame(5, 80) {
+                break chunk;
+            }
+            io.free(chunk);
+        };
+        assert!(io.tx(A, ours));
+        assert_eq!(raw.receive(SHORTLY).unwrap(), frame(5, 80));
+        assert_eq!(tap.mac().unwrap(), MAC);
+        tap.set_mac([0x02, 0xbb, 0, 0, 0, 9]).unwrap();
+        assert_eq!(tap.mac().unwrap(), [0x02, 0xbb, 0, 0, 0, 9]);
+        away.enter(|| run("ip link set br0 name other")).join().unwrap();
+        assert_eq!(tap.current_name().unwrap(), "other");
+        assert!(io.remove_queue(A).is_some());
+        tap.remove().unwrap();
+        assert!(!away.enter(|| run("ip -o link")).join().unwrap().contains("other"));
+    });
+}
+
+/// The one's complement sum, word by word: independent of the code that fills checksums in.
+fn sums_to_all_ones(pieces: &[&[u8]]) -> bool {
+    let mut sum = 0u32;
+    for piece in pieces {
+        for pair in piece.chunks(2) {
+            sum += u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |&byte| u32::from(byte));
+        }
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    sum == 0xffff
+}
+
+/// Checks all checksums of a TCP or UDP frame; false for other frames.
+fn verify(frame: &[u8], mtu: usize) -> bool {
+    assert!(frame.len() <= 14 + mtu, "{} bytes", frame.len());
+    let (addresses, protocol, l4) = match frame[12..14] {
+        [0x08, 0x00] => {
+            let header = usize::from(frame[14] & 15) * 4;
+            assert!(sums_to_all_ones(&[&frame[14..14 + header]]), "IPv4 header checksum");
+            let total = usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+            (&frame[26..34], frame[23], &frame[14 + header..14 + total])
+        }
+        [0x86, 0xdd] => {
+            let payload = usize::from(u16::from_be_bytes([frame[18], frame[19]]));
+            (&frame[22..54], frame[20], &frame[54..54 + payload])
+        }
+        _ => return false,
+    };
+    if protocol != 6 && protocol != 17 {
+        return false;
+    }
+    let length = u32::try_from(l4.len()).unwrap().to_be_bytes();
+    assert!(sums_to_all_ones(&[addresses, &[0, protocol], &length, l4]), "L4 checksum");
+    true
+}
+
+/// Moves frames between the two TAPs until told to stop; the counters of both, and how many frames
+/// were verified.
+fn bridge(io: &mut WorkerIo, mtu: usize, stop: &mpsc::Receiver<()>) -> (QueueStats, usize) {
+    let mut frames = Vec::new();
+    let mut verified = 0;
+    while stop.try_recv().is_err() {
+        let mut moved = 0;
+        for queue in 0..2 {
+            let from = io.rx(queue, &mut frames);
+            assert!(frames.len() <= BATCH_MAX);
+            moved += frames.len();
+            assert_conserved(io, frames.len());
+            for chunk in frames.drain(..) {
+                verified += usize::from(verify(chunk.bytes(), mtu));
+                io.tx(if from == A { B } else { A }, chunk);
+            }
+        }
+        io.flush();
+        assert_conserved(io, 0);
+        if moved == 0 {
+            io.wait(Duration::from_millis(20));
+        }
+    }
+    let mut sum = QueueStats::default();
+    io.queue_stats().for_each(|(_, stats)| sum.add(&stats));
+    (sum, verified)
+}
+
+/// Two hosts, each a namespace with one TAP as its interface.
+struct Hosts {
+    left: Namespace,
+    right: Namespace,
+    taps: [Tap; 2],
+}
+
+impl Hosts {
+    fn new(mtu: usize) -> Self {
+        let (left, right) = (Namespace::new(), Namespace::new());
+        let taps = [(&left, "left", 1), (&right, "right", 2)].map(|(host, name, number)| {
+            let tap = Tap::open(name, None).unwrap();
+            run(&format!("ip link set {name} mtu {} netns {}", mtu.max(1280), host.path()));
+            let set_up = host.enter(move || {
+                run("ip link set lo up");
+                run(&format!("ip link set {name} up"));
+                run(&format!("ip addr add 10.0.0.{number}/24 dev {name}"));
+                run(&format!("ip -6 addr add fd00::{number}/64 dev {name} nodad"));
+                run(&format!("ip link set {name} mtu {mtu}"));
+            });
+            set_up.join().unwrap();
+            tap
+        });
+        Self { left, right, taps }
+    }
+
+    fn address(ipv6: bool) -> IpAddr {
+        if ipv6 { "fd00::2".parse().unwrap() } else { "10.0.0.2".parse().unwrap() }
+    }
+}
+
+fn content(len: usize) -> Vec<u8> {
+    (0..len).map(|at| u8::try_from(at * 31 % 251).unwrap()).collect()
+}
+
+/// TCP from left to right; what both TAPs counted.
+fn transfer(mtu: usize, ipv6: bool) -> QueueStats {
+    const LEN: usize = 8 << 20;
+    let hosts = Hosts::new(mtu);
+    let mut io = worker(1024);
+    serve(&mut io, A, &hosts.taps[0]);
+    serve(&mut io, B, &hosts.taps[1]);
+    let (stop, stopped) = mpsc::channel();
+    let worker = std::thread::spawn(move || {
+        let result = bridge(&mut io, mtu, &stopped);
+        while io.remove_queue(A).or_else(|| io.remove_queue(B)).is_some() {}
+        assert_eq!(io.conservation().free, 1024);
+        result
+    });
+    let (listening, port) = mpsc::channel();
+    let address = Hosts::address(ipv6);
+    let server = hosts.right.enter(move || {
+        let listener = TcpListener::bind(SocketAddr::new(address, 0)).unwrap();
+        listening.send(listener.local_addr().unwrap()).unwrap();
+        let mut stream = listener.accept().unwrap().0;
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).unwrap();
+        assert!(received == content(LEN), "{} bytes came", received.len());
+        run("cat /proc/net/snmp")
+    });
+    let port = port.recv().unwrap();
+    let client = hosts.left.enter(move || {
+        let mut stream = TcpStream::connect_timeout(&port, Duration::from_secs(10)).unwrap();
+        stream.write_all(&content(LEN)).unwrap();
+    });
+    client.join().unwrap();
+    let snmp = server.join().unwrap();
+    stop.send(()).unwrap();
+    let (stats, verified) = worker.join().unwrap();
+    let mut tcp = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, values) = (tcp.next().unwrap(), tcp.next().unwrap());
+    let errors = names.split(' ').zip(values.split(' ')).find(|(name, _)| *name == "InCsumErrors");
+    assert_eq!(errors, Some(("InCsumErrors", "0")));
+    assert!(verified > LEN / mtu, "{verified} frames verified");
+    assert_eq!(
+        (stats.rx_gso_refused, stats.rx_invalid, stats.no_chunk, stats.errors),
+        (0, 0, 0, 0),
+        "{stats:?}"
+    );
+    stats
+}
+
+#[test]
+fn tcp_super_frames_are_cut() {
+    in_netns(|| {
+        for ipv6 in [false, true] {
+            let stats = transfer(1500, ipv6);
+            assert!(stats.rx_superframes > 50, "{stats:?}");
+            assert!(stats.rx_segments > 5 * stats.rx_superframes, "{stats:?}");
+        }
+    });
+}
+
+/// A small MTU: more segments in one super-frame than in a batch.
+#[test]
+fn segments_beyond_a_batch_wait() {
+    in_netns(|| {
+        let stats = transfer(576, false);
+        assert!(stats.rx_segments > 40 * stats.rx_superframes, "{stats:?}");
+    });
+}
+
+/// UDP without GSO: the checksum is left to us.
+#[test]
+fn udp_checksums_are_completed() {
+    in_netns(|| {
+        let hosts = Hosts::new(1500);
+        let mut io = worker(256);
+        serve(&mut io, A, &hosts.taps[0]);
+        serve(&mut io, B, &hosts.taps[1]);
+        let (stop, stopped) = mpsc::channel();
+        let worker = std::thread::spawn(move || bridge(&mut io, 1500, &stopped));
+        for ipv6 in [false, true] {
+            let address = SocketAddr::new(Hosts::address(ipv6), 4444);
+            let server = hosts.right.enter(move || {
+                let socket = UdpSocket::bind(address).unwrap();
+                socket.set_read_timeout(Some(SHORTLY)).unwrap();
+                move || {
+                    let mut buffer = [0; 2000];
+                    for len in [0usize, 1, 2, 17, 1000, 1400] {
+                        let (got, from) = socket.recv_from(&mut buffer).unwrap();
+                        assert_eq!(&buffer[..got], &content(len)[..]);
+                        socket.send_to(&buffer[..got], from).unwrap();
+                    }
+                }
+            });
+            let echo = std::thread::spawn(server.join().unwrap());
+            let client = hosts.left.enter(move || {
+                let any = if ipv6 { "[::]:0" } else { "0.0.0.0:0" };
+                let socket = UdpSocket::bind(any).unwrap();
+                socket.set_read_timeout(Some(SHORTLY)).unwrap();
+                let mut buffer = [0; 2000];
+                for len in [0usize, 1, 2, 17, 1000, 1400] {
+                    socket.send_to(&content(len), address).unwrap();
+                    let got = socket.recv(&mut buffer).unwrap();
+                    assert_eq!(&buffer[..got], &content(len)[..]);
+                }
+            });
+            client.join().unwrap();
+            echo.join().unwrap();
+        }
+        stop.send(()).unwrap();
+        let (stats, verified) = worker.join().unwrap();
+        assert!(verified >= 24, "{verified}");
+        assert!(stats.rx_checksums >= 24, "{stats:?}");
+    });
+}
+
+/// An interface that is removed from outside must not keep the worker awake.
+#[test]
+fn a_tap_that_is_gone_is_not_waited_for() {
+    in_netns(|| {
+        let tap = Tap::open("br0", None).unwrap();
+        let mut io = worker(64);
+        serve(&mut io, A, &tap);
+        run("ip link del br0");
+        io.wait(Duration::from_millis(50));
+        let start = Instant::now();
+        io.wait(Duration::from_millis(200));
+        assert!(start.elapsed() >= Duration::from_millis(190));
+        let chunk = io.copy_from(&frame(0, 60)).unwrap();
+        assert!(!io.tx(A, chunk));
+        let mut frames = Vec::new();
+        io.rx(0, &mut frames);
+        assert!(frames.is_empty());
+        assert_eq!(io.conservation().free, 64);
+    });
+}
