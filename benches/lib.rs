@@ -1,1 +1,257 @@
-//! Benchmarks of the switch.
+//! What is measured: a switch with its configuration and a supply of frames.
+//!
+//! Every case runs the whole pipeline, from the receive queue to the transmit queue of a back end
+//! in plain memory.  Headers are written before the clock starts, so they are in the cache, as a
+//! NIC's direct cache access leaves them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use weft_io::HeapIo;
+use weft_switch::{
+    Batch, BridgeConf, BridgeId, Datapath, FrameIo, LinkConf, LinkId, LinkRole, NextHop, PortConf,
+    PortId, PortKind, Reach, Snapshot, SnapshotBuilder, Tick, TunnelConf, WorkerId, pipeline,
+};
+use weft_wire::MacAddr;
+
+/// Frames in one round.
+const ROUND_FRAMES: usize = 4096;
+const UNDERLAY: LinkId = LinkId(15);
+
+/// One measurement.
+pub struct Case {
+    /// What is measured.
+    pub stage: &'static str,
+    /// Under which circumstances.
+    pub name: &'static str,
+    /// Cycles per frame that it may take at most, where there is a bar.
+    pub bar: Option<f64>,
+    io: HeapIo,
+    datapath: Datapath<<HeapIo as FrameIo>::Frame>,
+    snapshot: Snapshot,
+    batch: Batch<<HeapIo as FrameIo>::Frame>,
+    link: LinkId,
+    frames: Vec<Vec<u8>>,
+    next: usize,
+}
+
+/// One line of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// `stage/name`.
+    pub case: String,
+    /// TSC cycles per received frame.
+    pub cycles: f64,
+    /// The bar, if there is one.
+    pub bar: Option<f64>,
+    /// Heap allocations in all rounds that were measured.
+    pub allocations: usize,
+}
+
+impl Case {
+    fn new(stage: &'static str, name: &'static str, bar: Option<f64>, snapshot: Snapshot) -> Self {
+        let mut datapath = Datapath::new(7, false);
+        datapath.adopt(&Snapshot::default(), &snapshot);
+        let mut io = HeapIo::new(ROUND_FRAMES * 2).with_links(16);
+        io.set_bench_mode(true);
+        let (link, frames) = (LinkId(0), Vec::new());
+        Self {
+            stage,
+            name,
+            bar,
+            io,
+            datapath,
+            snapshot,
+            batch: Batch::new(),
+            link,
+            frames,
+            next: 0,
+        }
+    }
+
+    /// `stage/name`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.stage, self.name)
+    }
+
+    /// Lets the frames of the next round arrive.
+    ///
+    /// # Panics
+    ///
+    /// When a frame was lost.
+    pub fn prepare_round(&mut self) {
+        for _ in 0..ROUND_FRAMES {
+            let frame = self.frames.get(self.next % self.frames.len()).map_or(&[][..], |f| f);
+            self.next += 1;
+            assert!(self.io.inject(self.link, frame), "no free frame: some were lost");
+        }
+    }
+
+    /// Takes the round through the pipeline; returns its number of frames.
+    pub fn run_round(&mut self) -> u64 {
+        let mut done = 0;
+        let queue = usize::from(self.link.0);
+        loop {
+            let link = self.io.rx(queue, &mut self.batch.frames);
+            if self.batch.frames.is_empty() {
+                return done;
+            }
+            done += self.batch.frames.len() as u64;
+            let Self { io, datapath, snapshot, batch, .. } = self;
+            pipeline::run(batch, link, datapath, snapshot, Tick(1), io);
+            self.io.flush();
+        }
+    }
+
+    /// Lets `link` hear from a station, so that it is known.
+    fn teach(&mut self, link: LinkId, frame: &[u8]) {
+        let (measured, frames) = (self.link, std::mem::take(&mut self.frames));
+        self.link = link;
+        self.io.inject(link, frame);
+        self.run_round();
+        (self.link, self.frames) = (measured, frames);
+    }
+}
+
+fn mac(host: usize) -> [u8; 6] {
+    MacAddr::from_u64(0x0200_0000_0000 + host as u64).0
+}
+
+/// A 64-byte frame, FCS not counted.
+fn frame(source: usize, target: [u8; 6]) -> Vec<u8> {
+    let mut bytes = [target, mac(source)].concat();
+    bytes.extend([0x08, 0x00, 0x45, 0, 0, 50]);
+    bytes.resize(64, 0);
+    bytes
+}
+
+fn link_conf(role: LinkRole) -> LinkConf {
+    LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) }
+}
+
+/// A bridge with `ports` netdev ports.
+fn bridge(ports: u16, stations: u32) -> SnapshotBuilder {
+    let mut builder = SnapshotBuilder::new(1);
+    let fdb_entries_max = (stations + 64).max(8192);
+    builder.bridge(BridgeId(0), BridgeConf { fdb_entries_max, ..BridgeConf::default() });
+    for id in 0..ports {
+        let kind = PortKind::Link(LinkId(id));
+        builder.port(PortId(id), PortConf::new(BridgeId(0), kind));
+        builder.link(LinkId(id), link_conf(LinkRole::Port(PortId(id))));
+    }
+    builder
+}
+
+/// Known unicast between `pairs` pairs of stations, in an order without pattern.
+fn unicast(name: &'static str, pairs: usize, bar: Option<f64>) -> Case {
+    let stations = u32::try_from(2 * pairs).unwrap_or(u32::MAX);
+    let mut case = Case::new("l2_unicast", name, bar, bridge(2, stations).build());
+    for pair in 0..pairs {
+        case.teach(LinkId(1), &frame(2 * pair + 1, [0xff; 6]));
+    }
+    // A multiplier that shares no factor with the number of pairs visits all of them.
+    let scattered = |n: usize| n * 7919 % pairs;
+    case.frames = (0..pairs).map(scattered).map(|n| frame(2 * n, mac(2 * n + 1))).collect();
+    case
+}
+
+fn flood() -> Case {
+    let mut case = Case::new("l2_flood", "8_ports", None, bridge(9, 2).build());
+    case.frames = vec![frame(0, [0xff; 6])];
+    case
+}
+
+fn tunnel(csum: bool) -> TunnelConf {
+    let (near, far) = (Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(2, 2, 2, 2));
+    let mut tunnel = TunnelConf::gre(IpAddr::V4(far));
+    tunnel.gre.csum = csum;
+    tunnel.reach = Reach::Ready(NextHop {
+        link: UNDERLAY,
+        source: IpAddr::V4(near),
+        source_mac: MacAddr(mac(9000)),
+        target_mac: MacAddr(mac(9001)),
+        mtu: 1500,
+    });
+    tunnel
+}
+
+fn overlay(csum: bool) -> Snapshot {
+    let mut builder = bridge(1, 2);
+    let kind = PortKind::Tunnel(Box::new(tunnel(csum)));
+    builder.port(PortId(1), PortConf::new(BridgeId(0), kind));
+    builder.link(UNDERLAY, link_conf(LinkRole::Underlay));
+    builder.build()
+}
+
+/// The packet that the far end of the tunnel would send for `inner`.
+fn tunnelled(inner: &[u8]) -> Vec<u8> {
+    let mut packet = [mac(9000), mac(9001)].concat();
+    packet.extend([0x08, 0x00]);
+    let length = u16::try_from(24 + inner.len()).unwrap_or(0).to_be_bytes();
+    let mut header =
+        [0x45, 0, length[0], length[1], 0, 0, 0x40, 0, 64, 47, 0, 0, 2, 2, 2, 2, 1, 1, 1, 1];
+    let sum = weft_wire::checksum::internet_checksum(&header).to_be_bytes();
+    header[10..12].copy_from_slice(&sum);
+    packet.extend(header);
+    packet.extend([0, 0, 0x65, 0x58]);
+    packet.extend(inner);
+    packet
+}
+
+fn encap(name: &'static str, csum: bool) -> Case {
+    let mut case = Case::new("gre_encap", name, None, overlay(csum));
+    case.teach(UNDERLAY, &tunnelled(&frame(1, [0xff; 6])));
+    case.frames = vec![frame(0, mac(1))];
+    case
+}
+
+fn decap() -> Case {
+    let mut case = Case::new("gre_decap", "64_bytes", None, overlay(false));
+    case.teach(LinkId(0), &frame(0, [0xff; 6]));
+    case.link = UNDERLAY;
+    case.frames = vec![tunnelled(&frame(1, mac(0)))];
+    case
+}
+
+/// All cases, in the order of the table.
+#[must_use]
+pub fn cases() -> Vec<Case> {
+    vec![
+        unicast("1_pair", 1, Some(100.0)),
+        unicast("1000_pairs", 1000, None),
+        unicast("100000_pairs", 100_000, Some(200.0)),
+        flood(),
+        encap("64_bytes", false),
+        encap("64_bytes_csum", true),
+        decap(),
+    ]
+}
+
+/// Prints the table, and writes it to a file in the `target` folder.
+///
+/// # Panics
+///
+/// When the file cannot be written.
+#[expect(clippy::expect_used, reason = "a benchmark whose figures are lost should say so")]
+pub fn print_and_save(rows: &[Row], file: &str) {
+    let base = rows.first().map_or(f64::NAN, |row| row.cycles);
+    println!(
+        "\n{:<28} {:>13} {:>8} {:>11} {:>14}",
+        "case", "cycles/packet", "bar", "allocations", "x l2 1 pair"
+    );
+    let mut figures = Vec::new();
+    for Row { case, cycles, bar, allocations } in rows {
+        let text = bar.map_or_else(String::new, |bar| format!("<= {bar}"));
+        let ratio = cycles / base;
+        println!("{case:<28} {cycles:>13.1} {text:>8} {allocations:>11} {ratio:>14.2}");
+        figures.push(serde_json::json!({
+            "case": case, "value": (cycles * 10.0).round() / 10.0, "unit": "cycles/packet",
+            "ratio": (ratio * 100.0).round() / 100.0, "peer": "l2_unicast/1_pair",
+            "bar": bar, "allocations": allocations,
+        }));
+    }
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../target");
+    std::fs::create_dir_all(&folder).expect("the target folder can be made");
+    let text = serde_json::to_string_pretty(&figures).expect("figures are plain numbers");
+    std::fs::write(folder.join(file), text + "\n").expect("the figures can be written");
+    println!("\nfigures: target/{file}");
+}

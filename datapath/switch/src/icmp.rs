@@ -71,7 +71,7 @@ fn answer_v4(packet: &[u8], mtu: u32, out: Option<&mut [u8]>) -> Option<Written>
     let &[s0, s1, s2, s3, t0, t1, t2, t3] = &addresses;
     let is_host =
         |first: u8, all: [u8; 4]| first != 0 && first != 127 && first < 224 && all != [255; 4];
-    let is_first = flags & 0x1f == 0 && offset == 0;
+    let is_first = (flags & 0x1f, offset) == (0, 0);
     // Types 3, 4, 5, 11 and 12 are errors.
     let is_error = protocol == PROTOCOL_ICMP && matches!(rest.first(), Some(3..=5 | 11 | 12));
     let may = ver_ihl >> 4 == 4

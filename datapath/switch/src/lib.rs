@@ -18,6 +18,7 @@ pub mod ids;
 pub mod pipeline;
 pub mod snapshot;
 pub mod stage;
+pub mod stp;
 pub mod tunnel;
 
 pub use batch::{BATCH_MAX, Batch, Meta, Verdict};

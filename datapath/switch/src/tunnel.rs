@@ -2,7 +2,7 @@
 
 use crate::stage::Template;
 use crate::{DropReason, LinkId, PortId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use weft_wire::mac::MacAddr;
 
@@ -130,11 +130,23 @@ pub struct TunnelKey {
     pub key: Option<u32>,
 }
 
+/// What a tunnel accepts.  Addresses as numbers, IPv4 as mapped, hash in a few instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Pattern {
-    remote: IpAddr,
-    local: Option<IpAddr>,
+    remote: u128,
+    /// [`ANY_LOCAL`] for any.
+    local: u128,
     in_key: InKey,
+}
+
+/// The unspecified address, which no packet is for.
+const ANY_LOCAL: u128 = 0;
+
+const fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
 }
 
 /// Which tunnel port a received packet belongs to.  Look-up costs at most four probes, however
@@ -142,8 +154,9 @@ struct Pattern {
 #[derive(Debug, Default)]
 pub struct TunnelTable {
     ports: HashMap<Pattern, PortId, foldhash::fast::RandomState>,
-    /// Pairs of addresses that have some tunnel, to tell a wrong key from a wrong address.
-    pairs: HashMap<(IpAddr, Option<IpAddr>), (), foldhash::fast::RandomState>,
+    /// Pairs of remote and local address that have some tunnel, to tell a wrong key from a wrong
+    /// address.
+    pairs: HashSet<(u128, u128), foldhash::fast::RandomState>,
 }
 
 impl TunnelTable {
@@ -152,9 +165,10 @@ impl TunnelTable {
     pub fn new<'a>(tunnels: impl IntoIterator<Item = (PortId, &'a TunnelConf)>) -> Self {
         let mut table = Self::default();
         for (port, tunnel) in tunnels {
-            let &TunnelConf { remote, local, in_key, .. } = tunnel;
+            let (remote, in_key) = (number(tunnel.remote), tunnel.in_key);
+            let local = tunnel.local.map_or(ANY_LOCAL, number);
             table.ports.entry(Pattern { remote, local, in_key }).or_insert(port);
-            table.pairs.insert((remote, local), ());
+            table.pairs.insert((remote, local));
         }
         table
     }
@@ -166,17 +180,17 @@ impl TunnelTable {
     ///
     /// [`DropReason::Key`] when only the key is wrong, [`DropReason::NoTunnel`] otherwise.
     pub fn find(&self, packet: TunnelKey) -> Result<PortId, DropReason> {
-        let TunnelKey { local, remote, key } = packet;
+        let (remote, local) = (number(packet.remote), number(packet.local));
         // No key and key 0 are the same to a tunnel without a key.
-        let in_key = key.filter(|&key| key != 0).map_or(InKey::None, InKey::Exact);
+        let in_key = packet.key.filter(|&key| key != 0).map_or(InKey::None, InKey::Exact);
         for in_key in [in_key, InKey::Any] {
-            for local in [Some(local), None] {
+            for local in [local, ANY_LOCAL] {
                 if let Some(&port) = self.ports.get(&Pattern { remote, local, in_key }) {
                     return Ok(port);
                 }
             }
         }
-        let knows = |local| self.pairs.contains_key(&(remote, local));
-        Err(if knows(Some(local)) || knows(None) { DropReason::Key } else { DropReason::NoTunnel })
+        let knows = |local| self.pairs.contains(&(remote, local));
+        Err(if knows(local) || knows(ANY_LOCAL) { DropReason::Key } else { DropReason::NoTunnel })
     }
 }

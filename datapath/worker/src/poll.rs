@@ -2,7 +2,7 @@
 
 use crate::exchange::Exchange;
 use crate::{Command, Event, Report, Waker};
-use crossbeam::channel::{Receiver, Sender};
+use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_switch::{
@@ -174,10 +174,9 @@ impl<I: FrameIo> Loop<I> {
     fn obey(&mut self) -> bool {
         loop {
             match self.commands.try_recv() {
-                Ok(Command::Stop) => return false,
+                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Ok(command) => self.carry_out(command),
-                Err(crossbeam::channel::TryRecvError::Empty) => return true,
-                Err(crossbeam::channel::TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
             }
         }
     }

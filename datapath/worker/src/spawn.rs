@@ -58,6 +58,7 @@ impl<Q> Handle<Q> {
     }
 
     /// What the worker has to say; the control waker of [`spawn_all`] tells when.
+    #[must_use]
     pub fn try_event(&self) -> Option<Event<Q>> {
         self.events.try_recv().ok()
     }
@@ -118,9 +119,8 @@ where
         let exchange = Exchange::new(io, id, outbound, inbound, sleeping);
         let body = Loop::new(id, exchange, from_control, to_control, control.clone(), started);
         let mut body = body.with_datapath(seed, announces);
-        let thread = std::thread::Builder::new()
-            .name(format!("weft-worker-{}", id.0))
-            .spawn(move || {
+        let thread =
+            std::thread::Builder::new().name(format!("weft-worker-{}", id.0)).spawn(move || {
                 if let Some(cpu) = cpu {
                     pin(cpu);
                 }
@@ -164,9 +164,9 @@ fn mesh<I>(configs: &[SpawnConfig<I>]) -> impl Iterator<Item = Mail> + use<I> {
         }
         outbound.push(row);
     }
-    outbound
-        .into_iter()
-        .zip(inbound)
-        .zip(flags)
-        .map(|((outbound, inbound), sleeping)| Mail { outbound, inbound, sleeping })
+    outbound.into_iter().zip(inbound).zip(flags).map(|((outbound, inbound), sleeping)| Mail {
+        outbound,
+        inbound,
+        sleeping,
+    })
 }

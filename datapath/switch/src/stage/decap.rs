@@ -3,11 +3,11 @@
 use super::parse::l2;
 use crate::{Batch, DropReason, FrameBuf, Meta, PortId, Snapshot, TunnelKey};
 use std::net::IpAddr;
-use weft_wire::checksum;
+use weft_wire::checksum::{self, partial};
 use weft_wire::gre::Gre;
 use weft_wire::ipv4::{Ipv4Header, verify_checksum};
 use weft_wire::ipv6::Ipv6Header;
-use weft_wire::{EtherType, IpProtocol, Layer, ParseError, ethernet, parse_l2};
+use weft_wire::{EtherType, IpProtocol, ParseError, ethernet, parse_l2};
 
 /// ECN codepoints, RFC 3168 section 5.
 const ECT_1: u8 = 1;
@@ -54,7 +54,8 @@ fn strip<F: FrameBuf>(
         combine_ecn(frame.bytes_mut(), outer.ecn)?;
     }
     if completes {
-        let _ = frame.bytes_mut();
+        // Whether there was one to complete makes no difference.
+        let _ = partial::complete(frame.bytes_mut());
     }
     Ok(port)
 }
@@ -109,7 +110,7 @@ fn read_payload(
     let (gre, inner) = Gre::parse(payload).map_err(|error| match error {
         ParseError::GreVersion { .. } => DropReason::GreVersion,
         ParseError::GreFlags { .. } => DropReason::GreFlags,
-        ParseError::Truncated { layer: Layer::Gre, .. } | _ => DropReason::GreShort,
+        _ => DropReason::GreShort,
     })?;
     gre.verify_checksum(payload).map_err(|_| DropReason::GreChecksum)?;
     if gre.protocol != EtherType::TEB {

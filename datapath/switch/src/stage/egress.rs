@@ -84,12 +84,11 @@ fn flood<I: FrameIo>(
             }
         }
     }
-    match last {
-        Some((id, port)) => send(frame, meta, id, port, snapshot, datapath, io),
-        None => {
-            datapath.counters.rx_drop(meta.ingress, DropReason::NoMember);
-            io.free(frame);
-        }
+    if let Some((id, port)) = last {
+        send(frame, meta, id, port, snapshot, datapath, io);
+    } else {
+        datapath.counters.rx_drop(meta.ingress, DropReason::NoMember);
+        io.free(frame);
     }
 }
 

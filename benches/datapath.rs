@@ -1,0 +1,76 @@
+//! Cost per frame of the whole pipeline, in memory: cycles, nanoseconds, allocations.
+//!
+//! Criterion prints wall times for people; the table at the end has TSC cycles, as Open vSwitch's
+//! `pmd-stats-show` counts them, and goes to `target/bench.json` too.  See README.md.
+
+#![expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+
+use criterion::{Criterion, Throughput};
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+use std::time::Duration;
+use weft_benches::{Case, Row, cases, print_and_save};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Rounds that are measured for the table, after as many to warm up.
+const ROUNDS: usize = 200;
+
+fn main() {
+    let is_test = std::env::args().any(|arg| arg == "--test");
+    let mut cases = cases();
+    let mut criterion = Criterion::default()
+        .configure_from_args()
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2));
+    for case in &mut cases {
+        wall_time(&mut criterion, case);
+    }
+    criterion.final_summary();
+    let rounds = if is_test { 2 } else { ROUNDS };
+    let rows: Vec<Row> = cases.iter_mut().map(|case| cycles(case, rounds)).collect();
+    assert!(rows.iter().all(|row| row.allocations == 0), "the fast path allocates: {rows:?}");
+    print_and_save(&rows, "bench.json");
+}
+
+fn wall_time(criterion: &mut Criterion, case: &mut Case) {
+    let mut group = criterion.benchmark_group(case.stage);
+    group.throughput(Throughput::Elements(1));
+    group.bench_function(case.name, |bencher| {
+        bencher.iter_custom(|frames| {
+            let (mut done, mut took) = (0, Duration::ZERO);
+            while done < frames {
+                case.prepare_round();
+                let began = std::time::Instant::now();
+                done += case.run_round();
+                took += began.elapsed();
+            }
+            // What was measured is a little more than what was asked for.
+            took.mul_f64(frames as f64 / done as f64)
+        });
+    });
+    group.finish();
+}
+
+/// The median over rounds, so that an interrupt in one of them does not count.
+fn cycles(case: &mut Case, rounds: usize) -> Row {
+    let clock = quanta::Clock::new();
+    let mut per_frame = Vec::with_capacity(rounds);
+    let mut allocations = 0;
+    for round in 0..2 * rounds {
+        case.prepare_round();
+        let heap = Region::new(ALLOCATOR);
+        let began = clock.raw();
+        let frames = case.run_round();
+        let took = clock.raw() - began;
+        let change = heap.change();
+        if round >= rounds {
+            per_frame.push(took as f64 / frames as f64);
+            allocations += change.allocations + change.reallocations;
+        }
+    }
+    per_frame.sort_by(f64::total_cmp);
+    let median = per_frame.get(rounds / 2).copied().unwrap_or(f64::NAN);
+    Row { case: case.label(), cycles: median, bar: case.bar, allocations }
+}

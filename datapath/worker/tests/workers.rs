@@ -1,0 +1,244 @@
+//! Workers as control sees them, over a back end in plain memory.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop at once")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "as above")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use weft_io::{HeapIo, HeapQueue, HeapWire};
+use weft_switch::{
+    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, PortConf, PortId, PortKind, Snapshot,
+    SnapshotBuilder, WorkerId,
+};
+use weft_wire::MacAddr;
+use weft_worker::{Command, Event, Handle, Report, SpawnConfig, Waker, spawn_all};
+
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A bridge whose port N is link N, served by worker N of `workers`.
+fn bridge(epoch: u64, ports: u16, workers: u16) -> Arc<Snapshot> {
+    let mut builder = SnapshotBuilder::new(epoch);
+    builder.bridge(BridgeId(0), BridgeConf::default());
+    for id in 0..ports {
+        let kind = PortKind::Link(LinkId(id));
+        builder.port(PortId(id), PortConf::new(BridgeId(0), kind));
+        let role = LinkRole::Port(PortId(id));
+        let worker = WorkerId(id % workers);
+        builder.link(LinkId(id), LinkConf { role, mtu: 1500, completes_checksums: false, worker });
+    }
+    Arc::new(builder.build())
+}
+
+struct Rig {
+    handles: Vec<Handle<HeapQueue>>,
+    wires: Vec<HeapWire>,
+    control: Waker,
+}
+
+impl Rig {
+    fn new(workers: u16, ports: u16) -> Self {
+        let control = Waker::new().unwrap();
+        let configs = (0..workers)
+            .map(|_| {
+                let waker = Waker::new().unwrap();
+                let io = HeapIo::with_waker(1024, waker.fd().unwrap());
+                SpawnConfig { io, waker, cpu: None }
+            })
+            .collect();
+        let handles = spawn_all(configs, &control, 42).unwrap();
+        let mut rig = Self { handles, wires: Vec::new(), control };
+        for id in 0..ports {
+            let (queue, wire) = HeapQueue::wired();
+            let command = Command::AddQueue { link: LinkId(id), queue };
+            rig.handles[usize::from(id % workers)].send(command).unwrap();
+            rig.wires.push(wire);
+        }
+        rig.install(bridge(1, ports, workers));
+        rig
+    }
+
+    fn install(&self, snapshot: Arc<Snapshot>) {
+        for handle in &self.handles {
+            handle.send(Command::Install(Arc::clone(&snapshot))).unwrap();
+        }
+        for worker in 0..self.handles.len() {
+            self.event(worker, |event| matches!(event, Event::Installed { .. }));
+        }
+    }
+
+    /// The next event of a worker that `wanted` takes; others are dropped.
+    fn event(&self, worker: usize, wanted: impl Fn(&Event<HeapQueue>) -> bool) -> Event<HeapQueue> {
+        let began = Instant::now();
+        loop {
+            match self.handles[worker].try_event() {
+                Some(event) if wanted(&event) => return event,
+                Some(_) => {}
+                None => std::thread::yield_now(),
+            }
+            assert!(began.elapsed() < PATIENCE, "no such event");
+        }
+    }
+
+    fn stations(&self, worker: usize) -> Vec<(MacAddr, PortId)> {
+        self.handles[worker].send(Command::DumpFdb { bridge: BridgeId(0) }).unwrap();
+        match self.event(worker, |event| matches!(event, Event::Fdb { .. })) {
+            Event::Fdb { records, .. } => {
+                let mut found: Vec<_> = records.iter().map(|one| (one.mac, one.port)).collect();
+                found.sort_unstable();
+                found
+            }
+            _ => unreachable!("the event was asked for by kind"),
+        }
+    }
+
+    fn receive(&self, port: usize) -> Vec<u8> {
+        self.wires[port].receive_within(PATIENCE).expect("a frame")
+    }
+}
+
+fn mac(host: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, host])
+}
+
+fn frame(source: u8, target: MacAddr) -> Vec<u8> {
+    let mut bytes = [target.0, mac(source).0].concat();
+    bytes.extend([0x88, 0xb5]);
+    bytes.resize(60, source);
+    bytes
+}
+
+#[test]
+fn a_frame_crosses_and_its_sender_is_learned() {
+    let rig = Rig::new(1, 3);
+    rig.wires[0].send(&frame(1, mac(2)));
+    assert_eq!(rig.receive(1), frame(1, mac(2)));
+    assert_eq!(rig.receive(2), frame(1, mac(2)), "unknown: flooded");
+    rig.wires[1].send(&frame(2, mac(1)));
+    assert_eq!(rig.receive(0), frame(2, mac(1)));
+    assert_eq!(rig.wires[2].receive_within(Duration::from_millis(50)), None, "known: not flooded");
+    assert_eq!(rig.stations(0), [(mac(1), PortId(0)), (mac(2), PortId(1))]);
+}
+
+#[test]
+fn workers_hand_over_frames_and_news() {
+    let rig = Rig::new(3, 6);
+    rig.wires[0].send(&frame(1, MacAddr::BROADCAST));
+    for port in 1..6 {
+        assert_eq!(rig.receive(port), frame(1, MacAddr::BROADCAST), "port {port}");
+    }
+    rig.wires[5].send(&frame(9, mac(1)));
+    assert_eq!(rig.receive(0), frame(9, mac(1)));
+    for port in 1..5 {
+        assert_eq!(rig.wires[port].receive(), None, "worker 2 knows what worker 0 heard");
+    }
+    let expected = [(mac(1), PortId(0)), (mac(9), PortId(5))];
+    for worker in 0..3 {
+        let began = Instant::now();
+        while rig.stations(worker) != expected {
+            assert!(began.elapsed() < PATIENCE, "worker {worker}: {:?}", rig.stations(worker));
+        }
+    }
+}
+
+#[test]
+fn a_station_that_moves_between_workers_is_found() {
+    let rig = Rig::new(2, 4);
+    for round in 0..50u8 {
+        // Heard on a port of one worker, then on a port of the other.
+        let port = usize::from(round) % 4;
+        rig.wires[port].send(&frame(7, MacAddr::BROADCAST));
+        for other in (0..4).filter(|other| *other != port) {
+            assert_eq!(rig.receive(other), frame(7, MacAddr::BROADCAST));
+        }
+        let expected = [(mac(7), PortId(u16::try_from(port).unwrap()))];
+        for worker in 0..2 {
+            let began = Instant::now();
+            while rig.stations(worker) != expected {
+                assert!(began.elapsed() < PATIENCE, "round {round}, worker {worker}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_is_freed_by_control() {
+    let rig = Rig::new(1, 2);
+    let second = bridge(2, 2, 1);
+    rig.install(Arc::clone(&second));
+    rig.handles[0].send(Command::Install(bridge(3, 2, 1))).unwrap();
+    let event = rig.event(0, |event| matches!(event, Event::Installed { epoch: 3, .. }));
+    let Event::Installed { retired, .. } = event else { unreachable!("asked for by kind") };
+    assert!(Arc::ptr_eq(&retired, &second));
+    drop(retired);
+    assert_eq!(Arc::strong_count(&second), 1, "the worker holds none");
+}
+
+#[test]
+fn a_removed_port_gets_nothing_and_gives_its_queue_back() {
+    let rig = Rig::new(1, 3);
+    rig.wires[0].send(&frame(1, MacAddr::BROADCAST));
+    assert_eq!(rig.receive(1), rig.receive(2));
+    rig.install(bridge(2, 2, 1));
+    rig.handles[0].send(Command::RemoveQueues { link: LinkId(2) }).unwrap();
+    match rig.event(0, |event| matches!(event, Event::QueuesRemoved { .. })) {
+        Event::QueuesRemoved { link, queues } => assert_eq!((link, queues.len()), (LinkId(2), 1)),
+        _ => unreachable!("asked for by kind"),
+    }
+    rig.handles[0].send(Command::Reclaim).unwrap();
+    rig.wires[0].send(&frame(1, MacAddr::BROADCAST));
+    assert_eq!(rig.receive(1), frame(1, MacAddr::BROADCAST));
+    assert_eq!(rig.wires[2].receive(), None);
+}
+
+#[test]
+fn idle_workers_sleep_and_wake_for_frames_and_commands() {
+    let rig = Rig::new(1, 2);
+    let report = |rig: &Rig| {
+        rig.handles[0].send(Command::Report(Box::default())).unwrap();
+        match rig.event(0, |event| matches!(event, Event::Report(_))) {
+            Event::Report(report) => report,
+            _ => unreachable!("asked for by kind"),
+        }
+    };
+    let before: Box<Report> = report(&rig);
+    std::thread::sleep(Duration::from_millis(300));
+    let after = report(&rig);
+    assert!(after.sleeps > before.sleeps, "it slept");
+    // Wired queues are looked at now and then while asleep, so some rounds are idle; a worker
+    // that polls without rest makes millions.
+    assert!(after.idle_rounds - before.idle_rounds < 100_000, "it did not poll all the time");
+    rig.wires[0].send(&frame(1, mac(2)));
+    assert_eq!(rig.receive(1), frame(1, mac(2)));
+    assert_eq!(report(&rig).counters.port(PortId(0)).unwrap().rx_frames, 1);
+}
+
+#[test]
+fn static_entries_and_flushes_reach_the_table() {
+    let rig = Rig::new(1, 2);
+    let vid = weft_wire::vid::Vid::UNTAGGED;
+    let set = |port| Command::SetStatic { bridge: BridgeId(0), vid, mac: mac(5), port };
+    rig.handles[0].send(set(Some(PortId(1)))).unwrap();
+    rig.wires[0].send(&frame(1, mac(5)));
+    assert_eq!(rig.receive(1), frame(1, mac(5)));
+    rig.handles[0].send(Command::FlushFdb { bridge: None, port: None, vid: None }).unwrap();
+    match rig.event(0, |event| matches!(event, Event::FdbFlushed { .. })) {
+        Event::FdbFlushed { entries } => assert_eq!(entries, 1, "the learned one"),
+        _ => unreachable!("asked for by kind"),
+    }
+    assert_eq!(rig.stations(0), [(mac(5), PortId(1))]);
+    rig.handles[0].send(set(None)).unwrap();
+    assert_eq!(rig.stations(0), []);
+}
+
+#[test]
+fn control_is_woken_for_every_answer() {
+    let rig = Rig::new(1, 1);
+    rig.control.drain();
+    rig.handles[0].send(Command::DumpFdb { bridge: BridgeId(0) }).unwrap();
+    let mut fds = [rustix::event::PollFd::from_borrowed_fd(
+        rig.control.as_fd(),
+        rustix::event::PollFlags::IN,
+    )];
+    let timeout = rustix::event::Timespec { tv_sec: 5, tv_nsec: 0 };
+    assert_eq!(rustix::event::poll(&mut fds, Some(&timeout)), Ok(1));
+}
