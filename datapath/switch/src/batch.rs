@@ -16,6 +16,8 @@ pub enum Verdict {
     Forward(PortId),
     /// Send out of every port of the VLAN but the one it came in on.
     Flood,
+    /// Hand to the control thread: a frame of a control protocol.
+    Punt,
     /// Do not send.
     Drop(DropReason),
 }

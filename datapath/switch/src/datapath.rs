@@ -1,6 +1,6 @@
 //! What a worker has learned and counted: everything that outlives a snapshot.
 
-use crate::stage::send_tunnelled;
+use crate::stage::{send, send_tunnelled};
 use crate::{
     BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, PortId,
     PortKind, Reach, Snapshot, Station, Tick,
@@ -15,6 +15,9 @@ pub const WAITING_MAX: usize = 256;
 
 /// ICMP answers out of one port in one second, at most (RFC 1812 section 4.3.2.8).
 const ANSWERS_PER_SECOND_MAX: u16 = 100;
+
+/// Control frames that one batch hands to the control thread, at most.
+const PUNTED_MAX: usize = 16;
 
 /// Announcements that one batch may make: each of its frames may be news.
 const ANNOUNCEMENTS_MAX: usize = crate::BATCH_MAX;
@@ -81,6 +84,7 @@ pub struct Datapath<F> {
     /// ICMP answers given in the second that is named, by port.
     answers: Vec<(Tick, u16)>,
     wants_next_hop: Vec<PortId>,
+    punted: Vec<(PortId, Vec<u8>)>,
     seed: u64,
 }
 
@@ -99,6 +103,7 @@ impl<F: FrameBuf> Datapath<F> {
             now: Tick(0),
             answers: Vec::new(),
             wants_next_hop: Vec::with_capacity(WAITING_MAX),
+            punted: Vec::new(),
             seed,
         }
     }
@@ -181,6 +186,37 @@ impl<F: FrameBuf> Datapath<F> {
         } else {
             self.counters.tx_drop(port, DropReason::WaitFull);
             io.free(frame);
+        }
+    }
+
+    /// Keeps a copy of a control frame for the control thread; more than a few in one batch are
+    /// noise.
+    pub(crate) fn punt(&mut self, port: PortId, bytes: &[u8]) {
+        if self.punted.len() < PUNTED_MAX {
+            self.punted.push((port, bytes.to_vec()));
+        }
+    }
+
+    /// The control frames that came in since the last call.
+    pub fn take_punted(&mut self) -> impl Iterator<Item = (PortId, Vec<u8>)> + '_ {
+        self.punted.drain(..)
+    }
+
+    /// Sends a control frame, untagged, out of a port, whether it forwards or not.
+    pub fn transmit<I: FrameIo<Frame = F>>(
+        &mut self,
+        port_id: PortId,
+        bytes: &[u8],
+        snapshot: &Snapshot,
+        io: &mut I,
+    ) {
+        let Some(port) = snapshot.port(port_id) else { return };
+        match io.copy_from(bytes) {
+            Some(frame) => {
+                let meta = Meta::new(Meta::NO_PORT);
+                send(frame, &meta, port_id, port, snapshot, self, io);
+            }
+            None => self.counters.tx_drop(port_id, DropReason::NoBuffer),
         }
     }
 

@@ -30,13 +30,21 @@ pub struct BridgeConf {
     pub fdb_entries_max: u32,
     /// `other_config:forward-bpdu`: link-local group addresses are flooded like any other.
     pub forward_reserved: bool,
+    /// Spanning tree runs: its frames go to control, from blocked ports too.
+    pub takes_bpdus: bool,
     /// False when `fail_mode` is `secure` and nothing tells the bridge what to do: it drops all.
     pub forwards: bool,
 }
 
 impl Default for BridgeConf {
     fn default() -> Self {
-        Self { fdb_age_secs: 300, fdb_entries_max: 8192, forward_reserved: false, forwards: true }
+        Self {
+            fdb_age_secs: 300,
+            fdb_entries_max: 8192,
+            forward_reserved: false,
+            takes_bpdus: false,
+            forwards: true,
+        }
     }
 }
 
@@ -166,9 +174,9 @@ pub struct PortConf {
     pub vlan: VlanConf,
     /// `other_config:split-horizon`: ports of one group, other than 0, never send to each other.
     pub split_horizon: u16,
-    /// False on a port that spanning tree blocks: it neither receives nor sends.
+    /// False on a port that spanning tree blocks: no data frame comes in or goes out.
     pub forwards: bool,
-    /// False on a port that spanning tree keeps from learning.
+    /// False on a port that spanning tree keeps from learning, which it may do before it forwards.
     pub learns: bool,
 }
 

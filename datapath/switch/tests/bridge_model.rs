@@ -94,7 +94,7 @@ fn snapshot(epoch: u64, ports: &[ModelPort]) -> Snapshot {
         let tag = Vid::try_from(port.tag).unwrap();
         conf.vlan = VlanConf { mode: port.mode, tag, trunks, priority_tags: false };
         conf.split_horizon = port.group;
-        conf.forwards = port.forwards;
+        (conf.forwards, conf.learns) = (port.forwards, port.forwards);
         builder.port(PortId(id), conf);
         builder.link(
             LinkId(id),
@@ -272,4 +272,41 @@ proptest! {
             prop_assert_eq!(dropped, u64::from(sent.is_empty()));
         }
     }
+}
+
+/// The states of a port under spanning tree (IEEE 802.1D-2004 7.4, 7.10).
+#[test]
+fn a_blocked_port_takes_bpdus_only() {
+    let run = |forwards: bool, learns: bool| {
+        let mut builder = SnapshotBuilder::new(1);
+        let bridge = BridgeConf { takes_bpdus: true, ..BridgeConf::default() };
+        builder.bridge(BridgeId(0), bridge);
+        for id in 0..2 {
+            let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+            if id == 0 {
+                (port.forwards, port.learns) = (forwards, learns);
+            }
+            builder.port(PortId(id), port);
+            let role = LinkRole::Port(PortId(id));
+            let conf =
+                LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
+            builder.link(LinkId(id), conf);
+        }
+        let mut switch = Switch::new(builder.build());
+        let mut bpdu = frame(3, 0, None);
+        bpdu[..6].copy_from_slice(&[0x01, 0x80, 0xc2, 0, 0, 0]);
+        let sent = switch.receive(LinkId(0), &[frame(1, 2, None), bpdu.clone()], Tick(0));
+        let punted: Vec<_> = switch.datapath.take_punted().collect();
+        assert_eq!(punted, [(PortId(0), bpdu.clone())]);
+        let back = switch.receive(LinkId(1), &[frame(2, BROADCAST, None)], Tick(0));
+        assert_eq!(back.len(), usize::from(forwards), "to the port");
+        let Switch { datapath, snapshot, io, .. } = &mut switch;
+        datapath.transmit(PortId(0), &bpdu, snapshot, io);
+        assert_eq!(io.sent.pop(), Some((LinkId(0), bpdu)), "BPDUs go out of blocked ports");
+        let learned = switch.datapath.fdb(BridgeId(0)).unwrap().records(Tick(0)).len();
+        (sent.len(), learned - 1)
+    };
+    assert_eq!(run(false, false), (0, 0), "blocking, listening");
+    assert_eq!(run(false, true), (0, 1), "learning");
+    assert_eq!(run(true, true), (1, 1), "forwarding");
 }

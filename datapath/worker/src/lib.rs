@@ -83,6 +83,13 @@ pub enum Command<Q> {
     /// Send frames to this sink as well, or no longer.  Answer: [`Event::CaptureRetired`] with
     /// the sink that was there, when one was.
     SetCapture(Option<Box<dyn Capture>>),
+    /// Send a control frame, untagged, out of a port, whether it forwards or not.  No answer.
+    Transmit {
+        /// Out of this port.
+        port: PortId,
+        /// From the destination address on, without FCS.
+        frame: Vec<u8>,
+    },
     /// Stop.  The thread ends and drops its queues.
     Stop,
 }
@@ -120,6 +127,14 @@ pub enum Event<Q> {
     },
     /// Counters, as asked for.
     Report(Box<Report>),
+    /// A control frame came in (a notice, sent when there is room): spanning tree, on a bridge that
+    /// takes BPDUs.
+    Punted {
+        /// On this port.
+        port: PortId,
+        /// From the destination address on, without FCS.
+        frame: Vec<u8>,
+    },
     /// A frame waits for the next hop of this tunnel port (a notice: sent at most once a second
     /// for each port, and only when there is room).
     WantsNextHop(PortId),

@@ -147,6 +147,9 @@ impl<I: FrameIo> Loop<I> {
         }
         let (asked, now) = (&mut self.asked, self.now);
         let mut told = false;
+        for (port, frame) in self.datapath.take_punted() {
+            told |= self.events.try_send(Event::Punted { port, frame }).is_ok();
+        }
         for port in self.datapath.take_wants_next_hop() {
             if asked.iter().any(|(other, at)| *other == port && *at == now) {
                 continue;
@@ -205,6 +208,9 @@ impl<I: FrameIo> Loop<I> {
             Command::DumpFdb { bridge } => self.dump_fdb(bridge),
             Command::Report(report) => self.report(report),
             Command::ClearPort(port) => self.datapath.counters.clear_port(port),
+            Command::Transmit { port, frame } => {
+                self.datapath.transmit(port, &frame, &self.snapshot, &mut self.io);
+            }
             Command::SetCapture(capture) => {
                 if let Some(retired) = self.datapath.set_capture(capture) {
                     self.answer(Event::CaptureRetired(retired));

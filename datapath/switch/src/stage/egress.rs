@@ -36,6 +36,10 @@ pub(crate) fn egress<I: FrameIo>(
             Verdict::Drop(reason) => {
                 refuse(frame, &meta, link, reason, &mut datapath.counters, io);
             }
+            Verdict::Punt => {
+                datapath.punt(meta.ingress, frame.bytes());
+                io.free(frame);
+            }
             // `forward` decides every frame; should it not, the frame is not lost from the count.
             Verdict::Undecided => {
                 refuse(frame, &meta, link, DropReason::NoPort, &mut datapath.counters, io);
@@ -93,7 +97,7 @@ fn flood<I: FrameIo>(
 }
 
 /// Sends one frame out of one port.
-fn send<I: FrameIo>(
+pub(crate) fn send<I: FrameIo>(
     mut frame: I::Frame,
     meta: &Meta,
     port_id: PortId,

@@ -21,7 +21,8 @@ pub(crate) fn forward<F: FrameBuf>(
         });
         for meta in undecided(run) {
             meta.verdict = match &context {
-                Some(context) => context.decide(meta, now),
+                Some(context) if context.port.forwards => context.decide(meta, now),
+                Some(_) => Verdict::Drop(DropReason::PortBlocked),
                 None => Verdict::Drop(DropReason::NoPort),
             };
         }

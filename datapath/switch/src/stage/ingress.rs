@@ -4,6 +4,9 @@ use crate::batch::undecided;
 use crate::{Batch, Counters, DropReason, FrameBuf, Meta, PortConf, Snapshot, Verdict, VlanMode};
 use weft_wire::vid::Vid;
 
+/// Where spanning tree frames go, IEEE 802.1D-2004 7.12.3.
+const BPDU_ADDRESS: u64 = 0x0180_c200_0000;
+
 /// Counts the frames of each port, and puts each into its VLAN or drops it.
 pub(crate) fn ingress<F: FrameBuf>(
     batch: &mut Batch<F>,
@@ -34,9 +37,17 @@ fn drop_all(run: &mut [Meta], reason: DropReason) {
 }
 
 fn classify(run: &mut [Meta], port: &PortConf, snapshot: &Snapshot) {
-    if !port.forwards || !snapshot.bridge(port.bridge).is_some_and(|bridge| bridge.forwards) {
-        drop_all(run, DropReason::PortBlocked);
-        return;
+    let Some(bridge) = snapshot.bridge(port.bridge) else {
+        return drop_all(run, DropReason::NoPort);
+    };
+    if bridge.takes_bpdus {
+        for meta in undecided(run).filter(|meta| meta.target == BPDU_ADDRESS) {
+            meta.verdict = Verdict::Punt;
+        }
+    }
+    // A port that learns before it forwards lets frames go as far as `learn`.
+    if !bridge.forwards || !(port.forwards || port.learns) {
+        return drop_all(run, DropReason::PortBlocked);
     }
     match port.vlan.mode {
         // A plain trunk carries everything: the tag says it all.

@@ -10,7 +10,7 @@ mod observe;
 mod parse;
 
 pub(crate) use decap::decap;
-pub(crate) use egress::{egress, send_tunnelled};
+pub(crate) use egress::{egress, send, send_tunnelled};
 pub(crate) use encap::Template;
 pub(crate) use forward::forward;
 pub(crate) use ingress::ingress;
