@@ -251,6 +251,8 @@ impl Datum {
                 return Err(OvsdbError::new("ovsdb error", "set contains duplicate"));
             }
             set
+        } else if json.get(0).and_then(Value::as_str) == Some("set") {
+            return Err(OvsdbError::syntax(json, "expected [\"set\", <array>]"));
         } else {
             let atom = Atom::from_json(ty.key.ty, json, symbols)?;
             ty.key.check(&atom)?;

@@ -228,7 +228,8 @@ impl TableMonitor {
         for column in columns {
             if self.columns.iter().any(|(seen, _)| *seen == column) {
                 let json = object.get("columns").unwrap_or(json);
-                return Err(OvsdbError::syntax(json, "column name mentioned more than once"));
+                let text = format!("column {} mentioned more than once", table.column_name(column));
+                return Err(OvsdbError::syntax(json, text));
             }
             self.columns.push((column, select));
         }

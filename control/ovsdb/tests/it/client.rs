@@ -1,0 +1,185 @@
+//! The client, against our server and the stock one alike.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::time::timeout;
+use weft_ovsdb::{Client, ClientError, Datum, ops};
+
+use crate::harness::{Stock, Weft};
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let limited = async { timeout(Duration::from_secs(20), future).await.expect("in time") };
+    runtime.block_on(limited)
+}
+
+/// What every server must do for the client.
+async fn exercise(target: &str) {
+    let mut client = Client::connect(target).await.unwrap();
+    let mut other = Client::connect(target).await.unwrap();
+    client.transact_on("Open_vSwitch", vec![ops::insert("Open_vSwitch", None, &[])]).await.unwrap();
+    let tables: [(&str, &[&str]); 4] = [
+        ("Open_vSwitch", &[]),
+        ("Bridge", &["name", "ports", "external_ids", "stp_enable", "no_such_column"]),
+        ("Port", &["name", "tag", "trunks"]),
+        ("No_Such_Table", &[]),
+    ];
+    client.monitor_all("Open_vSwitch", &tables).await.unwrap();
+    let (root, row) = client.replica().table("Open_vSwitch").unwrap().first().unwrap();
+    assert_eq!(row.get("next_cfg").as_int(), Some(0), "defaults are filled in");
+    assert_eq!(row.get("external_ids"), &Datum::map(Vec::new()));
+    assert!(client.next_change().await.unwrap().table("Open_vSwitch").any(|uuid| uuid == root));
+
+    let add = vec![
+        ops::insert("Interface", Some("i"), &[("name", Datum::string("br0"))]),
+        json!({"op": "insert", "table": "Port", "uuid-name": "p",
+            "row": {"name": "br0", "interfaces": ops::named_uuid("i"), "trunks": ["set", [1, 2, 3]]}}),
+        json!({"op": "insert", "table": "Bridge", "uuid-name": "b",
+            "row": {"name": "br0", "ports": ops::named_uuid("p"),
+                "external_ids": ["map", [["a", "1"], ["b", "2"]]]}}),
+        ops::mutate(
+            "Open_vSwitch",
+            root,
+            &[("bridges", "insert", ops::named_uuid("b")), ("next_cfg", "+=", json!(1))],
+        ),
+    ];
+    // The update comes before the reply: no waiting for the replica to have it.
+    assert_eq!(client.transact(add).await.unwrap().len(), 4);
+    let (bridge, row) = client.replica().table("Bridge").unwrap().first().unwrap();
+    assert_eq!(row.get("external_ids").map_get("b"), Some("2"));
+    assert_eq!(row.get("stp_enable").as_bool(), Some(false));
+    assert!(row.try_get("no_such_column").is_none());
+    let (port, row) = client.replica().table("Port").unwrap().first().unwrap();
+    assert_eq!(row.get("trunks").integers().collect::<Vec<_>>(), [1, 2, 3]);
+    let changes = client.next_change().await.unwrap();
+    assert_eq!(changes.table("Bridge").collect::<Vec<_>>(), [bridge]);
+    assert_eq!(changes.table("Port").collect::<Vec<_>>(), [port]);
+
+    // Another client's changes, as differences; nothing is lost when next_change is dropped.
+    assert!(timeout(Duration::from_millis(20), client.next_change()).await.is_err());
+    let change = vec![
+        ops::update("Port", port, &[("tag", Datum::integer(7))]),
+        ops::mutate(
+            "Port",
+            port,
+            &[("trunks", "insert", json!(9)), ("trunks", "delete", json!(2))],
+        ),
+        ops::mutate(
+            "Bridge",
+            bridge,
+            &[
+                ("external_ids", "delete", json!(["set", ["a", "b"]])),
+                ("external_ids", "insert", json!(["map", [["b", "3"], ["c", "4"]]])),
+            ],
+        ),
+    ];
+    other.transact_on("Open_vSwitch", change).await.unwrap();
+    client.next_change().await.unwrap();
+    let row = client.replica().row("Port", port).unwrap();
+    assert_eq!(row.get("tag").as_int(), Some(7));
+    assert_eq!(row.get("trunks").integers().collect::<Vec<_>>(), [1, 3, 9]);
+    let row = client.replica().row("Bridge", bridge).unwrap();
+    let pairs: Vec<_> = row.get("external_ids").string_pairs().collect();
+    assert_eq!(pairs, [("b", "3"), ("c", "4")]);
+
+    // Refusals name the operation, and nothing happens.
+    let refused = vec![
+        ops::update("Port", port, &[("tag", Datum::integer(8))]),
+        ops::update("Port", port, &[("tag", Datum::integer(5000))]),
+    ];
+    match client.transact(refused).await {
+        Err(ClientError::Transaction { error, details, index: 1 }) => {
+            assert_eq!(error, "constraint violation");
+            assert_eq!(details, "5000 is not in the valid range 0 to 4095 (inclusive)");
+        }
+        other => panic!("{other:?}"),
+    }
+    locks(&mut client, &mut other).await;
+
+    // Deleting the bridge takes port and interface with it.
+    let clear = vec![ops::update("Open_vSwitch", root, &[("bridges", Datum::empty())])];
+    client.transact(clear).await.unwrap();
+    assert_eq!(client.replica().table("Bridge").unwrap().rows().len(), 0);
+    assert_eq!(client.replica().table("Port").unwrap().rows().len(), 0);
+    let rows = vec![ops::select("Interface", &json!([]), &["name"])];
+    assert_eq!(client.transact(rows).await.unwrap(), [json!({"rows": []})]);
+
+    // A new connection has the same replica and asks for the same locks.
+    client.reconnect().await.unwrap();
+    assert!(client.next_change().await.unwrap().table("Open_vSwitch").any(|uuid| uuid == root));
+    assert_eq!(
+        client.replica().row("Open_vSwitch", root).unwrap().get("next_cfg").as_int(),
+        Some(1)
+    );
+}
+
+async fn locks(client: &mut Client, other: &mut Client) {
+    assert!(client.lock("l").await.unwrap() && client.has_lock("l"));
+    assert!(!other.lock("l").await.unwrap());
+    client.transact(vec![ops::assert_lock("l")]).await.unwrap();
+    match other.transact_on("Open_vSwitch", vec![ops::assert_lock("l")]).await {
+        Err(ClientError::Transaction { error, .. }) => assert_eq!(error, "not owner"),
+        other => panic!("{other:?}"),
+    }
+    client.unlock("l").await.unwrap();
+    assert_eq!(other.next_change().await.unwrap().locked, ["l"]);
+    assert!(other.has_lock("l"));
+    client.steal("l").await.unwrap();
+    assert_eq!(other.next_change().await.unwrap().stolen, ["l"]);
+    assert!(!other.has_lock("l") && client.has_lock("l"));
+}
+
+#[test]
+fn works_with_our_server() {
+    let server = Weft::start();
+    block_on(exercise(&server.target()));
+}
+
+#[test]
+fn works_with_the_stock_server() {
+    let Some(server) = Stock::start() else { return };
+    block_on(exercise(&server.target()));
+}
+
+#[test]
+fn falls_back_to_plain_monitor() {
+    let Some(server) = Stock::start() else { return };
+    server.appctl(&["ovsdb-server/disable-monitor-cond"]);
+    block_on(exercise(&server.target()));
+}
+
+#[test]
+fn a_server_that_goes_is_noticed_and_found_again() {
+    let server = Weft::start();
+    let target = server.target();
+    let db = server.db();
+    block_on(async move {
+        let mut client = Client::connect(&target).await.unwrap();
+        client.monitor_all("Open_vSwitch", &[("Open_vSwitch", &[])]).await.unwrap();
+        let dir = server.stop();
+        assert!(matches!(
+            client.next_change().await,
+            Err(ClientError::Closed | ClientError::Io { .. })
+        ));
+        assert!(matches!(client.reconnect().await, Err(ClientError::Io { .. })));
+        let _server = Weft::start_in(dir, &db, |config| config);
+        client.reconnect().await.unwrap();
+        client.transact(vec![ops::insert("Open_vSwitch", None, &[])]).await.unwrap();
+        assert_eq!(client.replica().rows("Open_vSwitch").count(), 1);
+    });
+}
+
+#[test]
+fn bad_targets() {
+    block_on(async {
+        for target in ["", "unix:", "ssl:1.2.3.4:5", "tcp:nowhere", "tcp:127.0.0.1"] {
+            assert!(
+                matches!(Client::connect(target).await, Err(ClientError::Target(_))),
+                "{target}"
+            );
+        }
+        let refused = Client::connect("unix:/nonexistent/db.sock").await;
+        assert!(matches!(refused, Err(ClientError::Io { .. })));
+    });
+}

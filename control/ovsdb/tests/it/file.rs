@@ -1,0 +1,317 @@
+//! The file: what stock tools read, torn records, kills, compaction, symlinks, locks.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use weft_ovsdb::db::Database;
+use weft_ovsdb::log::{Log, LogError, load, read_record, record};
+use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
+use weft_ovsdb::txn::{Context, Execution, execute};
+
+use crate::harness::{Weft, installed, run, try_run};
+
+/// A database with its file, without a server.
+struct Store {
+    log: Log,
+    db: Database,
+}
+
+impl Store {
+    fn open(path: &Path) -> Self {
+        let (log, db) = Log::open(path, VSWITCH_SCHEMA).unwrap();
+        Self { log, db }
+    }
+
+    fn transact(&mut self, operations: &Value) -> Vec<Value> {
+        let context = Context { owns_lock: &|_| false, waited: std::time::Duration::ZERO };
+        let schema = std::sync::Arc::clone(self.db.schema());
+        let log = &mut self.log;
+        let mut persist = |commit: &weft_ovsdb::txn::Commit| {
+            log.append(&schema, commit).unwrap();
+            Ok(())
+        };
+        let operations = operations.as_array().unwrap();
+        match execute(&mut self.db, operations, &context, &mut persist) {
+            Execution::Done { results, commit } => {
+                assert!(commit.is_some(), "{results:?}");
+                results
+            }
+            Execution::Wait { .. } => panic!("no wait here"),
+        }
+    }
+
+    fn text(&self) -> String {
+        dump(&self.db)
+    }
+}
+
+/// Everything that belongs on disk, in one canonical text.
+fn dump(db: &Database) -> String {
+    let schema = db.schema();
+    let mut text = String::new();
+    for (index, table) in schema.tables.iter().enumerate() {
+        for (uuid, row) in db.table(index).unwrap().rows() {
+            text += &format!("{} {uuid}", table.name);
+            for (number, column) in table.columns.iter().enumerate().filter(|(_, c)| !c.ephemeral) {
+                text += &format!(" {}={}", column.name, row.get(number).unwrap());
+            }
+            text += "\n";
+        }
+    }
+    text
+}
+
+/// A few transactions that use every kind of change; the dump after each.
+fn fill(store: &mut Store) -> Vec<String> {
+    let mut dumps = vec![store.text()];
+    let steps = [
+        json!([{"op": "insert", "table": "Open_vSwitch", "row": {"external_ids": ["map", [["é", "\n\"1\""], ["b", "2"]]]}}]),
+        json!([
+            {"op": "insert", "table": "Interface", "row": {"name": "i"}, "uuid-name": "i"},
+            {"op": "insert", "table": "Port", "row": {"name": "p", "interfaces": ["named-uuid", "i"],
+                "trunks": ["set", [1, 2, 3]]}, "uuid-name": "p"},
+            {"op": "insert", "table": "Bridge", "row": {"name": "b", "ports": ["named-uuid", "p"]}, "uuid-name": "b"},
+            {"op": "mutate", "table": "Open_vSwitch", "where": [], "mutations": [["bridges", "insert", ["named-uuid", "b"]]]},
+            {"op": "comment", "comment": "one"}, {"op": "comment", "comment": "two"},
+            {"op": "commit", "durable": true}
+        ]),
+        json!([
+            {"op": "mutate", "table": "Port", "where": [], "mutations": [["trunks", "delete", 2], ["trunks", "insert", 9]]},
+            {"op": "update", "table": "Port", "where": [], "row": {"tag": 7, "statistics": ["map", [["x", 1]]]}},
+            {"op": "mutate", "table": "Open_vSwitch", "where": [],
+                "mutations": [["external_ids", "delete", ["set", ["b"]]], ["external_ids", "insert", ["map", [["b", "3"]]]]]}
+        ]),
+        json!([{"op": "update", "table": "Port", "where": [], "row": {"tag": ["set", []]}}]),
+        json!([{"op": "update", "table": "Bridge", "where": [], "row": {"ports": ["set", []]}}]),
+    ];
+    for step in &steps {
+        store.transact(step);
+        dumps.push(store.text());
+    }
+    dumps
+}
+
+#[test]
+fn what_was_written_is_read_back() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("conf.db");
+    let mut store = Store::open(&path);
+    let dumps = fill(&mut store);
+    drop(store);
+    assert_eq!(Store::open(&path).text(), *dumps.last().unwrap());
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(!text.contains("statistics\":[\"map\",[[\"x\""), "an ephemeral column was written");
+    assert!(text.contains("\"_comment\":\"one\\ntwo\""));
+    // A set that lost 2 and gained 9 is written as that difference.
+    assert!(text.contains("\"trunks\":[\"set\",[2,9]]"));
+}
+
+#[test]
+fn only_ephemeral_changes_write_nothing() {
+    let dir = TempDir::new().unwrap();
+    let mut store = Store::open(&dir.path().join("conf.db"));
+    fill(&mut store);
+    let size = store.log.size();
+    store.transact(&json!([{"op": "update", "table": "Open_vSwitch", "where": [],
+        "row": {"statistics": ["map", [["a", "b"]]]}}, {"op": "comment", "comment": "no"}]));
+    assert_eq!(store.log.size(), size);
+}
+
+/// Cut at every byte of the last three records, and with every byte of the last one damaged.
+#[test]
+fn a_torn_tail_is_cut_off_at_every_byte() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("conf.db");
+    let mut store = Store::open(&path);
+    let dumps = fill(&mut store);
+    drop(store);
+    let bytes = std::fs::read(&path).unwrap();
+    let mut ends = Vec::new();
+    let mut offset = 0;
+    while let Some((_, length)) = read_record(&bytes[offset..]) {
+        offset += length;
+        ends.push(offset);
+    }
+    assert_eq!((ends.len(), offset), (dumps.len(), bytes.len()));
+    let whole = |length: usize| ends.iter().filter(|end| **end <= length).count();
+    for length in ends[ends.len() - 4]..=bytes.len() {
+        let (db, good) = load(&path, &bytes[..length]).unwrap();
+        assert_eq!(dump(&db), dumps[whole(length) - 1], "cut to {length}");
+        assert_eq!(good, ends[whole(length) - 1]);
+    }
+    let last = ends[ends.len() - 2];
+    for at in last..bytes.len() {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x20;
+        let (db, good) = load(&path, &damaged).unwrap();
+        let lost = good == last && dump(&db) == dumps[dumps.len() - 2];
+        // Letter case in the hash is the one thing that may not matter.
+        assert!(lost || good == bytes.len(), "damaged at {at}");
+    }
+    // Opening repairs the file itself, and writing goes on from there.
+    for length in [last + 1, last + 30, bytes.len() - 1] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let mut store = Store::open(&path);
+        assert_eq!(std::fs::metadata(&path).unwrap().len() as usize, last);
+        store.transact(&json!([{"op": "insert", "table": "Queue", "row": {"dscp": 1}}]));
+        let text = store.text();
+        drop(store);
+        assert_eq!(Store::open(&path).text(), text);
+    }
+    assert!(!PathBuf::from(format!("{}.torn", path.display())).exists());
+}
+
+#[test]
+fn more_than_one_lost_record_is_kept_beside_the_file() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("conf.db");
+    let mut store = Store::open(&path);
+    fill(&mut store);
+    drop(store);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let (_, schema) = read_record(&bytes).unwrap();
+    bytes[schema + 70] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(Store::open(&path).text(), "");
+    let torn = std::fs::read(format!("{}.torn", path.display())).unwrap();
+    assert_eq!(torn, bytes[schema..]);
+}
+
+#[test]
+fn garbage_is_no_database() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("conf.db");
+    for bytes in [&b"hello"[..], b"OVSDB JSON 5 x\n", b"OVSDB JSON 99999999999999999999 x\n", b"\n"]
+    {
+        std::fs::write(&path, bytes).unwrap();
+        assert!(matches!(Log::open(&path, VSWITCH_SCHEMA), Err(LogError::NotADatabase(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "left as it was");
+    }
+    let mut bytes = record(VSWITCH_SCHEMA.trim());
+    bytes.extend(record(r#"{"Nope":{}}"#));
+    std::fs::write(&path, &bytes).unwrap();
+    let error = Log::open(&path, VSWITCH_SCHEMA).unwrap_err().to_string();
+    assert!(error.contains("unknown table Nope"), "{error}");
+    // An empty file is as good as none.
+    std::fs::write(&path, b"").unwrap();
+    assert_eq!(Store::open(&path).text(), "");
+}
+
+#[test]
+fn both_forms_of_records_are_read() {
+    let uuid = "00000000-0000-0000-0000-000000000001";
+    let port = |trunks: Value, tag: Value| json!({uuid: {"trunks": trunks, "tag": tag}});
+    let file = |second: Value| {
+        let mut bytes = record(VSWITCH_SCHEMA.trim());
+        bytes.extend(record(&json!({"Port": port(json!(["set", [1, 2]]), json!(5))}).to_string()));
+        bytes.extend(record(&second.to_string()));
+        let (db, _) = load(Path::new("x"), &bytes).unwrap();
+        dump(&db)
+    };
+    let full = file(json!({"Port": port(json!(["set", [2, 3]]), json!(6))}));
+    let diff = file(json!({"_is_diff": true, "Port": port(json!(["set", [1, 3]]), json!(6))}));
+    assert_eq!(full, diff);
+    assert!(full.contains("trunks=[2, 3]") && full.contains("tag=6"), "{full}");
+    assert_eq!(file(json!({"Port": {uuid: null}})), "");
+}
+
+#[test]
+fn compaction_keeps_the_rows_and_follows_the_symlink() {
+    let dir = TempDir::new().unwrap();
+    let real = dir.path().join("var");
+    std::fs::create_dir(&real).unwrap();
+    let link = dir.path().join("conf.db");
+    std::os::unix::fs::symlink("var/conf.db", &link).unwrap();
+    let mut store = Store::open(&link);
+    fill(&mut store);
+    assert!(real.join("conf.db").is_file() && real.join(".conf.db.~lock~").is_file());
+    let (before, size) = (store.text(), store.log.size());
+    store.log.compact(&store.db).unwrap();
+    assert!(store.log.size() < size);
+    assert!(link.symlink_metadata().unwrap().file_type().is_symlink());
+    store.transact(&json!([{"op": "insert", "table": "Queue", "row": {"dscp": 1}}]));
+    let after = store.text();
+    assert_ne!(after, before);
+    drop(store);
+    assert_eq!(Store::open(&link).text(), after);
+}
+
+#[test]
+fn one_user_at_a_time() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("conf.db");
+    let store = Store::open(&path);
+    assert!(matches!(Log::open(&path, VSWITCH_SCHEMA), Err(LogError::Locked(_))));
+    if installed("ovsdb-tool") {
+        let (ok, _, error) = try_run("ovsdb-tool", &["compact", path.to_str().unwrap()]);
+        assert!(!ok && error.contains("already locked"), "{error}");
+    }
+    drop(store);
+    drop(Store::open(&path));
+}
+
+#[test]
+fn stock_tool_reads_our_file_and_we_read_its() {
+    if !installed("ovsdb-tool") {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("conf.db");
+    let file = path.to_str().unwrap();
+    let mut store = Store::open(&path);
+    fill(&mut store);
+    drop(store);
+    assert_eq!(run("ovsdb-tool", &["db-version", file]).trim(), "8.3.1");
+    assert_eq!(run("ovsdb-tool", &["db-cksum", file]).trim(), "3012963480 26720");
+    let log = run("ovsdb-tool", &["show-log", "-m", file]);
+    assert!(log.contains("record 5:") && log.contains("\"one"), "{log}");
+    let query = r#"["Open_vSwitch",{"op":"select","table":"Open_vSwitch","where":[],"columns":["external_ids"]}]"#;
+    let rows: Value = serde_json::from_str(&run("ovsdb-tool", &["query", file, query])).unwrap();
+    let expected = json!({"external_ids": ["map", [["b", "3"], ["é", "\n\"1\""]]]});
+    assert_eq!(rows[0]["rows"][0], expected);
+    // It writes and compacts, and we go on with what it wrote.
+    let insert = r#"["Open_vSwitch",{"op":"insert","table":"Queue","row":{"dscp":9}}]"#;
+    run("ovsdb-tool", &["transact", file, insert]);
+    run("ovsdb-tool", &["compact", file]);
+    assert!(Store::open(&path).text().contains("dscp=9"));
+}
+
+/// Whatever prefix of the file a kill leaves, the server starts, and durable transactions are there.
+#[test]
+fn a_kill_at_any_moment_loses_nothing_durable() {
+    let server = Weft::start();
+    let mut client = server.connect();
+    client.transact(&json!([{"op": "insert", "table": "Open_vSwitch", "row": {}}]));
+    let mut sizes = Vec::new();
+    for n in 1..=40 {
+        let result = client.transact(&json!([
+            {"op": "update", "table": "Open_vSwitch", "where": [], "row": {"next_cfg": n}},
+            {"op": "commit", "durable": true}
+        ]));
+        assert_eq!(result, json!([{"count": 1}, {}]));
+        // The reply is here, so the record is: nothing buffered in the process.
+        sizes.push(std::fs::metadata(server.db()).unwrap().len());
+    }
+    let bytes = std::fs::read(server.db()).unwrap();
+    let dir = server.stop();
+    let path = dir.path().join("copy.db");
+    let start = usize::try_from(sizes[0]).unwrap();
+    for length in (start..bytes.len()).step_by(37) {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let store = Store::open(&path);
+        let n = sizes.iter().filter(|size| **size <= length as u64).count();
+        assert!(store.text().contains(&format!(" next_cfg={n} ")), "prefix of {length}");
+    }
+}
+
+#[test]
+fn schema_of_the_file_wins() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("conf.db");
+    let small = r#"{"name":"Open_vSwitch","version":"1.2.3","cksum":"1 2","tables":{"T":{"columns":{"c":{"type":"string"}}}}}"#;
+    drop(Log::open(&path, small).unwrap());
+    let (_, db) = Log::open(&path, VSWITCH_SCHEMA).unwrap();
+    assert_eq!(db.schema().version, "1.2.3");
+    assert_eq!(db.schema().json(), Schema::parse(small).unwrap().json());
+}
