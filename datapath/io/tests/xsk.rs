@@ -398,7 +398,9 @@ fn waiting_ends_with_a_frame_a_wake_up_or_the_time() {
         raw.send(&frame(1, 60));
         assert!(wait(5000) < Duration::from_millis(500));
         assert!(wait(5000) < Duration::from_millis(500), "it is there still");
-        receive(&mut io, 0, 1).into_iter().for_each(|chunk| io.free(chunk));
+        for chunk in receive(&mut io, 0, 1) {
+            io.free(chunk);
+        }
         let mut wait = |timeout_ms| {
             let start = Instant::now();
             io.wait(Duration::from_millis(timeout_ms));
@@ -435,7 +437,9 @@ fn counters_can_be_watched() {
         io.add_queue(A, queue);
         let raw = Raw::open(host);
         raw.send(&frame(1, 60));
-        receive(&mut io, 0, 1).into_iter().for_each(|chunk| assert!(io.tx(A, chunk)));
+        for chunk in receive(&mut io, 0, 1) {
+            assert!(io.tx(A, chunk));
+        }
         io.flush();
         let seen = watch.clone();
         let stats = std::thread::spawn(move || seen.stats()).join().unwrap();
@@ -482,7 +486,9 @@ fn the_next_worker_gets_the_memory() {
             program.set_socket(0, queue.fd()).unwrap();
             io.add_queue(A, queue.into());
             raw.send(&frame(5, 60));
-            receive(&mut io, 0, 1).into_iter().for_each(|chunk| assert!(io.tx(A, chunk)));
+            for chunk in receive(&mut io, 0, 1) {
+                assert!(io.tx(A, chunk));
+            }
             let fd = std::os::fd::AsRawFd::as_raw_fd(&io.region().memfd());
             regions.push(fd);
         }

@@ -118,7 +118,7 @@ mod tests {
             let done = header(flags, start, offset).complete_checksum(&mut copy);
             let inside = usize::from(start) + usize::from(offset) + 2 <= frame.len();
             let needed = flags & NEEDS_CSUM != 0;
-            let expected = if !needed { Some(false) } else { inside.then_some(true) };
+            let expected = if needed { inside.then_some(true) } else { Some(false) };
             prop_assert_eq!(done, expected);
             if done != Some(true) {
                 prop_assert_eq!(copy, frame);

@@ -304,7 +304,7 @@ impl XskQueue {
             pool.free(chunk);
             return false;
         };
-        let Some(address) = pool.send(slot, &chunk) else { return false };
+        let Some(address) = pool.send(slot, chunk) else { return false };
         let len_bytes = u32::try_from(len).unwrap_or(0);
         let pushed = self.tx.push(Descriptor { address, len_bytes, options: 0 });
         debug_assert!(pushed, "the TX ring has room");
@@ -349,10 +349,10 @@ impl XskQueue {
         while pending > 0 && stalled < STALLED_KICKS_MAX {
             self.stats.tx_kicks += 1;
             match sys::kick_tx(self.socket.fd.as_raw_fd()).map_err(|error| error.raw_os_error()) {
-                Ok(()) => {}
-                Err(Some(libc::EAGAIN | libc::EBUSY | libc::ENOBUFS | libc::EINTR)) => {
-                    self.stats.tx_retries += 1;
-                }
+                Ok(()) => self.stalled = false,
+                Err(Some(
+                    libc::EAGAIN | libc::EBUSY | libc::ENOBUFS | libc::ENOMEM | libc::EINTR,
+                )) => self.stats.tx_retries += 1,
                 // The link is down or gone: what is in the ring waits for it.
                 Err(_) => {
                     self.stats.errors += 1;

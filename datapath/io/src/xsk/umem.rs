@@ -473,10 +473,12 @@ impl ChunkPool {
         Some(chunk)
     }
 
-    /// The chunk's number, after which the value is gone; `None` for one of another region.
+    /// Ends the value; its number, or `None` for a chunk of another region.
     #[inline]
-    fn surrender(&mut self, chunk: &Chunk) -> Option<usize> {
-        let index = self.region.index_of(chunk.base);
+    #[expect(clippy::needless_pass_by_value, reason = "whoever had the value has it no longer")]
+    fn surrender(&mut self, chunk: Chunk) -> Option<usize> {
+        let Chunk { base, .. } = chunk;
+        let index = self.region.index_of(base);
         if index.is_none() {
             self.strangers += 1;
         }
@@ -486,7 +488,7 @@ impl ChunkPool {
     /// Gives a chunk back.
     #[inline]
     pub fn free(&mut self, chunk: Chunk) {
-        let Some(index) = self.surrender(&chunk) else { return };
+        let Some(index) = self.surrender(chunk) else { return };
         self.count.held = self.count.held.wrapping_sub(1);
         self.release(index);
     }
@@ -559,14 +561,15 @@ impl ChunkPool {
 
     /// Hands a frame to the TX ring of `slot`: its byte offset in the region.
     #[inline]
-    pub(crate) fn send(&mut self, slot: u16, chunk: &Chunk) -> Option<u64> {
+    pub(crate) fn send(&mut self, slot: u16, chunk: Chunk) -> Option<u64> {
+        let start = chunk.headroom_bytes();
         let index = self.surrender(chunk)?;
         if let Some(owner) = self.owners.get_mut(index) {
             *owner = Owner::sending(slot);
         }
         self.count.held = self.count.held.wrapping_sub(1);
         self.count.sending += 1;
-        Some(((index << self.region.shift) | chunk.headroom_bytes()) as u64)
+        Some(((index << self.region.shift) | start) as u64)
     }
 
     /// Takes a sent frame back from the completion ring of `slot`; false when it did not send it.

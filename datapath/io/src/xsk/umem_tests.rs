@@ -63,7 +63,7 @@ fn chunks_of_a_closed_socket_come_back_and_not_earlier() {
         pool.lend(slot).unwrap();
     }
     let chunk = pool.take().unwrap();
-    pool.send(slot, &chunk).unwrap();
+    pool.send(slot, chunk).unwrap();
     assert_eq!((pool.count().receiving, pool.count().sending), (10, 1));
     pool.reclaim();
     assert_eq!(pool.free_chunks(), 53, "it is in service");
@@ -165,7 +165,7 @@ proptest! {
             for _ in 0..10 {
                 pool.lend(slot).unwrap();
                 let chunk = pool.take().unwrap();
-                pool.send(slot, &chunk).unwrap();
+                pool.send(slot, chunk).unwrap();
             }
         }
         let mut held: Vec<Chunk> = Vec::new();

@@ -3,7 +3,7 @@
 //!
 //! The namespace belongs to the thread of the test and ends with it, however that happens, so
 //! nothing is left behind.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
 #![allow(dead_code, reason = "no test binary uses all of it")]
 
 use std::io;
@@ -24,14 +24,18 @@ pub fn in_netns(test: impl FnOnce() + Send + 'static) {
             eprintln!("\n*** SKIPPED: this test needs root (no network namespace: {error}) ***\n");
             return;
         }
-        // Of this namespace: frames that nobody asked for would be counted.
-        for which in ["all", "default"] {
-            let _ = std::fs::write(format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6"), "1");
-        }
+        silence_ipv6();
         test();
     });
     if let Err(panic) = thread.join() {
         std::panic::resume_unwind(panic);
+    }
+}
+
+/// In this thread's namespace: frames that nobody asked for would be counted.
+fn silence_ipv6() {
+    for which in ["all", "default"] {
+        std::fs::write(format!("/proc/sys/net/ipv6/conf/{which}/disable_ipv6"), "1").unwrap();
     }
 }
 
@@ -44,6 +48,7 @@ impl Namespace {
             // SAFETY: takes no pointers; changes the namespace of this thread alone.
             let done = unsafe { libc::unshare(libc::CLONE_NEWNET) };
             assert_eq!(done, 0, "{}", io::Error::last_os_error());
+            silence_ipv6();
             std::fs::File::open("/proc/thread-self/ns/net").unwrap()
         });
         Self(thread.join().unwrap())
