@@ -36,7 +36,22 @@ fn show_names_modes_workers_and_tunnels() {
         assert!(!port["worker"].as_array().unwrap().is_empty(), "{port}");
         assert!(port["rx_frames"].as_u64().unwrap() > 0, "{port}");
         assert_eq!(switch.port("gre0")["tunnel"]["effective_mtu"], 1462);
-        assert_eq!(state["underlays"][0]["name"], "eth0");
+        let mac = far.mac("eth0");
+        host.knows("eth0", "192.0.2.2", &mac);
+        far.knows("eth0", "192.0.2.1", &host.mac("eth0"));
+        far.send_frame(
+            "eth0",
+            &format!(
+                "Ether(dst=\"{}\")/IP(src=\"192.0.2.2\",dst=\"192.0.2.1\")/GRE(proto=0x6558)/\
+                 Ether(dst=\"ff:ff:ff:ff:ff:ff\",src=\"02:00:00:00:00:77\",type=0x88b5)/(b\"x\"*46)",
+                host.mac("eth0")
+            ),
+        );
+        let counted = within(std::time::Duration::from_secs(3), || {
+            let underlay = &switch.weft_json("show")["underlays"][0];
+            underlay["name"] == "eth0" && underlay["rx_frames"] == 1
+        });
+        assert!(counted, "{}", switch.weft_json("show")["underlays"]);
         let status = switch.vsctl("get interface veth1 status");
         assert!(status.contains("native") || status.contains("generic"), "{status}");
 
@@ -87,19 +102,23 @@ fn drops_name_port_and_reason() {
 /// The file is one that tcpdump reads: both directions, every frame once.
 #[test]
 fn capture_writes_what_tcpdump_reads() {
-    with_guests(|host, switch, a, _| {
+    with_guests(|host, switch, a, b| {
+        a.knows("eth0", "10.0.0.2", &b.mac("eth0"));
+        b.knows("eth0", "10.0.0.1", &a.mac("eth0"));
         let file = switch.rundir().join("out.pcapng");
         let file = file.display();
         let weft = weft_program();
         let rundir = switch.rundir().display();
-        let capture = host
-            .spawn(&format!("{weft} --rundir {rundir} --json capture veth1 -w {file} --seconds 4"));
+        let capture = host.spawn(&format!(
+            "{weft} --rundir {rundir} --json capture veth1 -w {file} -c 11 --seconds 18"
+        ));
         assert!(within(std::time::Duration::from_secs(3), || {
             host.try_sh(&format!("test -s {file}")).ok()
         }));
         std::thread::sleep(std::time::Duration::from_millis(300));
         assert_eq!(a.pings(5, "10.0.0.2"), 5);
         a.send_frame("eth0", "Ether(dst=\"01:80:c2:00:00:03\",type=0x888e)/(b\"x\"*46)");
+        // Five requests, five replies, and the one that is dropped.
         let summary: Value = serde_json::from_str(&capture.finish()).unwrap();
         let text = host.sh(&format!("tcpdump -nn -r {file} 2>/dev/null"));
         let with = |words: &str| text.lines().filter(|line| line.contains(words)).count();

@@ -163,7 +163,7 @@ on server3 timeout 60 socat -u TCP-LISTEN:5001,reuseaddr "CREATE:$DEMO_DIR/recei
 receiver=$!
 soon 5 bash -c 'ip netns exec server3 ss -Hltn | grep -q :5001'
 start=$(date +%s%N)
-say server1 timeout 60 socat -u "FILE:$DEMO_DIR/sent" TCP:10.244.3.0:5001
+say server1 socat -u "FILE:$DEMO_DIR/sent" TCP:10.244.3.0:5001,connect-timeout=10
 wait $receiver
 took_ms=$((($(date +%s%N) - start) / 1000000))
 cmp "$DEMO_DIR/sent" "$DEMO_DIR/received"
@@ -178,7 +178,8 @@ say server1 "$WEFT" drops
 
 title "What the wire carries, seen by the router"
 wire=$DEMO_DIR/wire
-ip netns exec router tcpdump -nne -c 2 -i to-server1 'proto gre' >"$wire" 2>"$wire.err" &
+ip netns exec router tcpdump -nne -c 2 -i to-server1 \
+    'proto gre and ip[36:2] = 0x800 and ip[24] & 1 = 0' >"$wire" 2>"$wire.err" &
 capture=$!
 soon 5 grep -q listening "$wire.err"
 on server1 ping -c 3 -i 0.3 -W 2 10.244.2.0 >/dev/null

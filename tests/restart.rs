@@ -64,6 +64,37 @@ fn everything_comes_back_after_a_kill() {
     drop(here);
 }
 
+/// An impatient operator, or a supervisor, starts it while the kernel still clears away the old one.
+#[test]
+fn a_start_right_after_a_kill_works() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let mut switch = Switch::start(&host);
+    switch.vsctl("add-br br0");
+    host.address("br0", "10.0.0.254/24");
+    let guest = switch.plug("br0", "veth1", "10.0.0.1/24");
+    let others: Vec<_> =
+        (2..6).map(|number| switch.plug("br0", &format!("veth{number}"), "")).collect();
+    for _ in 0..5 {
+        switch = switch.kill_now().start_again();
+        guest.must_reach("10.0.0.254");
+    }
+    drop(others);
+}
+
+/// People look for it by name, and so do supervisors.
+#[test]
+fn the_daemon_has_its_name() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    assert_eq!(host.sh(&format!("cat /proc/{}/comm", switch.pid())), "weftd\n");
+}
+
 #[test]
 fn stale_sockets_are_gone_after_a_restart() {
     if !can_make_hosts() {

@@ -50,7 +50,7 @@ fn the_hosts_own_traffic_is_untouched_while_tunnels_run() {
     assert_eq!((tally.received, tally.duplicates), (tally.sent, 0), "{tally:?}");
 }
 
-/// GRE that is not ours is the host's: an address pair without a tunnel reaches the kernel, and UDP
+/// GRE that is not ours is the host's: a local address without a tunnel reaches the kernel, and UDP
 /// to the ports of other tunnel kinds does too while no such tunnel is configured.
 #[test]
 fn foreign_tunnel_traffic_belongs_to_the_host() {
@@ -64,7 +64,9 @@ fn foreign_tunnel_traffic_belongs_to_the_host() {
     left.must_reach("10.244.0.2");
     assert_eq!(udp_echoes(&left, &right, "192.0.2.2:4789", 5, 100), 5);
     assert_eq!(udp_echoes(&left, &right, "192.0.2.2:6081", 5, 100), 5);
-    // An address that is no local end of a tunnel.
+    // An address that is no local end of a tunnel: this tunnel names the one it uses.
+    there.vsctl("set interface gre0 options:local_ip=192.0.2.2");
+    left.must_reach("10.244.0.2");
     right.sh("ip addr add 192.0.2.77/24 dev eth0");
     let raw = right.spawn("tcpdump -l -nn -c 1 -i eth0 dst host 192.0.2.77 and proto gre");
     raw.wait_for("listening");

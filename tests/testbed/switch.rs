@@ -239,12 +239,19 @@ impl<'h> Switch<'h> {
         guest
     }
 
-    /// Kills weftd as the kernel would in need: no clean-up of its own.
+    /// Kills weftd as the kernel would in need: no clean-up of its own.  Does not wait for the end.
+    #[track_caller]
+    pub fn kill_now(self) -> Gone<'h> {
+        signal(self.pid(), Signal::KILL);
+        Gone(self)
+    }
+
+    /// Kills weftd, and waits until it is gone.
     #[track_caller]
     pub fn kill_hard(self) -> Gone<'h> {
         let pid = self.pid();
         signal(pid, Signal::KILL);
-        assert!(within(Duration::from_secs(5), || !is_weftd(pid)), "weftd survives SIGKILL");
+        assert!(within(Duration::from_secs(5), || is_gone(pid)), "weftd survives SIGKILL");
         Gone(self)
     }
 
@@ -253,7 +260,7 @@ impl<'h> Switch<'h> {
     pub fn exit(self, words: &str) -> Gone<'h> {
         let pid = self.pid();
         self.appctl(&format!("exit {words}"));
-        assert!(within(Duration::from_secs(5), || !is_weftd(pid)), "weftd does not exit");
+        assert!(within(Duration::from_secs(5), || is_gone(pid)), "weftd does not exit");
         Gone(self)
     }
 }
@@ -284,7 +291,7 @@ impl Drop for Switch<'_> {
         LIVE.with_borrow_mut(|live| live.retain(|(_, rundir)| rundir != self.rundir()));
         let Some(pid) = pid.filter(|pid| is_weftd(*pid)) else { return };
         signal(pid, Signal::TERM);
-        if !within(Duration::from_secs(5), || !is_weftd(pid)) {
+        if !within(Duration::from_secs(5), || is_gone(pid)) {
             signal(pid, Signal::KILL);
             assert!(thread::panicking(), "weftd does not end on SIGTERM");
         }
@@ -330,10 +337,19 @@ fn report(netns: &str, rundir: &Path) {
     eprintln!("--- log of weftd in {netns}\n{}", tail.join("\n"));
 }
 
-/// Whether this process is a weftd that still runs.
+/// Whether this process is a weftd that lives.
 fn is_weftd(pid: i32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    status.starts_with("Name:\tweftd\n") && !status.contains("State:\tZ")
+    let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+    // A program that was built anew meanwhile reads as `…/weftd (deleted)`.
+    program.to_string_lossy().contains("/weftd")
+}
+
+/// Whether the kernel has cleared away all of a process; a zombie that nobody waits for is clear.
+fn is_gone(pid: i32) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return true };
+    // The main thread is a zombie while other threads still close sockets.
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    status.contains("State:\tZ") && threads <= 1
 }
 
 fn signal(pid: i32, signal: Signal) {
