@@ -194,7 +194,10 @@ impl Model {
         let before = std::mem::replace(&mut self.ports[usize::from(id)], port.clone());
         self.heard.retain(|(bridge, vid, _), (at, _)| {
             *at != id
-                || (*bridge == port.bridge && before.bridge == port.bridge && member(&port, *vid))
+                || (*bridge == port.bridge
+                    && before.bridge == port.bridge
+                    && port.forwards
+                    && member(&port, *vid))
         });
     }
 }
