@@ -120,13 +120,16 @@ pub fn snapshot(
             builder.bridge(id, bridge_conf(bridge));
         }
     }
+    let by_name: BTreeMap<&str, PortId> = ports
+        .iter()
+        .filter(|port| port.carrier == Carrier::Link)
+        .filter_map(|port| Some((port.name.as_str(), ids.port(&port.interface)?)))
+        .collect();
     for (name, link) in links.iter() {
         if link.held == Held::Underlay {
             builder.link(link.id, link_conf(link, LinkRole::Underlay));
-        } else if let Some(port) = ports.iter().find(|port| port.name == *name)
-            && let Some(id) = ids.port(&port.interface)
-        {
-            builder.link(link.id, link_conf(link, LinkRole::Port(id)));
+        } else if let Some(id) = by_name.get(name.as_str()) {
+            builder.link(link.id, link_conf(link, LinkRole::Port(*id)));
         }
     }
     for port in ports {
