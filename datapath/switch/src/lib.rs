@@ -16,6 +16,7 @@ pub mod frame;
 mod icmp;
 pub mod ids;
 pub mod pipeline;
+pub mod rstp;
 pub mod snapshot;
 pub mod stage;
 pub mod stp;

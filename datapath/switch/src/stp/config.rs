@@ -29,7 +29,7 @@ impl BridgeSettings {
         }
     }
 
-    /// Reads Bridge.other_config `stp-system-id`, `stp-priority`, `stp-hello-time`, `stp-max-age`
+    /// Reads `Bridge.other_config` `stp-system-id`, `stp-priority`, `stp-hello-time`, `stp-max-age`
     /// and `stp-forward-delay`; what is absent or no number has its default, what is out of range
     /// the nearest legal value.  `address` is the bridge's own.
     #[must_use]
@@ -92,7 +92,7 @@ impl PortSettings {
         }
     }
 
-    /// Reads Port.other_config `stp-port-priority` and `stp-path-cost`; the number comes from
+    /// Reads `Port.other_config` `stp-port-priority` and `stp-path-cost`; the number comes from
     /// [`assign_numbers`], and whether the port takes part at all from `stp-enable`, which the
     /// caller looks at.  `speed_mbps` is the link's, if it is known.
     #[must_use]

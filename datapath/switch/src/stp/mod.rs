@@ -29,6 +29,7 @@ pub use config::{BridgeSettings, NumberError, PortSettings, assign_numbers, path
 pub use port::{PortRole, PortState};
 
 pub(crate) use config::{flag, in_range, number};
+pub(crate) use port::Claim;
 pub(crate) use show::{bridge_lines, table_row};
 
 use crate::PortId;
@@ -117,13 +118,13 @@ pub trait SpanningTree {
     /// The text of `stp/show` or `rstp/show` for this bridge, with the empty line at its end.
     fn show(&self) -> String;
 
-    /// Keys and values of the database's Bridge.status or Bridge.rstp_status.
+    /// Keys and values of the database's Bridge.status or `Bridge.rstp_status`.
     fn bridge_status(&self) -> Vec<(&'static str, String)>;
 
-    /// Keys and values of Port.status or Port.rstp_status; none for a port that takes no part.
+    /// Keys and values of Port.status or `Port.rstp_status`; none for a port that takes no part.
     fn port_status(&self, port: PortId) -> Vec<(&'static str, String)>;
 
-    /// Keys and values of Port.statistics or Port.rstp_statistics; none for a port that takes no
+    /// Keys and values of Port.statistics or `Port.rstp_statistics`; none for a port that takes no
     /// part.
     fn port_statistics(&self, port: PortId) -> Vec<(&'static str, u64)>;
 }
