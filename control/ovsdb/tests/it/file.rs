@@ -1,5 +1,6 @@
 //! The file: what stock tools read, torn records, kills, compaction, symlinks, locks.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -52,9 +53,9 @@ fn dump(db: &Database) -> String {
     let mut text = String::new();
     for (index, table) in schema.tables.iter().enumerate() {
         for (uuid, row) in db.table(index).unwrap().rows() {
-            text += &format!("{} {uuid}", table.name);
+            write!(text, "{} {uuid}", table.name).unwrap();
             for (number, column) in table.columns.iter().enumerate().filter(|(_, c)| !c.ephemeral) {
-                text += &format!(" {}={}", column.name, row.get(number).unwrap());
+                write!(text, " {}={}", column.name, row.get(number).unwrap()).unwrap();
             }
             text += "\n";
         }
@@ -153,7 +154,7 @@ fn a_torn_tail_is_cut_off_at_every_byte() {
     for length in [last + 1, last + 30, bytes.len() - 1] {
         std::fs::write(&path, &bytes[..length]).unwrap();
         let mut store = Store::open(&path);
-        assert_eq!(std::fs::metadata(&path).unwrap().len() as usize, last);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), last as u64);
         store.transact(&json!([{"op": "insert", "table": "Queue", "row": {"dscp": 1}}]));
         let text = store.text();
         drop(store);

@@ -385,7 +385,7 @@ fn sockets_are_for_root_and_its_group_and_go_with_the_server() {
     let server = Weft::start_in(dir, &db, |config| config);
     assert_eq!(server.connect().call("echo", &json!([1])), json!([1]));
     let remote = format!("punix:{}", socket.display());
-    assert!(server.with(|server| server.list_remotes()).contains(&remote));
+    assert!(server.with(weft_ovsdb::Server::list_remotes).contains(&remote));
     assert!(server.with(move |server| server.remove_remote(&remote)));
     wait_for("the socket to go", || !socket.exists());
 }
