@@ -6,8 +6,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 export WEFTD WEFT
-WEFTD=$(readlink -f "${WEFTD:-$here/../target/release/weftd}")
-WEFT=$(readlink -f "${WEFT:-$here/../target/release/weft}")
+WEFTD=$(realpath -m "${WEFTD:-$here/../target/release/weftd}")
+WEFT=$(realpath -m "${WEFT:-$here/../target/release/weft}")
 
 if [ -z "${DEMO_DIR:-}" ]; then
     for program in "$WEFTD" "$WEFT"; do
@@ -16,13 +16,16 @@ if [ -z "${DEMO_DIR:-}" ]; then
     DEMO_DIR=$(mktemp -d "${TMPDIR:-/tmp}/weft-demo.XXXXXX")
     export DEMO_DIR
     trap 'rm -rf "$DEMO_DIR"' EXIT
-    # Ctrl-C reaches the inner script too, which cleans up; this one waits for it.
+    # Ctrl-C reaches the inner script too, which cleans up; this one waits for it.  When this one is
+    # killed, the kernel takes the inner one and all that it started.
     trap : HUP INT TERM
-    "$here/isolated.sh" "$(readlink -f "$0")" || exit
+    setpriv --pdeathsig KILL "$here/isolated.sh" "$(readlink -f "$0")" || exit
     exit 0
 fi
 
 trap 'exit 130' HUP INT TERM
+# Logs, databases and the file to send are gone with this place.
+mount -t tmpfs weft-demo "$DEMO_DIR"
 # Prompts go to the screen also where a command's output does not.
 exec 2>&1 3>&1
 export OVS_CTL_TIMEOUT=10

@@ -115,6 +115,7 @@ fn reserved_and_malformed_frames_die_with_a_reason() {
     let switch = bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
+    introduce(&a, "10.0.0.1", &b, "10.0.0.2");
     a.must_reach("10.0.0.2");
     let before = b.rx_frames("eth0");
     let source = a.mac("eth0");
