@@ -127,8 +127,10 @@ impl Counters {
         self.ports.get_mut(port.index())
     }
 
-    pub(crate) fn link_mut(&mut self, link: LinkId) -> Option<&mut LinkCounters> {
-        self.links.get_mut(link.index())
+    pub(crate) fn link_rx(&mut self, link: LinkId, frames: usize) {
+        if let Some(link) = self.links.get_mut(link.index()) {
+            link.rx_frames += frames as u64;
+        }
     }
 
     pub(crate) fn rx_drop(&mut self, port: PortId, reason: DropReason) {
@@ -158,7 +160,7 @@ impl Counters {
 
     pub(crate) fn link_drop(&mut self, link: LinkId, reason: DropReason) {
         if let Some(count) =
-            self.link_mut(link).and_then(|link| link.rx_drops.get_mut(reason as usize))
+            self.links.get_mut(link.index()).and_then(|link| link.rx_drops.get_mut(reason as usize))
         {
             *count += 1;
         }

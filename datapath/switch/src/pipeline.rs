@@ -18,7 +18,10 @@ pub fn run<I: FrameIo>(
     datapath.now = now;
     match snapshot.link(link).map(|conf| (conf.role, conf.completes_checksums)) {
         Some((LinkRole::Port(port), completes)) => stage::parse(batch, port, completes),
-        Some((LinkRole::Underlay, completes)) => stage::decap(batch, snapshot, completes),
+        Some((LinkRole::Underlay, completes)) => {
+            datapath.counters.link_rx(link, batch.frames.len());
+            stage::decap(batch, snapshot, completes);
+        }
         None => stage::refuse(batch),
     }
     stage::ingress(batch, snapshot, &mut datapath.counters);

@@ -162,6 +162,7 @@ proptest! {
         packet.truncate(cut);
         let mut far = Switch::new(host(1, &[tunnel("2.2.2.2", "1.1.1.1")]));
         let sent = far.receive(UNDERLAY, &[packet], Tick(0)).len() as u64;
+        prop_assert_eq!(far.datapath.counters.link(UNDERLAY).unwrap().rx_frames, 1);
         let dropped: u64 = DropReason::ALL.iter().map(|reason| drops(&far, *reason)).sum();
         prop_assert_eq!(sent + dropped, 1);
     }
