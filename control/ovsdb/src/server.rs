@@ -1,4 +1,4 @@
-//! The server: sockets around [`State`](crate::state), one local task per listener and per client.
+//! The server: sockets around the state they all share, one local task per listener and per client.
 //!
 //! Everything runs on the thread that calls [`Server::start`], inside a `tokio::task::LocalSet` (or a local
 //! runtime). A message is handled between two awaits, so transactions never interleave.

@@ -33,6 +33,8 @@ impl Names {
     }
 
     fn text(&mut self, text: &str) -> String {
+        // Which of two duplicates comes first depends on the stock server's hash of their names.
+        let text = text.split_once("  First row,").map_or(text, |(start, _)| start);
         let words = text.split_inclusive([' ', '"', ',', '.']);
         words
             .map(|word| {
