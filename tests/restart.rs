@@ -146,6 +146,47 @@ fn exit_leaves_internal_ports_and_cleanup_takes_them() {
     drop(switch);
 }
 
+/// XDP programs that outlive a killed switch (they are pinned) take no frame from the host; a restart
+/// takes them over, and a clean-up takes them away.
+#[test]
+fn pinned_programs_are_taken_over_and_cleaned_up() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = (Host::new("left"), Host::new("right"));
+    let (here, _there, guest) = network(&left, &right);
+    guest.must_reach("10.244.0.2");
+    let pinned = here.pins();
+    assert!(!pinned.is_empty(), "nothing is pinned although there is a bpffs");
+    let program = || left.sh("ip -d -o link show dev eth0");
+    assert!(program().contains("xdp"), "{}", program());
+    let gone = here.kill_hard();
+    assert!(
+        program().contains("xdp"),
+        "a pinned program does not outlive the switch: {}",
+        program()
+    );
+    assert_eq!(left.pings(20, "192.0.2.2"), 20, "no socket takes the frames: the host must");
+    tcp_transfer(&right, &left, "192.0.2.1:6001", 2_000_000);
+    let here = gone.start_again();
+    guest.must_reach("10.244.0.2");
+    assert_eq!(here.pins(), pinned);
+    // Peaceful ends keep the program, as they keep internal ports; a clean-up does not.
+    let here = here.exit("").start_again();
+    guest.must_reach("10.244.0.2");
+    // A tunnel that goes away gives the underlay back entirely.
+    here.vsctl("del-port gre0");
+    let given_back =
+        weft_tests::within(std::time::Duration::from_secs(3), || !program().contains("xdp"));
+    assert!(given_back, "{}", program());
+    here.vsctl("add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip=192.0.2.2");
+    guest.must_reach("10.244.0.2");
+    let _gone = here.exit("--cleanup");
+    assert!(!program().contains("xdp"), "{}", program());
+    let port = left.sh("ip -d -o link show dev veth1");
+    assert!(!port.contains("xdp"), "{port}");
+}
+
 #[test]
 fn two_daemons_do_not_share_a_run_directory() {
     if !can_make_hosts() {

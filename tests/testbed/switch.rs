@@ -50,6 +50,9 @@ impl<'h> Switch<'h> {
         report_on_panic();
         LIVE.with_borrow_mut(|live| live.push((host.netns().to_owned(), rundir.path().to_owned())));
         let switch = Self { host, rundir, options: options.to_owned() };
+        // As on a real machine, pinned objects outlive the daemon; `ip netns exec` hides /sys/fs/bpf.
+        let pins = switch.rundir().join("bpf");
+        crate::sh(&format!("mkdir {0} && mount -t bpf weft {0}", pins.display()));
         switch.run_daemon();
         switch
     }
@@ -61,7 +64,7 @@ impl<'h> Switch<'h> {
         let embedded = !self.options.contains("--ovsdb");
         let database = if embedded { format!("--db {dir}/conf.db") } else { String::new() };
         let line = format!(
-            "{weftd} --rundir {dir} {database} --pidfile={dir}/ovs-vswitchd.pid \
+            "mount --bind {dir}/bpf /sys/fs/bpf && {weftd} --rundir {dir} {database} --pidfile={dir}/ovs-vswitchd.pid \
              --log-file={dir}/weftd.log --detach {}",
             self.options
         );
@@ -79,6 +82,13 @@ impl<'h> Switch<'h> {
     #[must_use]
     pub fn rundir(&self) -> &Path {
         self.rundir.path()
+    }
+
+    /// Names of the objects that it has pinned.
+    #[must_use]
+    pub fn pins(&self) -> Vec<String> {
+        let list = crate::sh(&format!("cd {}/bpf && find . -type f", self.rundir().display()));
+        list.lines().map(str::to_owned).collect()
     }
 
     /// Its process id.
@@ -286,9 +296,17 @@ impl<'h> Gone<'h> {
 
 impl Drop for Switch<'_> {
     fn drop(&mut self) {
+        LIVE.with_borrow_mut(|live| live.retain(|(_, rundir)| rundir != self.rundir()));
+        self.end_daemon();
+        let pins = self.rundir().join("bpf");
+        let _ = Command::new("umount").arg("--lazy").arg(pins).status();
+    }
+}
+
+impl Switch<'_> {
+    fn end_daemon(&self) {
         let pid = fs::read_to_string(self.rundir().join("ovs-vswitchd.pid"));
         let pid = pid.ok().and_then(|text| text.trim().parse::<i32>().ok());
-        LIVE.with_borrow_mut(|live| live.retain(|(_, rundir)| rundir != self.rundir()));
         let Some(pid) = pid.filter(|pid| is_weftd(*pid)) else { return };
         signal(pid, Signal::TERM);
         if !within(Duration::from_secs(5), || is_gone(pid)) {
