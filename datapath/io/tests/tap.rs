@@ -292,6 +292,8 @@ fn transfer(mtu: usize, ipv6: bool) -> QueueStats {
     let port = port.recv().unwrap();
     let client = hosts.left.enter(move || {
         let mut stream = TcpStream::connect_timeout(&port, Duration::from_secs(10)).unwrap();
+        // So that a worker that panicked is seen, and not waited for.
+        stream.set_write_timeout(Some(Duration::from_secs(20))).unwrap();
         stream.write_all(&content(LEN)).unwrap();
     });
     client.join().unwrap();

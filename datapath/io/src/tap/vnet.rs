@@ -126,6 +126,19 @@ mod tests {
         }
     }
 
+    /// RFC 768: a checksum of zero means none, so it is sent as all ones; TCP has no such rule.
+    #[test]
+    fn a_checksum_of_zero() {
+        for (offset, expected) in [(6, [0xff, 0xff]), (16, [0, 0])] {
+            let mut frame = [0; 60];
+            let at = 34 + usize::from(offset);
+            frame[at..at + 2].fill(0xff);
+            let done = header(NEEDS_CSUM, 34, offset).complete_checksum(&mut frame);
+            assert_eq!(done, Some(true));
+            assert_eq!(frame[at..at + 2], expected);
+        }
+    }
+
     #[test]
     fn kinds_of_super_frames() {
         let gso = |kind| VnetHeader::parse([0, kind, 0, 0, 0, 0, 0, 0, 0, 0]).gso();
