@@ -89,26 +89,43 @@ impl Engine {
     }
 
     fn open_nic(&mut self, name: &str, ifindex: u32, held: Held) -> bool {
-        let Some(link) = self.kernel.link(ifindex).cloned() else { return false };
+        let Some(link) = self.kernel.link(ifindex).cloned() else {
+            let text = format!("could not open network device {name} (No such device)");
+            self.note_failure(name, ifindex, text);
+            return false;
+        };
         let nic = Nic { name, ifindex, mtu: link.mtu, kind: &link.kind, held };
         if let Err(error) = self.links.open_nic(&nic, &mut self.workers) {
             self.note_failure(name, ifindex, error.to_string());
             return false;
         }
-        if let Some(attached) = self.links.get(name).and_then(|link| link.attached.as_ref()) {
+        let attached = self.links.get(name).and_then(|link| link.attached.as_ref());
+        let mut is_adopted = false;
+        if let Some(attached) = attached {
             let mode = attached.mode();
-            match attached.fallback_reason() {
-                Some(reason) => tracing::info!("{name}: {mode} XDP, since {reason}"),
-                None => tracing::info!("{name}: {mode} XDP"),
+            is_adopted = attached.adopted();
+            if let Some(reason) = attached.fallback_reason() {
+                tracing::info!("{name}: {mode} XDP, since {reason}");
+            } else {
+                tracing::info!("{name}: {mode} XDP");
             }
         }
-        // As a port of a bridge it must take frames for all stations behind it.
-        if held == Held::Port && !link.is_promiscuous {
-            match self.kernel.set_promiscuous(ifindex, true) {
-                Ok(()) => drop(self.promiscuous_mut().insert(name.to_owned())),
-                Err(error) => tracing::warn!("{name}: cannot be promiscuous: {error}"),
-            }
+        if held == Held::Port {
+            self.make_promiscuous(&link, is_adopted);
         }
         true
+    }
+
+    /// As a port of a bridge a NIC must take frames for all stations behind it.
+    fn make_promiscuous(&mut self, link: &crate::kernel::Link, is_adopted: bool) {
+        let name = &link.name;
+        if !link.is_promiscuous
+            && let Err(error) = self.kernel.set_promiscuous(link.ifindex, true)
+        {
+            tracing::warn!("{name}: cannot be promiscuous: {error}");
+        } else if !link.is_promiscuous || is_adopted {
+            // An adopted link was a port of ours already, so it was we who made it so.
+            self.promiscuous_mut().insert(name.clone());
+        }
     }
 }

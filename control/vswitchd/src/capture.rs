@@ -41,12 +41,15 @@ struct Tap {
     missed: Arc<AtomicU64>,
 }
 
+/// Frames, and how many were missed.
+type Stream = (mpsc::Receiver<Frame>, Arc<AtomicU64>);
+
 /// What a client asks of the engine: may it have frames of this port?
 pub struct Request {
     /// The port.
     port: String,
     snap_bytes: usize,
-    reply: oneshot::Sender<Result<(mpsc::Receiver<Frame>, Arc<AtomicU64>), String>>,
+    reply: oneshot::Sender<Result<Stream, String>>,
 }
 
 /// All captures that run.

@@ -251,14 +251,12 @@ impl<R: Rows> Reader<'_, R> {
     fn clamped(&mut self, uuid: Uuid, name: &str, key: &str, default: u32, range: [u32; 2]) -> u32 {
         let Some(text) = self.key("Bridge", uuid, "other_config", key) else { return default };
         let [min, max] = range;
-        match text.parse::<u32>() {
-            Ok(number) => number.clamp(min, max),
-            Err(_) => {
-                let column = format!("other_config:{key}");
-                self.problem(("Bridge", name), &column, &text, "not a number; ignored");
-                default
-            }
+        if let Ok(number) = text.parse::<u32>() {
+            return number.clamp(min, max);
         }
+        let column = format!("other_config:{key}");
+        self.problem(("Bridge", name), &column, &text, "not a number; ignored");
+        default
     }
 
     fn bridge(&mut self, uuid: Uuid) -> Bridge {

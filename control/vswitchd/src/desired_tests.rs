@@ -1,1 +1,243 @@
+use super::*;
+use proptest::prelude::*;
+use weft_ovsdb::Atom;
 
+/// A database in memory.
+#[derive(Default)]
+pub(crate) struct Fake(pub BTreeMap<(String, Uuid), BTreeMap<String, Datum>>);
+
+impl Rows for Fake {
+    fn uuids(&self, table: &str) -> Vec<Uuid> {
+        self.0.keys().filter(|(name, _)| name == table).map(|(_, row)| *row).collect()
+    }
+
+    fn datum(&self, table: &str, row: Uuid, column: &str) -> Option<&Datum> {
+        self.0.get(&(table.to_owned(), row))?.get(column)
+    }
+}
+
+impl Fake {
+    fn row(&mut self, table: &str, id: u128, columns: &[(&str, Datum)]) {
+        let columns = columns.iter().map(|(name, datum)| ((*name).to_owned(), datum.clone()));
+        self.0.insert((table.to_owned(), Uuid::from_u128(id)), columns.collect());
+    }
+
+    fn set(&mut self, table: &str, id: u128, column: &str, datum: Datum) {
+        let row = self.0.get_mut(&(table.to_owned(), Uuid::from_u128(id))).unwrap();
+        row.insert(column.to_owned(), datum);
+    }
+
+    /// Bridge `br0` (2) with port and interface `p0` (3, 4).
+    fn new() -> Self {
+        let mut fake = Self::default();
+        let reference = |id| Datum::set_of_uuids([Uuid::from_u128(id)]);
+        fake.row("Open_vSwitch", 1, &[("bridges", reference(2)), ("next_cfg", Datum::integer(7))]);
+        fake.row("Bridge", 2, &[("name", Datum::string("br0")), ("ports", reference(3))]);
+        fake.row("Port", 3, &[("name", Datum::string("p0")), ("interfaces", reference(4))]);
+        fake.row("Interface", 4, &[("name", Datum::string("p0")), ("type", Datum::string(""))]);
+        fake
+    }
+
+    fn gre(options: &[(&str, &str)]) -> Self {
+        let mut fake = Self::new();
+        fake.set("Interface", 4, "type", Datum::string("gre"));
+        fake.set("Interface", 4, "options", Datum::map_of_strings(options.iter().copied()));
+        fake
+    }
+
+    fn kind(&self) -> Kind {
+        Desired::read(self).interfaces().next().unwrap().2.kind.clone()
+    }
+
+    fn vlan(&self) -> VlanConf {
+        Desired::read(self).interfaces().next().unwrap().1.vlan.clone()
+    }
+
+    fn gre_conf(&self) -> Gre {
+        match self.kind() {
+            Kind::Gre(gre) => gre,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn error(&self) -> String {
+        match self.kind() {
+            Kind::Unusable(text) => text,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn defaults_are_open_vswitch_s() {
+    let desired = Desired::read(&Fake::new());
+    assert_eq!((desired.next_cfg, desired.stats_interval_millis), (7, 5000));
+    assert!(desired.worker_cpus.is_empty() && desired.problems.is_empty());
+    let bridge = &desired.bridges["br0"];
+    assert!(bridge.forwards && !bridge.forward_reserved);
+    assert_eq!((bridge.fdb_age_secs, bridge.fdb_entries_max), (300, 8192));
+    let (_, port, interface) = desired.interfaces().next().unwrap();
+    assert_eq!(interface.kind, Kind::System);
+    assert_eq!((port.vlan.mode, port.vlan.tag), (VlanMode::Trunk, Vid::UNTAGGED));
+    assert!(port.vlan.trunks.is_none());
+}
+
+#[test]
+fn an_empty_database_wants_nothing() {
+    let desired = Desired::read(&Fake::default());
+    assert!(desired.root.is_none() && desired.bridges.is_empty());
+}
+
+#[test]
+fn bridge_options_are_clamped_and_bad_ones_named() {
+    let mut fake = Fake::new();
+    let options = [
+        ("mac-aging-time", "5"),
+        ("mac-table-size", "nonsense"),
+        ("hwaddr", "01:00:00:00:00:01"),
+        ("datapath-id", "12"),
+        ("forward-bpdu", "true"),
+    ];
+    fake.set("Bridge", 2, "other_config", Datum::map_of_strings(options));
+    fake.set("Bridge", 2, "fail_mode", Datum::string("secure"));
+    let desired = Desired::read(&fake);
+    let bridge = &desired.bridges["br0"];
+    assert_eq!((bridge.fdb_age_secs, bridge.fdb_entries_max), (15, 8192));
+    assert!(bridge.forward_reserved && !bridge.forwards && bridge.hwaddr.is_none());
+    assert_eq!(bridge.datapath_id.as_deref(), Some("0000000000000012"));
+    let problems: Vec<_> = desired.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(problems.contains(
+        &"Bridge br0: other_config:mac-table-size=nonsense: not a number; ignored".to_owned()
+    ));
+}
+
+#[test]
+fn vlan_modes() {
+    let mut fake = Fake::new();
+    fake.set("Port", 3, "tag", Datum::integer(31));
+    assert_eq!((fake.vlan().mode, fake.vlan().tag.get()), (VlanMode::Access, 31));
+    fake.set("Port", 3, "trunks", Datum::set(vec![Atom::Integer(31), Atom::Integer(32)]));
+    assert!(fake.vlan().trunks.is_none(), "an implicit access port has no trunks");
+    fake.set("Port", 3, "vlan_mode", Datum::string("native-untagged"));
+    let vlan = fake.vlan();
+    assert_eq!((vlan.mode, vlan.tag.get()), (VlanMode::NativeUntagged, 31));
+    assert_eq!(vlan.trunks.unwrap().iter().map(Vid::get).collect::<Vec<_>>(), [31, 32]);
+    fake.set("Port", 3, "vlan_mode", Datum::string("trunk"));
+    assert_eq!(fake.vlan().tag, Vid::UNTAGGED);
+    fake.set("Port", 3, "vlan_mode", Datum::string("dot1q-tunnel"));
+    assert_eq!(fake.error(), "p0: vlan_mode=dot1q-tunnel is not supported yet");
+    fake.set("Port", 3, "vlan_mode", Datum::empty());
+    fake.set("Port", 3, "tag", Datum::integer(4095));
+    assert_eq!(fake.error(), "p0: VLAN 4095 is reserved: use 0 to 4094");
+}
+
+#[test]
+fn gre_defaults() {
+    let gre = Fake::gre(&[("remote_ip", "10.0.0.2")]).gre_conf();
+    let expected = Gre {
+        remote: "10.0.0.2".parse().unwrap(),
+        local: None,
+        in_key: InKey::None,
+        out_key: None,
+        csum: false,
+        ttl: 64,
+        tos: 0,
+        df: true,
+    };
+    assert_eq!(gre, expected);
+}
+
+#[test]
+fn gre_options() {
+    let gre = Fake::gre(&[
+        ("remote_ip", "fd00::2"),
+        ("local_ip", "fd00::1"),
+        ("key", "0x10"),
+        ("in_key", "flow"),
+        ("csum", "true"),
+        ("ttl", "9"),
+        ("tos", "0xb8"),
+        ("df_default", "false"),
+    ])
+    .gre_conf();
+    assert_eq!((gre.in_key, gre.out_key), (InKey::Any, Some(16)));
+    assert_eq!((gre.csum, gre.ttl, gre.tos, gre.df), (true, 9, 0xb8, false));
+    let gre = Fake::gre(&[("remote_ip", "10.0.0.2"), ("key", "5"), ("out_key", "6")]).gre_conf();
+    assert_eq!((gre.in_key, gre.out_key), (InKey::Exact(5), Some(6)));
+}
+
+#[test]
+fn what_cannot_be_says_why() {
+    let missing = "p0: gre type requires valid 'remote_ip' argument";
+    assert_eq!(Fake::gre(&[]).error(), missing);
+    assert_eq!(Fake::gre(&[("remote_ip", "nonsense")]).error(), missing);
+    let remote = ("remote_ip", "10.0.0.2");
+    assert_eq!(Fake::gre(&[remote, ("local_ip", "fd00::1")]).error(), "p0: bad gre 'local_ip'");
+    assert_eq!(Fake::gre(&[remote, ("key", "x")]).error(), "p0: bad gre 'key'");
+    assert_eq!(Fake::gre(&[remote, ("ttl", "256")]).error(), "p0: bad gre 'ttl'");
+    assert!(Fake::gre(&[remote, ("psk", "x")]).error().contains("IPsec"));
+    assert!(Fake::gre(&[("remote_ip", "flow")]).error().contains("OpenFlow"));
+    let mut fake = Fake::new();
+    for (kind, word) in [("ipsec_gre", "IPsec"), ("geneve", "geneve"), ("patch", "patch")] {
+        fake.set("Interface", 4, "type", Datum::string(kind));
+        assert!(fake.error().contains(word), "{}", fake.error());
+    }
+    fake.set("Interface", 4, "type", Datum::string("nonsense"));
+    assert_eq!(
+        fake.error(),
+        "could not open network device p0 (Address family not supported by protocol)"
+    );
+}
+
+#[test]
+fn unknown_options_are_named_and_ignored() {
+    let fake = Fake::gre(&[("remote_ip", "10.0.0.2"), ("colour", "red")]);
+    let problems = Desired::read(&fake).problems;
+    assert_eq!(problems.len(), 1);
+    assert_eq!(
+        problems[0].to_string(),
+        "Interface p0: options:colour=red: unknown option; ignored"
+    );
+    assert!(matches!(fake.kind(), Kind::Gre(_)));
+}
+
+#[test]
+fn a_bond_is_refused_and_says_so() {
+    let mut fake = Fake::new();
+    fake.row("Interface", 5, &[("name", Datum::string("p1"))]);
+    let both = Datum::set_of_uuids([Uuid::from_u128(4), Uuid::from_u128(5)]);
+    fake.set("Port", 3, "interfaces", both);
+    assert!(fake.error().starts_with("p0: bonds are not supported yet"));
+}
+
+#[test]
+fn masks() {
+    assert_eq!(cpus("0x5"), Some(vec![0, 2]));
+    assert_eq!(cpus("10"), Some(vec![4]));
+    assert_eq!(cpus("0"), None);
+    assert_eq!(cpus("xyz"), None);
+    let mut fake = Fake::new();
+    let config = [("pmd-cpu-mask", "6"), ("stats-update-interval", "100")];
+    fake.set("Open_vSwitch", 1, "other_config", Datum::map_of_strings(config));
+    let desired = Desired::read(&fake);
+    assert_eq!((desired.worker_cpus, desired.stats_interval_millis), (vec![1, 2], 5000));
+}
+
+proptest! {
+    #[test]
+    fn no_option_panics(
+        key in "remote_ip|local_ip|key|in_key|out_key|csum|tos|ttl|df_default|psk",
+        value in ".{0,20}",
+    ) {
+        let fake = Fake::gre(&[("remote_ip", "10.0.0.2"), (&key, &value)]);
+        let kind = fake.kind();
+        prop_assert!(matches!(kind, Kind::Gre(_) | Kind::Unusable(_)));
+    }
+
+    #[test]
+    fn a_mask_names_its_bits(bits in prop::collection::btree_set(0usize..64, 1..10)) {
+        let mask = bits.iter().fold(0u64, |mask, bit| mask | 1 << bit);
+        prop_assert_eq!(cpus(&format!("{mask:#x}")), Some(bits.into_iter().collect()));
+    }
+}

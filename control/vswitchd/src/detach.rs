@@ -27,7 +27,9 @@ pub fn is_child() -> bool {
 pub fn start() -> io::Result<ExitCode> {
     let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
     let mut args = std::env::args_os();
-    let mut command = Command::new("/proc/self/exe");
+    // By its path, for the name in `ps`; a program that was replaced on disk goes by its inode.
+    let program = std::env::current_exe().ok().filter(|path| path.exists());
+    let mut command = Command::new(program.unwrap_or_else(|| "/proc/self/exe".into()));
     if let Some(name) = args.next() {
         command.arg0(name);
     }

@@ -153,13 +153,12 @@ impl Engine {
         if self.worker_cpus != self.desired.worker_cpus {
             self.restart_workers()?;
         }
-        for _ in 0..ROUNDS_MAX {
+        for round in 1.. {
             let observed = self.observe();
             let next = plan(&self.desired, &observed);
             self.remove(&next)?;
-            if self.add(&next) {
-                self.publish(next)?;
-                break;
+            if self.add(&next) || round == ROUNDS_MAX {
+                return self.publish(next);
             }
         }
         Ok(())
@@ -383,8 +382,27 @@ impl Engine {
                 self.workers.clear_port(PortId(number))?;
             }
         }
+        let moved = self.moved_vlans(&next);
         self.plan = next;
-        self.install()
+        self.install()?;
+        for port in moved {
+            self.workers.flush_fdb(None, Some(port))?;
+        }
+        Ok(())
+    }
+
+    /// Ports that have other VLANs in `next`: what was learned on them is not true any more.
+    fn moved_vlans(&self, next: &Plan) -> Vec<PortId> {
+        let vlans: BTreeMap<Uuid, String> = self
+            .plan
+            .ports
+            .iter()
+            .map(|port| (port.interface, format!("{:?}", port.vlan)))
+            .collect();
+        let moved = next.ports.iter().filter(|port| {
+            vlans.get(&port.interface).is_some_and(|old| *old != format!("{:?}", port.vlan))
+        });
+        moved.filter_map(|port| self.ids.port(&port.interface)).collect()
     }
 
     /// Sends the snapshot of [`Engine::plan`] to the workers, unless they have it.

@@ -37,6 +37,7 @@ const ANSWER_SECS_MAX: i64 = 2;
 const NOTICES_BYTES: usize = 4 << 20;
 
 /// One network device.
+#[expect(clippy::struct_excessive_bools, reason = "they are the flags of a device")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
     /// The kernel's number.
@@ -242,14 +243,14 @@ impl Kernel {
         let mut changes = Changes::default();
         match message {
             RouteNetlinkMessage::NewLink(message) => return self.note_link(&message),
-            RouteNetlinkMessage::DelLink(message) => {
-                // A bridge or a protocol family lets go of a device with this message, too.
-                if message.header.interface_family == AddressFamily::Unspec {
-                    changes.devices = self.links.remove(&message.header.index).is_some();
-                    changes.paths = changes.devices;
-                    self.addresses.retain(|(index, _)| *index != message.header.index);
-                    self.neighbours.retain(|(index, _), _| *index != message.header.index);
-                }
+            // A bridge or a protocol family lets go of a device with this message, too.
+            RouteNetlinkMessage::DelLink(message)
+                if message.header.interface_family == AddressFamily::Unspec =>
+            {
+                changes.devices = self.links.remove(&message.header.index).is_some();
+                changes.paths = changes.devices;
+                self.addresses.retain(|(index, _)| *index != message.header.index);
+                self.neighbours.retain(|(index, _), _| *index != message.header.index);
             }
             RouteNetlinkMessage::NewAddress(message) => {
                 if let Some(address) = local_address(&message) {
@@ -463,11 +464,10 @@ impl Kernel {
                     continue;
                 }
                 match message.payload {
-                    NetlinkPayload::Done(_) => return Ok(answers),
                     NetlinkPayload::Error(error) if error.code.is_some() => {
                         return Err(error.to_io());
                     }
-                    NetlinkPayload::Error(_) => return Ok(answers),
+                    NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(answers),
                     NetlinkPayload::InnerMessage(inner) => {
                         answers.push(inner);
                         if !is_dump && flags & NLM_F_ACK == 0 {

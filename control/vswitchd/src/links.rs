@@ -303,7 +303,7 @@ pub fn driver(name: &str, kind: &str) -> String {
 pub fn pin_folder() -> Option<PathBuf> {
     const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
     let root = Path::new("/sys/fs/bpf");
-    let kind = i64::from(rustix::fs::statfs(root).ok()?.f_type);
+    let kind = rustix::fs::statfs(root).ok()?.f_type;
     if kind & 0xffff_ffff != BPF_FS_MAGIC {
         return None;
     }

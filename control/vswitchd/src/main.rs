@@ -12,12 +12,17 @@ use weft_vswitchd::{detach, vlog};
 
 /// The Weft switch: an L2 switch on `AF_XDP` that is driven by the tools of Open vSwitch.
 #[derive(Debug, Parser)]
+#[expect(
+    clippy::struct_excessive_bools,
+    clippy::option_option,
+    reason = "that is how options are: given or not, with or without a value"
+)]
 #[command(name = "weftd", disable_version_flag = true)]
 struct Options {
     /// Where sockets and pid files are.
     #[arg(long, value_name = "DIR", env = "OVS_RUNDIR", default_value = "/var/run/openvswitch")]
     rundir: PathBuf,
-    /// The database file [default: $OVS_DBDIR/conf.db, or /etc/openvswitch/conf.db].
+    /// The database file [default: `$OVS_DBDIR/conf.db`, or /etc/openvswitch/conf.db].
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
     /// Where the database listens: punix:PATH, ptcp:PORT[:IP]; may be repeated
@@ -36,7 +41,7 @@ struct Options {
     /// Run in the background; returns when everything is served.
     #[arg(long)]
     detach: bool,
-    /// Log to a file [default: $OVS_LOGDIR/weftd.log, or /var/log/openvswitch/weftd.log].
+    /// Log to a file [default: `$OVS_LOGDIR/weftd.log`, or /var/log/openvswitch/weftd.log].
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     log_file: Option<Option<PathBuf>>,
     /// The control socket [default: RUNDIR/ovs-vswitchd.PID.ctl].

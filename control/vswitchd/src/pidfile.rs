@@ -10,6 +10,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a holder that is being taken down is waited for.
+const DYING_MAX: Duration = Duration::from_secs(3);
 
 /// Why a pid file could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -49,8 +53,12 @@ impl Pidfile {
     /// [`PidfileError::Running`] when a live process holds the file.
     pub fn create(path: &Path) -> Result<Self, PidfileError> {
         let fail = |what, source| PidfileError::Io { path: path.to_owned(), what, source };
-        if let Some(pid) = holder(path).map_err(|error| fail("cannot look at it", error))? {
-            return Err(PidfileError::Running { path: path.to_owned(), pid });
+        let until = Instant::now() + DYING_MAX;
+        while let Some(pid) = holder(path).map_err(|error| fail("cannot look at it", error))? {
+            if !is_dying(&pid) || Instant::now() > until {
+                return Err(PidfileError::Running { path: path.to_owned(), pid });
+            }
+            std::thread::sleep(Duration::from_millis(20));
         }
         // A new file, renamed over the old one when it is complete: a reader sees the old state
         // or the new one, never an empty file.
@@ -91,6 +99,19 @@ impl Drop for Pidfile {
             let _ = std::fs::remove_file(&self.path);
         }
     }
+}
+
+/// True for a process that was told to end and is being taken down by the kernel.
+fn is_dying(pid: &str) -> bool {
+    /// `PF_EXITING` of linux/sched.h.
+    const EXITING: u64 = 4;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name is in parentheses and may hold anything; state is 1st and flags are 7th after it.
+    let Some((_, rest)) = stat.rsplit_once(')') else { return true };
+    let mut fields = rest.split_whitespace();
+    let is_zombie = matches!(fields.next(), Some("Z" | "X"));
+    let flags: u64 = fields.nth(5).and_then(|flags| flags.parse().ok()).unwrap_or(0);
+    is_zombie || flags & EXITING != 0
 }
 
 /// The pid in `path`, when a live process other than this holds its lock.

@@ -228,7 +228,7 @@ impl Planner<'_> {
                     let ifindex = self.observed.open.get(name).map_or(0, |open| open.ifindex);
                     OpenLink { held: Held::Tap, ifindex }
                 }
-                Kind::System => match self.observed.devices.get(name) {
+                Kind::System => match self.foreign_device(name) {
                     Some(device) if device.is_loopback => {
                         let text = format!(
                             "could not add network device {name} to ofproto (Invalid argument)"
@@ -258,6 +258,16 @@ impl Planner<'_> {
             self.wanted.insert(name.clone(), link);
             self.push_port(bridge, port, interface, Carrier::Link);
         }
+    }
+
+    /// A device of the host that is no TAP of ours: such a one is on its way out when its name is
+    /// wanted for another kind of interface.
+    fn foreign_device(&self, name: &str) -> Option<&Device> {
+        let device = self.observed.devices.get(name)?;
+        let open = self.observed.open.get(name);
+        let is_tap =
+            open.is_some_and(|open| open.held == Held::Tap && open.ifindex == device.ifindex);
+        (!is_tap).then_some(device)
     }
 
     /// Tunnels, and the NICs that they use.
@@ -449,7 +459,8 @@ impl Planner<'_> {
         for port in &self.plan.ports {
             let Carrier::Tunnel(gre, path) = &port.carrier else { continue };
             vteps.extend(gre.local.or(path.source));
-            let uses_this = path.egress.as_ref().is_some_and(|egress| egress.name == name);
+            // A tunnel without a way may come back by any NIC: its packets are still awaited.
+            let uses_this = path.egress.as_ref().is_none_or(|egress| egress.name == name);
             if gre.local.is_none() && uses_this {
                 let here = self.observed.addresses.iter().filter(|(index, _)| *index == ifindex);
                 vteps.extend(here.map(|(_, address)| *address));

@@ -1,1 +1,459 @@
+use super::*;
+use crate::tunnels::{Egress, State};
+use proptest::prelude::*;
 
+const BRIDGE: u128 = 1;
+
+fn mac(last: u8) -> MacAddr {
+    MacAddr([2, 0, 0, 0, 0, last])
+}
+
+fn interface(id: u128, name: &str, kind: Kind) -> Interface {
+    Interface {
+        uuid: Uuid::from_u128(id),
+        name: name.to_owned(),
+        type_name: String::new(),
+        kind,
+        ofport: None,
+        ofport_request: None,
+        mtu_request: None,
+        mac: None,
+    }
+}
+
+fn gre_to(remote: &str) -> Kind {
+    Kind::Gre(Gre {
+        remote: remote.parse().unwrap(),
+        local: None,
+        in_key: InKey::None,
+        out_key: None,
+        csum: false,
+        ttl: 64,
+        tos: 0,
+        df: true,
+    })
+}
+
+/// Bridge `br0` with these interfaces, each on a port of its own.
+fn desired(interfaces: Vec<Interface>) -> Desired {
+    let ports = interfaces.into_iter().map(|interface| {
+        let port = Port {
+            uuid: Uuid::from_u128(interface.uuid.as_u128() + 1000),
+            name: interface.name.clone(),
+            vlan: VlanConf::default(),
+            split_horizon: None,
+            interfaces: vec![interface],
+        };
+        (port.name.clone(), port)
+    });
+    let bridge = Bridge {
+        uuid: Uuid::from_u128(BRIDGE),
+        name: "br0".to_owned(),
+        forwards: true,
+        fail_mode: String::new(),
+        hwaddr: None,
+        datapath_id: None,
+        fdb_age_secs: 300,
+        fdb_entries_max: 8192,
+        forward_reserved: false,
+        ports: ports.collect(),
+    };
+    let bridges = BTreeMap::from([("br0".to_owned(), bridge)]);
+    Desired { bridges, ..Desired::default() }
+}
+
+fn local() -> Interface {
+    interface(10, "br0", Kind::Internal)
+}
+
+fn device(ifindex: u32, last: u8) -> Device {
+    Device { ifindex, mac: mac(last), mtu: 1500, is_loopback: false }
+}
+
+fn path(name: &str, ifindex: u32) -> Path {
+    Path {
+        state: State::Ready(mac(99)),
+        egress: Some(Egress { name: name.to_owned(), ifindex, mac: mac(98), is_running: true }),
+        next_hop: Some("10.0.0.254".parse().unwrap()),
+        source: Some("10.0.0.1".parse().unwrap()),
+        mtu: 1500,
+        is_stale: false,
+    }
+}
+
+fn with_device(observed: &mut Observed, name: &str, ifindex: u32) {
+    let last = u8::try_from(ifindex).unwrap();
+    observed.devices.insert(name.to_owned(), device(ifindex, last));
+}
+
+/// What there is after `plan` was carried out without a failure.
+fn carried_out(mut observed: Observed, plan: &Plan) -> Observed {
+    for step in plan.close.iter().chain(&plan.open) {
+        match step.clone() {
+            Step::Close { name, removes_device } => {
+                observed.open.remove(&name);
+                if removes_device {
+                    observed.devices.remove(&name);
+                }
+            }
+            Step::OpenTap { name, mac: wanted } => {
+                let ifindex = 100 + u32::try_from(observed.open.len()).unwrap();
+                let new = Device { mac: wanted.unwrap_or(mac(50)), ..device(ifindex, 0) };
+                let ifindex = observed.devices.entry(name.clone()).or_insert(new).ifindex;
+                observed.open.insert(name, OpenLink { held: Held::Tap, ifindex });
+            }
+            Step::OpenPort { name, ifindex } => {
+                observed.open.insert(name, OpenLink { held: Held::Port, ifindex });
+            }
+            Step::OpenUnderlay { name, ifindex } => {
+                observed.open.insert(name, OpenLink { held: Held::Underlay, ifindex });
+            }
+            Step::SetMac { name, mac } => observed.devices.get_mut(&name).unwrap().mac = mac,
+            Step::SetMtu { name, mtu } => observed.devices.get_mut(&name).unwrap().mtu = mtu,
+            Step::SetVteps { .. } => {}
+        }
+    }
+    observed.ofports = plan.ports.iter().map(|port| (port.interface, port.ofport)).collect();
+    observed.bridge_mtus.clone_from(&plan.bridge_mtus);
+    observed
+}
+
+/// Steps that touch something that is not yet so.
+fn changes(plan: &Plan) -> Vec<&Step> {
+    let all = plan.close.iter().chain(&plan.open);
+    all.filter(|step| !matches!(step, Step::SetVteps { .. })).collect()
+}
+
+fn close(name: &str, removes_device: bool) -> Step {
+    Step::Close { name: name.to_owned(), removes_device }
+}
+
+#[test]
+fn nothing_wanted_nothing_there() {
+    let plan = plan(&Desired::default(), &Observed::default());
+    assert!(changes(&plan).is_empty() && plan.ports.is_empty() && plan.failures.is_empty());
+}
+
+#[test]
+fn a_bridge_is_a_tap() {
+    let plan = plan(&desired(vec![local()]), &Observed::default());
+    assert_eq!(plan.open, [Step::OpenTap { name: "br0".to_owned(), mac: None }]);
+    assert_eq!(plan.ports.len(), 1);
+    assert_eq!(plan.ports[0].ofport, ofport::LOCAL);
+}
+
+#[test]
+fn a_missing_device_is_an_error_and_the_rest_goes_on() {
+    let wanted = desired(vec![local(), interface(11, "eth9", Kind::System)]);
+    let plan = plan(&wanted, &Observed::default());
+    assert_eq!(
+        plan.failures[&Uuid::from_u128(11)],
+        "could not open network device eth9 (No such device)"
+    );
+    assert_eq!(plan.ports.len(), 1);
+}
+
+#[test]
+fn the_bridge_takes_the_smallest_address_of_its_ports() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "a", 7);
+    with_device(&mut observed, "b", 5);
+    let mut wanted =
+        desired(vec![local(), interface(11, "a", Kind::System), interface(12, "b", Kind::System)]);
+    let first = plan(&wanted, &observed);
+    assert!(first.open.contains(&Step::OpenTap { name: "br0".to_owned(), mac: Some(mac(5)) }));
+    assert_eq!(first.ports.iter().map(|port| port.ofport).collect::<Vec<_>>(), [1, 2, 65534]);
+    // The smallest one leaves.
+    let observed = carried_out(observed, &first);
+    wanted.bridges.get_mut("br0").unwrap().ports.remove("b");
+    let second = plan(&wanted, &observed);
+    assert_eq!(
+        changes(&second),
+        [&close("b", false), &Step::SetMac { name: "br0".to_owned(), mac: mac(7) }]
+    );
+    // hwaddr beats them all.
+    wanted.bridges.get_mut("br0").unwrap().hwaddr = Some(mac(77));
+    let third = plan(&wanted, &observed);
+    assert!(third.open.contains(&Step::SetMac { name: "br0".to_owned(), mac: mac(77) }));
+}
+
+#[test]
+fn a_device_that_was_made_anew_is_opened_anew() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "a", 7);
+    let wanted = desired(vec![interface(11, "a", Kind::System)]);
+    let first = plan(&wanted, &observed);
+    let mut observed = carried_out(observed, &first);
+    with_device(&mut observed, "a", 8);
+    let second = plan(&wanted, &observed);
+    let open = Step::OpenPort { name: "a".to_owned(), ifindex: 8 };
+    assert_eq!(changes(&second), [&close("a", false), &open]);
+    assert_eq!(second.ports[0].ofport, first.ports[0].ofport, "the number stays");
+}
+
+#[test]
+fn a_failure_is_not_tried_again_for_the_same_device() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "a", 7);
+    observed.failed.insert("a".to_owned(), (7, "no XDP".to_owned()));
+    let wanted = desired(vec![interface(11, "a", Kind::System)]);
+    let first = plan(&wanted, &observed);
+    assert!(changes(&first).is_empty());
+    assert_eq!(first.failures[&Uuid::from_u128(11)], "no XDP");
+    with_device(&mut observed, "a", 8);
+    assert_eq!(changes(&plan(&wanted, &observed)).len(), 1);
+}
+
+#[test]
+fn a_tap_out_of_sight_stays_open() {
+    let wanted = desired(vec![local(), interface(11, "int1", Kind::Internal)]);
+    let first = plan(&wanted, &Observed::default());
+    let mut observed = carried_out(Observed::default(), &first);
+    observed.devices.remove("int1");
+    assert!(changes(&plan(&wanted, &observed)).is_empty());
+    // Another device of that name is not ours to touch.
+    with_device(&mut observed, "int1", 55);
+    assert!(changes(&plan(&wanted, &observed)).is_empty());
+}
+
+#[test]
+fn loopback_is_refused() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "lo", 1);
+    observed.devices.get_mut("lo").unwrap().is_loopback = true;
+    let plan = plan(&desired(vec![interface(11, "lo", Kind::System)]), &observed);
+    assert_eq!(
+        plan.failures[&Uuid::from_u128(11)],
+        "could not add network device lo to ofproto (Invalid argument)"
+    );
+}
+
+#[test]
+fn tunnels_share_their_nic() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "eth0", 3);
+    observed.addresses = vec![(3, "10.0.0.1".parse().unwrap()), (4, "10.1.0.1".parse().unwrap())];
+    for id in [11, 12] {
+        observed.paths.insert(Uuid::from_u128(id), path("eth0", 3));
+    }
+    let mut wanted = desired(vec![
+        interface(11, "gre1", gre_to("10.0.0.2")),
+        interface(12, "gre2", gre_to("10.0.0.3")),
+    ]);
+    let first = plan(&wanted, &observed);
+    let vteps = vec!["10.0.0.1".parse().unwrap()];
+    assert_eq!(
+        first.open,
+        [
+            Step::OpenUnderlay { name: "eth0".to_owned(), ifindex: 3 },
+            Step::SetVteps { name: "eth0".to_owned(), addresses: vteps },
+        ]
+    );
+    // One goes: the NIC stays.  Both go: it is let go of.
+    let observed = carried_out(observed, &first);
+    wanted.bridges.get_mut("br0").unwrap().ports.remove("gre1");
+    assert!(changes(&plan(&wanted, &observed)).is_empty());
+    wanted.bridges.get_mut("br0").unwrap().ports.remove("gre2");
+    assert_eq!(changes(&plan(&wanted, &observed)), [&close("eth0", false)]);
+}
+
+#[test]
+fn a_lost_route_keeps_the_nic() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "eth0", 3);
+    observed.paths.insert(Uuid::from_u128(11), path("eth0", 3));
+    let wanted = desired(vec![interface(11, "gre1", gre_to("10.0.0.2"))]);
+    let first = plan(&wanted, &observed);
+    let mut observed = carried_out(observed, &first);
+    observed.paths.insert(Uuid::from_u128(11), Path::none("no route"));
+    let second = plan(&wanted, &observed);
+    assert!(changes(&second).is_empty());
+    assert!(matches!(&second.ports[0].carrier,
+        Carrier::Tunnel(_, path) if matches!(path.state, State::Unreachable(_))));
+    // Unless the NIC itself is gone.
+    observed.devices.remove("eth0");
+    assert_eq!(changes(&plan(&wanted, &observed)), [&close("eth0", false)]);
+}
+
+#[test]
+fn the_same_tunnel_twice_is_refused_and_the_running_one_stays() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "eth0", 3);
+    for id in [11, 12] {
+        observed.paths.insert(Uuid::from_u128(id), path("eth0", 3));
+    }
+    let wanted = desired(vec![
+        interface(11, "gre1", gre_to("10.0.0.2")),
+        interface(12, "gre2", gre_to("10.0.0.2")),
+    ]);
+    let fresh = plan(&wanted, &observed);
+    let text = "could not add network device gre2 to ofproto (File exists)";
+    assert_eq!(fresh.failures, BTreeMap::from([(Uuid::from_u128(12), text.to_owned())]));
+    observed.ofports.insert(Uuid::from_u128(12), 4);
+    let running = plan(&wanted, &observed);
+    assert_eq!(running.failures.keys().collect::<Vec<_>>(), [&Uuid::from_u128(11)]);
+    assert_eq!(running.ports[0].ofport, 4);
+}
+
+#[test]
+fn a_tunnel_over_a_bridge_port_has_no_way() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "eth0", 3);
+    observed.paths.insert(Uuid::from_u128(11), path("eth0", 3));
+    let wanted = desired(vec![
+        interface(11, "gre1", gre_to("10.0.0.2")),
+        interface(12, "eth0", Kind::System),
+    ]);
+    let plan = plan(&wanted, &observed);
+    assert_eq!(plan.open, [Step::OpenPort { name: "eth0".to_owned(), ifindex: 3 }]);
+    let port = plan.ports.iter().find(|port| port.name == "gre1").unwrap();
+    assert!(matches!(&port.carrier, Carrier::Tunnel(_, path)
+        if matches!(&path.state, State::Unreachable(text) if text.contains("not supported yet"))));
+}
+
+#[test]
+fn a_nic_changes_its_role() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "eth0", 3);
+    observed.paths.insert(Uuid::from_u128(11), path("eth0", 3));
+    let tunnel = interface(11, "gre1", gre_to("10.0.0.2"));
+    let first = plan(&desired(vec![tunnel.clone()]), &observed);
+    let observed = carried_out(observed, &first);
+    let wanted = desired(vec![tunnel, interface(12, "eth0", Kind::System)]);
+    let second = plan(&wanted, &observed);
+    let open = Step::OpenPort { name: "eth0".to_owned(), ifindex: 3 };
+    assert_eq!(changes(&second), [&close("eth0", false), &open]);
+}
+
+#[test]
+fn the_mtu_of_a_bridge_follows_its_ports_but_respects_the_operator() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "a", 7);
+    let wanted = desired(vec![local(), interface(11, "a", Kind::System)]);
+    let first = plan(&wanted, &observed);
+    let mut observed = carried_out(observed, &first);
+    let set = |mtu| Step::SetMtu { name: "br0".to_owned(), mtu };
+    // The operator's own smaller MTU stays.
+    observed.devices.get_mut("br0").unwrap().mtu = 1420;
+    assert!(changes(&plan(&wanted, &observed)).is_empty());
+    // One that is too large does not.
+    observed.devices.get_mut("br0").unwrap().mtu = 9000;
+    assert_eq!(changes(&plan(&wanted, &observed)), [&set(1500)]);
+    // A port with a smaller MTU pulls it down, and up again when it grows.
+    observed.devices.get_mut("br0").unwrap().mtu = 1500;
+    observed.devices.get_mut("a").unwrap().mtu = 1400;
+    let down = plan(&wanted, &observed);
+    assert_eq!(changes(&down), [&set(1400)]);
+    let mut observed = carried_out(observed, &down);
+    observed.devices.get_mut("a").unwrap().mtu = 1600;
+    assert_eq!(changes(&plan(&wanted, &observed)), [&set(1600)]);
+    // mtu_request beats all.
+    let mut wanted = wanted;
+    let ports = &mut wanted.bridges.get_mut("br0").unwrap().ports;
+    ports.get_mut("br0").unwrap().interfaces[0].mtu_request = Some(1300);
+    assert_eq!(changes(&plan(&wanted, &observed)), [&set(1300)]);
+}
+
+#[test]
+fn a_tap_that_goes_takes_its_device_with_it() {
+    let wanted = desired(vec![local()]);
+    let first = plan(&wanted, &Observed::default());
+    let observed = carried_out(Observed::default(), &first);
+    let second = plan(&Desired::default(), &observed);
+    assert_eq!(changes(&second), [&close("br0", true)]);
+}
+
+#[test]
+fn a_tunnel_leaves_an_underlay_that_goes() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "eth0", 3);
+    observed.paths.insert(Uuid::from_u128(11), path("eth0", 3));
+    let wanted = desired(vec![interface(11, "gre1", gre_to("10.0.0.2"))]);
+    let mut plan = plan(&wanted, &observed);
+    let (other, name) = ("eth1".to_owned(), "eth0".to_owned());
+    plan.ports[0].leave_underlays(&BTreeSet::from([&other]));
+    assert!(matches!(&plan.ports[0].carrier, Carrier::Tunnel(_, p) if p.egress.is_some()));
+    plan.ports[0].leave_underlays(&BTreeSet::from([&name]));
+    assert!(matches!(&plan.ports[0].carrier, Carrier::Tunnel(_, p) if p.egress.is_none()));
+}
+
+/// One interface of the property: its kind, and whether there is a device or a path for it.
+fn any_world() -> impl Strategy<Value = (Desired, Observed)> {
+    let one = (0u8..4, any::<bool>(), 0u32..3, prop::option::of(68u32..9000));
+    (prop::collection::vec(one, 0..8), any::<bool>()).prop_map(|(choices, has_bridge)| {
+        let mut observed = Observed::default();
+        for (index, name) in ["eth0", "eth1", "eth2"].iter().enumerate() {
+            with_device(&mut observed, name, 3 + u32::try_from(index).unwrap());
+        }
+        let mut interfaces = Vec::new();
+        for (index, (kind, is_there, nic, mtu)) in choices.into_iter().enumerate() {
+            let id = 20 + index as u128;
+            let name = format!("if{index}");
+            let kind = match kind {
+                0 => Kind::System,
+                1 => Kind::Internal,
+                2 => Kind::Unusable("no".to_owned()),
+                _ => {
+                    let way = path(&format!("eth{nic}"), 3 + nic);
+                    let way = if is_there { way } else { Path::none("no route") };
+                    observed.paths.insert(Uuid::from_u128(id), way);
+                    gre_to(&format!("10.0.0.{}", 2 + index % 3))
+                }
+            };
+            if is_there && kind == Kind::System {
+                with_device(&mut observed, &name, 40 + u32::try_from(index).unwrap());
+            }
+            interfaces.push(Interface { mtu_request: mtu, ..interface(id, &name, kind) });
+        }
+        if has_bridge {
+            interfaces.push(local());
+        }
+        (desired(interfaces), observed)
+    })
+}
+
+proptest! {
+    /// Carrying a plan out leads to where nothing is left to do, in at most one more round (a
+    /// device that is made by a plan can be adjusted only by the next one).
+    #[test]
+    fn plans_converge((wanted, observed) in any_world(), (before, _) in any_world()) {
+        let first = plan(&before, &observed);
+        let mut observed = carried_out(observed, &first);
+        for _ in 0..2 {
+            let next = plan(&wanted, &observed);
+            observed = carried_out(observed, &next);
+        }
+        let last = plan(&wanted, &observed);
+        prop_assert!(changes(&last).is_empty(), "{:?}", changes(&last));
+    }
+
+    /// Every interface ends as a port or with an error, never both, never neither.
+    #[test]
+    fn every_interface_has_a_fate((wanted, observed) in any_world()) {
+        let plan = plan(&wanted, &observed);
+        for (_, _, interface) in wanted.interfaces() {
+            let runs = plan.ports.iter().any(|port| port.interface == interface.uuid);
+            let failed = plan.failures.contains_key(&interface.uuid);
+            prop_assert!(runs != failed, "{} {runs} {failed}", interface.name);
+        }
+    }
+
+    /// No link is opened twice, and none is closed that is not open.
+    #[test]
+    fn steps_make_sense((wanted, observed) in any_world(), (before, _) in any_world()) {
+        let first = plan(&before, &observed);
+        let observed = carried_out(observed, &first);
+        let next = plan(&wanted, &observed);
+        let mut open: BTreeSet<&String> = observed.open.keys().collect();
+        for step in &next.close {
+            let Step::Close { name, .. } = step else { panic!("{step:?}") };
+            prop_assert!(open.remove(name), "{name} was not open");
+        }
+        for step in &next.open {
+            if let Step::OpenTap { name, .. } | Step::OpenPort { name, .. }
+                | Step::OpenUnderlay { name, .. } = step {
+                prop_assert!(open.insert(name), "{name} is open already");
+            }
+        }
+    }
+}

@@ -38,12 +38,11 @@ impl Engine {
             }
         }
         for (_, _, interface) in self.desired.interfaces() {
-            let status = match planned.get(&interface.uuid) {
-                Some(port) => self.interface_status(interface, port),
-                None => {
-                    let text = self.plan.failures.get(&interface.uuid);
-                    InterfaceStatus::failed(text.map_or("not set up yet", String::as_str))
-                }
+            let status = if let Some(port) = planned.get(&interface.uuid) {
+                self.interface_status(interface, port)
+            } else {
+                let text = self.plan.failures.get(&interface.uuid);
+                InterfaceStatus::failed(text.map_or("not set up yet", String::as_str))
             };
             status.want(interface.uuid, &mut wanted);
         }
@@ -102,21 +101,18 @@ impl Engine {
         let Some(link) = self.links.get(name) else { return };
         status.link_resets = self.resets.get(name).map(|(_, count)| *count).or(Some(0));
         status.status = device_status(link);
-        match self.device(name) {
-            Some(device) => {
-                status.is_admin_up = Some(device.is_admin_up);
-                status.is_running = Some(device.is_running);
-                status.mac = Some(MacAddr(device.mac).to_string());
-                status.mtu = Some(device.mtu);
-                status.ifindex = Some(device.ifindex);
-                status.speed = speed(name);
-            }
+        if let Some(device) = self.device(name) {
+            status.is_admin_up = Some(device.is_admin_up);
+            status.is_running = Some(device.is_running);
+            status.mac = Some(MacAddr(device.mac).to_string());
+            status.mtu = Some(device.mtu);
+            status.ifindex = Some(device.ifindex);
+            status.speed = speed(name);
+        } else {
             // Moved into another namespace: it works on, out of our sight.
-            None => {
-                status.is_admin_up = Some(false);
-                status.is_running = Some(false);
-                status.ifindex = Some(0);
-            }
+            status.is_admin_up = Some(false);
+            status.is_running = Some(false);
+            status.ifindex = Some(0);
         }
     }
 }

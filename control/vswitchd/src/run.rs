@@ -24,6 +24,9 @@ const SETTLE: Duration = Duration::from_millis(15);
 /// How often next hops are looked after, and failures are tried again.
 const TEND: Duration = Duration::from_secs(1);
 
+/// After a change of the configuration counters are written so soon.
+const FIRST_STATISTICS: Duration = Duration::from_millis(200);
+
 /// How to run.
 #[derive(Clone, Debug)]
 pub struct RunConfig {
@@ -151,7 +154,7 @@ impl Loop {
 
     /// Waits for one thing to happen.  Dropping any branch loses nothing.
     async fn wait(&mut self, store: &mut Store, tend: &mut tokio::time::Interval) -> Wake {
-        let far = Instant::now() + Duration::from_secs(3600);
+        let far = Instant::now() + Duration::from_hours(1);
         tokio::select! {
             biased;
             _ = self.terminate.recv() => Wake::Stop,
@@ -276,7 +279,12 @@ impl Loop {
         if !store.is_active() || store.uuids("Open_vSwitch").is_empty() {
             return Ok(());
         }
+        let next_cfg = engine.desired.next_cfg;
         engine.reconcile(&*store)?;
+        if next_cfg != engine.desired.next_cfg {
+            // New interfaces have counters soon, not only at the end of the interval.
+            self.statistics_due = self.statistics_due.min(Instant::now() + FIRST_STATISTICS);
+        }
         if engine.take_restarted() {
             self.notices = watched(engine.workers.notices()?)?;
         }

@@ -7,7 +7,9 @@ use crate::desired::Rows;
 use crate::status::{LOCK, Wanted};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 use uuid::Uuid;
+use weft_ovsdb::log::LogError;
 use weft_ovsdb::{Client, ClientError, Datum, Server, ServerConfig, ServerError};
 
 /// The database.
@@ -76,6 +78,9 @@ pub enum StoreError {
     },
 }
 
+/// How long a predecessor that was killed may take to be gone.
+const PREDECESSOR_MAX: Duration = Duration::from_secs(3);
+
 /// Where the database is.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
@@ -103,19 +108,13 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub async fn open(config: &StoreConfig) -> Result<Self, StoreError> {
-        let (server, target) = match &config.external {
-            Some(target) => (None, target.clone()),
-            None => {
-                if let Some(folder) = config.db_path.parent() {
-                    make_folder(folder)?;
-                }
-                let mut conf = ServerConfig::new(&config.db_path);
-                for remote in &config.remotes {
-                    conf = conf.remote(remote);
-                }
-                let server = Server::start(conf).await?;
-                (Some(server), own_target(config))
+        let (server, target) = if let Some(target) = &config.external {
+            (None, target.clone())
+        } else {
+            if let Some(folder) = config.db_path.parent() {
+                make_folder(folder)?;
             }
+            (Some(start_server(config).await?), own_target(config))
         };
         let mut client = Client::connect(&target).await?;
         client.lock(LOCK).await?;
@@ -199,6 +198,34 @@ impl Rows for Store {
 
     fn datum(&self, table: &str, row: Uuid, column: &str) -> Option<&Datum> {
         self.client.replica().row(table, row)?.try_get(column)
+    }
+}
+
+/// Starts the embedded server.  A predecessor that was killed may still be on its way out, which
+/// takes the kernel a moment when it had packet memory locked: its sockets and locks are waited for.
+async fn start_server(config: &StoreConfig) -> Result<Server, ServerError> {
+    let until = Instant::now() + PREDECESSOR_MAX;
+    loop {
+        let mut conf = ServerConfig::new(&config.db_path);
+        for remote in &config.remotes {
+            conf = conf.remote(remote);
+        }
+        match Server::start(conf).await {
+            Err(error) if is_held(&error) && Instant::now() < until => {
+                tracing::debug!("{error}: trying again");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Somebody holds a socket or the file.
+fn is_held(error: &ServerError) -> bool {
+    match error {
+        ServerError::Listen { source, .. } => source.kind() == std::io::ErrorKind::AddrInUse,
+        ServerError::Log(error) => matches!(error, LogError::Locked { .. }),
+        _ => false,
     }
 }
 

@@ -50,9 +50,10 @@ fn show(engine: &mut Engine, args: &[String]) -> Answer {
                 None => continue,
             };
             let (vid, mac) = (record.vid.get(), record.mac);
-            let _ = match record.age_secs {
-                Some(age) => writeln!(text, "{port:>5}  {vid:>4}  {mac}  {age:>3}"),
-                None => writeln!(text, "{port:>5}  {vid:>4}  {mac}  static"),
+            let _ = if let Some(age) = record.age_secs {
+                writeln!(text, "{port:>5}  {vid:>4}  {mac}  {age:>3}")
+            } else {
+                writeln!(text, "{port:>5}  {vid:>4}  {mac}  static")
             };
         }
     }
@@ -88,12 +89,11 @@ fn stats_show(engine: &mut Engine, args: &[String]) -> Answer {
 }
 
 fn stats_clear(engine: &mut Engine, args: &[String]) -> Answer {
-    let bridges = match args.first() {
-        Some(name) => vec![bridge(engine, name)?],
-        None => {
-            let all = engine.desired.bridges.values();
-            all.filter_map(|bridge| engine.ids.bridge(&bridge.uuid)).collect()
-        }
+    let bridges = if let Some(name) = args.first() {
+        vec![bridge(engine, name)?]
+    } else {
+        let all = engine.desired.bridges.values();
+        all.filter_map(|bridge| engine.ids.bridge(&bridge.uuid)).collect()
     };
     for bridge in bridges {
         engine.workers.clear_fdb_stats(bridge).map_err(stuck)?;

@@ -1,10 +1,14 @@
 //! The commands of the control sockets, one file per family.
 
 mod database;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod datapath;
 mod fdb;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod general;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod net;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod weft;
 
 use crate::engine::{Engine, Leave};
@@ -57,9 +61,8 @@ pub fn answer(request: Request, engine: &mut Engine, store: &mut Store) -> Optio
 
 fn exit(params: &[String]) -> (Answer, Option<Leave>) {
     match params {
-        [] => (Ok(String::new()), Some(Leave::Devices)),
         [word] if word == "--cleanup" => (Ok(String::new()), Some(Leave::Nothing)),
-        [_] => (Ok(String::new()), Some(Leave::Devices)),
+        [] | [_] => (Ok(String::new()), Some(Leave::Devices)),
         _ => (Err(too_many("exit", 1)), None),
     }
 }
