@@ -5,7 +5,7 @@ use xsk_rs::FrameDesc;
 
 use crate::{
     Clock,
-    port::{self, BATCH, Port},
+    port::{self, BATCH, Port, RING},
 };
 
 /// Arguments.
@@ -14,6 +14,12 @@ pub struct Args {
     /// The two interfaces.
     #[arg(num_args = 2, required = true)]
     interfaces: Vec<String>,
+    /// Slots of each ring, a power of two.
+    #[arg(long, default_value_t = RING)]
+    ring: u32,
+    /// Frames taken in one go.
+    #[arg(long, default_value_t = BATCH)]
+    batch: usize,
     /// Stop after so long, and say what was done; for ever otherwise.
     #[arg(long)]
     seconds: Option<f64>,
@@ -25,9 +31,9 @@ pub struct Args {
 /// What the kernel refuses.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let [one, two] = args.interfaces.as_slice() else { anyhow::bail!("two interfaces") };
-    let (umem, frames) = port::umem(2)?;
-    let mut one = Port::open(one, &umem)?;
-    let mut two = Port::open(two, &umem)?;
+    let (umem, frames) = port::umem(2, args.ring)?;
+    let mut one = Port::open(one, &umem, args.ring)?;
+    let mut two = Port::open(two, &umem, args.ring)?;
     let (first, second) = frames.split_at(frames.len() / 2);
     // SAFETY: the frames are of this UMEM, and each is given away once.
     let filled = unsafe { one.fill.produce(first) };
@@ -36,8 +42,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     ensure!(filled == frames.len(), "fill rings are too small");
 
     let clock = Clock::start(args.seconds);
-    let mut forward = Direction::default();
-    let mut back = Direction::default();
+    let mut forward = Direction::new(args.batch);
+    let mut back = Direction::new(args.batch);
     println!("ready");
     while !clock.is_over() {
         for _ in 0..256 {
@@ -51,19 +57,17 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
 
 /// One way through.
 struct Direction {
-    batch: [FrameDesc; BATCH],
+    batch: Vec<FrameDesc>,
     /// Handed to the kernel and not yet completed.
     pending: usize,
     frames: u64,
 }
 
-impl Default for Direction {
-    fn default() -> Self {
-        Self { batch: [FrameDesc::default(); BATCH], pending: 0, frames: 0 }
-    }
-}
-
 impl Direction {
+    fn new(batch: usize) -> Self {
+        Self { batch: vec![FrameDesc::default(); batch.max(1)], pending: 0, frames: 0 }
+    }
+
     /// Takes a batch from one port, sends it through the other, and gives what was sent back to the first.
     fn step(&mut self, from: &mut Port, to: &mut Port) -> anyhow::Result<()> {
         // Frames only go round: one port's share can never overfill a ring of the other.

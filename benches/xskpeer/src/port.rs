@@ -11,13 +11,15 @@ use rustix::net::{AddressFamily, SocketType, netdevice, socket};
 use weft_ebpf::{AttachConfig, Attached, Role};
 use xsk_rs::{
     CompQueue, FillQueue, FrameDesc, RxQueue, Socket, TxQueue, Umem,
-    config::{BindFlags, Interface, LibxdpFlags, QueueSize, SocketConfig, UmemConfig},
+    config::{BindFlags, FrameSize, Interface, LibxdpFlags, QueueSize, SocketConfig, UmemConfig},
 };
 
 /// Frames taken in one go.
 pub const BATCH: usize = 64;
-/// Slots of each ring, and frames that each port starts with.
+/// Slots of each ring, and frames that each port starts with, unless told otherwise.
 pub const RING: u32 = 2048;
+/// Bytes of a frame's place: the smallest that there is, good for an MTU of 1500.
+const FRAME_BYTES: u32 = 2048;
 /// What one `sendto` may send in copy mode; kernels before 6.17 know only 32 and refuse.
 const TX_BUDGET: u32 = 256;
 /// `XDP_MAX_TX_SKB_BUDGET`.
@@ -43,11 +45,11 @@ impl Port {
     ///
     /// # Errors
     /// What the kernel refuses.
-    pub fn open(name: &str, umem: &Umem) -> anyhow::Result<Self> {
+    pub fn open(name: &str, umem: &Umem, ring: u32) -> anyhow::Result<Self> {
         let interface: Interface = name.parse()?;
         let config = SocketConfig::builder()
-            .rx_queue_size(QueueSize::new(RING)?)
-            .tx_queue_size(QueueSize::new(RING)?)
+            .rx_queue_size(QueueSize::new(ring)?)
+            .tx_queue_size(QueueSize::new(ring)?)
             .libxdp_flags(LibxdpFlags::XSK_LIBXDP_FLAGS_INHIBIT_PROG_LOAD)
             .bind_flags(BindFlags::XDP_COPY | BindFlags::XDP_USE_NEED_WAKEUP)
             .build();
@@ -86,16 +88,17 @@ impl Port {
     }
 }
 
-/// Memory for so many ports, and its frames.
+/// Memory for so many ports with rings of so many slots, and its frames.
 ///
 /// # Errors
 /// What the kernel refuses.
-pub fn umem(ports: u32) -> anyhow::Result<(Umem, Vec<FrameDesc>)> {
+pub fn umem(ports: u32, ring: u32) -> anyhow::Result<(Umem, Vec<FrameDesc>)> {
     let config = UmemConfig::builder()
-        .fill_queue_size(QueueSize::new(RING)?)
-        .comp_queue_size(QueueSize::new(RING)?)
+        .frame_size(FrameSize::new(FRAME_BYTES)?)
+        .fill_queue_size(QueueSize::new(ring)?)
+        .comp_queue_size(QueueSize::new(ring)?)
         .build()?;
-    let frames = NonZeroU32::new(ports * RING).ok_or_else(|| anyhow!("no ports"))?;
+    let frames = NonZeroU32::new(ports * ring).ok_or_else(|| anyhow!("no ports"))?;
     Ok(Umem::new(config, frames, false)?)
 }
 

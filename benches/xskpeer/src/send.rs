@@ -7,7 +7,7 @@ use xsk_rs::FrameDesc;
 use crate::{
     Clock,
     frame::Shape,
-    port::{self, BATCH, Port},
+    port::{self, BATCH, Port, RING},
 };
 
 /// Arguments.
@@ -31,8 +31,8 @@ pub struct Args {
 /// What the kernel refuses.
 pub fn run(args: &Args) -> anyhow::Result<()> {
     let frame = args.shape.frame()?;
-    let (umem, mut free) = port::umem(1)?;
-    let mut port = Port::open(&args.interface, &umem)?;
+    let (umem, mut free) = port::umem(1, RING)?;
+    let mut port = Port::open(&args.interface, &umem, RING)?;
     for desc in &mut free {
         // SAFETY: nobody but us has a frame of this UMEM yet.
         let mut data = unsafe { umem.data_mut(desc) };

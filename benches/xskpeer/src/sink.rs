@@ -5,7 +5,7 @@ use xsk_rs::FrameDesc;
 
 use crate::{
     Clock,
-    port::{self, BATCH, Port},
+    port::{self, BATCH, Port, RING},
 };
 
 /// Arguments.
@@ -26,8 +26,8 @@ pub struct Args {
 /// # Errors
 /// What the kernel refuses, or fewer frames than asked for.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let (umem, frames) = port::umem(1)?;
-    let mut port = Port::open(&args.interface, &umem)?;
+    let (umem, frames) = port::umem(1, RING)?;
+    let mut port = Port::open(&args.interface, &umem, RING)?;
     // SAFETY: the frames are of this UMEM, and each is given away once.
     let filled = unsafe { port.fill.produce(&frames) };
     ensure!(filled == frames.len(), "the fill ring is too small");
