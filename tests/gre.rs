@@ -80,6 +80,35 @@ fn guests_on_veth_ports_talk_through_the_tunnel_with_default_offloads() {
     exchange(&left, "10.244.0.1", &b, "10.244.1.2");
 }
 
+/// The same inside IPv6: other pseudo-headers, other checksum rules.
+#[test]
+fn ipv6_guests_talk_through_the_tunnel_with_default_offloads() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = underlay();
+    let (here, there) = (Switch::start(&left), Switch::start(&right));
+    overlay(&here, "192.0.2.2", "", "10.244.0.1/16", INNER_MTU);
+    overlay(&there, "192.0.2.1", "", "10.244.0.2/16", INNER_MTU);
+    let a = here.plug("br0", "veth1", "");
+    let b = there.plug("br0", "veth1", "");
+    for (guest, cidr) in [(&a, "fd00::1/64"), (&b, "fd00::2/64")] {
+        guest.sh(&format!("ip link set eth0 up mtu {INNER_MTU}"));
+        assert!(guest.address6("eth0", cidr), "no IPv6 in this kernel");
+    }
+    assert!(right.address6("br0", "fd00::3/64"));
+    a.must_reach("fd00::2");
+    a.must_reach("fd00::3");
+    tcp_transfer(&a, &b, "[fd00::2]:5001", 10_000_000);
+    tcp_transfer(&b, &a, "[fd00::1]:5001", 10_000_000);
+    tcp_transfer(&a, &right, "[fd00::3]:5001", 10_000_000);
+    tcp_transfer(&right, &a, "[fd00::1]:5003", 10_000_000);
+    for bytes in [1, 500, 1400] {
+        assert_eq!(udp_echoes(&a, &b, "[fd00::2]:5002", 20, bytes), 20, "{bytes} bytes");
+    }
+    assert_eq!((a.checksum_errors(), b.checksum_errors(), right.checksum_errors()), (0, 0, 0));
+}
+
 /// Key and checksum options are on the wire, and both ends still agree.
 #[test]
 fn a_key_and_a_checksum_are_on_the_wire() {

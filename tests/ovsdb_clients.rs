@@ -318,6 +318,45 @@ fn tcp_is_served_only_when_asked_for() {
     drop(switch);
 }
 
+/// Whoever talks nonsense, or stops reading, is cut off; nobody else notices.
+#[test]
+fn nonsense_on_a_socket_ends_that_connection_only() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    switch.vsctl("add-br br0");
+    let resident = switch.resident_kib();
+    let sockets = host.sh(&format!("find {} -type s", switch.rundir().display()));
+    assert!(sockets.lines().count() >= 3, "{sockets}");
+    for socket in sockets.lines() {
+        for nonsense in [
+            "printf 'GET / HTTP/1.1\\r\\n\\r\\n'",
+            "head -c 100000 /dev/urandom",
+            "head -c 100000000 /dev/zero | tr '\\0' '['",
+            "printf '{\"id\":0,\"method\":\"transact\",\"params\":[\"Open_vSwitch\",{\"op\":7}]}'",
+            "printf '{\"id\":0,\"method\":\"echo\",\"params\":[\"'",
+            "printf ''",
+        ] {
+            let _ =
+                host.try_sh(&format!("{nonsense} | timeout 3 socat -t0.2 - UNIX-CONNECT:{socket}"));
+        }
+    }
+    // One that asks for much and reads nothing.
+    let request =
+        "{\\\"id\\\":0,\\\"method\\\":\\\"get_schema\\\",\\\"params\\\":[\\\"Open_vSwitch\\\"]}";
+    let _ = host.try_sh(&format!(
+        "sh -c \"yes '{request}' | head -n 20000 | timeout 3 socat -u - UNIX-CONNECT:{}/db.sock\"",
+        switch.rundir().display()
+    ));
+    assert_eq!(switch.vsctl("list-br"), "br0");
+    assert!(switch.appctl("version").contains("Open vSwitch"));
+    assert!(switch.try_weft("show").ok());
+    let grown = switch.resident_kib().saturating_sub(resident);
+    assert!(grown < 100 * 1024, "{grown} KiB were kept for clients that talk nonsense");
+}
+
 /// Sockets belong to root and its group alone.
 #[test]
 fn sockets_are_not_for_everybody() {

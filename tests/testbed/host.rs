@@ -188,7 +188,27 @@ impl Host {
                 }
             }
         }
+        // Absent when the kernel has no IPv6.
+        for line in self.try_sh("cat /proc/net/snmp6").stdout.lines() {
+            let mut words = line.split_whitespace();
+            if let (Some(name), Some(value)) = (words.next(), words.next())
+                && (name.contains("CsumErrors") || name == "Ip6InHdrErrors")
+            {
+                errors += value.parse::<u64>().unwrap();
+            }
+        }
         errors
+    }
+
+    /// Turns IPv6 on and gives `device` an address at once; the answer is false where there is no
+    /// IPv6.
+    #[must_use]
+    pub fn address6(&self, device: &str, cidr: &str) -> bool {
+        self.try_sh(&format!(
+            "sysctl -qw net.ipv6.conf.all.disable_ipv6=0 net.ipv6.conf.{device}.disable_ipv6=0 && \
+             ip -6 addr add {cidr} dev {device} nodad"
+        ))
+        .ok()
     }
 }
 

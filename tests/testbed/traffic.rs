@@ -77,7 +77,8 @@ pub fn udp_echoes(from: &Host, to: &Host, address: &str, count: usize, bytes: us
     });
     is_ready.recv().unwrap();
     let client = from.thread(move || {
-        let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+        let socket =
+            UdpSocket::bind(if address.is_ipv6() { "[::]:0" } else { "0.0.0.0:0" }).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
         let mut buffer = vec![0; 65536];
         let mut returned = 0;
