@@ -8,14 +8,14 @@ use crate::kernel::{Monitor, watched};
 use crate::pidfile::Pidfile;
 use crate::status::Wanted;
 use crate::store::{Store, StoreConfig};
-use crate::unixctl::{self, REQUESTS_MAX, Request, Target, Unixctl};
+use crate::unixctl::{self, Answer, REQUESTS_MAX, Request, Target, Unixctl};
 use crate::vlog::Vlog;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// News of the kernel come in swarms: so long one waits for the rest.
@@ -26,6 +26,9 @@ const TEND: Duration = Duration::from_secs(1);
 
 /// After a change of the configuration counters are written so soon.
 const FIRST_STATISTICS: Duration = Duration::from_millis(200);
+
+/// How long the answer to `exit` may take to reach the socket's buffer.
+const LAST_WORD: Duration = Duration::from_millis(20);
 
 /// How to run.
 #[derive(Clone, Debug)]
@@ -103,13 +106,20 @@ pub async fn run(
     ready()?;
     tracing::info!("weftd {} serves {}", env!("CARGO_PKG_VERSION"), config.rundir.display());
     let mut control = Loop::new(presence, monitor, &engine)?;
-    let leave = control.turn(&mut engine, &mut store, &config.store).await;
-    engine.stop(*leave.as_ref().unwrap_or(&Leave::Devices));
+    let end = control.turn(&mut engine, &mut store, &config.store).await;
+    engine.stop(end.as_ref().map_or(Leave::Devices, |(leave, _)| *leave));
     if let Some(server) = store.server.take() {
         server.stop().await;
     }
     tracing::info!("stopped");
-    leave.map(drop)
+    // Whoever gave the order hears of it when nothing stands in the way of a next start.
+    drop(control);
+    if let (_, Some(reply)) = end? {
+        // It may have lost patience.
+        let _ = reply.send(Ok(String::new()));
+        tokio::time::sleep(LAST_WORD).await;
+    }
+    Ok(())
 }
 
 struct Loop {
@@ -119,6 +129,8 @@ struct Loop {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    /// False while the database is out of reach; the switch goes on by what it knows.
+    is_connected: bool,
     /// When to look at the world again.
     due: Option<Instant>,
     statistics_due: Instant,
@@ -147,6 +159,7 @@ impl Loop {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            is_connected: true,
             due: Some(Instant::now()),
             statistics_due: Instant::now() + Duration::from_millis(500),
         })
@@ -160,7 +173,7 @@ impl Loop {
             _ = self.terminate.recv() => Wake::Stop,
             _ = self.interrupt.recv() => Wake::Stop,
             _ = self.hangup.recv() => Wake::Reopen,
-            change = store.client.next_change() => Wake::Database(change),
+            change = store.client.next_change(), if self.is_connected => Wake::Database(change),
             Some(request) = self.presence.requests.recv() => Wake::Command(request),
             Some(request) = self.presence.captures.recv() => Wake::Capture(request),
             () = sleep_until(self.due.unwrap_or(far)) => Wake::Due,
@@ -184,20 +197,20 @@ impl Loop {
         engine: &mut Engine,
         store: &mut Store,
         config: &StoreConfig,
-    ) -> anyhow::Result<Leave> {
+    ) -> anyhow::Result<(Leave, Option<oneshot::Sender<Answer>>)> {
         let mut tend = interval(TEND);
         tend.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             match self.wait(store, &mut tend).await {
-                Wake::Stop => return Ok(Leave::Devices),
+                Wake::Stop => return Ok((Leave::Devices, None)),
                 Wake::Reopen => drop(engine.vlog.reopen()),
                 Wake::Database(change) => {
                     self.database(change, store, config).await?;
                 }
                 Wake::Kernel(news) => self.kernel(news?, engine)?,
                 Wake::Command(request) => {
-                    if let Some(leave) = command::answer(request, engine, store) {
-                        return Ok(leave);
+                    if let Some((leave, reply)) = command::answer(request, engine, store) {
+                        return Ok((leave, Some(reply)));
                     }
                 }
                 Wake::Capture(request) => {
@@ -215,6 +228,9 @@ impl Loop {
                     self.reconcile(engine, store).await?;
                 }
                 Wake::Tend => {
+                    if !self.is_connected {
+                        self.connect(store).await;
+                    }
                     engine.ask_neighbours();
                     if engine.captures.has_left() {
                         engine.captures_changed();
@@ -245,17 +261,24 @@ impl Loop {
             }
             Err(error) => {
                 tracing::warn!("{error}: connecting again");
-                while let Err(error) = store.client.reconnect().await {
-                    tracing::debug!("{error}");
-                    tokio::select! {
-                        () = tokio::time::sleep(TEND) => {}
-                        _ = self.terminate.recv() => anyhow::bail!("stopped while without a database"),
-                    }
-                }
+                self.is_connected = false;
             }
         }
         self.due = Some(Instant::now());
         Ok(())
+    }
+
+    /// Tries to reach the database again.
+    async fn connect(&mut self, store: &mut Store) {
+        match tokio::time::timeout(TEND, store.client.reconnect()).await {
+            Ok(Ok(())) => {
+                tracing::info!("the database is back");
+                self.is_connected = true;
+                self.due = Some(Instant::now());
+            }
+            Ok(Err(error)) => tracing::debug!("{error}"),
+            Err(_) => tracing::debug!("the database does not answer"),
+        }
     }
 
     fn kernel(&mut self, news: Option<Vec<u8>>, engine: &mut Engine) -> anyhow::Result<()> {
@@ -291,7 +314,8 @@ impl Loop {
         // The devices that were just made or changed have their rows in this transaction.
         engine.kernel.refresh_links()?;
         engine.note_carriers();
-        write(store, &engine.statuses()).await
+        self.write(store, &engine.statuses()).await;
+        Ok(())
     }
 
     async fn statistics(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
@@ -303,17 +327,21 @@ impl Loop {
         engine.kernel.refresh_links()?;
         let counters = engine.counters()?;
         engine.rates.note(&counters);
-        write(store, &engine.statistics(&counters)).await
+        self.write(store, &engine.statistics(&counters)).await;
+        Ok(())
     }
-}
 
-async fn write(store: &mut Store, wanted: &Wanted) -> anyhow::Result<()> {
-    let operations = wanted.operations(&*store);
-    if !operations.is_empty()
-        && let Err(error) = store.write(operations).await
-    {
-        // The next wait for news finds the connection gone and connects again.
-        tracing::warn!("{error}");
+    /// Writes what changed, if the database is there.
+    async fn write(&self, store: &mut Store, wanted: &Wanted) {
+        if !self.is_connected {
+            return;
+        }
+        let operations = wanted.operations(&*store);
+        if !operations.is_empty()
+            && let Err(error) = store.write(operations).await
+        {
+            // The next wait for news finds the connection gone.
+            tracing::warn!("{error}");
+        }
     }
-    Ok(())
 }

@@ -44,8 +44,11 @@ fn all() -> Vec<&'static Command> {
     all
 }
 
-/// Answers a request.  Returns how to leave when it was told to.
-pub fn answer(request: Request, engine: &mut Engine, store: &mut Store) -> Option<Leave> {
+/// The order to end, and who waits for it to be done.
+pub type Exit = (Leave, tokio::sync::oneshot::Sender<Answer>);
+
+/// Answers a request, unless it is the order to end: that is answered when it is done.
+pub fn answer(request: Request, engine: &mut Engine, store: &mut Store) -> Option<Exit> {
     let Request { target, method, params, reply } = request;
     let (answer, leave) = match (target, method.as_str()) {
         (Target::Database, "exit") => (Ok(String::new()), Some(Leave::Devices)),
@@ -54,9 +57,12 @@ pub fn answer(request: Request, engine: &mut Engine, store: &mut Store) -> Optio
         (Target::Switch, "list-commands") => (list(&params), None),
         (Target::Switch, _) => (run(engine, &method, &params), None),
     };
+    if let Some(leave) = leave {
+        return Some((leave, reply));
+    }
     // Whoever asked may be gone.
     let _ = reply.send(answer);
-    leave
+    None
 }
 
 fn exit(params: &[String]) -> (Answer, Option<Leave>) {
