@@ -626,9 +626,9 @@ impl Stp {
         }
     }
 
-    /// Section 8.7.5.
+    /// Section 8.7.5, but a bridge that leads no LAN notifies, too: its internal ports take no part
+    /// in the tree, and the stations behind them moved.
     fn forward_delay_timer_expiry(&mut self, id: PortId) {
-        let own = self.settings.identifier;
         let Some(port) = self.port_mut(id) else { return };
         match port.state {
             PortState::Listening => {
@@ -637,13 +637,7 @@ impl Stp {
             }
             PortState::Learning => {
                 self.set_state(id, PortState::Forwarding);
-                let leads = self
-                    .ports
-                    .iter()
-                    .any(|port| port.state != PortState::Disabled && port.claim.bridge == own);
-                if leads {
-                    self.topology_change_detection();
-                }
+                self.topology_change_detection();
             }
             PortState::Disabled | PortState::Blocking | PortState::Forwarding => {}
         }

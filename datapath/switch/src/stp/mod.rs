@@ -14,9 +14,11 @@
 //! [`SpanningTree::gate`] says so.  When the protocol is switched off, the state machine is
 //! dropped and with it every block: all ports of the bridge are [`Gate::OPEN`] again.
 //!
-//! Over and above 802.1D, a port that hears *its own* BPDU (a cable or tunnel that reflects) does
-//! not forward for as long as that goes on: two such ports would make a loop that the standard's
-//! STP does not see.
+//! Where this differs from 802.1D and from OVS: a bridge that has nothing but a root port notifies
+//! of a change, too (its internal ports take no part, and the stations behind them moved); timers
+//! of a root that are out of their range are brought into it; and a port that hears *its own* BPDU
+//! (a cable or tunnel that reflects) does not forward for as long as that goes on: two such ports
+//! would make a loop that the standard's STP does not see.
 
 mod bridge;
 mod config;
