@@ -6,7 +6,7 @@ use weft_switch::stp::{self, Action, Gate, SpanningTree, Stp, assign_numbers};
 use weft_wire::MacAddr;
 
 fn mac(text: &str) -> MacAddr {
-    text.parse().unwrap()
+    text.parse().unwrap_or(MacAddr::ZERO)
 }
 
 /// Passes the frames that `from` wants to send on to `to`; a port has the same number on both.

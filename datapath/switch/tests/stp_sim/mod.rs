@@ -1,9 +1,11 @@
 //! Networks of bridges in virtual time: LANs that lose frames, links and bridges that fail.
 #![allow(dead_code, reason = "no test uses all of it")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may panic")]
 
 pub mod random;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write;
 use weft_switch::PortId;
 use weft_switch::stp::{Action, Gate, SpanningTree, Stp};
 use weft_switch::{rstp, rstp::Rstp, stp};
@@ -312,7 +314,7 @@ impl Net {
 
     /// Where a broadcast could circle: found by joining bridges and LANs over forwarding ports.
     pub fn has_loop(&self) -> bool {
-        self.join(|net, node, port| net.forwards(node, port)).1
+        self.join(Self::forwards).1
     }
 
     fn join(&self, uses: impl Fn(&Self, usize, u16) -> bool) -> (Vec<usize>, bool) {
@@ -340,7 +342,7 @@ impl Net {
 
     /// No loop, and everything that has a cable to something reaches it.
     pub fn is_tree(&self) -> bool {
-        let (active, has_loop) = self.join(|net, node, port| net.forwards(node, port));
+        let (active, has_loop) = self.join(Self::forwards);
         if has_loop {
             return false;
         }
@@ -393,10 +395,10 @@ impl Net {
             let kind = if matches!(node.tree, Tree::Stp(_)) { "STP" } else { "RSTP" };
             let life = if node.is_alive { "" } else { ", dead" };
             let (id, ports) = (node.id, self.ports_of(index));
-            text += &format!("bridge {index} {kind} {id}{life}: {ports} on {:?}\n", node.ports);
+            let _ = writeln!(text, "bridge {index} {kind} {id}{life}: {ports} on {:?}", node.ports);
         }
         for (index, lan) in self.lans.iter().enumerate() {
-            text += &format!("LAN {index} up {} {:?}\n", lan.is_up, lan.members);
+            let _ = writeln!(text, "LAN {index} up {} {:?}", lan.is_up, lan.members);
         }
         text
     }
