@@ -76,8 +76,59 @@ pub struct Bridge {
     pub fdb_entries_max: u32,
     /// `other_config:forward-bpdu`.
     pub forward_reserved: bool,
+    /// `rstp_enable`, else `stp_enable`.
+    pub spanning: Option<Protocol>,
+    /// `other_config`, for what reads it key by key.
+    pub other_config: BTreeMap<String, String>,
     /// Its ports, by name.
     pub ports: BTreeMap<String, Port>,
+}
+
+/// Which spanning tree protocol a bridge speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// 802.1D-1998.
+    Stp,
+    /// 802.1D-2004, 802.1w.
+    Rstp,
+}
+
+impl Protocol {
+    /// Its name, for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Stp => "STP",
+            Self::Rstp => "RSTP",
+        }
+    }
+
+    /// The key of `Port.other_config` that takes a port out.
+    #[must_use]
+    pub const fn enable_key(self) -> &'static str {
+        match self {
+            Self::Stp => "stp-enable",
+            Self::Rstp => "rstp-enable",
+        }
+    }
+
+    /// The key of `Port.other_config` that asks for a number.
+    #[must_use]
+    pub const fn number_key(self) -> &'static str {
+        match self {
+            Self::Stp => "stp-port-num",
+            Self::Rstp => "rstp-port-num",
+        }
+    }
+
+    /// The largest port number.
+    #[must_use]
+    pub const fn numbers_max(self) -> u16 {
+        match self {
+            Self::Stp => 255,
+            Self::Rstp => 4095,
+        }
+    }
 }
 
 /// One row of Port.
@@ -91,6 +142,8 @@ pub struct Port {
     pub vlan: VlanConf,
     /// `other_config:split-horizon`.
     pub split_horizon: Option<String>,
+    /// `other_config`, for what reads it key by key.
+    pub other_config: BTreeMap<String, String>,
     /// Its interfaces; more than one is a bond.
     pub interfaces: Vec<Interface>,
 }
@@ -196,6 +249,16 @@ impl<R: Rows> Reader<'_, R> {
         self.rows.datum(table, row, column)?.map_get(key).map(str::to_owned)
     }
 
+    fn flag(&self, table: &str, row: Uuid, column: &str) -> bool {
+        self.rows.datum(table, row, column).and_then(Datum::as_bool).unwrap_or_default()
+    }
+
+    fn map(&self, table: &str, row: Uuid, column: &str) -> BTreeMap<String, String> {
+        let datum = self.rows.datum(table, row, column);
+        let pairs = datum.into_iter().flat_map(Datum::string_pairs);
+        pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+    }
+
     fn references(&self, table: &str, row: Uuid, column: &str) -> Vec<Uuid> {
         let datum = self.rows.datum(table, row, column);
         datum.map(|datum| datum.uuids().collect()).unwrap_or_default()
@@ -299,6 +362,15 @@ impl<R: Rows> Reader<'_, R> {
             fdb_age_secs,
             fdb_entries_max,
             forward_reserved,
+            spanning: match (
+                self.flag(TABLE, uuid, "rstp_enable"),
+                self.flag(TABLE, uuid, "stp_enable"),
+            ) {
+                (true, _) => Some(Protocol::Rstp),
+                (false, true) => Some(Protocol::Stp),
+                (false, false) => None,
+            },
+            other_config: self.map(TABLE, uuid, "other_config"),
             ports,
         }
     }
@@ -333,6 +405,7 @@ impl<R: Rows> Reader<'_, R> {
             name,
             vlan,
             split_horizon: split_horizon.filter(|group| !group.is_empty()),
+            other_config: self.map("Port", uuid, "other_config"),
             interfaces,
         }
     }

@@ -5,11 +5,12 @@
 //! nothing when nothing is to be done.
 
 use crate::capture::Captures;
-use crate::desired::{Desired, Kind, Rows};
+use crate::desired::{Bridge, Desired, Kind, Rows};
 use crate::kernel::Kernel;
 use crate::links::{Links, pin_folder};
-use crate::plan::{Device, Held, Observed, OpenLink, Plan, plan};
+use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Plan, PlannedPort, plan};
 use crate::publish::{Ids, snapshot};
+use crate::spanning::{Errand, Member, Spanning};
 use crate::tunnels::{self, Path, State};
 use crate::vlog::Vlog;
 use crate::workers::{WorkerError, Workers};
@@ -50,6 +51,8 @@ pub struct Engine {
     pub paths: BTreeMap<Uuid, Path>,
     /// Numbers of bridges and ports.
     pub ids: Ids,
+    /// Spanning trees.
+    pub spanning: Spanning,
     /// Goes up with every snapshot.
     pub epoch: u64,
     /// Logging.
@@ -67,6 +70,7 @@ pub struct Engine {
     fingerprint: String,
     worker_cpus: Vec<usize>,
     has_restarted: bool,
+    states_changed: bool,
     failed: BTreeMap<String, (u32, String)>,
     failed_at: Instant,
     asked: BTreeMap<(u32, IpAddr), Instant>,
@@ -114,6 +118,7 @@ impl Engine {
             plan: Plan::default(),
             paths: BTreeMap::new(),
             ids: Ids::default(),
+            spanning: Spanning::default(),
             epoch: 0,
             vlog,
             captures: Captures::default(),
@@ -124,6 +129,7 @@ impl Engine {
             fingerprint: String::new(),
             worker_cpus: Vec::new(),
             has_restarted: false,
+            states_changed: false,
             failed: BTreeMap::new(),
             failed_at: Instant::now(),
             asked: BTreeMap::new(),
@@ -384,11 +390,73 @@ impl Engine {
         }
         let moved = self.moved_vlans(&next);
         self.plan = next;
-        self.install()?;
+        self.configure_trees();
+        self.turn_trees()?;
         for port in moved {
             self.workers.flush_fdb(None, Some(port))?;
         }
         Ok(())
+    }
+
+    /// Makes the spanning trees fit the plan.  Internal ports take no part: a host is no bridge.
+    fn configure_trees(&mut self) {
+        let mut spanning = std::mem::take(&mut self.spanning);
+        let address = |bridge: &Bridge| Some(MacAddr(self.device(&bridge.name)?.mac));
+        let member = |bridge: &str, name: &str| {
+            let mut ports = self.plan.ports.iter();
+            let port = ports.find(|port| port.bridge == bridge && port.name == name)?;
+            let id = self.ids.port(&port.interface)?;
+            let local = self.device(bridge).map(|device| MacAddr(device.mac))?;
+            if port.carrier != Carrier::Link {
+                return Some(Member { id, source: local, is_up: true, speed_mbps: None });
+            }
+            let link = self.links.get(name).filter(|link| link.held != Held::Tap)?;
+            let device = self.kernel.link(link.ifindex).filter(|device| device.name == name);
+            Some(Member {
+                id,
+                source: device.map_or(local, |device| MacAddr(device.mac)),
+                is_up: device.is_some_and(|device| device.is_running),
+                speed_mbps: crate::report::speed_mbps(name),
+            })
+        };
+        spanning.configure(&self.desired, address, member);
+        self.spanning = spanning;
+    }
+
+    /// Hands the trees what came in, lets time pass for them, and does what they ask for.
+    ///
+    /// # Errors
+    /// When a worker is stuck.
+    pub fn turn_trees(&mut self) -> Result<(), WorkerError> {
+        for (port, frame) in self.workers.take_punted() {
+            let of = |planned: &&PlannedPort| self.ids.port(&planned.interface) == Some(port);
+            if let Some(planned) = self.plan.ports.iter().find(of) {
+                self.spanning.receive(&planned.bridge, port, &frame);
+            }
+        }
+        self.spanning.tick();
+        let (errands, changed) = self.spanning.take_errands();
+        // Gates first: what is sent afterwards may open those of a neighbour.
+        self.install()?;
+        self.states_changed |= changed;
+        for errand in errands {
+            match errand {
+                Errand::Send(port, frame) => self.workers.transmit(port, frame)?,
+                Errand::Flush(name, port) => {
+                    let bridge = self.desired.bridges.get(&name);
+                    let id = bridge.and_then(|bridge| self.ids.bridge(&bridge.uuid));
+                    if let Some(id) = id {
+                        self.workers.flush_fdb(Some(id), port)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// True, once, after a spanning tree changed the state of a port.
+    pub fn take_states_changed(&mut self) -> bool {
+        std::mem::take(&mut self.states_changed)
     }
 
     /// Ports that have other VLANs in `next`: what was learned on them is not true any more.
@@ -408,7 +476,8 @@ impl Engine {
     /// Sends the snapshot of [`Engine::plan`] to the workers, unless they have it.
     fn install(&mut self) -> Result<(), WorkerError> {
         let build = |engine: &Self, epoch| {
-            snapshot(epoch, &engine.desired, &engine.plan.ports, &engine.links, &engine.ids)
+            let Self { desired, plan, links, ids, spanning, .. } = engine;
+            snapshot(epoch, desired, &plan.ports, links, ids, spanning)
         };
         let fingerprint = format!("{:?}", build(self, 0));
         if fingerprint == self.fingerprint {

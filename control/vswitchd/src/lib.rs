@@ -21,6 +21,7 @@ pub mod plan;
 pub mod publish;
 mod report;
 pub mod run;
+pub mod spanning;
 pub mod status;
 pub mod store;
 pub mod tunnels;

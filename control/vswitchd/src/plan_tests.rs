@@ -42,6 +42,7 @@ fn desired(interfaces: Vec<Interface>) -> Desired {
             name: interface.name.clone(),
             vlan: VlanConf::default(),
             split_horizon: None,
+            other_config: BTreeMap::new(),
             interfaces: vec![interface],
         };
         (port.name.clone(), port)
@@ -56,6 +57,8 @@ fn desired(interfaces: Vec<Interface>) -> Desired {
         fdb_age_secs: 300,
         fdb_entries_max: 8192,
         forward_reserved: false,
+        spanning: None,
+        other_config: BTreeMap::new(),
         ports: ports.collect(),
     };
     let bridges = BTreeMap::from([("br0".to_owned(), bridge)]);

@@ -12,6 +12,7 @@
 use crate::desired::{Bridge, Desired, Gre};
 use crate::links::Links;
 use crate::plan::{Carrier, Held, PlannedPort};
+use crate::spanning::Spanning;
 use crate::tunnels::{Path, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
@@ -113,11 +114,12 @@ pub fn snapshot(
     ports: &[PlannedPort],
     links: &Links,
     ids: &Ids,
+    spanning: &Spanning,
 ) -> Snapshot {
     let mut builder = SnapshotBuilder::new(epoch);
     for bridge in desired.bridges.values() {
         if let Some(id) = ids.bridge(&bridge.uuid) {
-            builder.bridge(id, bridge_conf(bridge));
+            builder.bridge(id, bridge_conf(bridge, spanning));
         }
     }
     let by_name: BTreeMap<&str, PortId> = ports
@@ -140,6 +142,8 @@ pub fn snapshot(
             conf.vlan = port.vlan.clone();
             let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
             conf.split_horizon = group.unwrap_or(0);
+            let gate = spanning.gate(&port.bridge, id);
+            (conf.forwards, conf.learns) = (gate.forwards, gate.learns);
             builder.port(id, conf);
         }
     }
@@ -153,13 +157,13 @@ fn kind(port: &PlannedPort, links: &Links) -> Option<PortKind> {
     }
 }
 
-fn bridge_conf(bridge: &Bridge) -> BridgeConf {
+fn bridge_conf(bridge: &Bridge, spanning: &Spanning) -> BridgeConf {
     BridgeConf {
-        fdb_age_secs: bridge.fdb_age_secs,
+        fdb_age_secs: spanning.aging_secs(&bridge.name).unwrap_or(bridge.fdb_age_secs),
+        takes_bpdus: spanning.runs(&bridge.name),
         fdb_entries_max: bridge.fdb_entries_max,
         forward_reserved: bridge.forward_reserved,
         forwards: bridge.forwards,
-        ..BridgeConf::default()
     }
 }
 

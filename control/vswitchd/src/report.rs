@@ -1,6 +1,6 @@
 //! What the engine knows, as the values of rows.
 
-use crate::desired::{Bridge, Interface};
+use crate::desired::{Bridge, Interface, Protocol};
 use crate::engine::Engine;
 use crate::kernel::Link as Device;
 use crate::links::Link;
@@ -10,11 +10,16 @@ use crate::tunnels::{Path, State};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
-use weft_switch::Counters;
+use weft_switch::stp::SpanningTree;
+use weft_switch::{Counters, PortId};
 use weft_wire::mac::MacAddr;
 
 /// Types of interface that can be set up, for `Open_vSwitch.iface_types`.
 const INTERFACE_TYPES: [&str; 3] = ["gre", "internal", "system"];
+
+/// Where the states of each protocol stand, in Bridge and in Port.
+const COLUMNS_OF_TREES: [(Protocol, &str); 2] =
+    [(Protocol::Stp, "status"), (Protocol::Rstp, "rstp_status")];
 
 impl Engine {
     /// All values that rows are to have, but for counters.
@@ -36,6 +41,7 @@ impl Engine {
             if let Some(id) = self.datapath_id(bridge) {
                 wanted.set("Bridge", bridge.uuid, "datapath_id", Datum::string(&id));
             }
+            self.want_tree_states(bridge, &mut wanted);
         }
         for (_, _, interface) in self.desired.interfaces() {
             let status = if let Some(port) = planned.get(&interface.uuid) {
@@ -47,6 +53,39 @@ impl Engine {
             status.want(interface.uuid, &mut wanted);
         }
         wanted
+    }
+
+    /// `status` and `rstp_status` of a bridge and its ports; empty without a spanning tree.
+    fn want_tree_states(&self, bridge: &Bridge, wanted: &mut Wanted) {
+        for (protocol, column) in COLUMNS_OF_TREES {
+            let tree = self.tree_of(bridge, protocol);
+            let of_bridge = tree.map(SpanningTree::bridge_status).unwrap_or_default();
+            wanted.set("Bridge", bridge.uuid, column, Datum::map_of_strings(of_bridge));
+            let ids: BTreeMap<Uuid, PortId> =
+                self.spanning.members(&bridge.name).map(|(id, row)| (row, id)).collect();
+            for port in bridge.ports.values() {
+                let status = tree.zip(ids.get(&port.uuid)).map(|(tree, id)| tree.port_status(*id));
+                let status = Datum::map_of_strings(status.unwrap_or_default());
+                wanted.set("Port", port.uuid, column, status);
+            }
+        }
+    }
+
+    fn want_tree_statistics(&self, bridge: &Bridge, wanted: &mut Wanted) {
+        for (protocol, column) in
+            [(Protocol::Stp, "statistics"), (Protocol::Rstp, "rstp_statistics")]
+        {
+            let Some(tree) = self.tree_of(bridge, protocol) else { continue };
+            for (id, row) in self.spanning.members(&bridge.name) {
+                let counts = tree.port_statistics(id).into_iter();
+                let counts = counts.map(|(key, n)| (key, i64::try_from(n).unwrap_or(i64::MAX)));
+                wanted.set("Port", row, column, Datum::map_of_integers(counts));
+            }
+        }
+    }
+
+    fn tree_of(&self, bridge: &Bridge, protocol: Protocol) -> Option<&dyn SpanningTree> {
+        self.spanning.trees(protocol).find(|(name, _)| *name == bridge.name).map(|(_, tree)| tree)
     }
 
     /// `statistics` of all interfaces.
@@ -64,6 +103,10 @@ impl Engine {
         }
         for interface in self.plan.failures.keys() {
             wanted.set("Interface", *interface, "statistics", Datum::empty());
+        }
+        for bridge in self.desired.bridges.values() {
+            self.want_tree_statistics(bridge, &mut wanted);
+            self.want_tree_states(bridge, &mut wanted);
         }
         wanted
     }
@@ -160,8 +203,12 @@ fn device_status(link: &Link) -> BTreeMap<String, String> {
 
 /// The speed of a device in bits per second, where the kernel knows one.
 fn speed(name: &str) -> Option<i64> {
+    i64::try_from(speed_mbps(name)? * 1_000_000).ok()
+}
+
+/// The speed of a device in megabits per second, where the kernel knows one.
+pub(crate) fn speed_mbps(name: &str) -> Option<u64> {
     let path = std::path::Path::new("/sys/class/net").join(name).join("speed");
     let text = std::fs::read_to_string(path).ok()?;
-    let megabits: i64 = text.trim().parse().ok().filter(|speed| *speed > 0)?;
-    Some(megabits * 1_000_000)
+    text.trim().parse().ok().filter(|speed| *speed > 0)
 }

@@ -6,6 +6,7 @@ use crate::desired::Rows;
 use crate::engine::{Engine, Leave};
 use crate::kernel::{Monitor, watched};
 use crate::pidfile::Pidfile;
+use crate::spanning::TICK;
 use crate::status::Wanted;
 use crate::store::{Store, StoreConfig};
 use crate::unixctl::{self, Answer, REQUESTS_MAX, Request, Target, Unixctl};
@@ -134,6 +135,8 @@ struct Loop {
     /// When to look at the world again.
     due: Option<Instant>,
     statistics_due: Instant,
+    /// When time passes for the spanning trees, if there are any.
+    trees_due: Option<Instant>,
 }
 
 /// What woke the loop.
@@ -143,6 +146,7 @@ enum Wake {
     Command(Request),
     Capture(capture::Request),
     Workers,
+    Trees,
     Due,
     Tend,
     Statistics,
@@ -162,6 +166,7 @@ impl Loop {
             is_connected: true,
             due: Some(Instant::now()),
             statistics_due: Instant::now() + Duration::from_millis(500),
+            trees_due: None,
         })
     }
 
@@ -182,6 +187,7 @@ impl Loop {
                 if let Ok(mut ready) = ready { ready.clear_ready(); }
                 Wake::Workers
             }
+            () = sleep_until(self.trees_due.unwrap_or(far)) => Wake::Trees,
             _ = tend.tick() => Wake::Tend,
             () = sleep_until(self.statistics_due) => Wake::Statistics,
         }
@@ -222,6 +228,11 @@ impl Loop {
                 Wake::Workers => {
                     let ports = engine.workers.wanted_hops();
                     engine.want_next_hops(&ports);
+                    self.trees(engine, store).await?;
+                }
+                Wake::Trees => {
+                    self.trees_due = Some(Instant::now() + TICK);
+                    self.trees(engine, store).await?;
                 }
                 Wake::Due => {
                     self.due = None;
@@ -304,6 +315,9 @@ impl Loop {
         }
         let next_cfg = engine.desired.next_cfg;
         engine.reconcile(&*store)?;
+        if engine.spanning.is_active() && self.trees_due.is_none() {
+            self.trees_due = Some(Instant::now() + TICK);
+        }
         if next_cfg != engine.desired.next_cfg {
             // New interfaces have counters soon, not only at the end of the interval.
             self.statistics_due = self.statistics_due.min(Instant::now() + FIRST_STATISTICS);
@@ -315,6 +329,18 @@ impl Loop {
         engine.kernel.refresh_links()?;
         engine.note_carriers();
         self.write(store, &engine.statuses()).await;
+        Ok(())
+    }
+
+    async fn trees(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
+        if !engine.spanning.is_active() {
+            self.trees_due = None;
+            return Ok(());
+        }
+        engine.turn_trees()?;
+        if engine.take_states_changed() && store.is_active() {
+            self.write(store, &engine.statuses()).await;
+        }
         Ok(())
     }
 

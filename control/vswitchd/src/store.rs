@@ -31,9 +31,27 @@ const TABLES: [(&str, &[&str]); 4] = [
             "datapath_type",
             "datapath_id",
             "datapath_version",
+            "stp_enable",
+            "rstp_enable",
+            "status",
+            "rstp_status",
         ],
     ),
-    ("Port", &["name", "interfaces", "tag", "trunks", "vlan_mode", "other_config"]),
+    (
+        "Port",
+        &[
+            "name",
+            "interfaces",
+            "tag",
+            "trunks",
+            "vlan_mode",
+            "other_config",
+            "status",
+            "statistics",
+            "rstp_status",
+            "rstp_statistics",
+        ],
+    ),
     (
         "Interface",
         &[

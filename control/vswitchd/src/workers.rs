@@ -43,6 +43,7 @@ pub struct Workers {
     regions: Vec<RegionHandle>,
     control: Waker,
     wanted_hops: Vec<PortId>,
+    punted: Vec<(PortId, Vec<u8>)>,
 }
 
 impl Workers {
@@ -65,7 +66,7 @@ impl Workers {
         }
         let seed = rand_seed();
         let handles = spawn_all(configs, &control, seed)?;
-        Ok(Self { handles, regions, control, wanted_hops: Vec::new() })
+        Ok(Self { handles, regions, control, wanted_hops: Vec::new(), punted: Vec::new() })
     }
 
     /// How many there are.
@@ -113,6 +114,7 @@ impl Workers {
                 while let Some(event) = handle.try_event() {
                     match event {
                         Event::WantsNextHop(port) => self.wanted_hops.push(port),
+                        Event::Punted { port, frame } => self.punted.push((port, frame)),
                         event => {
                             if take(event).is_none() {
                                 from.retain(|id| *id != handle.id);
@@ -135,6 +137,23 @@ impl Workers {
 
     fn all(&self) -> Vec<WorkerId> {
         self.handles.iter().map(|handle| handle.id).collect()
+    }
+
+    /// The control frames that came in.  To be called after [`Workers::wanted_hops`], which reads
+    /// what the workers have to say.
+    pub fn take_punted(&mut self) -> Vec<(PortId, Vec<u8>)> {
+        std::mem::take(&mut self.punted)
+    }
+
+    /// Sends a control frame out of a port.  Any worker can: it hands over what is another's.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stuck`].
+    pub fn transmit(&self, port: PortId, frame: Vec<u8>) -> Result<(), WorkerError> {
+        match self.handles.first() {
+            Some(handle) => Ok(handle.send(Command::Transmit { port, frame })?),
+            None => Ok(()),
+        }
     }
 
     /// Makes all workers forward by `snapshot`, and waits until they do.

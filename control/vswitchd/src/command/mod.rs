@@ -8,6 +8,7 @@ mod fdb;
 mod general;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod net;
+mod stp;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod weft;
 
@@ -37,8 +38,14 @@ pub(crate) const fn command(
 
 /// All commands of the switch, in the order of their names.
 fn all() -> Vec<&'static Command> {
-    let families =
-        [general::COMMANDS, fdb::COMMANDS, datapath::COMMANDS, net::COMMANDS, weft::COMMANDS];
+    let families = [
+        general::COMMANDS,
+        fdb::COMMANDS,
+        datapath::COMMANDS,
+        net::COMMANDS,
+        stp::COMMANDS,
+        weft::COMMANDS,
+    ];
     let mut all: Vec<_> = families.iter().flat_map(|family| family.iter()).collect();
     all.sort_by_key(|command| command.name);
     all
