@@ -32,12 +32,12 @@ test: ## Everything that can be tested: without a network, then in namespaces (r
 
 fast: ## Unit, property and model tests of every crate
 	$(CARGO) test --locked $(ALL) --exclude weft-tests --no-run
-	tests/isolated.sh $(CARGO) test --locked --offline $(ALL) --exclude weft-tests
+	tests/isolated.sh $(CARGO) test --locked --offline --no-fail-fast $(ALL) --exclude weft-tests
 
 netns: build ## Hosts in namespaces and stock clients against the real weftd (root)
 	$(CARGO) test --locked -p weft-tests --no-run
 	WEFTD=$(abspath $(TARGET_DIR)/release/weftd) WEFT=$(abspath $(TARGET_DIR)/release/weft) \
-		tests/isolated.sh $(CARGO) test --locked --offline -p weft-tests
+		tests/isolated.sh $(CARGO) test --locked --offline --no-fail-fast -p weft-tests
 
 lint: ## Format and clippy, warnings are errors
 	$(CARGO) fmt --all --check
