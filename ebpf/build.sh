@@ -11,19 +11,31 @@ RECORD=$COMMITTED.toolchain
 OUT=$COMMITTED
 [ "${1:-}" = --check ] && OUT=$TARGET_DIR/weft.bpf.o
 
+# Cargo puts the absolute path of ../abi into the hash that symbols carry, so the sources are built
+# under one path everywhere.
+SOURCES=/tmp/weft-bpf-sources
+mkdir -p "$SOURCES" "$TARGET_DIR"
+[ -O "$SOURCES" ] || { echo "$SOURCES belongs to somebody else" >&2; exit 1; }
+exec 9>"$SOURCES/.lock"
+flock 9
+rm -rf "${SOURCES:?}"/ebpf
+mkdir "$SOURCES/ebpf"
+cp -r "$ROOT/ebpf/abi" "$SOURCES/ebpf/abi"
+mkdir "$SOURCES/ebpf/prog"
+cp -r "$ROOT"/ebpf/prog/{Cargo.toml,Cargo.lock,src} "$SOURCES/ebpf/prog/"
+
 flags=(
     '--cfg=bpf_target_arch="x86_64"'
     -Ctarget-cpu=v3
     -Cdebuginfo=2
     -Clink-arg=--btf
-    "--remap-path-prefix=$ROOT=/weft"
+    "--remap-path-prefix=$SOURCES=/weft"
     "--remap-path-prefix=$CARGO_HOME/registry/src=/crates"
 )
-mkdir -p "$TARGET_DIR"
 env -u RUSTUP_TOOLCHAIN -u RUSTFLAGS \
     PATH="$TOOLS/bin:/usr/bin:/bin" RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 CARGO_HOME="$CARGO_HOME" \
     CARGO_ENCODED_RUSTFLAGS="$(IFS=$'\x1f'; printf '%s' "${flags[*]}")" \
-    /usr/bin/cargo build --release --locked --manifest-path "$ROOT/ebpf/prog/Cargo.toml" \
+    /usr/bin/cargo build --release --locked --manifest-path "$SOURCES/ebpf/prog/Cargo.toml" \
     --target bpfel-unknown-none -Z build-std=core --target-dir "$TARGET_DIR"
 # DWARF goes, .BTF and .BTF.ext stay.
 llvm-strip-14 -g -o "$OUT" "$TARGET_DIR/bpfel-unknown-none/release/weft"

@@ -25,8 +25,8 @@ struct Options {
     /// The database file [default: `$OVS_DBDIR/conf.db`, or /etc/openvswitch/conf.db].
     #[arg(long, value_name = "FILE")]
     db: Option<PathBuf>,
-    /// Where the database listens: punix:PATH, ptcp:PORT[:IP]; may be repeated
-    /// [default: punix:RUNDIR/db.sock].
+    /// Where the database listens besides RUNDIR/db.sock: punix:PATH, ptcp:PORT[:IP]; may be
+    /// repeated.
     #[arg(long, value_name = "TARGET")]
     remote: Vec<String>,
     /// Use the database server at unix:PATH instead of the built-in one.
@@ -110,9 +110,11 @@ fn run_config(options: &Options) -> RunConfig {
     let db_path = options.db.clone();
     let db_path =
         db_path.unwrap_or_else(|| folder("OVS_DBDIR", "/etc/openvswitch").join("conf.db"));
+    // The usual socket is always served: weftd itself and all local clients come in by it.
+    let usual = format!("punix:{}", rundir.join("db.sock").display());
     let mut remotes = options.remote.clone();
-    if remotes.is_empty() {
-        remotes.push(format!("punix:{}", rundir.join("db.sock").display()));
+    if !remotes.contains(&usual) {
+        remotes.insert(0, usual);
     }
     let pidfile = options.pidfile.clone().flatten();
     RunConfig {

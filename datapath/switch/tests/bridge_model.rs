@@ -190,14 +190,14 @@ impl Model {
         candidates.into_iter().filter(takes).map(tagged).collect()
     }
 
-    fn reconfigure(&mut self, id: u16, port: ModelPort) {
+    fn reconfigure(&mut self, id: u16, port: &ModelPort) {
         let before = std::mem::replace(&mut self.ports[usize::from(id)], port.clone());
         self.heard.retain(|(bridge, vid, _), (at, _)| {
             *at != id
                 || (*bridge == port.bridge
                     && before.bridge == port.bridge
                     && port.forwards
-                    && member(&port, *vid))
+                    && member(port, *vid))
         });
     }
 }
@@ -236,7 +236,7 @@ proptest! {
                     switch.datapath.expire(Tick(now));
                 }
                 Step::Reconfigure(id, port) => {
-                    model.reconfigure(id, port);
+                    model.reconfigure(id, &port);
                     switch.install(snapshot(epoch, &model.ports));
                 }
                 Step::Frame(at, source, target, tag) => {
