@@ -121,8 +121,8 @@ impl Machine {
 
 struct Tree {
     machine: Machine,
-    /// The row of each port that takes part.
-    members: BTreeMap<PortId, Uuid>,
+    /// The row and the name of each port that takes part.
+    members: BTreeMap<PortId, (Uuid, String)>,
     aging_secs: Option<u32>,
 }
 
@@ -233,8 +233,10 @@ impl Spanning {
                         errands.push(Errand::Flush(name.clone(), Some(port)));
                     }
                     Action::State { port, from, to, .. } => {
-                        tracing::info!("{name}: port {}: {from} -> {to}", port.0);
                         changed = true;
+                        if let Some((_, port)) = tree.members.get(&port) {
+                            tracing::info!("{name}: {port}: {from} -> {to}");
+                        }
                     }
                     Action::Aging { secs } => {
                         changed |= tree.aging_secs != secs;
@@ -270,7 +272,7 @@ impl Spanning {
     /// The rows of ports that take part, with their numbers, of one bridge.
     pub fn members(&self, bridge: &str) -> impl Iterator<Item = (PortId, Uuid)> {
         let tree = self.trees.get(bridge);
-        tree.into_iter().flat_map(|tree| tree.members.iter().map(|(id, row)| (*id, *row)))
+        tree.into_iter().flat_map(|tree| tree.members.iter().map(|(id, (row, _))| (*id, *row)))
     }
 }
 
@@ -295,7 +297,7 @@ impl Tree {
             match number {
                 Ok(number) => {
                     self.machine.set_port(&port.name, &port.other_config, number, known);
-                    stay.insert(known.id, port.uuid);
+                    stay.insert(known.id, (port.uuid, port.name.clone()));
                 }
                 Err(error) => {
                     tracing::warn!("{}: {}: {error}", port.name, protocol.number_key());
