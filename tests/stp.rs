@@ -4,7 +4,7 @@ use std::time::Duration;
 use weft_tests::{Host, Switch, can_make_hosts, within};
 
 /// Three bridges of one switch, each with a guest, joined to a ring by veth pairs.
-fn ring<'h>(switch: &Switch<'h>, settings: &str) -> [Host; 3] {
+fn ring(switch: &Switch<'_>, settings: &str) -> [Host; 3] {
     let host = switch.host();
     for n in 0..3 {
         switch.vsctl(&format!("add-br br{n} -- set bridge br{n} {settings}"));
