@@ -158,3 +158,33 @@ fn bridges_are_apart() {
     assert!(!a.reaches("10.0.0.2"));
     assert_eq!(b.rx_frames("eth0"), before);
 }
+
+/// A switch that does not keep up says how many frames it missed.
+#[test]
+fn missed_frames_are_counted() {
+    const FRAMES: i64 = 20_000;
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = bridge(&host);
+    let a = switch.plug("br0", "veth1", "10.0.0.1/24");
+    let weftd = switch.pid();
+    host.sh(&format!("kill -STOP {weftd}"));
+    a.send_frame(
+        "eth0",
+        &format!("[Ether(dst=\"02:00:00:00:00:99\",type=0x88b5)/(b\"x\"*46)]*{FRAMES}"),
+    );
+    host.sh(&format!("kill -CONT {weftd}"));
+    let missed = || {
+        let missed = switch.missed();
+        let of_port = missed.iter().filter(|(reason, _)| reason.starts_with("veth1 rx "));
+        i64::try_from(of_port.map(|(_, frames)| frames).sum::<u64>()).unwrap()
+    };
+    let received = || switch.port("veth1")["rx_frames"].as_i64().unwrap();
+    // Neighbour discovery may add a few.
+    let all = || missed() > 0 && (FRAMES..FRAMES + 50).contains(&(missed() + received()));
+    assert!(within(std::time::Duration::from_secs(5), all), "{} + {}", missed(), received());
+    let row = || switch.vsctl("get interface veth1 statistics:rx_missed_errors");
+    assert!(within(std::time::Duration::from_secs(12), || row() == missed().to_string()));
+}

@@ -190,10 +190,27 @@ impl<'h> Switch<'h> {
         ports.find(|port| port["name"] == name).cloned().unwrap_or_default()
     }
 
-    /// Every dropped frame by `port direction reason`; reasons that never occurred are left out.
+    /// Every frame that the switch dropped, by `port direction reason`; reasons that never
+    /// occurred are left out.  For what it was too slow to see, see [`Switch::missed`].
     #[track_caller]
     #[must_use]
     pub fn drops(&self) -> BTreeMap<String, u64> {
+        let mut all = self.all_drops();
+        all.retain(|key, _| !key.contains(" kernel_"));
+        all
+    }
+
+    /// Frames that the kernel dropped because the switch did not keep up, which on a machine of
+    /// two cores is nobody's mistake.
+    #[track_caller]
+    #[must_use]
+    pub fn missed(&self) -> BTreeMap<String, u64> {
+        let mut all = self.all_drops();
+        all.retain(|key, _| key.contains(" kernel_"));
+        all
+    }
+
+    fn all_drops(&self) -> BTreeMap<String, u64> {
         let list = self.weft_json("drops");
         let entries = list.as_array().into_iter().flatten();
         let counted = entries.filter_map(|entry| {

@@ -63,6 +63,18 @@ pub struct Link {
 }
 
 impl Link {
+    /// Frames that the kernel dropped before a worker saw them, by reason; without the zeros.
+    #[must_use]
+    pub fn missed_frames(&self) -> BTreeMap<&'static str, u64> {
+        let mut missed = BTreeMap::new();
+        for (reason, frames) in self.watches.iter().flat_map(QueueWatch::missed_frames) {
+            if frames > 0 {
+                *missed.entry(reason).or_default() += frames;
+            }
+        }
+        missed
+    }
+
     /// False when a TAP's device was destroyed, not just moved out of sight.
     #[must_use]
     pub fn tap_exists(&self) -> bool {

@@ -97,7 +97,11 @@ impl Engine {
             let counted = id.and_then(|id| counters.port(id)).cloned().unwrap_or_default();
             let datum = match &port.carrier {
                 Carrier::Tunnel(..) => tunnel_statistics(&counted),
-                Carrier::Link => link_statistics(&counted, self.device(&port.name)),
+                Carrier::Link => {
+                    let missed = self.links.get(&port.name).map(Link::missed_frames);
+                    let missed = missed.unwrap_or_default().values().sum();
+                    link_statistics(&counted, self.device(&port.name), missed)
+                }
             };
             wanted.set("Interface", port.interface, "statistics", datum);
         }

@@ -138,9 +138,13 @@ pub fn tunnel_statistics(counters: &PortCounters) -> Datum {
 }
 
 /// `Interface.statistics` of a device: what the datapath counted, and the errors that only the
-/// kernel sees.
+/// kernel sees; `missed_frames` are those that found no room in our rings.
 #[must_use]
-pub fn link_statistics(counters: &PortCounters, link: Option<&crate::kernel::Link>) -> Datum {
+pub fn link_statistics(
+    counters: &PortCounters,
+    link: Option<&crate::kernel::Link>,
+    missed_frames: u64,
+) -> Datum {
     let stats = link.map(|link| link.stats.0).unwrap_or_default();
     Datum::map_of_integers([
         ("collisions", count(stats.collisions)),
@@ -149,7 +153,7 @@ pub fn link_statistics(counters: &PortCounters, link: Option<&crate::kernel::Lin
         ("rx_dropped", count(counters.rx_dropped_frames())),
         ("rx_errors", count(stats.rx_errors)),
         ("rx_frame_err", count(stats.rx_frame_errors)),
-        ("rx_missed_errors", count(stats.rx_missed_errors)),
+        ("rx_missed_errors", count(stats.rx_missed_errors + missed_frames)),
         ("rx_multicast_packets", count(counters.rx_group_frames)),
         ("rx_over_err", count(stats.rx_over_errors)),
         ("rx_packets", count(counters.rx_frames)),

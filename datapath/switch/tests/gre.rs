@@ -415,7 +415,7 @@ fn tunnels_flood_to_tunnels_unless_they_share_a_group() {
     let mut near = Switch::new(host(1, &[tunnel("1.1.1.1", "2.2.2.2")]));
     let packet = send(&mut near, &udp(10)).remove(0).1;
     let mut middle = Switch::new(host(1, &tunnels));
-    let sent = middle.receive(UNDERLAY, &[packet.clone()], Tick(0));
+    let sent = middle.receive(UNDERLAY, std::slice::from_ref(&packet), Tick(0));
     assert_eq!(sent.iter().map(|(out, _)| out.0).collect::<Vec<_>>(), [0, 9]);
     assert_eq!(sent[1].1[30..34], [3, 3, 3, 3], "on to the third host");
 

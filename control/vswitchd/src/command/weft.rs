@@ -168,6 +168,8 @@ impl View<'_> {
             id.and_then(|id| counters.port(id)).cloned().unwrap_or_default()
         };
         let (now, before) = (of(self.now), of(&self.engine.rates.counters));
+        let link = planned.and_then(|planned| self.engine.links.get(&planned.name));
+        let missed: u64 = link.map(Link::missed_frames).unwrap_or_default().values().sum();
         let bits = |now: u64, before: u64| rate(now, before, self.secs) * 8.0;
         let value = json!({
             "rx_frames": now.rx_frames,
@@ -175,6 +177,7 @@ impl View<'_> {
             "tx_frames": now.tx_frames,
             "tx_bytes": now.tx_bytes,
             "rx_drops": now.rx_dropped_frames(),
+            "rx_missed": missed,
             "tx_drops": now.tx_dropped_frames(),
             "rx_rate_fps": rate(now.rx_frames, before.rx_frames, self.secs),
             "tx_rate_fps": rate(now.tx_frames, before.tx_frames, self.secs),
@@ -282,6 +285,15 @@ fn drops(engine: &mut Engine, _args: &[String]) -> Answer {
     for (name, link) in engine.links.iter().filter(|(_, link)| link.held == Held::Underlay) {
         let counted = counters.link(link.id).cloned();
         push(None, name, "rx", &counted.unwrap_or_else(LinkCounters::default).rx_drops);
+    }
+    for (name, link) in engine.links.iter() {
+        let bridge = engine.plan.ports.iter().find(|port| port.name == *name);
+        for (reason, frames) in link.missed_frames() {
+            all.push(json!({
+                "bridge": bridge.map(|port| &port.bridge), "port": name, "direction": "rx",
+                "reason": reason, "frames": frames,
+            }));
+        }
     }
     text(&Value::Array(all))
 }

@@ -67,7 +67,7 @@ pub struct RingSizes {
 
 impl Default for RingSizes {
     fn default() -> Self {
-        Self { fill: 1024, rx: 1024, tx: 1024, completion: 1024 }
+        Self { fill: 2048, rx: 2048, tx: 2048, completion: 2048 }
     }
 }
 

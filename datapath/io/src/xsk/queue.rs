@@ -93,6 +93,15 @@ impl QueueWatch {
     pub fn kernel_stats(&self) -> Option<io::Result<libc::xdp_statistics>> {
         self.socket.upgrade().map(|socket| socket.statistics())
     }
+
+    /// Frames that the XDP program gave to the socket and that the kernel had to drop, by reason:
+    /// the RX ring was full, or the fill ring had no chunk for them.
+    #[must_use]
+    pub fn missed_frames(&self) -> [(&'static str, u64); 2] {
+        let stats = self.kernel_stats().and_then(Result::ok);
+        let [ring, buffer] = stats.map_or([0; 2], |stats| [stats.rx_ring_full, stats.rx_dropped]);
+        [("kernel_rx_ring", ring), ("kernel_no_buffer", buffer)]
+    }
 }
 
 impl XskQueue {
