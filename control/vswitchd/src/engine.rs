@@ -23,8 +23,9 @@ use uuid::Uuid;
 use weft_switch::{Counters, PortId};
 use weft_wire::mac::MacAddr;
 
-/// A neighbour is asked for again after so long.
-const ASK_AGAIN: Duration = Duration::from_millis(900);
+/// A neighbour is asked for again after so long, when the kernel has news of it: its entry may be
+/// deleted while it is resolved.  Without news, the loop's own interval of a second counts.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// A neighbour whose address was not confirmed lately is confirmed this often.
 const CONFIRM_AGAIN: Duration = Duration::from_secs(15);

@@ -407,6 +407,30 @@ impl std::fmt::Debug for Fdb {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        /// A table that is as full as it gets finds what is in it and nothing else, whatever was
+        /// learned and forgotten on the way.
+        #[test]
+        fn finds_what_is_there(steps in prop::collection::vec((0u64..60, 0u16..3, any::<bool>()), 1..300)) {
+            let mut fdb = Fdb::new(24, 300, 1);
+            let mut model = BTreeMap::new();
+            for (n, port, keeps) in steps {
+                if keeps && (model.len() < 24 || model.contains_key(&n)) {
+                    learn(&mut fdb, n, port, 0);
+                    model.insert(n, PortId(port));
+                } else {
+                    prop_assert_eq!(fdb.forget(station(n)), model.remove(&n).is_some());
+                }
+                for n in 0..60 {
+                    prop_assert_eq!(lookup(&fdb, n, 0), model.get(&n).copied(), "station {}", n);
+                }
+                prop_assert_eq!(fdb.stats().entries, model.len() as u64);
+            }
+        }
+    }
 
     fn station(n: u64) -> Station {
         Station::new(Vid::UNTAGGED, n)
