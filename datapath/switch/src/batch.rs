@@ -68,12 +68,6 @@ impl Meta {
     pub const fn dropped(ingress: PortId, reason: DropReason) -> Self {
         Self { verdict: Verdict::Drop(reason), ..Self::new(ingress) }
     }
-
-    /// Bytes in front of the L3 header, one outermost tag included.
-    #[must_use]
-    pub const fn l2_bytes(&self) -> usize {
-        if self.tpid == 0 { 14 } else { 18 }
-    }
 }
 
 /// A batch of frames in flight through one worker, with what is known of each.

@@ -6,10 +6,10 @@ use crate::{
     Batch, Counters, Datapath, Direction, DropReason, FrameBuf, FrameIo, LinkId, Meta, PortConf,
     PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict, VlanConf, VlanMode,
 };
+use weft_wire::ethernet::FRAME_MIN_BYTES;
 use weft_wire::vid::Vid;
+use weft_wire::{L2, parse_l2};
 
-/// IEEE 802.3: the shortest frame, without FCS.
-const FRAME_MIN_BYTES: usize = 60;
 /// The longest answer or fragment that is made here: an answer quotes less, and a fragment is as
 /// long as an underlay of 9000 bytes allows.
 const FRAME_MAX_BYTES: usize = 9216;
@@ -183,7 +183,7 @@ fn too_long<I: FrameIo>(
     datapath: &mut Datapath<I::Frame>,
     io: &mut I,
 ) {
-    let l2_bytes = l2_bytes(frame.bytes());
+    let Ok(L2 { l3_offset: l2_bytes, .. }) = parse_l2(frame.bytes()) else { return };
     let Some(mtu) = tunnel.inner_mtu(l2_bytes) else { return };
     let mut room = [0; FRAME_MAX_BYTES];
     match icmp::remedy(frame.bytes(), l2_bytes, mtu, &mut room) {
@@ -213,16 +213,6 @@ fn too_long<I: FrameIo>(
                 send(answer, &untagged, meta.ingress, port, snapshot, datapath, io);
             }
         }
-    }
-}
-
-/// Bytes in front of the L3 header, two tags at most.
-fn l2_bytes(frame: &[u8]) -> usize {
-    let is_tag = |at: usize| matches!(frame.get(at..at + 2), Some([0x81, 0] | [0x88, 0xa8]));
-    match (is_tag(12), is_tag(16)) {
-        (false, _) => 14,
-        (true, false) => 18,
-        (true, true) => 22,
     }
 }
 

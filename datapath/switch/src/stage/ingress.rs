@@ -2,10 +2,11 @@
 
 use crate::batch::undecided;
 use crate::{Batch, Counters, DropReason, FrameBuf, Meta, PortConf, Snapshot, Verdict, VlanMode};
+use weft_wire::stp::BRIDGE_GROUP_ADDRESS;
 use weft_wire::vid::Vid;
 
 /// Where spanning tree frames go, IEEE 802.1D-2004 7.12.3.
-const BPDU_ADDRESS: u64 = 0x0180_c200_0000;
+const BPDU_ADDRESS: u64 = BRIDGE_GROUP_ADDRESS.to_u64();
 
 /// Counts the frames of each port, and puts each into its VLAN or drops it.
 pub(crate) fn ingress<F: FrameBuf>(

@@ -1,11 +1,9 @@
 //! Ethernet and the outermost VLAN tag.
 
 use crate::{Batch, DropReason, FrameBuf, Meta, PortId};
+use weft_wire::EtherType;
 use weft_wire::checksum::partial;
 use weft_wire::vid::Vid;
-
-const C_TAG: u16 = 0x8100;
-const S_TAG: u16 = 0x88a8;
 
 /// Reads the L2 header of every frame of a bridge port.
 ///
@@ -38,9 +36,9 @@ pub(crate) fn l2(bytes: &[u8], port: PortId) -> Meta {
     let mut meta = Meta::new(port);
     meta.target = eight(head) >> 16;
     meta.source = eight(from_fifth) & 0xffff_ffff_ffff;
-    let ethertype = u16::from_be_bytes([type_hi, type_lo]);
-    if ethertype == C_TAG || ethertype == S_TAG {
-        tag(&mut meta, bytes, ethertype);
+    let ethertype = EtherType(u16::from_be_bytes([type_hi, type_lo]));
+    if ethertype.is_tag() {
+        tag(&mut meta, bytes, ethertype.0);
     }
     meta
 }
