@@ -28,13 +28,14 @@ demo: ## Three hosts joined by GRE tunnels, from nothing (root; KEEP=1 leaves th
 test: ## Everything that can be tested: without a network, then in namespaces (root)
 	@tests/need-root.sh "make test"
 	@tests/deps.sh test
-	@$(MAKE) --no-print-directory fast netns
+	@$(MAKE) --no-print-directory --keep-going fast netns
 
 fast: ## Unit, property and model tests of every crate
 	$(CARGO) test --locked $(ALL) --exclude weft-tests --no-run
 	tests/isolated.sh $(CARGO) test --locked --offline --no-fail-fast $(ALL) --exclude weft-tests
 
 netns: build ## Hosts in namespaces and stock clients against the real weftd (root)
+	@echo "Hosts in namespaces"
 	$(CARGO) test --locked -p weft-tests --no-run
 	WEFTD=$(abspath $(TARGET_DIR)/release/weftd) WEFT=$(abspath $(TARGET_DIR)/release/weft) \
 		tests/isolated.sh $(CARGO) test --locked --offline --no-fail-fast -p weft-tests
