@@ -214,6 +214,94 @@ fn speaks_stp_to_stp_bridges() {
     assert!(errors(&net) > before);
 }
 
+/// A cable carries frames in one direction only: the bridge that hears nothing leads the LAN and
+/// forwards, and the root, which hears that, must not (802.1Q calls it a dispute).
+#[test]
+fn a_one_way_cable_makes_no_loop() {
+    let (mut net, lans) = rstp(&[(0x111, "a b"), (0x222, "a c"), (0x333, "b c")]);
+    net.run(10_000);
+    net.check(&["root", "F:200000 F", "F:200000 B"]);
+    net.lans[lans["a"]].deaf.push((1, 1));
+    // Three hellos until the silence is noticed, and a moment in which both ends forward.
+    net.run(10_000);
+    assert!(!net.has_loop(), "{}", net.describe());
+    assert_eq!(net.longest_loop(60_000), 0);
+    net.check(&["B F", "F F:400000", "F:200000 F"]);
+    net.lans[lans["a"]].deaf.clear();
+    net.run(10_000);
+    net.check(&["root", "F:200000 F", "F:200000 B"]);
+}
+
+/// A new root proposes; the bridge below it has a port to a shared LAN, whose bridges cannot agree.
+/// It blocks that port first and then agrees at once, so that the root need not wait for timers.
+#[test]
+fn a_proposal_is_answered_by_blocking_what_is_not_in_step() {
+    let (mut net, _) = rstp(&[(0x222, "a"), (0x333, "a"), (0x444, "a")]);
+    for node in 0..3 {
+        net.configure_port(node, 1, 128, COST);
+    }
+    net.run(20_000);
+    net.check(&["root", "F:200000", "F:200000"]);
+    let root = net.add_node(Kind::Rstp, 0x8000, 0x111);
+    let cable = net.add_lan();
+    let up = net.add_port(0, cable, COST);
+    let down = net.add_port(root, cable, COST);
+    for (node, port) in [(0, up), (root, down)] {
+        net.configure_port(node, port, 128, COST);
+    }
+    net.tick();
+    net.tick();
+    assert_eq!(net.ports_of(root), "F", "the root waits for timers");
+    assert_eq!(net.ports_of(0), "B F:200000", "what was not in step still forwards");
+    net.run(5000);
+    net.check(&["F F:200000", "F:400000", "F:400000", "root"]);
+}
+
+/// Every bridge in a ring, with `chords` from some to the one opposite.
+fn ring(bridges: usize, chords: usize) -> Net {
+    let mut net = Net { seed: 7, ..Net::default() };
+    for node in 0..bridges {
+        net.add_node(Kind::Rstp, 0x8000, (node as u64 + 1) * 0x111);
+    }
+    let around = (0..bridges).map(|node| (node, (node + 1) % bridges));
+    let across = (0..chords).map(|node| (node, (node + bridges / 2) % bridges));
+    for (a, b) in around.chain(across) {
+        let lan = net.add_lan();
+        net.add_port(a, lan, COST);
+        net.add_port(b, lan, COST);
+    }
+    net
+}
+
+/// A root dies without a word.  Its claims are passed on between the others until their message
+/// age, one more at each bridge, reaches max age (802.1D-2004 sections 17.21.23 and 17.19.21): three
+/// hellos until the neighbours notice, and then at most one hop for each BPDU that the transmit hold
+/// count lets go each second.
+#[test]
+fn the_claims_of_a_dead_root_die_of_age() {
+    const GHOST_MAX_MS: u64 = (3 * 2 + 20) * 1000;
+    for bridges in [3, 4, 5, 6, 8, 12, 16] {
+        for chords in 0..4 {
+            let mut net = ring(bridges, chords);
+            net.run(20_000);
+            assert!(net.is_tree(), "{}", net.describe());
+            let dead = net.nodes[0].id;
+            net.nodes[0].is_alive = false;
+            let looped = net.longest_loop(GHOST_MAX_MS);
+            let what = format!("{bridges} bridges, {chords} chords\n{}", net.describe());
+            assert!(looped <= 3000, "a loop for {looped} ms: {what}");
+            let believes = |node: &stp_sim::Node| {
+                node.is_alive
+                    && matches!(&node.tree, stp_sim::Tree::Rstp(tree) if tree.root() == dead)
+            };
+            assert!(!net.nodes.iter().any(believes), "a ghost: {what}");
+            let took = net.converge(3000);
+            assert!(took.is_some(), "no tree: {what}");
+            assert_eq!(net.longest_loop(10_000), 0, "{what}");
+        }
+    }
+}
+
 /// When a root dies without a word, its claims live on for some seconds in the others' memory, and
 /// RSTP is known to make loops until they are gone; they must not last.
 const BOUNDS: Bounds = Bounds { tree_ms: 60_000, loop_ms: 6_000, silent_ms: 6_000 };

@@ -140,6 +140,17 @@ fn ports_listen_and_learn_for_fifteen_seconds_each() {
     assert_eq!(net.nodes[0].aging, None);
 }
 
+/// Two ports on one LAN hear each other.  When the root port fails, what the second heard from the
+/// first is this bridge's own claim, and leads to no root.
+#[test]
+fn the_own_claim_is_no_way_to_the_root() {
+    let mut net = stp(&[(0x111, "a"), (0x222, "a b b")]);
+    net.run(60_000);
+    net.check(&["root", "F:10 F B"]);
+    net.set_link(1, 1, false);
+    assert!(net.nodes[1].is_root(), "{}", net.describe());
+}
+
 /// The mesh of three hosts with a tunnel between any two.
 #[test]
 fn three_bridge_mesh_converges_in_35_s() {

@@ -72,6 +72,8 @@ pub struct Lan {
     /// Frames come back to the port that sent them.
     pub reflects: bool,
     pub members: Vec<(usize, u16)>,
+    /// Ports that send into it and hear nothing: a cable with one broken fibre.
+    pub deaf: Vec<(usize, u16)>,
 }
 
 #[derive(Default)]
@@ -245,7 +247,9 @@ impl Net {
         for (node, at) in lan.members.clone() {
             let is_sender = (node, at) == (from, port);
             let is_lost = self.random() % 1000 < self.loss;
-            if is_lost || is_sender != (is_sender && reflects) || !self.nodes[node].is_alive {
+            let is_deaf = self.lans[self.nodes[node].ports[&at]].deaf.contains(&(node, at));
+            let is_deaf = is_deaf || !self.nodes[node].is_alive;
+            if is_lost || is_deaf || is_sender != (is_sender && reflects) {
                 continue;
             }
             self.nodes[node].tree_mut().receive(PortId(at), frame);
