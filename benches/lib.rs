@@ -160,6 +160,22 @@ fn flood() -> Case {
     case
 }
 
+/// Known unicast from one bridge to the next through a pair of patch ports.
+fn patch() -> Case {
+    let mut builder = bridge(1, 2);
+    builder.bridge(BridgeId(1), BridgeConf::default());
+    builder.port(PortId(1), PortConf::new(BridgeId(1), PortKind::Link(LinkId(1))));
+    builder.link(LinkId(1), link_conf(LinkRole::Port(PortId(1))));
+    for (near, far, id) in [(2, 3, 0), (3, 2, 1)] {
+        let kind = PortKind::Patch(Some(PortId(far)));
+        builder.port(PortId(near), PortConf::new(BridgeId(id), kind));
+    }
+    let mut case = Case::new("patch", "forward", None, builder.build());
+    case.teach(LinkId(1), &frame(1, [0xff; 6]));
+    case.frames = vec![frame(0, mac(1))];
+    case
+}
+
 fn tunnel(csum: bool) -> TunnelConf {
     let (near, far) = (Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(2, 2, 2, 2));
     let mut tunnel = TunnelConf::gre(IpAddr::V4(far));
@@ -220,6 +236,7 @@ pub fn cases() -> Vec<Case> {
         unicast("1000_pairs", 1000, None),
         unicast("100000_pairs", 100_000, Some(200.0)),
         flood(),
+        patch(),
         encap("64_bytes", false),
         encap("64_bytes_csum", true),
         decap(),

@@ -3,6 +3,8 @@
 //! A row that makes no sense gets an error and the rest goes on.  An error that concerns an
 //! interface stands in `Interface.error`; the others are logged.
 
+mod patch;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use uuid::Uuid;
@@ -66,6 +68,8 @@ pub struct Bridge {
     pub forwards: bool,
     /// `fail_mode`, as written; empty when it is not.
     pub fail_mode: String,
+    /// `datapath_type`; `system` when it is empty.  One datapath serves all types.
+    pub datapath_type: String,
     /// `other_config:hwaddr`.
     pub hwaddr: Option<MacAddr>,
     /// `other_config:datapath-id`, 16 hex digits.
@@ -178,6 +182,8 @@ pub enum Kind {
     Internal,
     /// A GRE tunnel.
     Gre(Gre),
+    /// A patch port; the name of the interface at its other end.
+    Patch(String),
     /// Nothing that can be set up; the text for `Interface.error`.
     Unusable(String),
 }
@@ -357,6 +363,10 @@ impl<R: Rows> Reader<'_, R> {
             forwards: fail_mode != "secure",
             name,
             fail_mode,
+            datapath_type: match self.text(TABLE, uuid, "datapath_type") {
+                empty if empty.is_empty() => "system".to_owned(),
+                written => written,
+            },
             hwaddr,
             datapath_id,
             fdb_age_secs,
@@ -454,6 +464,10 @@ impl<R: Rows> Reader<'_, R> {
                 Ok(gre) => Kind::Gre(gre),
                 Err(text) => Kind::Unusable(text),
             },
+            "patch" => match patch::peer(&name, &self.map(TABLE, uuid, "options")) {
+                Ok(peer) => Kind::Patch(peer),
+                Err(text) => Kind::Unusable(text),
+            },
             other => Kind::Unusable(unusable(&name, other)),
         };
         let mac = self.rows.datum(TABLE, uuid, "mac").and_then(Datum::as_str).map(str::to_owned);
@@ -483,12 +497,7 @@ impl<R: Rows> Reader<'_, R> {
     }
 
     fn gre(&mut self, uuid: Uuid, name: &str) -> Result<Gre, String> {
-        let options = match self.rows.datum("Interface", uuid, "options") {
-            Some(datum) => {
-                datum.string_pairs().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
-            }
-            None => BTreeMap::new(),
-        };
+        let options = self.map("Interface", uuid, "options");
         for (key, value) in &options {
             if !GRE_OPTIONS.contains(&key.as_str()) {
                 let column = format!("options:{key}");
@@ -603,7 +612,6 @@ fn unusable(name: &str, type_name: &str) -> String {
         | "bareudp" | "srv6" => {
             format!("{name}: tunnels of type {type_name} are not supported yet: use gre")
         }
-        "patch" => format!("{name}: patch ports are not supported yet"),
         "tap" => format!("{name}: type tap is not supported yet: use internal"),
         "dpdk" | "dpdkvhostuser" | "dpdkvhostuserclient" | "afxdp" | "afxdp-nonpmd" => format!(
             "{name}: type {type_name} is not needed: leave the type empty, the datapath uses AF_XDP"

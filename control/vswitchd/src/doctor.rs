@@ -20,7 +20,7 @@ pub fn examine(engine: &Engine) -> Value {
         all.extend(af_xdp(name, link));
     }
     for (bridge, _, interface) in engine.desired.interfaces() {
-        if let Some(error) = engine.plan.failures.get(&interface.uuid) {
+        if let Some(error) = engine.plan.error(&interface.uuid) {
             let check = format!("{} on {}", interface.name, bridge.name);
             all.push(finding(&check, "fail", error.clone(), None));
         }

@@ -130,6 +130,13 @@ pub enum Carrier {
     Link,
     /// A tunnel.
     Tunnel(Gre, Path),
+    /// A patch port.
+    Patch {
+        /// The name that it has for its other end.
+        peer: String,
+        /// The interface of that name, when it is a patch port that names this one.
+        other: Option<Uuid>,
+    },
 }
 
 /// One interface that is to forward.
@@ -173,8 +180,18 @@ pub struct Plan {
     pub ports: Vec<PlannedPort>,
     /// Interfaces that cannot: the text for `Interface.error`.
     pub failures: BTreeMap<Uuid, String>,
+    /// Interfaces that can, but lead nowhere: the text for `Interface.error`.
+    pub complaints: BTreeMap<Uuid, String>,
     /// The MTU that each bridge's internal ports get unless they ask for another.
     pub bridge_mtus: BTreeMap<String, u32>,
+}
+
+impl Plan {
+    /// The text for `Interface.error`, if there is one.
+    #[must_use]
+    pub fn error(&self, interface: &Uuid) -> Option<&String> {
+        self.failures.get(interface).or_else(|| self.complaints.get(interface))
+    }
 }
 
 /// Works out the plan.
@@ -183,6 +200,7 @@ pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let mut planner = Planner { desired, observed, plan: Plan::default(), wanted: BTreeMap::new() };
     planner.links();
     planner.tunnels();
+    planner.patches();
     planner.closing();
     planner.opening();
     planner.adjust();
@@ -243,7 +261,7 @@ impl Planner<'_> {
                         continue;
                     }
                 },
-                Kind::Gre(_) => continue,
+                Kind::Gre(_) | Kind::Patch(_) => continue,
                 Kind::Unusable(text) => {
                     self.fail(interface, text.clone());
                     continue;
@@ -311,6 +329,30 @@ impl Planner<'_> {
                     self.wanted.entry(name.clone()).or_insert(*open);
                 }
             }
+        }
+    }
+
+    /// Patch ports.  One whose other end is not there, or names another, is a port all the same.
+    fn patches(&mut self) {
+        let desired = self.desired;
+        let patches = || {
+            desired.interfaces().filter_map(|(bridge, port, interface)| match &interface.kind {
+                Kind::Patch(peer) => Some((bridge, port, interface, peer)),
+                _ => None,
+            })
+        };
+        let by_name: BTreeMap<&String, (Uuid, &String)> = patches()
+            .map(|(_, _, interface, peer)| (&interface.name, (interface.uuid, peer)))
+            .collect();
+        for (bridge, port, interface, peer) in patches() {
+            let other = by_name.get(peer).filter(|(_, names)| **names == interface.name);
+            let other = other.map(|(uuid, _)| *uuid);
+            if other.is_none() {
+                let datapath = &bridge.datapath_type;
+                let text = format!("No usable peer '{peer}' exists in '{datapath}' datapath.");
+                self.plan.complaints.insert(interface.uuid, text);
+            }
+            self.push_port(bridge, port, interface, Carrier::Patch { peer: peer.clone(), other });
         }
     }
 

@@ -52,6 +52,7 @@ fn desired(interfaces: Vec<Interface>) -> Desired {
         name: "br0".to_owned(),
         forwards: true,
         fail_mode: String::new(),
+        datapath_type: "netdev".to_owned(),
         hwaddr: None,
         datapath_id: None,
         fdb_age_secs: 300,
@@ -380,9 +381,31 @@ fn a_tunnel_leaves_an_underlay_that_goes() {
     assert!(matches!(&plan.ports[0].carrier, Carrier::Tunnel(_, p) if p.egress.is_none()));
 }
 
+/// The order does not matter, nor that both ends are on one bridge; each must name the other.
+#[test]
+fn patch_ports_find_each_other() {
+    let patch = |id, name, peer: &str| interface(id, name, Kind::Patch(peer.to_owned()));
+    let others = |interfaces| -> (Vec<_>, Vec<String>) {
+        let plan = plan(&desired(interfaces), &Observed::default());
+        let other = |port: &PlannedPort| match &port.carrier {
+            Carrier::Patch { other, .. } => other.map(|other| other.as_u128()),
+            carrier => panic!("{carrier:?}"),
+        };
+        (plan.ports.iter().map(other).collect(), plan.complaints.into_values().collect())
+    };
+    let (a, b) = (patch(11, "a", "b"), patch(12, "b", "a"));
+    assert_eq!(others(vec![a.clone(), b.clone()]), (vec![Some(12), Some(11)], vec![]));
+    assert_eq!(others(vec![b, a.clone()]), (vec![Some(12), Some(11)], vec![]));
+    let no_peer = |name| format!("No usable peer '{name}' exists in 'netdev' datapath.");
+    assert_eq!(others(vec![a.clone()]), (vec![None], vec![no_peer("b")]));
+    // A third one cannot have an end that is taken.
+    let (b, c) = (patch(12, "b", "c"), patch(13, "c", "b"));
+    assert_eq!(others(vec![a, b, c]), (vec![None, Some(13), Some(12)], vec![no_peer("b")]));
+}
+
 /// One interface of the property: its kind, and whether there is a device or a path for it.
 fn any_world() -> impl Strategy<Value = (Desired, Observed)> {
-    let one = (0u8..4, any::<bool>(), 0u32..3, prop::option::of(68u32..9000));
+    let one = (0u8..5, any::<bool>(), 0u32..3, prop::option::of(68u32..9000));
     (prop::collection::vec(one, 0..8), any::<bool>()).prop_map(|(choices, has_bridge)| {
         let mut observed = Observed::default();
         for (index, name) in ["eth0", "eth1", "eth2"].iter().enumerate() {
@@ -396,6 +419,7 @@ fn any_world() -> impl Strategy<Value = (Desired, Observed)> {
                 0 => Kind::System,
                 1 => Kind::Internal,
                 2 => Kind::Unusable("no".to_owned()),
+                3 => Kind::Patch(format!("if{}", index ^ 1)),
                 _ => {
                     let way = path(&format!("eth{nic}"), 3 + nic);
                     let way = if is_there { way } else { Path::none("no route") };

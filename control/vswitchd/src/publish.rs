@@ -136,7 +136,7 @@ pub fn snapshot(
     }
     for port in ports {
         let bridge = desired.bridges.get(&port.bridge).and_then(|b| ids.bridge(&b.uuid));
-        let kind = kind(port, links);
+        let kind = kind(port, links, ids);
         if let (Some(id), Some(bridge), Some(kind)) = (ids.port(&port.interface), bridge, kind) {
             let mut conf = PortConf::new(bridge, kind);
             conf.vlan = port.vlan.clone();
@@ -150,10 +150,13 @@ pub fn snapshot(
     builder.build()
 }
 
-fn kind(port: &PlannedPort, links: &Links) -> Option<PortKind> {
+fn kind(port: &PlannedPort, links: &Links, ids: &Ids) -> Option<PortKind> {
     match &port.carrier {
         Carrier::Link => Some(PortKind::Link(links.get(&port.name)?.id)),
         Carrier::Tunnel(gre, path) => Some(PortKind::Tunnel(Box::new(tunnel(gre, path, links)))),
+        Carrier::Patch { other, .. } => {
+            Some(PortKind::Patch(other.and_then(|other| ids.port(&other))))
+        }
     }
 }
 

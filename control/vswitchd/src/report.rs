@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::kernel::Link as Device;
 use crate::links::Link;
 use crate::plan::{Carrier, PlannedPort};
-use crate::status::{InterfaceStatus, Wanted, link_statistics, tunnel_statistics};
+use crate::status::{InterfaceStatus, Wanted, link_statistics, traffic_statistics};
 use crate::tunnels::{Path, State};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -15,7 +15,7 @@ use weft_switch::{Counters, PortId};
 use weft_wire::mac::MacAddr;
 
 /// Types of interface that can be set up, for `Open_vSwitch.iface_types`.
-const INTERFACE_TYPES: [&str; 3] = ["gre", "internal", "system"];
+const INTERFACE_TYPES: [&str; 4] = ["gre", "internal", "patch", "system"];
 
 /// Where the states of each protocol stand, in Bridge and in Port.
 const COLUMNS_OF_TREES: [(Protocol, &str); 2] =
@@ -96,7 +96,7 @@ impl Engine {
             let id = self.ids.port(&port.interface);
             let counted = id.and_then(|id| counters.port(id)).cloned().unwrap_or_default();
             let datum = match &port.carrier {
-                Carrier::Tunnel(..) => tunnel_statistics(&counted),
+                Carrier::Tunnel(..) | Carrier::Patch { .. } => traffic_statistics(&counted),
                 Carrier::Link => {
                     let missed = self.links.get(&port.name).map(Link::missed_frames);
                     let missed = missed.unwrap_or_default().values().sum();
@@ -135,11 +135,15 @@ impl Engine {
     /// The values of one interface that forwards.
     #[must_use]
     pub fn interface_status(&self, interface: &Interface, port: &PlannedPort) -> InterfaceStatus {
-        let mut status =
-            InterfaceStatus { ofport: i64::from(port.ofport), ..InterfaceStatus::default() };
+        let mut status = InterfaceStatus {
+            ofport: i64::from(port.ofport),
+            error: self.plan.error(&interface.uuid).cloned(),
+            ..InterfaceStatus::default()
+        };
         match &port.carrier {
             Carrier::Tunnel(_, path) => tunnel_status(&mut status, interface.uuid, path),
             Carrier::Link => self.link_status(&mut status, &interface.name),
+            Carrier::Patch { .. } => deviceless_status(&mut status, interface.uuid),
         }
         status
     }
@@ -164,7 +168,8 @@ impl Engine {
     }
 }
 
-fn tunnel_status(status: &mut InterfaceStatus, row: Uuid, path: &Path) {
+/// What holds for an interface without a device of its own.
+fn deviceless_status(status: &mut InterfaceStatus, row: Uuid) {
     status.is_admin_up = Some(true);
     status.is_running = Some(true);
     status.link_resets = Some(0);
@@ -175,6 +180,10 @@ fn tunnel_status(status: &mut InterfaceStatus, row: Uuid, path: &Path) {
         *first = *first & 0xfc | 0x02;
     }
     status.mac = Some(MacAddr(mac).to_string());
+}
+
+fn tunnel_status(status: &mut InterfaceStatus, row: Uuid, path: &Path) {
+    deviceless_status(status, row);
     if let Some(egress) = &path.egress {
         let carrier = if egress.is_running { "up" } else { "down" };
         status.status.insert("tunnel_egress_iface".to_owned(), egress.name.clone());

@@ -126,9 +126,9 @@ fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// `Interface.statistics` of a tunnel.
+/// `Interface.statistics` of an interface without a device: a tunnel or a patch port.
 #[must_use]
-pub fn tunnel_statistics(counters: &PortCounters) -> Datum {
+pub fn traffic_statistics(counters: &PortCounters) -> Datum {
     Datum::map_of_integers([
         ("rx_bytes", count(counters.rx_bytes)),
         ("rx_packets", count(counters.rx_frames)),

@@ -1,6 +1,6 @@
 //! The unit of work: up to [`BATCH_MAX`] frames that go through the stages together.
 
-use crate::{DropReason, PortId};
+use crate::{DropReason, LinkId, PortId};
 use weft_wire::vid::Vid;
 
 /// Most frames in one batch.  32 keeps the metadata within L1 (32 x 48 bytes) and amortises ring
@@ -48,6 +48,9 @@ impl Meta {
     /// Stands for the port of an underlay packet that belongs to no tunnel.
     pub const NO_PORT: PortId = PortId(u16::MAX);
 
+    /// Stands for the link of frames that come from a patch port, which have none.
+    pub(crate) const NO_LINK: LinkId = LinkId(u16::MAX);
+
     /// A frame of which nothing is known but where it came in.
     #[must_use]
     pub const fn new(ingress: PortId) -> Self {
@@ -90,6 +93,12 @@ impl<F> Batch<F> {
     #[must_use]
     pub fn new() -> Self {
         Self { frames: Vec::with_capacity(BATCH_MAX), metas: Vec::with_capacity(BATCH_MAX) }
+    }
+
+    /// An empty batch that holds no memory, to stand in for one that is in use elsewhere.
+    #[must_use]
+    pub(crate) const fn stand_in() -> Self {
+        Self { frames: Vec::new(), metas: Vec::new() }
     }
 
     /// Neighbouring frames with one ingress port, port by port: what depends on the port alone is

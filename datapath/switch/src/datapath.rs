@@ -1,9 +1,9 @@
 //! What a worker has learned and counted: everything that outlives a snapshot.
 
-use crate::stage::{send, send_tunnelled};
+use crate::stage::{Crossing, send, send_tunnelled};
 use crate::{
-    BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, PortId,
-    PortKind, Reach, Snapshot, Station, Tick,
+    BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, PortConf,
+    PortId, PortKind, Reach, Snapshot, Station, Tick, pipeline,
 };
 
 /// Frames that wait for the next hop of one tunnel, at most.  As the kernel's
@@ -19,8 +19,9 @@ const ANSWERS_PER_SECOND_MAX: u16 = 100;
 /// Control frames that one batch hands to the control thread, at most.
 const PUNTED_MAX: usize = 16;
 
-/// Announcements that one batch may make: each of its frames may be news.
-const ANNOUNCEMENTS_MAX: usize = crate::BATCH_MAX;
+/// Announcements that one batch may make: each of its frames may be news, on a few bridges that
+/// patch ports join.
+const ANNOUNCEMENTS_MAX: usize = crate::BATCH_MAX * 8;
 
 /// Something one worker learned that the others should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,7 @@ pub struct Datapath<F> {
     pub counters: Counters,
     pub(crate) announcer: Announcer,
     pub(crate) capture: Option<Box<dyn Capture>>,
+    pub(crate) crossing: Crossing<F>,
     waiting: Vec<(PortId, Meta, F)>,
     /// The time of the batch in hand.
     pub(crate) now: Tick,
@@ -99,6 +101,7 @@ impl<F: FrameBuf> Datapath<F> {
             counters: Counters::default(),
             announcer: Announcer { is_on: announces, news, refresh_secs: 75 },
             capture: None,
+            crossing: Crossing::default(),
             waiting: Vec::with_capacity(WAITING_MAX),
             now: Tick(0),
             answers: Vec::new(),
@@ -109,7 +112,8 @@ impl<F: FrameBuf> Datapath<F> {
     }
 
     /// Prepares for a snapshot, with `before` as the one in use: makes FDBs and counters for what
-    /// is new, forgets addresses on ports that are gone or have left their VLAN.
+    /// is new, forgets addresses on ports that are gone, have left their VLAN, or are patch ports
+    /// with another peer.
     pub fn adopt(&mut self, before: &Snapshot, next: &Snapshot) {
         self.counters.reserve(next.port_slots(), next.link_slots());
         self.fdbs.resize_with(self.fdbs.len().max(next.bridge_slots()), || None);
@@ -127,6 +131,9 @@ impl<F: FrameBuf> Datapath<F> {
             }
         }
         self.announcer.refresh_secs = age_min_secs / 4;
+        if next.ports().any(|(_, port)| matches!(port.kind, PortKind::Patch(_))) {
+            self.crossing.reserve();
+        }
         self.forget_departed(before, next);
     }
 
@@ -137,8 +144,8 @@ impl<F: FrameBuf> Datapath<F> {
         let departs = |bridge: BridgeId| {
             before.ports().filter(|(_, port)| port.bridge == bridge).any(|(id, was)| {
                 stays(id, bridge).is_none_or(|is| {
-                    (is.vlan.mode, is.vlan.tag, &is.vlan.trunks, is.learns)
-                        != (was.vlan.mode, was.vlan.tag, &was.vlan.trunks, was.learns)
+                    (is.vlan.mode, is.vlan.tag, &is.vlan.trunks, is.learns, is.peer())
+                        != (was.vlan.mode, was.vlan.tag, &was.vlan.trunks, was.learns, was.peer())
                 })
             })
         };
@@ -148,7 +155,10 @@ impl<F: FrameBuf> Datapath<F> {
                 && departs(bridge)
             {
                 fdb.retain_ports(|id, vid| {
-                    stays(id, bridge).is_some_and(|port| port.learns && port.vlan.carries(vid))
+                    let peer = before.port(id).and_then(PortConf::peer);
+                    stays(id, bridge).is_some_and(|port| {
+                        port.learns && port.vlan.carries(vid) && port.peer() == peer
+                    })
                 });
             }
         }
@@ -167,6 +177,7 @@ impl<F: FrameBuf> Datapath<F> {
                 _ => io.free(frame),
             }
         }
+        pipeline::cross(self, snapshot, io);
     }
 
     /// Keeps a frame until its tunnel has a next hop.
@@ -215,6 +226,7 @@ impl<F: FrameBuf> Datapath<F> {
             Some(frame) => {
                 let meta = Meta::new(Meta::NO_PORT);
                 send(frame, &meta, port_id, port, snapshot, self, io);
+                pipeline::cross(self, snapshot, io);
             }
             None => self.counters.tx_drop(port_id, DropReason::NoBuffer),
         }

@@ -56,6 +56,12 @@ reasons! {
     NoRoute = "no_route",
     /// Too many frames wait for a neighbour's address already.
     WaitFull = "wait_full",
+    /// The patch port has no peer.
+    NoPeer = "no_peer",
+    /// The frame has gone through [`crate::stage::PATCH_HOPS_MAX`] patch ports: they form a loop.
+    PatchHops = "patch_hops",
+    /// One received batch has sent [`crate::stage::PATCH_FRAMES_MAX`] frames through patch ports.
+    PatchFull = "patch_full",
     /// An outer IPv4 header shorter than 20 bytes, or longer than the frame.
     BadIhl = "bad_ihl",
     /// The outer IPv4 header checksum is wrong.

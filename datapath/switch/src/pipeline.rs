@@ -1,6 +1,6 @@
 //! The life of a batch.  Read this first: the stages, in the order in which they are called.
 
-use crate::{Batch, Datapath, FrameIo, LinkId, LinkRole, Snapshot, Tick, stage};
+use crate::{Batch, Datapath, FrameIo, LinkId, LinkRole, Meta, Snapshot, Tick, stage};
 
 /// Takes a batch that was received on `link` to a verdict for every frame, and hands every frame
 /// to `io`: to be sent, or to be reused.
@@ -24,6 +24,31 @@ pub fn run<I: FrameIo>(
         }
         None => stage::refuse(batch),
     }
+    bridge(batch, link, datapath, snapshot, io);
+    cross(datapath, snapshot, io);
+}
+
+/// Lets frames that left by patch ports come in by the peers, until none is under way.
+pub(crate) fn cross<I: FrameIo>(
+    datapath: &mut Datapath<I::Frame>,
+    snapshot: &Snapshot,
+    io: &mut I,
+) {
+    while let Some(mut batch) = datapath.crossing.take() {
+        bridge(&mut batch, Meta::NO_LINK, datapath, snapshot, io);
+        datapath.crossing.give_back(batch);
+    }
+}
+
+/// The way through a bridge, from the ingress port on.
+fn bridge<I: FrameIo>(
+    batch: &mut Batch<I::Frame>,
+    link: LinkId,
+    datapath: &mut Datapath<I::Frame>,
+    snapshot: &Snapshot,
+    io: &mut I,
+) {
+    let now = datapath.now;
     stage::ingress(batch, snapshot, &mut datapath.counters);
     stage::learn(batch, snapshot, datapath, now);
     stage::forward(batch, snapshot, datapath, now);

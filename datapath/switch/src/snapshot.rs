@@ -161,6 +161,9 @@ pub enum PortKind {
     Link(LinkId),
     /// A tunnel over some underlay link.
     Tunnel(Box<TunnelConf>),
+    /// A patch port: what it sends comes in on this port, of another bridge or the same.  Without
+    /// a peer it sends nothing.
+    Patch(Option<PortId>),
 }
 
 /// One port of a bridge.
@@ -194,12 +197,26 @@ impl PortConf {
         }
     }
 
+    /// False for a patch port without a peer: copies of a flood would be made for nothing.
+    const fn leads_on(&self) -> bool {
+        !matches!(self.kind, PortKind::Patch(None))
+    }
+
+    /// The other end of a patch port that has one.
+    #[must_use]
+    pub const fn peer(&self) -> Option<PortId> {
+        match self.kind {
+            PortKind::Patch(peer) => peer,
+            _ => None,
+        }
+    }
+
     /// The tunnel of a tunnel port.
     #[must_use]
     pub fn tunnel(&self) -> Option<&TunnelConf> {
         match &self.kind {
             PortKind::Tunnel(tunnel) => Some(tunnel),
-            PortKind::Link(_) => None,
+            PortKind::Link(_) | PortKind::Patch(_) => None,
         }
     }
 }
@@ -323,6 +340,7 @@ impl SnapshotBuilder {
     /// The finished snapshot.
     #[must_use]
     pub fn build(mut self) -> Snapshot {
+        self.part_from_absent_peers();
         self.snapshot.tunnels = TunnelTable::new(
             self.snapshot.ports().filter_map(|(id, port)| Some((id, port.tunnel()?))),
         );
@@ -331,13 +349,23 @@ impl SnapshotBuilder {
         self.snapshot
     }
 
+    /// A patch port whose peer is not in the snapshot has none.
+    fn part_from_absent_peers(&mut self) {
+        let there: Vec<bool> = self.snapshot.ports.iter().map(Option::is_some).collect();
+        for port in self.snapshot.ports.iter_mut().flatten() {
+            if let PortKind::Patch(peer) = &mut port.kind {
+                *peer = peer.filter(|peer| there.get(peer.index()) == Some(&true));
+            }
+        }
+    }
+
     /// The members of each VLAN of one bridge: ports that name their VLANs go into those lists,
     /// ports that carry all go into every list.
     fn flood_lists(&self, bridge: usize) -> FloodLists {
         let members: Vec<_> = self
             .snapshot
             .ports()
-            .filter(|(_, port)| port.bridge.index() == bridge && port.forwards)
+            .filter(|(_, port)| port.bridge.index() == bridge && port.forwards && port.leads_on())
             .collect();
         let mut lists = FloodLists::default();
         for (id, port) in &members {

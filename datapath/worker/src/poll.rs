@@ -210,6 +210,8 @@ impl<I: FrameIo> Loop<I> {
             Command::ClearPort(port) => self.datapath.counters.clear_port(port),
             Command::Transmit { port, frame } => {
                 self.datapath.transmit(port, &frame, &self.snapshot, &mut self.io);
+                // Out of a patch port, it came in somewhere else.
+                self.spread_news();
             }
             Command::SetCapture(capture) => {
                 if let Some(retired) = self.datapath.set_capture(capture) {
@@ -228,6 +230,7 @@ impl<I: FrameIo> Loop<I> {
         let epoch = snapshot.epoch;
         let retired = std::mem::replace(&mut self.snapshot, snapshot);
         self.datapath.release_waiting(&self.snapshot, &mut self.io);
+        self.spread_news();
         self.io.flush();
         self.answer(Event::Installed { epoch, retired });
     }

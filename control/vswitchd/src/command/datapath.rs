@@ -37,7 +37,10 @@ fn dpif_show(engine: &mut Engine, _args: &[String]) -> Answer {
             engine.plan.ports.iter().filter(|port| port.bridge == *bridge).collect();
         ports.sort_by_key(|port| &port.name);
         for port in ports {
-            let number = engine.ids.port(&port.interface).map_or(0, |id| id.0 + 1);
+            let number = match &port.carrier {
+                Carrier::Patch { .. } => "none".to_owned(),
+                _ => engine.ids.port(&port.interface).map_or(0, |id| id.0 + 1).to_string(),
+            };
             let kind = match &port.carrier {
                 Carrier::Link => match engine.links.get(&port.name).map(|link| link.held) {
                     Some(Held::Tap) => "(tap)".to_owned(),
@@ -53,6 +56,7 @@ fn dpif_show(engine: &mut Engine, _args: &[String]) -> Answer {
                     options.push(format!("remote_ip={}", gre.remote));
                     format!("(gre: {})", options.join(", "))
                 }
+                Carrier::Patch { peer, .. } => format!("(patch: peer={peer})"),
             };
             let _ = writeln!(text, "    {} {}/{number}: {kind}", port.name, port.ofport);
         }
@@ -80,6 +84,7 @@ fn dpctl_show(engine: &mut Engine, args: &[String]) -> Answer {
         .plan
         .ports
         .iter()
+        .filter(|port| !matches!(port.carrier, Carrier::Patch { .. }))
         .filter_map(|port| Some((engine.ids.port(&port.interface)?, port)))
         .collect();
     ports.sort_by_key(|(id, _)| *id);

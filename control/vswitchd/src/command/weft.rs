@@ -140,7 +140,7 @@ impl View<'_> {
             "type": if interface.type_name.is_empty() { "system" } else { &interface.type_name },
             "link_state": up(status.is_running),
             "admin_state": up(status.is_admin_up),
-            "error": engine.plan.failures.get(&interface.uuid),
+            "error": engine.plan.error(&interface.uuid),
             "ifindex": status.ifindex,
             "mac": status.mac,
             "mtu": status.mtu,

@@ -1,5 +1,6 @@
 //! The way out: tags as the egress port wants them, copies for floods, headers for tunnels.
 
+use super::cross;
 use super::forward::same_group;
 use crate::icmp::{self, Remedy};
 use crate::{
@@ -132,6 +133,7 @@ pub(crate) fn send<I: FrameIo>(
         PortKind::Tunnel(tunnel) => {
             send_tunnelled(frame, meta, port_id, tunnel, snapshot, datapath, io);
         }
+        PortKind::Patch(peer) => cross(frame, port_id, *peer, datapath, io),
     }
 }
 
@@ -216,7 +218,8 @@ fn too_long<I: FrameIo>(
     }
 }
 
-fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8]) {
+/// Counts a frame that leaves by a port, and shows it to the capture sink.
+pub(super) fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8]) {
     if let Some(counters) = datapath.counters.port_mut(port_id) {
         counters.tx_frames += 1;
         counters.tx_bytes += bytes.len() as u64;

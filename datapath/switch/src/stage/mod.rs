@@ -1,5 +1,6 @@
 //! One stage, one file, one verb.  A stage is a plain function over a batch.
 
+mod cross;
 mod decap;
 mod egress;
 mod encap;
@@ -9,6 +10,8 @@ mod learn;
 mod observe;
 mod parse;
 
+pub(crate) use cross::{Crossing, cross};
+pub use cross::{PATCH_FRAMES_MAX, PATCH_HOPS_MAX};
 pub(crate) use decap::decap;
 pub(crate) use egress::{egress, send, send_tunnelled};
 pub(crate) use encap::Template;
