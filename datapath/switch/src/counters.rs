@@ -1,5 +1,6 @@
 //! Counters that a worker owns: plain integers, copied out when control asks.
 
+use crate::trace::{Event, Journal};
 use crate::{DropReason, LinkId, PortId};
 
 /// What one port has seen.
@@ -91,13 +92,20 @@ impl LinkCounters {
 }
 
 /// All counters of one worker.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Counters {
     ports: Vec<PortCounters>,
     links: Vec<LinkCounters>,
+    /// Told of what has no counter, which is everything while a frame is traced.
+    journal: Journal,
 }
 
 impl Counters {
+    /// Counts nothing, and tells a journal instead.
+    pub(crate) fn of_trace(journal: &Journal) -> Self {
+        Self { journal: journal.clone(), ..Self::default() }
+    }
+
     /// Makes room for `ports` ports and `links` links; never shrinks.
     pub fn reserve(&mut self, ports: usize, links: usize) {
         self.ports.resize_with(self.ports.len().max(ports), PortCounters::default);
@@ -134,35 +142,32 @@ impl Counters {
     }
 
     pub(crate) fn rx_drop(&mut self, port: PortId, reason: DropReason) {
-        if let Some(count) =
-            self.port_mut(port).and_then(|port| port.rx_drops.get_mut(reason as usize))
-        {
-            *count += 1;
+        match self.port_mut(port).and_then(|port| port.rx_drops.get_mut(reason as usize)) {
+            Some(count) => *count += 1,
+            None => self.journal.note(|| Event::RxDropped(port, reason)),
         }
     }
 
     pub(crate) fn tx_drop(&mut self, port: PortId, reason: DropReason) {
-        if let Some(count) =
-            self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize))
-        {
-            *count += 1;
+        match self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize)) {
+            Some(count) => *count += 1,
+            None => self.journal.note(|| Event::TxDropped(port, reason)),
         }
     }
 
     /// A frame counted with [`Counters::tx_drop`] goes after all.
     pub(crate) fn take_back_tx_drop(&mut self, port: PortId, reason: DropReason) {
-        if let Some(count) =
-            self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize))
-        {
-            *count -= 1;
+        match self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize)) {
+            Some(count) => *count -= 1,
+            None => self.journal.note(|| Event::TakenBack(port, reason)),
         }
     }
 
     pub(crate) fn link_drop(&mut self, link: LinkId, reason: DropReason) {
-        if let Some(count) =
-            self.links.get_mut(link.index()).and_then(|link| link.rx_drops.get_mut(reason as usize))
-        {
-            *count += 1;
+        let counters = self.links.get_mut(link.index());
+        match counters.and_then(|link| link.rx_drops.get_mut(reason as usize)) {
+            Some(count) => *count += 1,
+            None => self.journal.note(|| Event::LinkDropped(link, reason)),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What a worker has learned and counted: everything that outlives a snapshot.
 
+use crate::recent::{Flow, Recent};
 use crate::stage::{Crossing, send, send_tunnelled};
+use crate::trace::{self, Journal};
 use crate::{
     BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, PortConf,
     PortId, PortKind, Reach, Snapshot, Station, Tick, pipeline,
@@ -39,7 +41,11 @@ pub struct Announcement {
 /// Collects announcements, if anybody listens.
 #[derive(Debug, Default)]
 pub(crate) struct Announcer {
+    /// Somebody wants to know: another worker, or a journal.
     is_on: bool,
+    /// Other workers want to know.
+    announces: bool,
+    journal: Journal,
     news: Vec<Announcement>,
     refresh_secs: u32,
 }
@@ -59,6 +65,11 @@ impl Announcer {
         if !self.is_on {
             return;
         }
+        let (vid, mac) = (station.vid(), station.mac());
+        self.journal.note(|| trace::Event::Learned { vid, mac, port, outcome: learned });
+        if !self.announces {
+            return;
+        }
         let is_news = match learned {
             Learned::Unchanged => false,
             Learned::New | Learned::Moved => true,
@@ -72,6 +83,23 @@ impl Announcer {
     }
 }
 
+impl Announcer {
+    /// Tells a journal too, and other workers only what is really learned; returns what
+    /// [`Announcer::end_trace`] restores.
+    pub(crate) fn begin_trace(&mut self, journal: &Journal, learns: bool) -> [bool; 2] {
+        let kept = [self.is_on, self.announces];
+        self.journal = journal.clone();
+        self.is_on = true;
+        self.announces &= learns;
+        kept
+    }
+
+    pub(crate) fn end_trace(&mut self, kept: [bool; 2]) {
+        self.journal = Journal::default();
+        [self.is_on, self.announces] = kept;
+    }
+}
+
 /// The state of one worker's half of the switch.
 pub struct Datapath<F> {
     pub(crate) fdbs: Vec<Option<Fdb>>,
@@ -80,6 +108,12 @@ pub struct Datapath<F> {
     pub(crate) announcer: Announcer,
     pub(crate) capture: Option<Box<dyn Capture>>,
     pub(crate) crossing: Crossing<F>,
+    /// What came in lately.
+    pub(crate) recent: Recent,
+    /// Frames flooded because their destination was not known.
+    pub(crate) unknown_frames: u64,
+    /// On while a frame is traced.
+    pub(crate) journal: Journal,
     waiting: Vec<(PortId, Meta, F)>,
     /// The time of the batch in hand.
     pub(crate) now: Tick,
@@ -99,9 +133,18 @@ impl<F: FrameBuf> Datapath<F> {
         Self {
             fdbs: Vec::new(),
             counters: Counters::default(),
-            announcer: Announcer { is_on: announces, news, refresh_secs: 75 },
+            announcer: Announcer {
+                is_on: announces,
+                announces,
+                journal: Journal::default(),
+                news,
+                refresh_secs: 75,
+            },
             capture: None,
             crossing: Crossing::default(),
+            recent: Recent::new(seed),
+            unknown_frames: 0,
+            journal: Journal::default(),
             waiting: Vec::with_capacity(WAITING_MAX),
             now: Tick(0),
             answers: Vec::new(),
@@ -188,6 +231,10 @@ impl<F: FrameBuf> Datapath<F> {
         frame: F,
         io: &mut I,
     ) {
+        if self.journal.is_on() {
+            self.journal.note(|| trace::Event::Waits(port));
+            return io.free(frame);
+        }
         if !self.wants_next_hop.contains(&port) && self.wants_next_hop.len() < WAITING_MAX {
             self.wants_next_hop.push(port);
         }
@@ -203,7 +250,9 @@ impl<F: FrameBuf> Datapath<F> {
     /// Keeps a copy of a control frame for the control thread; more than a few in one batch are
     /// noise.
     pub(crate) fn punt(&mut self, port: PortId, bytes: &[u8]) {
-        if self.punted.len() < PUNTED_MAX {
+        if self.journal.is_on() {
+            self.journal.note(|| trace::Event::Punted(port));
+        } else if self.punted.len() < PUNTED_MAX {
             self.punted.push((port, bytes.to_vec()));
         }
     }
@@ -237,9 +286,13 @@ impl<F: FrameBuf> Datapath<F> {
         if self.answers.len() <= port.index() {
             self.answers.resize(port.index() + 1, (Tick(0), 0));
         }
+        let is_traced = self.journal.is_on();
         let Some((second, given)) = self.answers.get_mut(port.index()) else { return false };
         if *second != self.now {
             (*second, *given) = (self.now, 0);
+        }
+        if is_traced {
+            return *given < ANSWERS_PER_SECOND_MAX;
         }
         *given += 1;
         *given <= ANSWERS_PER_SECOND_MAX
@@ -267,6 +320,23 @@ impl<F: FrameBuf> Datapath<F> {
             let hash = fdb.hash(news.station);
             fdb.learn(news.station, hash, news.port, news.heard_at);
         }
+    }
+
+    /// Tells the time for [`Datapath::recent_flows`], in milliseconds since the datapath started.
+    pub const fn set_clock_ms(&mut self, now_ms: u64) {
+        self.recent.now_ms = now_ms;
+    }
+
+    /// What came in during the last `age_max_ms` milliseconds, sampled (see [`crate::recent`]).
+    #[must_use]
+    pub fn recent_flows(&self, age_max_ms: u64) -> Vec<Flow> {
+        self.recent.flows(age_max_ms)
+    }
+
+    /// Frames that were flooded because their destination was not known.
+    #[must_use]
+    pub const fn unknown_frames(&self) -> u64 {
+        self.unknown_frames
     }
 
     /// The FDB of a bridge.

@@ -53,6 +53,17 @@ struct Slot {
     overflow: u8,
 }
 
+impl Slot {
+    fn record(&self, now: Tick) -> FdbRecord {
+        FdbRecord {
+            vid: Station(self.key).vid(),
+            mac: Station(self.key).mac(),
+            port: self.port,
+            age_secs: (!self.is_static).then(|| now.since(self.heard_at)),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Default)]
 #[repr(align(64))]
 struct Bucket([Slot; BUCKET_SLOTS]);
@@ -109,6 +120,7 @@ pub struct Fdb {
     hasher: foldhash::fast::FixedState,
     age_max_secs: u32,
     stats: FdbStats,
+    is_frozen: bool,
 }
 
 impl Fdb {
@@ -125,6 +137,7 @@ impl Fdb {
             hasher: foldhash::fast::FixedState::with_seed(seed),
             age_max_secs,
             stats: FdbStats { entries_max: entries_max.into(), ..FdbStats::default() },
+            is_frozen: false,
         }
     }
 
@@ -184,19 +197,38 @@ impl Fdb {
         (slot.is_static || now.since(slot.heard_at) < self.age_max_secs).then_some(slot.port)
     }
 
+    /// The entry of a station, unless it is too old.
+    #[must_use]
+    pub fn record(&self, station: Station, now: Tick) -> Option<FdbRecord> {
+        let slot = self.slot(self.find(station, self.hash(station))?)?;
+        (slot.is_static || now.since(slot.heard_at) < self.age_max_secs).then(|| slot.record(now))
+    }
+
+    /// While frozen, [`Fdb::learn`] says what it would do and does nothing.
+    pub(crate) fn freeze(&mut self, is_frozen: bool) {
+        self.is_frozen = is_frozen;
+    }
+
     /// Notes that a station was heard on `port`.
     pub fn learn(&mut self, station: Station, hash: u64, port: PortId, now: Tick) -> Learned {
         let Some(number) = self.find(station, hash) else {
+            if self.is_frozen {
+                return Learned::New;
+            }
             self.make_room();
             self.insert(station, hash, port, now, false);
             self.stats.learned += 1;
             return Learned::New;
         };
+        let is_frozen = self.is_frozen;
         let Some(slot) = self.slot_mut(number) else { return Learned::Unchanged };
         if slot.is_static || (slot.port == port && slot.heard_at >= now) {
             return Learned::Unchanged;
         }
         let (before, heard_at) = (slot.port, slot.heard_at);
+        if is_frozen {
+            return if before == port { Learned::Refreshed(heard_at) } else { Learned::Moved };
+        }
         slot.port = port;
         slot.heard_at = slot.heard_at.max(now);
         self.ages.remove(before, number);
@@ -275,12 +307,7 @@ impl Fdb {
     pub fn records(&self, now: Tick) -> Vec<FdbRecord> {
         self.occupied()
             .filter(|(_, slot)| slot.is_static || now.since(slot.heard_at) < self.age_max_secs)
-            .map(|(_, slot)| FdbRecord {
-                vid: Station(slot.key).vid(),
-                mac: Station(slot.key).mac(),
-                port: slot.port,
-                age_secs: (!slot.is_static).then(|| now.since(slot.heard_at)),
-            })
+            .map(|(_, slot)| slot.record(now))
             .collect()
     }
 

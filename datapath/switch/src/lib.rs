@@ -16,10 +16,12 @@ pub mod frame;
 mod icmp;
 pub mod ids;
 pub mod pipeline;
+pub mod recent;
 pub mod rstp;
 pub mod snapshot;
 pub mod stage;
 pub mod stp;
+pub mod trace;
 pub mod tunnel;
 
 pub use batch::{BATCH_MAX, Batch, Meta, Verdict};
@@ -30,6 +32,7 @@ pub use drop::DropReason;
 pub use fdb::{Fdb, FdbRecord, FdbStats, Learned, Station};
 pub use frame::{FrameBuf, FrameIo};
 pub use ids::{BridgeId, LinkId, PortId, Tick, WorkerId};
+pub use recent::Flow;
 pub use snapshot::{
     BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder, VlanConf,
     VlanMode,

@@ -1,6 +1,8 @@
 //! The life of a batch.  Read this first: the stages, in the order in which they are called.
 
-use crate::{Batch, Datapath, FrameIo, LinkId, LinkRole, Meta, Snapshot, Tick, stage};
+use crate::{
+    Batch, Datapath, FrameIo, LinkId, LinkRole, Meta, Snapshot, Tick, recent, stage, trace,
+};
 
 /// Takes a batch that was received on `link` to a verdict for every frame, and hands every frame
 /// to `io`: to be sent, or to be reused.
@@ -24,6 +26,7 @@ pub fn run<I: FrameIo>(
         }
         None => stage::refuse(batch),
     }
+    recent::sample(batch, datapath);
     bridge(batch, link, datapath, snapshot, io);
     cross(datapath, snapshot, io);
 }
@@ -41,7 +44,7 @@ pub(crate) fn cross<I: FrameIo>(
 }
 
 /// The way through a bridge, from the ingress port on.
-fn bridge<I: FrameIo>(
+pub(crate) fn bridge<I: FrameIo>(
     batch: &mut Batch<I::Frame>,
     link: LinkId,
     datapath: &mut Datapath<I::Frame>,
@@ -50,6 +53,7 @@ fn bridge<I: FrameIo>(
 ) {
     let now = datapath.now;
     stage::ingress(batch, snapshot, &mut datapath.counters);
+    trace::entered(batch, snapshot, datapath);
     stage::learn(batch, snapshot, datapath, now);
     stage::forward(batch, snapshot, datapath, now);
     stage::observe(batch, datapath);

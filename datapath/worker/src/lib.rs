@@ -14,8 +14,9 @@ pub use spawn::{Handle, SpawnConfig, WorkerStuck, spawn_all};
 pub use waker::Waker;
 
 use std::sync::Arc;
+use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, Counters, FdbRecord, FdbStats, LinkId, PortId, Snapshot, WorkerId,
+    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, PortId, Snapshot, WorkerId,
 };
 use weft_wire::{mac::MacAddr, vid::Vid};
 
@@ -90,6 +91,13 @@ pub enum Command<Q> {
         /// From the destination address on, without FCS.
         frame: Vec<u8>,
     },
+    /// Take these frames through the stages without side effects.  Answer: [`Event::Traced`].
+    Trace(Vec<Probe>),
+    /// List what came in during the last so many milliseconds.  Answer: [`Event::Flows`].
+    DumpFlows {
+        /// Milliseconds.
+        age_max_ms: u64,
+    },
     /// Stop.  The thread ends and drops its queues.
     Stop,
 }
@@ -124,6 +132,17 @@ pub enum Event<Q> {
         records: Vec<FdbRecord>,
         /// Its counters.
         stats: FdbStats,
+    },
+    /// What the stages did with each probe; `None` for one that found no free frame.
+    Traced(Vec<Option<Vec<trace::Event>>>),
+    /// Recent traffic, unsorted.
+    Flows {
+        /// Which worker saw it.
+        worker: WorkerId,
+        /// One for each kind of frame.
+        flows: Vec<Flow>,
+        /// The clock of [`Flow::used_at_ms`].
+        now_ms: u64,
     },
     /// Counters, as asked for.
     Report(Box<Report>),
@@ -161,6 +180,8 @@ pub struct Report {
     pub busy_nanos: u64,
     /// Frames received by this worker.
     pub rx_frames: u64,
+    /// Frames it flooded because their destination was not known.
+    pub unknown_frames: u64,
     /// Seconds since the worker started, the clock of FDB ages.
     pub now_secs: u32,
 }

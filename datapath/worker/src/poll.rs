@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use weft_switch::{
     Batch, BridgeId, Datapath, FdbStats, FrameIo, LinkId, PortId, Snapshot, Station, Tick,
     WorkerId, pipeline,
+    trace::{self, Probe},
 };
 use weft_wire::vid::Vid;
 
@@ -34,6 +35,7 @@ pub(crate) struct Loop<I: FrameIo> {
     control: Waker,
     started: Instant,
     now: Tick,
+    now_ms: u64,
     expired_at: Tick,
     asked: Vec<(PortId, Tick)>,
     figures: Figures,
@@ -68,6 +70,7 @@ impl<I: FrameIo> Loop<I> {
             control,
             started,
             now: Tick(0),
+            now_ms: 0,
             expired_at: Tick(0),
             asked: Vec::new(),
             figures: Figures::default(),
@@ -165,8 +168,11 @@ impl<I: FrameIo> Loop<I> {
 
     /// Reads the clock; once a second, forgets what is too old.
     fn tick(&mut self, at: Instant) {
-        let secs = at.duration_since(self.started).as_secs();
+        let up = at.duration_since(self.started);
+        let secs = up.as_secs();
         self.now = Tick(u32::try_from(secs).unwrap_or(u32::MAX));
+        self.now_ms = secs * 1000 + u64::from(up.subsec_millis());
+        self.datapath.set_clock_ms(self.now_ms);
         if self.now != self.expired_at {
             self.expired_at = self.now;
             self.datapath.expire(self.now);
@@ -218,6 +224,12 @@ impl<I: FrameIo> Loop<I> {
                     self.answer(Event::CaptureRetired(retired));
                 }
             }
+            Command::Trace(probes) => self.trace(&probes),
+            Command::DumpFlows { age_max_ms } => {
+                let (worker, now_ms) = (self.id, self.now_ms);
+                let flows = self.datapath.recent_flows(age_max_ms);
+                self.answer(Event::Flows { worker, flows, now_ms });
+            }
             // `obey` takes this one.
             Command::Stop => {}
         }
@@ -257,6 +269,18 @@ impl<I: FrameIo> Loop<I> {
         self.answer(Event::Fdb { bridge, records, stats });
     }
 
+    fn trace(&mut self, probes: &[Probe]) {
+        let traced = probes
+            .iter()
+            .map(|probe| {
+                let (snapshot, now) = (&self.snapshot, self.now);
+                trace::run(probe, &mut self.datapath, snapshot, now, &mut self.io)
+            })
+            .collect();
+        self.spread_news();
+        self.answer(Event::Traced(traced));
+    }
+
     fn report(&mut self, mut report: Box<Report>) {
         report.worker = self.id;
         report.counters.clone_from(&self.datapath.counters);
@@ -270,6 +294,7 @@ impl<I: FrameIo> Loop<I> {
         report.sleeps = self.figures.sleeps;
         report.busy_nanos = self.figures.busy_nanos;
         report.rx_frames = self.figures.rx_frames;
+        report.unknown_frames = self.datapath.unknown_frames();
         report.now_secs = self.now.0;
         self.answer(Event::Report(report));
     }

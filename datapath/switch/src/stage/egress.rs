@@ -3,6 +3,7 @@
 use super::cross;
 use super::forward::same_group;
 use crate::icmp::{self, Remedy};
+use crate::trace;
 use crate::{
     Batch, Counters, Datapath, Direction, DropReason, FrameBuf, FrameIo, LinkId, Meta, PortConf,
     PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict, VlanConf, VlanMode,
@@ -76,6 +77,9 @@ fn flood<I: FrameIo>(
     io: &mut I,
 ) {
     let Some(ingress) = snapshot.port(meta.ingress) else { return io.free(frame) };
+    if meta.target >> 40 & 1 == 0 && !datapath.journal.is_on() {
+        datapath.unknown_frames += 1;
+    }
     let mut last: Option<(PortId, &PortConf)> = None;
     for &port_id in snapshot.flood_list(ingress.bridge, meta.vid) {
         let Some(port) = snapshot.port(port_id) else { continue };
@@ -220,9 +224,14 @@ fn too_long<I: FrameIo>(
 
 /// Counts a frame that leaves by a port, and shows it to the capture sink.
 pub(super) fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8]) {
-    if let Some(counters) = datapath.counters.port_mut(port_id) {
-        counters.tx_frames += 1;
-        counters.tx_bytes += bytes.len() as u64;
+    match datapath.counters.port_mut(port_id) {
+        Some(counters) => {
+            counters.tx_frames += 1;
+            counters.tx_bytes += bytes.len() as u64;
+        }
+        None => {
+            datapath.journal.note(|| trace::Event::Sent { port: port_id, frame: bytes.to_vec() });
+        }
     }
     if let Some(capture) = &mut datapath.capture
         && capture.wants(port_id)

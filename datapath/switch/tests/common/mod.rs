@@ -1,8 +1,14 @@
 //! An I/O back end for tests: frames are vectors, every frame is accounted for.
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::time::Duration;
-use weft_switch::{Batch, Datapath, FrameBuf, FrameIo, LinkId, Snapshot, Tick, pipeline};
+use weft_switch::trace::{self, Event, Ingress, Probe};
+use weft_switch::{
+    Batch, Datapath, FrameBuf, FrameIo, LinkId, PortId, Snapshot, Station, Tick, pipeline,
+};
+use weft_wire::mac::MacAddr;
+use weft_wire::vid::Vid;
 
 /// Bytes in front of every frame.
 pub const HEADROOM_BYTES: usize = 192;
@@ -147,6 +153,7 @@ impl Switch {
         frames: &[Vec<u8>],
         now: Tick,
     ) -> Vec<(LinkId, Vec<u8>)> {
+        let foretold = self.foretell(link, frames, now);
         for bytes in frames {
             let frame = self.io.frame(bytes);
             self.io.rx.push_back(frame);
@@ -157,6 +164,67 @@ impl Switch {
         pipeline::run(batch, link, datapath, snapshot, now, io);
         assert!(self.batch.frames.is_empty() && self.batch.metas.is_empty(), "a batch left over");
         assert_eq!(self.io.live, self.datapath.waiting_frames(), "frames lost or made");
-        std::mem::take(&mut self.io.sent)
+        let sent = std::mem::take(&mut self.io.sent);
+        if let Some(foretold) = foretold {
+            assert_eq!(foretold, sent, "a trace says something else than what happens");
+        }
+        sent
+    }
+
+    /// Traces every frame first, in every test: that must change nothing, and say what will be
+    /// sent (of a frame that comes alone; others may profit from what their batch taught).
+    fn foretell(
+        &mut self,
+        link: LinkId,
+        frames: &[Vec<u8>],
+        now: Tick,
+    ) -> Option<Vec<(LinkId, Vec<u8>)>> {
+        let before = self.state(frames, now);
+        let mut foretold = Vec::new();
+        for bytes in frames {
+            let probe = Probe { ingress: Ingress::Link(link), frame: bytes.clone(), learns: false };
+            let Self { datapath, snapshot, io, .. } = self;
+            let events = trace::run(&probe, datapath, snapshot, now, io).unwrap();
+            foretold.extend(events.into_iter().filter_map(|event| match event {
+                Event::Wire { link, frame } => Some((link, frame)),
+                _ => None,
+            }));
+        }
+        assert_eq!(self.state(frames, now), before, "a trace leaves something behind");
+        // A frame to its own sender is looked up with what it just taught, which a trace does not.
+        let is_to_itself = frames.iter().any(|frame| frame.get(..6) == frame.get(6..12));
+        (frames.len() == 1 && !is_to_itself).then_some(foretold)
+    }
+
+    /// All that a frame may change.
+    fn state(&mut self, frames: &[Vec<u8>], now: Tick) -> String {
+        let Self { datapath, snapshot, io, .. } = self;
+        let ports: Vec<_> = (0u16..)
+            .take(snapshot.port_slots())
+            .map(|id| datapath.counters.port(PortId(id)))
+            .collect();
+        let links: Vec<_> = (0u16..)
+            .take(snapshot.link_slots())
+            .map(|id| datapath.counters.link(LinkId(id)))
+            .collect();
+        let mut state = format!(
+            "{ports:?} {links:?} {} {} {}",
+            datapath.waiting_frames(),
+            datapath.unknown_frames(),
+            io.live
+        );
+        // All records would be a walk over the table for each frame: the counters tell of what is
+        // new or moved, the entries of the senders of what is refreshed.
+        let sources = frames.iter().filter_map(|frame| frame.get(6..)?.first_chunk::<6>());
+        let vids = || (0..64).filter_map(Vid::new);
+        let stations: Vec<_> = sources
+            .flat_map(|mac| vids().map(|vid| Station::new(vid, MacAddr(*mac).to_u64())))
+            .collect();
+        for (_, fdb) in datapath.fdbs_mut() {
+            let records: Vec<_> =
+                stations.iter().filter_map(|station| fdb.record(*station, now)).collect();
+            let _ = write!(state, " {records:?} {:?}", fdb.stats());
+        }
+        state
     }
 }

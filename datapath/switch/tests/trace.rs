@@ -1,0 +1,155 @@
+//! What a trace says beyond what is sent, which `common::Switch::receive` compares in every test:
+//! the steps, in order, with their reasons.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop at once")]
+#![expect(clippy::indexing_slicing, reason = "frames here are made by the test itself")]
+#![expect(clippy::panic, reason = "it is how a test fails")]
+
+mod common;
+
+use common::Switch;
+use weft_switch::trace::{self, Event, Ingress, Probe};
+use weft_switch::{
+    BridgeConf, BridgeId, Capture, Direction, DropReason, Learned, LinkConf, LinkId, LinkRole,
+    PortConf, PortId, PortKind, Reach, SnapshotBuilder, Tick, TunnelConf, Verdict, VlanConf,
+    WorkerId,
+};
+use weft_wire::vid::Vid;
+
+/// Three ports in VLAN 10, one in VLAN 20, and a tunnel without a next hop yet.
+fn switch() -> Switch {
+    let mut builder = SnapshotBuilder::new(1);
+    builder.bridge(BridgeId(0), BridgeConf::default());
+    for (id, vid) in [(0, 10), (1, 10), (2, 10), (3, 20)] {
+        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+        port.vlan = VlanConf::access(Vid::new(vid).unwrap());
+        builder.port(PortId(id), port);
+        let role = LinkRole::Port(PortId(id));
+        let mtu = if id == 2 { 100 } else { 1500 };
+        let conf = LinkConf { role, mtu, completes_checksums: false, worker: WorkerId(0) };
+        builder.link(LinkId(id), conf);
+    }
+    let mut tunnel = TunnelConf::gre("192.0.2.1".parse().unwrap());
+    tunnel.reach = Reach::Resolving;
+    builder.port(PortId(4), PortConf::new(BridgeId(0), PortKind::Tunnel(Box::new(tunnel))));
+    Switch::new(builder.build())
+}
+
+fn frame(target: u8, source: u8, len: usize) -> Vec<u8> {
+    let mut bytes = vec![2, 0, 0, 0, 0, target, 2, 0, 0, 0, 0, source, 0x88, 0xb5];
+    bytes.resize(len, 0);
+    bytes
+}
+
+/// The steps as words that are easy to compare.
+fn walk(switch: &mut Switch, probe: &Probe) -> Vec<String> {
+    let Switch { datapath, snapshot, io, .. } = switch;
+    let events = trace::run(probe, datapath, snapshot, Tick(5), io).unwrap();
+    events.iter().map(word).collect()
+}
+
+fn word(event: &Event) -> String {
+    match event {
+        Event::Entered { meta, source, target, .. } => format!(
+            "in {} vlan {} source {:?} target {:?}",
+            meta.ingress.0,
+            meta.vid.get(),
+            source.map(|record| record.port.0),
+            target.map(|record| record.port.0),
+        ),
+        Event::Learned { port, outcome, .. } => format!("learned on {}: {outcome:?}", port.0),
+        Event::Decided(meta) => format!("{:?}", meta.verdict),
+        Event::Sent { port, frame } => format!("sent {} {}", port.0, frame.len()),
+        Event::Wire { link, frame } => format!("wire {} {}", link.0, frame.len()),
+        other => format!("{other:?}"),
+    }
+}
+
+fn probe(port: u16, frame: Vec<u8>) -> Probe {
+    Probe { ingress: Ingress::Port(PortId(port)), frame, learns: false }
+}
+
+#[test]
+fn a_flood_names_every_copy_and_every_drop() {
+    let mut switch = switch();
+    assert_eq!(
+        walk(&mut switch, &probe(0, frame(9, 1, 200))),
+        [
+            "in 0 vlan 10 source None target None",
+            "learned on 0: New",
+            "Flood",
+            "sent 1 200",
+            "wire 1 200",
+            "TxDropped(PortId(2), ExceedsMtu)",
+            "Waits(PortId(4))",
+        ]
+    );
+}
+
+#[test]
+fn a_known_station_is_found_and_a_moved_one_is_noticed() {
+    let mut switch = switch();
+    switch.receive(LinkId(1), &[frame(9, 7, 64)], Tick(1));
+    assert_eq!(
+        walk(&mut switch, &probe(0, frame(7, 1, 64))),
+        [
+            "in 0 vlan 10 source None target Some(1)",
+            "learned on 0: New",
+            &format!("{:?}", Verdict::Forward(PortId(1))),
+            "sent 1 64",
+            "wire 1 64",
+        ]
+    );
+    let moved = walk(&mut switch, &probe(0, frame(9, 7, 64)));
+    assert_eq!(moved.get(1).unwrap(), &format!("learned on 0: {:?}", Learned::Moved));
+    let same = walk(&mut switch, &probe(1, frame(7, 9, 64)));
+    assert_eq!(
+        same.last().unwrap(),
+        &format!("{:?}", Event::RxDropped(PortId(1), DropReason::Reflection))
+    );
+}
+
+#[test]
+fn a_probe_that_learns_learns() {
+    let mut switch = switch();
+    let mut probe = probe(3, frame(9, 1, 64));
+    probe.learns = true;
+    walk(&mut switch, &probe);
+    let records = switch.datapath.fdb(BridgeId(0)).unwrap().records(Tick(5));
+    assert_eq!(records.iter().map(|record| record.port).collect::<Vec<_>>(), [PortId(3)]);
+}
+
+struct Never;
+
+impl Capture for Never {
+    fn wants(&self, _port: PortId) -> bool {
+        true
+    }
+
+    fn record(&mut self, _: PortId, _: Direction, _: &[u8], _: Option<DropReason>) {
+        panic!("a traced frame is no frame of the network");
+    }
+}
+
+#[test]
+fn nobody_else_hears_of_a_traced_frame() {
+    let mut switch = switch();
+    switch.datapath.set_capture(Some(Box::new(Never)));
+    walk(&mut switch, &probe(0, frame(9, 1, 64)));
+    assert!(switch.datapath.set_capture(None).is_some(), "the sink is back in its place");
+    assert_eq!(switch.datapath.take_wants_next_hop().count(), 0);
+    assert_eq!(switch.datapath.take_announcements().count(), 0);
+    assert!(switch.datapath.recent_flows(u64::MAX).is_empty());
+    switch.receive(LinkId(0), &[frame(9, 1, 64)], Tick(5));
+    assert_eq!(switch.datapath.recent_flows(u64::MAX).len(), 1, "real ones are noted");
+}
+
+#[test]
+fn a_short_frame_and_a_link_of_nobody_are_said_to_be_dropped() {
+    let mut switch = switch();
+    let short = walk(&mut switch, &probe(0, vec![1; 10]));
+    assert_eq!(short.last().unwrap(), "RxDropped(PortId(0), Truncated)");
+    let nobody =
+        Probe { ingress: Ingress::Link(LinkId(77)), frame: frame(1, 2, 64), learns: false };
+    assert_eq!(walk(&mut switch, &nobody).last().unwrap(), "LinkDropped(LinkId(77), NoPort)");
+}
