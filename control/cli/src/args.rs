@@ -68,6 +68,13 @@ pub enum Command {
     Capture(CaptureArgs),
     /// What this machine can and cannot do for the switch, and what to do about it.
     Doctor,
+    /// Configures the switch: the language of ovs-vsctl (`weft vsctl --help`).
+    #[command(disable_help_flag = true)]
+    Vsctl {
+        /// Options and commands, as ovs-vsctl takes them.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
 }
 
 /// Options of `weft capture`.

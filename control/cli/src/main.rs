@@ -14,6 +14,7 @@ mod pcapng;
 mod show;
 mod table;
 mod unixctl;
+mod vsctl;
 
 #[cfg(test)]
 mod fake;
@@ -56,5 +57,6 @@ fn run(args: &Args, out: &mut impl Write) -> Result<u8, Error> {
         Command::Fdb { bridge } => fdb::run(&daemon, args.json, bridge.as_deref(), out),
         Command::Capture(options) => capture::run(&daemon, args.json, options, out),
         Command::Doctor => doctor::run(&daemon, args.json, out),
+        Command::Vsctl { words } => Ok(vsctl::run(&args.rundir, words)),
     }
 }

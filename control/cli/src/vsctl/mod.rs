@@ -1,0 +1,313 @@
+//! `weft vsctl`: the language of ovs-vsctl, for machines without Open vSwitch's packages.
+//!
+//! All commands of a line work on a copy of the database ([`model`]); the difference is sent as one
+//! transaction, which fails when somebody else changed the same columns meanwhile, and is then made
+//! anew.  Texts, output and exit codes are those of ovs-vsctl 3.1.
+
+mod bridges;
+mod command;
+mod condition;
+mod database;
+mod grid;
+mod model;
+mod options;
+mod ports;
+mod remotes;
+mod show;
+mod text;
+mod topology;
+
+use self::command::{Call, Context, Outcome, Symbols};
+use self::model::Model;
+use self::options::{Ask, Options};
+use rustix::process::{Signal, getpid, kill_process};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+use uuid::Uuid;
+use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
+use weft_ovsdb::{Client, ClientError};
+
+/// The database.
+const DATABASE: &str = "Open_vSwitch";
+
+/// Between two attempts to connect with `--retry`.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Why a line of commands came to nothing: one sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Failure(pub String);
+
+impl Failure {
+    fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+}
+
+/// The exit code of a line that failed.
+const EXIT_FAILED: u8 = 1;
+
+/// Runs one line of commands, and prints what comes of it; the exit code is that of ovs-vsctl.
+pub fn run(rundir: &Path, words: &[String]) -> u8 {
+    run_line(rundir, words).unwrap_or_else(|failure| {
+        eprintln!("weft vsctl: {failure}");
+        EXIT_FAILED
+    })
+}
+
+fn run_line(rundir: &Path, words: &[String]) -> Result<u8, Failure> {
+    let (options, calls) = options::parse(words)?;
+    if let Some(ask) = options.asks {
+        say(&answer(ask))?;
+        return Ok(0);
+    }
+    let line = words.join(" ");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure(error.to_string()))?;
+    let session = session(rundir, &options, &calls, &line);
+    runtime.block_on(async {
+        match options.timeout {
+            None => session.await,
+            Some(timeout) => {
+                tokio::time::timeout(timeout, session).await.unwrap_or_else(|_| give_up())
+            }
+        }
+    })
+}
+
+/// Ends as ovs-vsctl does when its time is up: by a signal, which its callers look for.
+fn give_up() -> Result<u8, Failure> {
+    eprintln!("weft vsctl: terminating with signal 14 (Alarm clock)");
+    kill_process(getpid(), Signal::ALARM).map_err(|error| Failure(error.to_string()))?;
+    Ok(u8::MAX)
+}
+
+fn answer(ask: Ask) -> String {
+    match ask {
+        Ask::Version => {
+            let schema = Schema::parse(VSWITCH_SCHEMA).map(|schema| schema.version);
+            let version = env!("CARGO_PKG_VERSION");
+            format!("weft vsctl {version}\nDB Schema {}\n", schema.unwrap_or_default())
+        }
+        Ask::Help => {
+            let mut help = String::from(
+                "weft vsctl: configures a switch through its database, as ovs-vsctl does\n\
+                 usage: weft vsctl [OPTIONS] COMMAND [ARG...] [-- [OPTIONS] COMMAND [ARG...]]...\n\n\
+                 Commands:\n",
+            );
+            for command in command::all() {
+                // Writing to a String never fails.
+                let _ = writeln!(help, "  {}", command.synopsis());
+            }
+            help + "\nOptions:\n  \
+                --db=DATABASE               unix:FILE or tcp:IP:PORT (default: db.sock in the run directory)\n  \
+                --no-wait                   do not wait for the switch to reconfigure\n  \
+                --retry                     keep trying to connect\n  \
+                -t, --timeout=SECS          give up after SECS seconds\n  \
+                --dry-run                   do not change the database\n  \
+                --oneline                   print exactly one line of output per command\n  \
+                -f, --format=FORMAT         list, table, html, csv or json\n  \
+                -d, --data=FORMAT           string, bare or json cells\n  \
+                --no-headings               omit headings\n  \
+                --pretty                    JSON in several lines\n  \
+                --bare                      as --format=list --data=bare --no-headings\n  \
+                -h, --help                  this text\n  \
+                -V, --version               versions of the program and the database\n"
+        }
+    }
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|error| Failure(format!("cannot write the output: {error}")))
+}
+
+fn refused(error: ClientError) -> Failure {
+    let plain = |text: String| text.split(" (os error").next().unwrap_or_default().to_owned();
+    Failure(match error {
+        ClientError::Io { target, source } => {
+            format!("{target}: database connection failed ({})", plain(source.to_string()))
+        }
+        ClientError::Transaction { error, details, .. } => {
+            format!("transaction error: {}", json!({"details": details, "error": error}))
+        }
+        other => other.to_string(),
+    })
+}
+
+async fn connect(rundir: &Path, options: &Options) -> Result<Client, Failure> {
+    let usual = || format!("unix:{}", rundir.join("db.sock").display());
+    let target = options.target.clone().unwrap_or_else(usual);
+    let mut client = loop {
+        match Client::connect(&target).await {
+            Err(ClientError::Io { .. }) if options.retries => tokio::time::sleep(RETRY).await,
+            result => break result.map_err(refused)?,
+        }
+    };
+    let schema = Schema::parse(VSWITCH_SCHEMA).map_err(|error| Failure(error.to_string()))?;
+    let tables: Vec<(&str, &[&str])> =
+        schema.tables.iter().map(|table| (table.name.as_ref(), &[][..])).collect();
+    client.monitor_all(DATABASE, &tables).await.map_err(refused)?;
+    Ok(client)
+}
+
+/// What a line of commands comes to, given what the database holds.
+struct Plan {
+    outcomes: Vec<Outcome>,
+    operations: Vec<Value>,
+    /// For each new row its operation.
+    inserts: BTreeMap<Uuid, usize>,
+    expected: Vec<String>,
+    warnings: Vec<String>,
+}
+
+async fn session(
+    rundir: &Path,
+    options: &Options,
+    calls: &[Call],
+    line: &str,
+) -> Result<u8, Failure> {
+    let mut client = connect(rundir, options).await?;
+    loop {
+        let plan = plan(&client, calls)?;
+        if plan.outcomes.iter().any(|outcome| outcome.waits) {
+            client.next_change().await.map_err(refused)?;
+            continue;
+        }
+        let Some(results) = commit(&mut client, &plan, options, line).await? else {
+            // Somebody else was faster.  ovsdb-server 3.1 may sit on the news of it until it hears
+            // from us again.
+            client.call("echo", json!([])).await.map_err(refused)?;
+            continue;
+        };
+        for warning in &plan.warnings {
+            eprintln!("weft vsctl: {warning}");
+        }
+        say(&report(&plan, &results, options))?;
+        if !options.is_hasty {
+            await_switch(&mut client, &results, &plan.expected).await?;
+        }
+        return Ok(plan.outcomes.iter().map(|outcome| outcome.exit_code).max().unwrap_or(0));
+    }
+}
+
+/// Runs the commands on a copy.
+fn plan(client: &Client, calls: &[Call]) -> Result<Plan, Failure> {
+    let schema = client.schema().ok_or_else(|| Failure::new("the server has no schema"))?;
+    let mut model = Model::new(schema, client.replica());
+    if model.rows(DATABASE).is_empty() {
+        model.make(DATABASE)?;
+    }
+    let mut symbols = Symbols::default();
+    let mut context =
+        Context { model, symbols: &mut symbols, expected: Vec::new(), warnings: Vec::new() };
+    let mut outcomes = Vec::new();
+    for call in calls {
+        let outcome = (call.command.run)(&mut context, call)?;
+        let waits = outcome.waits;
+        outcomes.push(outcome);
+        if waits {
+            break;
+        }
+    }
+    let (operations, inserts) = context.model.operations();
+    let Context { expected, warnings, .. } = context;
+    symbols.check()?;
+    Ok(Plan { outcomes, operations, inserts, expected, warnings })
+}
+
+/// Sends the difference.  `None` when the database is not any more what the plan was made for.
+async fn commit(
+    client: &mut Client,
+    plan: &Plan,
+    options: &Options,
+    line: &str,
+) -> Result<Option<Vec<Value>>, Failure> {
+    if plan.operations.is_empty() || options.is_dry {
+        return Ok(Some(Vec::new()));
+    }
+    let mut operations = plan.operations.clone();
+    if !options.is_hasty {
+        operations.push(json!({
+            "op": "mutate", "table": DATABASE, "where": [], "mutations": [["next_cfg", "+=", 1]],
+        }));
+        operations
+            .push(json!({"op": "select", "table": DATABASE, "where": [], "columns": ["next_cfg"]}));
+    }
+    operations.push(json!({"op": "comment", "comment": format!("weft vsctl: {line}")}));
+    match client.transact(operations).await {
+        Ok(results) => Ok(Some(results)),
+        Err(ClientError::Transaction { error, .. }) if error == "timed out" => Ok(None),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// What the commands print, with the uuids that the server has chosen.
+fn report(plan: &Plan, results: &[Value], options: &Options) -> String {
+    let mut text = String::new();
+    for outcome in &plan.outcomes {
+        let created = outcome.created.map(|row| {
+            let result = plan.inserts.get(&row).and_then(|index| results.get(*index));
+            let chosen = result.and_then(|result| result.get("uuid")?.get(1)?.as_str());
+            chosen.map_or_else(|| row.to_string(), str::to_owned)
+        });
+        let lines: Vec<&str> = outcome.lines.iter().chain(&created).map(String::as_str).collect();
+        if let Some(grid) = &outcome.grid {
+            text.push_str(&grid.show(options.style));
+        } else if options.oneline {
+            text.push_str(&lines.join("\\n").replace('\n', "\\n"));
+            text.push('\n');
+        } else {
+            for line in lines {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// Waits until the switch has done what was asked for, and says which interfaces it could not set up.
+async fn await_switch(
+    client: &mut Client,
+    results: &[Value],
+    expected: &[String],
+) -> Result<(), Failure> {
+    let asked = results
+        .iter()
+        .find_map(|result| result.get("rows")?.get(0)?.get("next_cfg").and_then(Value::as_i64));
+    let Some(asked) = asked else { return Ok(()) };
+    loop {
+        let table = client.replica().tables().get(DATABASE);
+        let root = table.and_then(|table| table.first());
+        if root.is_some_and(|(_, row)| row.get("cur_cfg").as_int().unwrap_or(0) >= asked) {
+            break;
+        }
+        client.next_change().await.map_err(refused)?;
+    }
+    let interfaces = client.replica().tables().get("Interface");
+    for row in interfaces.into_iter().flat_map(|table| table.rows().values()) {
+        let name = row.get("name").as_str().unwrap_or("");
+        let is_up = row.get("ofport").as_int().is_some_and(|ofport| ofport >= 0);
+        if is_up || !expected.iter().any(|expected| expected == name) {
+            continue;
+        }
+        match row.get("error").as_str() {
+            Some(error) => eprintln!(
+                "weft vsctl: Error detected while setting up '{name}': {error}.  See the log of the switch for details."
+            ),
+            None => eprintln!(
+                "weft vsctl: Error detected while setting up '{name}'.  See the log of the switch for details."
+            ),
+        }
+    }
+    Ok(())
+}
