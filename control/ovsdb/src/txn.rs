@@ -273,18 +273,14 @@ impl Run<'_, '_> {
             }
         }
         let condition = Condition::from_json(table, condition, Some(&mut self.symbols))?;
-        let matching = condition.matching(&self.txn, number, table);
-        for uuid in &matching {
-            let Some(row) = self.txn.row((number, *uuid)) else { continue };
-            let mut row = (**row).clone();
+        self.change_rows((number, table), &condition, |row| {
             for (column, datum) in &given {
                 if let ColumnRef::Column(column) = column {
                     row.set(table, *column, datum.clone());
                 }
             }
-            self.txn.put((number, *uuid), Some(Arc::new(row)));
-        }
-        Ok(json!({"count": matching.len()}))
+            Ok(())
+        })
     }
 
     fn mutate(
@@ -304,13 +300,23 @@ impl Run<'_, '_> {
             .map(|json| Mutation::from_json(table, json, &mut self.symbols))
             .collect::<Result<Vec<_>, _>>()?;
         let condition = Condition::from_json(table, condition, Some(&mut self.symbols))?;
+        self.change_rows((number, table), &condition, |row| {
+            mutations.iter().try_for_each(|mutation| mutation.apply(table, row))
+        })
+    }
+
+    /// Changes every row for which `condition` holds and answers with their count.
+    fn change_rows(
+        &mut self,
+        (number, table): (usize, &TableSchema),
+        condition: &Condition,
+        mut change: impl FnMut(&mut Row) -> Result<(), OvsdbError>,
+    ) -> Result<Value, Stop> {
         let matching = condition.matching(&self.txn, number, table);
         for uuid in &matching {
             let Some(row) = self.txn.row((number, *uuid)) else { continue };
             let mut row = (**row).clone();
-            for mutation in &mutations {
-                mutation.apply(table, &mut row)?;
-            }
+            change(&mut row)?;
             self.txn.put((number, *uuid), Some(Arc::new(row)));
         }
         Ok(json!({"count": matching.len()}))
