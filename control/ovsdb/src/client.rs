@@ -42,6 +42,9 @@ pub enum ClientError {
     /// The server closed the connection.
     #[error("connection closed by the database server")]
     Closed,
+    /// The database got another schema; [`Client::reconnect`] reads it anew.
+    #[error("the database has another schema now")]
+    Converted,
     /// The server sent something that is not JSON-RPC.
     #[error("database server: {0}")]
     Frame(#[from] FrameError),
@@ -500,6 +503,7 @@ impl Client {
                 self.locks.insert(lock.to_owned(), false);
                 self.changes.stolen.push(lock.to_owned());
             }
+            ("monitor_canceled", _, Some(_)) => return Err(ClientError::Converted),
             (method, _, Some(kind)) if method == kind.method() => {
                 return self.apply(kind, params.last().unwrap_or(&Value::Null));
             }

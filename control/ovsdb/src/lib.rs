@@ -38,23 +38,33 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+mod commits;
 pub mod condition;
+pub mod convert;
 pub mod datum;
 pub mod db;
+mod endpoint;
 pub mod error;
+mod history;
 mod integrity;
 pub mod jsonrpc;
 pub mod lock;
+mod lockfile;
 pub mod log;
+mod manager;
 pub mod monitor;
 pub mod mutate;
 pub mod ops;
 pub mod outbox;
+pub mod record;
 pub mod remote;
 pub mod replica;
 pub mod schema;
 pub mod server;
+mod session;
 mod state;
+mod subscriptions;
+mod tls;
 pub mod txn;
 pub mod value;
 

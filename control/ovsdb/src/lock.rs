@@ -39,6 +39,25 @@ impl Locks {
         self.queues.values().filter(|queue| queue.contains(&session)).count()
     }
 
+    /// Names of the locks that the session owns, sorted.
+    #[must_use]
+    pub fn owned_by(&self, session: SessionId) -> Vec<String> {
+        self.names(|queue| queue.front() == Some(&session))
+    }
+
+    /// Names of the locks that the session awaits, sorted.
+    #[must_use]
+    pub fn awaited_by(&self, session: SessionId) -> Vec<String> {
+        self.names(|queue| queue.iter().skip(1).any(|waiter| *waiter == session))
+    }
+
+    fn names(&self, which: impl Fn(&VecDeque<SessionId>) -> bool) -> Vec<String> {
+        let queues = self.queues.iter().filter(|(_, queue)| which(queue));
+        let mut names: Vec<String> = queues.map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Gets in line; true when that makes the session the owner.
     pub fn lock(&mut self, session: SessionId, name: &str) -> bool {
         let queue = self.queues.entry(name.to_owned()).or_default();
@@ -68,12 +87,7 @@ impl Locks {
 
     /// Unlocks everything when the session ends.
     pub fn release(&mut self, session: SessionId) -> Vec<LockEvent> {
-        let names: Vec<String> = self
-            .queues
-            .iter()
-            .filter(|(_, queue)| queue.contains(&session))
-            .map(|(name, _)| name.clone())
-            .collect();
+        let names = self.names(|queue| queue.contains(&session));
         names.iter().filter_map(|name| self.unlock(session, name)).collect()
     }
 }

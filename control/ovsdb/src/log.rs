@@ -11,30 +11,18 @@
 //!
 //! **Symlinks** are resolved first: a compaction renames the real file, and the lock file stands beside it.
 
-use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
-use rustix::fs::{FlockOperation, fcntl_lock};
-use serde::Serialize;
-use serde::ser::{SerializeMap, Serializer};
-use serde_json::Value;
-use sha1::{Digest, Sha1};
-
-use crate::datum::Datum;
-use crate::db::{Change, Database, Row};
-use crate::schema::{Schema, SchemaError, TableSchema};
+use crate::db::{Change, Database};
+use crate::lockfile::LockFile;
+use crate::record::{MAGIC, load, record, transaction_json};
+use crate::schema::{Schema, SchemaError};
 use crate::txn::Commit;
-use crate::value::parse_uuid;
 
-const MAGIC: &[u8] = b"OVSDB JSON ";
-/// Longest header: magic, a length, a hash.
-const HEADER_BYTES_MAX: usize = 128;
 /// Files smaller than this are never compacted by themselves.
 const COMPACT_BYTES_MIN: u64 = 10 << 20;
 
@@ -79,14 +67,78 @@ pub enum LogError {
 #[derive(Debug)]
 pub struct Log {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     /// Where the next record goes.
     end: u64,
     /// Size after the last compaction, or when opened.
     base: u64,
+    /// Records written, and how many of them the disk has.
+    written: u64,
+    synced: u64,
     /// A failed write could not be undone: nothing more can be written.
     broken: bool,
+    /// Records since a compaction started that is not over.
+    tail: Option<Vec<u8>>,
+    /// Held by whoever writes the file of a compaction.
+    writing: Arc<()>,
     _lock: LockFile,
+}
+
+/// Everything that a compaction writes: a copy of the rows as they were when it started.
+#[derive(Debug)]
+pub struct Compaction {
+    db: Database,
+    path: PathBuf,
+    target: PathBuf,
+    writing: Arc<()>,
+}
+
+/// The file that a compaction has written, not in place yet.
+#[derive(Debug)]
+pub struct Compacted {
+    file: File,
+    path: PathBuf,
+    bytes: u64,
+    _writing: Arc<()>,
+}
+
+impl Compaction {
+    /// Writes the new file beside the old one, and the disk has it. May run on any thread.
+    ///
+    /// # Errors
+    /// What the system said; nothing is left behind.
+    pub fn write(self) -> io::Result<Compacted> {
+        let bytes = whole(&self.db, "compacting database online");
+        let written = temporary(&self.path, &self.target).and_then(|mut file| {
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            Ok(file)
+        });
+        match written {
+            Ok(file) => {
+                let bytes = bytes.len() as u64;
+                Ok(Compacted { file, path: self.path, bytes, _writing: self.writing })
+            }
+            Err(error) => {
+                // The error that counts is the one above.
+                let _ = std::fs::remove_file(&self.path);
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Compacted {
+    /// Adds records that were written to the old file meanwhile. May run on any thread.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn append(&mut self, records: &[u8]) -> io::Result<()> {
+        self.file.write_all(records)?;
+        self.file.sync_data()?;
+        self.bytes += records.len() as u64;
+        Ok(())
+    }
 }
 
 impl Log {
@@ -116,7 +168,20 @@ impl Log {
             cut(&path, &file, &bytes, end).map_err(failed)?;
         }
         let end = end as u64;
-        Ok((Self { path, file, end, base: end, broken: false, _lock: lock }, db))
+        let log = Self {
+            path,
+            file: Arc::new(file),
+            end,
+            base: end,
+            // What is there may have been written without reaching the disk.
+            written: 1,
+            synced: 0,
+            broken: false,
+            tail: None,
+            writing: Arc::default(),
+            _lock: lock,
+        };
+        Ok((log, db))
     }
 
     /// The real file, symlinks resolved.
@@ -131,7 +196,7 @@ impl Log {
         self.end
     }
 
-    /// Appends a transaction; on the disk, too, when it is durable. Writes nothing when only ephemeral
+    /// Appends a transaction, for the disk to have at the next sync. Writes nothing when only ephemeral
     /// columns changed.
     ///
     /// # Errors
@@ -140,59 +205,154 @@ impl Log {
         if self.broken {
             return Err(io::Error::other("an earlier write failed and could not be undone"));
         }
-        let bytes = transaction_json(schema, commit).map(|body| record(&body)).unwrap_or_default();
-        if let Err(error) = self.write_at_end(&bytes, commit.durable) {
+        let Some(body) = transaction_json(schema, commit) else { return Ok(()) };
+        let bytes = record(&body);
+        if let Err(error) = self.write_at_end(&bytes) {
             // Nobody may read back what the client was told has not happened.
             self.broken = self.file.set_len(self.end).is_err();
             return Err(error);
         }
         self.end += bytes.len() as u64;
+        self.written += 1;
+        if let Some(tail) = &mut self.tail {
+            tail.extend_from_slice(&bytes);
+        }
         Ok(())
     }
 
-    fn write_at_end(&mut self, bytes: &[u8], durable: bool) -> io::Result<()> {
-        if !bytes.is_empty() {
-            self.file.seek(SeekFrom::Start(self.end))?;
-            self.file.write_all(bytes)?;
-        }
-        if durable { self.file.sync_data() } else { Ok(()) }
+    fn write_at_end(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = &*self.file;
+        file.seek(SeekFrom::Start(self.end))?;
+        file.write_all(bytes)
     }
 
-    /// True when the file has grown so much that [`Log::compact`] pays.
+    /// True when something was written that the disk may not have.
+    #[must_use]
+    pub fn is_dirty(&self) -> bool {
+        self.synced < self.written || self.broken
+    }
+
+    /// The file to sync, and what [`Log::synced`] has to be told afterwards.
+    #[must_use]
+    pub fn to_sync(&self) -> (Arc<File>, u64) {
+        (Arc::clone(&self.file), self.written)
+    }
+
+    /// A sync is over. After one that failed nobody knows what the disk has: nothing more is written until
+    /// a compaction has written everything anew.
+    pub fn synced(&mut self, file: &Arc<File>, written: u64, ok: bool) {
+        if ok {
+            self.synced = self.synced.max(written);
+        } else if Arc::ptr_eq(file, &self.file) {
+            self.broken = true;
+        }
+    }
+
+    /// True when the file has grown so much that a compaction pays.
     #[must_use]
     pub fn wants_compaction(&self) -> bool {
-        self.end > COMPACT_BYTES_MIN && self.end > self.base.saturating_mul(4)
+        self.tail.is_none()
+            && self.end > COMPACT_BYTES_MIN
+            && self.end > self.base.saturating_mul(4)
     }
 
-    /// Writes a new file with the schema and one transaction that holds every row, then renames it.
+    /// Starts a compaction: a new file with the schema and one transaction that holds every row. It copies
+    /// pointers to the rows, no rows; [`Compaction::write`] does the work, [`Log::put_in_place`] ends it.
+    /// None while one is under way, be it one that was given up.
+    #[must_use]
+    pub fn start_compaction(&mut self, db: &Database) -> Option<Compaction> {
+        if self.tail.is_some() || Arc::strong_count(&self.writing) > 1 {
+            return None;
+        }
+        self.tail = Some(Vec::new());
+        Some(Compaction {
+            db: db.snapshot(),
+            path: with_suffix(&self.path, ".compacting"),
+            target: self.path.clone(),
+            writing: Arc::clone(&self.writing),
+        })
+    }
+
+    /// The records written since the compaction started, or since this was called last.
+    pub fn take_tail(&mut self) -> Vec<u8> {
+        self.tail.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Ends a compaction whose file cannot be used; the old file stays in use.
+    pub fn give_up_compaction(&mut self) {
+        if self.tail.take().is_some() {
+            // The next attempt has to wait until the file has grown once more.
+            self.base = self.end;
+        }
+    }
+
+    /// Puts the new file in place, with what was written since.
     ///
     /// # Errors
     /// What the system said; the old file stays in use.
-    pub fn compact(&mut self, db: &Database) -> io::Result<()> {
-        let mut bytes = record(&db.schema().json().to_string());
-        let changes: Vec<Change> = (0..db.schema().tables.len())
-            .filter_map(|table| Some((table, db.table(table)?)))
-            .flat_map(|(table, body)| {
-                body.rows().iter().map(move |(uuid, row)| Change {
-                    table,
-                    uuid: *uuid,
-                    old: None,
-                    new: Some(Arc::clone(row)),
-                })
-            })
-            .collect();
-        let comment = Some("compacting database online".to_owned());
-        let commit = Commit { changes, comment, durable: true };
-        if let Some(body) = transaction_json(db.schema(), &commit) {
-            bytes.extend_from_slice(&record(&body));
+    pub fn put_in_place(&mut self, mut new: Compacted) -> io::Result<()> {
+        let placed = match self.tail.take() {
+            None => Err(io::Error::other("the database was replaced meanwhile")),
+            Some(tail) if tail.is_empty() => rename(&new.path, &self.path),
+            Some(tail) => new.append(&tail).and_then(|()| rename(&new.path, &self.path)),
+        };
+        match placed {
+            Ok(()) => self.use_file(new.file, new.bytes),
+            // The error that counts is the other one.
+            Err(_) => drop(std::fs::remove_file(&new.path)),
         }
-        replace(&self.path, &bytes)?;
-        self.file = OpenOptions::new().read(true).write(true).open(&self.path)?;
-        self.end = bytes.len() as u64;
-        self.base = self.end;
+        placed
+    }
+
+    fn use_file(&mut self, file: File, bytes: u64) {
+        self.file = Arc::new(file);
+        self.end = bytes;
+        self.base = bytes;
+        self.synced = self.written;
         self.broken = false;
+        self.tail = None;
+    }
+
+    /// Replaces schema and rows, with one transaction that says `comment`. A compaction under way comes to
+    /// nothing.
+    ///
+    /// # Errors
+    /// What the system said; the old file stays in use.
+    pub fn replace_with(&mut self, db: &Database, comment: &str) -> io::Result<()> {
+        self.give_up_compaction();
+        let bytes = whole(db, comment);
+        replace(&self.path, &bytes)?;
+        let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        self.use_file(file, bytes.len() as u64);
         Ok(())
     }
+}
+
+/// A file with the schema and one transaction that holds every row.
+fn whole(db: &Database, comment: &str) -> Vec<u8> {
+    let mut bytes = record(&db.schema().json().to_string());
+    let changes: Vec<Change> = (0..db.schema().tables.len())
+        .filter_map(|table| Some((table, db.table(table)?)))
+        .flat_map(|(table, body)| {
+            body.rows().iter().map(move |(uuid, row)| Change {
+                table,
+                uuid: *uuid,
+                old: None,
+                new: Some(Arc::clone(row)),
+            })
+        })
+        .collect();
+    let commit = Commit { changes, comment: Some(comment.to_owned()), durable: true };
+    if let Some(body) = transaction_json(db.schema(), &commit) {
+        bytes.extend_from_slice(&record(&body));
+    }
+    bytes
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// Follows symlinks; of a file that does not exist yet, those of its directory.
@@ -216,23 +376,36 @@ fn resolve(path: &Path) -> PathBuf {
 
 /// Puts `bytes` in place of `path`, so that a crash leaves the old file or the new one.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = PathBuf::from(name);
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&temporary)?;
-    if let Ok(old) = std::fs::metadata(path) {
+    let name = with_suffix(path, ".tmp");
+    let mut file = temporary(&name, path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    rename(&name, path)
+}
+
+/// Makes the file that will replace `target`, with its owner and mode.
+fn temporary(path: &Path, target: &Path) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o640)
+        .open(path)?;
+    if let Ok(old) = std::fs::metadata(target) {
         file.set_permissions(old.permissions())?;
         // Only root may give a file away; the mode above is safe without.
         let _ = std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()));
     }
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
-    if let Some(parent) = path.parent() {
-        File::open(parent)?.sync_all()?;
+    Ok(file)
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    match to.parent() {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn cut(path: &Path, file: &File, bytes: &[u8], end: usize) -> io::Result<()> {
@@ -245,9 +418,7 @@ fn cut(path: &Path, file: &File, bytes: &[u8], end: usize) -> io::Result<()> {
         "the last record of the database file is incomplete and is cut off"
     );
     if more {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".torn");
-        let torn = PathBuf::from(name);
+        let torn = with_suffix(path, ".torn");
         tracing::warn!(file = %torn.display(), "more than one record is lost; the rest is kept here");
         let mut copy =
             OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&torn)?;
@@ -256,278 +427,4 @@ fn cut(path: &Path, file: &File, bytes: &[u8], end: usize) -> io::Result<()> {
     }
     file.set_len(end as u64)?;
     file.sync_all()
-}
-
-/// One record as bytes.
-#[must_use]
-pub fn record(json: &str) -> Vec<u8> {
-    let digest = digest(&[json.as_bytes(), b"\n"]);
-    format!("OVSDB JSON {} {digest}\n{json}\n", json.len() + 1).into_bytes()
-}
-
-/// SHA-1 of `parts` in lower-case hex.
-fn digest(parts: &[&[u8]]) -> String {
-    let mut hash = Sha1::new();
-    for part in parts {
-        hash.update(part);
-    }
-    let mut text = String::with_capacity(40);
-    for byte in hash.finalize() {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// Reads the record at the start of `bytes`: its JSON and its length. None when it is torn.
-#[must_use]
-pub fn read_record(bytes: &[u8]) -> Option<(Value, usize)> {
-    let window = bytes.get(..bytes.len().min(HEADER_BYTES_MAX))?;
-    let header = window.split(|byte| *byte == b'\n').next()?;
-    if header.len() == window.len() {
-        return None;
-    }
-    let fields = std::str::from_utf8(header.strip_prefix(MAGIC)?).ok()?;
-    let (length, digest) = fields.split_once(' ')?;
-    let length: usize = length.parse().ok()?;
-    let start = header.len() + 1;
-    let end = start.checked_add(length)?;
-    let body = bytes.get(start..end)?;
-    if self::digest(&[body]) != digest {
-        return None;
-    }
-    Some((serde_json::from_slice(body).ok()?, end))
-}
-
-/// Reads a whole file: the database and the number of good bytes.
-///
-/// # Errors
-/// [`LogError`] when there is no schema or a record does not fit it.
-pub fn load(path: &Path, bytes: &[u8]) -> Result<(Database, usize), LogError> {
-    let (schema, mut offset) =
-        read_record(bytes).ok_or_else(|| LogError::NotADatabase(path.to_owned()))?;
-    let schema = Schema::from_json(schema)
-        .map_err(|source| LogError::Schema { path: path.to_owned(), source })?;
-    let mut db = Database::new(Arc::new(schema));
-    while let Some((json, length)) = bytes.get(offset..).and_then(read_record) {
-        replay(&mut db, &json).map_err(|what| LogError::Record {
-            path: path.to_owned(),
-            offset: offset as u64,
-            what,
-        })?;
-        offset += length;
-    }
-    db.finish_load();
-    Ok((db, offset))
-}
-
-fn replay(db: &mut Database, json: &Value) -> Result<(), String> {
-    let object = json.as_object().ok_or("not an object")?;
-    let is_diff = object.get("_is_diff").and_then(Value::as_bool).unwrap_or(false);
-    let schema = Arc::clone(db.schema());
-    for (name, rows) in object {
-        if name.starts_with('_') {
-            continue;
-        }
-        let (index, table) = schema
-            .table_index(name)
-            .and_then(|index| Some((index, schema.tables.get(index)?)))
-            .ok_or_else(|| format!("unknown table {name}"))?;
-        for (uuid, columns) in rows.as_object().ok_or("rows are not an object")? {
-            let uuid = parse_uuid(uuid).ok_or_else(|| format!("{uuid} is not a uuid"))?;
-            let row = match columns {
-                Value::Null => None,
-                Value::Object(columns) => {
-                    let old = db.row(index, uuid).cloned();
-                    let row = replay_row(table, old.as_deref(), columns, is_diff)
-                        .map_err(|what| format!("{name} {uuid}: {what}"))?;
-                    Some(Arc::new(row))
-                }
-                _ => return Err(format!("{name} {uuid}: neither a row nor null")),
-            };
-            db.load_row(index, uuid, row);
-        }
-    }
-    Ok(())
-}
-
-fn replay_row(
-    table: &TableSchema,
-    old: Option<&Row>,
-    columns: &serde_json::Map<String, Value>,
-    is_diff: bool,
-) -> Result<Row, String> {
-    let mut row = old.cloned().unwrap_or_else(|| Row::new(table));
-    for (name, json) in columns {
-        let index = table.column_index(name).ok_or_else(|| format!("unknown column {name}"))?;
-        let Some(column) = table.columns.get(index) else { continue };
-        let mut ty = column.ty.clone();
-        if is_diff {
-            ty.min = 0;
-            // A difference may hold the removed and the added elements together.
-            ty.max = if ty.max == 1 { 1 } else { usize::MAX };
-        }
-        let datum =
-            Datum::from_json(&ty, json, None).map_err(|error| format!("{name}: {error}"))?;
-        let datum = match row.get(index) {
-            Some(before) if is_diff && old.is_some() => before.apply_diff(&datum, &column.ty),
-            _ => datum,
-        };
-        row.set(table, index, datum);
-    }
-    Ok(row)
-}
-
-/// The record of a transaction; None when nothing in it belongs on disk.
-fn transaction_json(schema: &Schema, commit: &Commit) -> Option<String> {
-    let mut tables: Vec<(usize, Vec<&Change>)> = Vec::new();
-    for change in &commit.changes {
-        let Some(table) = schema.tables.get(change.table) else { continue };
-        if !persistent(table, change) {
-            continue;
-        }
-        match tables.last_mut() {
-            Some((last, rows)) if *last == change.table => rows.push(change),
-            _ => tables.push((change.table, vec![change])),
-        }
-    }
-    if tables.is_empty() {
-        return None;
-    }
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let date = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-    let transaction = TransactionJson { schema, tables, comment: commit.comment.as_deref(), date };
-    serde_json::to_string(&transaction).ok()
-}
-
-fn persistent(table: &TableSchema, change: &Change) -> bool {
-    match (&change.old, &change.new) {
-        (Some(old), Some(new)) => table
-            .columns
-            .iter()
-            .enumerate()
-            .any(|(index, column)| !column.ephemeral && old.get(index) != new.get(index)),
-        _ => true,
-    }
-}
-
-struct TransactionJson<'a> {
-    schema: &'a Schema,
-    tables: Vec<(usize, Vec<&'a Change>)>,
-    comment: Option<&'a str>,
-    date: u64,
-}
-
-impl Serialize for TransactionJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("_date", &self.date)?;
-        map.serialize_entry("_is_diff", &true)?;
-        if let Some(comment) = self.comment {
-            map.serialize_entry("_comment", comment)?;
-        }
-        for (index, rows) in &self.tables {
-            if let Some(table) = self.schema.tables.get(*index) {
-                map.serialize_entry(table.name.as_ref(), &RowsJson { table, rows })?;
-            }
-        }
-        map.end()
-    }
-}
-
-struct RowsJson<'a> {
-    table: &'a TableSchema,
-    rows: &'a [&'a Change],
-}
-
-impl Serialize for RowsJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let rows = self.rows.iter().map(|change| {
-            let row = change.new.as_deref().map(|new| RowJson {
-                table: self.table,
-                old: change.old.as_deref(),
-                new,
-            });
-            (change.uuid.to_string(), row)
-        });
-        serializer.collect_map(rows)
-    }
-}
-
-struct RowJson<'a> {
-    table: &'a TableSchema,
-    old: Option<&'a Row>,
-    new: &'a Row,
-}
-
-impl Serialize for RowJson<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (index, column) in self.table.columns.iter().enumerate() {
-            let Some(new) = self.new.get(index).filter(|_| !column.ephemeral) else { continue };
-            match self.old.and_then(|old| old.get(index)) {
-                None if **new != *column.default => {
-                    map.serialize_entry(column.name.as_ref(), new.as_ref())?;
-                }
-                Some(old) if old != new => {
-                    map.serialize_entry(column.name.as_ref(), &old.diff(new, &column.ty))?;
-                }
-                _ => {}
-            }
-        }
-        map.end()
-    }
-}
-
-/// The lock that `ovsdb-tool` takes before it touches the file: `.<name>.~lock~` beside it, fcntl.
-#[derive(Debug)]
-struct LockFile {
-    _file: File,
-    id: (u64, u64),
-}
-
-/// fcntl locks do not exclude the own process, and go when it closes any handle of the file.
-static HELD: Mutex<Option<HashSet<(u64, u64)>>> = Mutex::new(None);
-
-impl LockFile {
-    fn take(path: &Path) -> Result<Self, LogError> {
-        let name = path.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-        let lock_path = path.with_file_name(format!(".{name}.~lock~"));
-        let failed = |source| LogError::Io { path: lock_path.clone(), source };
-        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = held.get_or_insert_default();
-        if let Ok(metadata) = std::fs::metadata(&lock_path)
-            && held.contains(&(metadata.dev(), metadata.ino()))
-        {
-            return Err(LogError::Locked(path.to_owned()));
-        }
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&lock_path)
-            .map_err(failed)?;
-        match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => {
-                return Err(LogError::Locked(path.to_owned()));
-            }
-            Err(error) => return Err(failed(error.into())),
-        }
-        let metadata = file.metadata().map_err(failed)?;
-        let id = (metadata.dev(), metadata.ino());
-        held.insert(id);
-        Ok(Self { _file: file, id })
-    }
-}
-
-impl Drop for LockFile {
-    fn drop(&mut self) {
-        let mut held = HELD.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(held) = held.as_mut() {
-            held.remove(&self.id);
-        }
-    }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::condition::Condition;
 use crate::db::{Change, Database, Row};
 use crate::error::OvsdbError;
+use crate::history::Merged;
 use crate::schema::{ColumnRef, Schema, TableSchema};
 use crate::txn::columns_from_json;
 
@@ -101,18 +102,17 @@ impl MonitorSpec {
         for (name, request) in requests {
             let (index, table) = find_table(schema, name)?;
             let Some(monitor) = spec.tables.get_mut(&index) else {
-                let text = format!("no table named {name} in the monitor");
+                let text = format!("no table named {name} in monitor session");
                 return Err(OvsdbError::new("syntax error", text));
             };
-            let requests = match request {
-                Value::Array(requests) => requests.as_slice(),
-                request => std::slice::from_ref(request),
+            let Value::Array(requests) = request else {
+                let text = format!("table {name} no monitor-cond-change JSON array");
+                return Err(OvsdbError::new("syntax error", text));
             };
-            let clauses: Vec<Value> = requests
-                .iter()
-                .filter_map(|request| request.get("where"))
-                .flat_map(|clauses| clauses.as_array().cloned().unwrap_or_default())
-                .collect();
+            let mut clauses = Vec::new();
+            for request in requests {
+                clauses.extend(changed_clauses(table, request)?);
+            }
             monitor.condition = Condition::from_json(table, &Value::Array(clauses), None)?;
         }
         Ok(spec)
@@ -238,6 +238,27 @@ impl TableMonitor {
             clauses.extend(list.iter().cloned());
         }
         Ok(())
+    }
+}
+
+/// The `where` of one request of `monitor_cond_change`.
+fn changed_clauses(table: &TableSchema, json: &Value) -> Result<Vec<Value>, OvsdbError> {
+    let fault = |what: String| {
+        OvsdbError::syntax(json, format!("Parsing table {} failed: {what}", table.name))
+    };
+    let Value::Object(object) = json else {
+        return Err(fault("Object expected.".to_owned()));
+    };
+    if object.contains_key("columns") {
+        return Err(OvsdbError::syntax(json, "changing columns is unsupported"));
+    }
+    if let Some(name) = object.keys().find(|name| *name != "where") {
+        return Err(fault(format!("Member '{name}' is present but not allowed here.")));
+    }
+    match object.get("where") {
+        Some(Value::Array(clauses)) => Ok(clauses.clone()),
+        Some(_) => Err(fault("Type mismatch for member 'where'.".to_owned())),
+        None => Ok(Vec::new()),
     }
 }
 
@@ -443,7 +464,7 @@ impl Out {
 
 /// A monitor of a session.
 #[derive(Clone, Debug)]
-pub struct Monitor {
+pub(crate) struct Monitor {
     /// The client's name for it.
     pub id: Value,
     /// Number of the database.
@@ -452,4 +473,24 @@ pub struct Monitor {
     pub kind: Kind,
     /// Equal specifications share one.
     pub spec: Rc<MonitorSpec>,
+    /// What happened since the session started to lag, if it does.
+    pub missed: Option<Merged>,
+}
+
+impl Monitor {
+    /// The start of an update up to its body; `]}` ends it. `last` is the newest transaction in it.
+    pub fn update_start(&self, last: Uuid) -> String {
+        let (method, id) = (self.kind.method(), &self.id);
+        match self.kind {
+            Kind::Update3 => {
+                format!("{{\"id\":null,\"method\":\"{method}\",\"params\":[{id},\"{last}\",")
+            }
+            _ => format!("{{\"id\":null,\"method\":\"{method}\",\"params\":[{id},"),
+        }
+    }
+
+    /// Rows that are remembered for it.
+    pub fn missed_rows(&self) -> usize {
+        self.missed.as_ref().map_or(0, Merged::len)
+    }
 }

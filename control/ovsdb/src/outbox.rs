@@ -1,7 +1,7 @@
 //! What a session has still to be sent, bounded.
 //!
-//! Replies are bounded by not reading further requests while much is unsent. Updates come without being
-//! asked for, so a client that does not read them is disconnected at a limit.
+//! Replies are bounded by not reading further requests while much is unsent. Updates come without being asked
+//! for: above [`LAGGING_BYTES`] the state stops putting them here and remembers their sum instead.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -11,6 +11,12 @@ use tokio::sync::Notify;
 
 /// Unsent bytes above which no further request of the session is read.
 pub const HIGH_WATER_BYTES: usize = 1 << 20;
+
+/// Unsent bytes above which the session hears the sum of later changes instead of each.
+pub const LAGGING_BYTES: usize = 1 << 18;
+
+/// Replies that may wait for the disk before no further request of the session is read.
+const OWED_MAX: usize = 256;
 
 #[derive(Debug)]
 enum Chunk {
@@ -28,127 +34,103 @@ impl Chunk {
 }
 
 /// The queue between the server and one session's writer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outbox {
-    chunks: RefCell<VecDeque<(Chunk, bool)>>,
+    chunks: RefCell<VecDeque<Chunk>>,
     bytes: Cell<usize>,
-    update_bytes: Cell<usize>,
-    update_bytes_max: usize,
-    overflow: Cell<bool>,
+    /// Replies that wait for the disk.
+    owed: Cell<usize>,
+    /// Why the session must end.
+    ended: RefCell<Option<String>>,
     ready: Notify,
     drained: Notify,
+    end: Notify,
 }
 
 impl Outbox {
-    /// An outbox that takes `update_bytes_max` bytes of updates.
-    #[must_use]
-    pub fn new(update_bytes_max: usize) -> Self {
-        Self {
-            chunks: RefCell::new(VecDeque::new()),
-            bytes: Cell::new(0),
-            update_bytes: Cell::new(0),
-            update_bytes_max,
-            overflow: Cell::new(false),
-            ready: Notify::new(),
-            drained: Notify::new(),
-        }
-    }
-
     /// Bytes not sent yet.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.get()
     }
 
-    /// True once the limit of updates was passed; the session must end.
-    #[must_use]
-    pub fn overflowed(&self) -> bool {
-        self.overflow.get()
+    /// Ends the session, with a reason for the log. What is unsent is lost.
+    pub fn close(&self, reason: impl Into<String>) {
+        self.ended.borrow_mut().get_or_insert_with(|| reason.into());
+        self.end.notify_one();
     }
 
-    /// Adds a reply.
+    /// Why the session ends, once [`Outbox::close`] was called.
+    pub async fn closed(&self) -> String {
+        loop {
+            if let Some(reason) = &*self.ended.borrow() {
+                return reason.clone();
+            }
+            self.end.notified().await;
+        }
+    }
+
+    /// Adds a reply, or any other whole message.
     pub fn reply(&self, text: String) {
-        self.push(Chunk::Own(text.into_bytes()), false);
+        self.push(Chunk::Own(text.into_bytes()));
     }
 
     /// Adds an update: its own start and end, and a body that sessions share.
     pub fn update(&self, start: String, body: &Rc<str>) {
-        if self.overflow.get() {
-            return;
-        }
-        let size = start.len() + body.len() + 2;
-        let total = self.update_bytes.get() + size;
-        if total > self.update_bytes_max && self.update_bytes.get() > 0 {
-            self.overflow.set(true);
-            self.chunks.borrow_mut().clear();
-            self.ready.notify_one();
-            self.drained.notify_waiters();
-            return;
-        }
-        self.push(Chunk::Own(start.into_bytes()), true);
-        self.push(Chunk::Shared(Rc::clone(body)), true);
-        self.push(Chunk::Own(b"]}".to_vec()), true);
+        self.push(Chunk::Own(start.into_bytes()));
+        self.push(Chunk::Shared(Rc::clone(body)));
+        self.push(Chunk::Own(b"]}".to_vec()));
     }
 
-    fn push(&self, chunk: Chunk, update: bool) {
-        if self.overflow.get() {
-            return;
-        }
-        let length = chunk.bytes().len();
-        self.bytes.set(self.bytes.get() + length);
-        if update {
-            self.update_bytes.set(self.update_bytes.get() + length);
-        }
-        self.chunks.borrow_mut().push_back((chunk, update));
+    fn push(&self, chunk: Chunk) {
+        self.bytes.set(self.bytes.get() + chunk.bytes().len());
+        self.chunks.borrow_mut().push_back(chunk);
         self.ready.notify_one();
     }
 
-    /// Waits for something to send and takes about 64 KiB of it; None after an overflow. The bytes count
-    /// as unsent until [`Outbox::sent`].
-    pub async fn take(&self, buffer: &mut Vec<u8>) -> Option<Taken> {
+    /// A reply will come when the disk has what it is about.
+    pub fn owe(&self) {
+        self.owed.set(self.owed.get() + 1);
+    }
+
+    /// That reply has come.
+    pub fn pay(&self) {
+        self.owed.set(self.owed.get().saturating_sub(1));
+        self.drained.notify_waiters();
+    }
+
+    /// Waits for something to send and takes about 64 KiB of it: how many bytes. They count as unsent until
+    /// [`Outbox::sent`].
+    pub async fn take(&self, buffer: &mut Vec<u8>) -> usize {
         loop {
-            if self.overflow.get() {
-                return None;
-            }
-            let mut taken = Taken::default();
             while buffer.len() < 1 << 16 {
-                let Some((chunk, update)) = self.chunks.borrow_mut().pop_front() else { break };
+                let Some(chunk) = self.chunks.borrow_mut().pop_front() else { break };
                 buffer.extend_from_slice(chunk.bytes());
-                taken.bytes += chunk.bytes().len();
-                taken.update_bytes += if update { chunk.bytes().len() } else { 0 };
             }
-            if taken.bytes > 0 {
-                return Some(taken);
+            if !buffer.is_empty() {
+                return buffer.len();
             }
             self.ready.notified().await;
         }
     }
 
     /// Counts what was taken as sent.
-    pub fn sent(&self, taken: &Taken) {
-        self.bytes.set(self.bytes.get().saturating_sub(taken.bytes));
-        self.update_bytes.set(self.update_bytes.get().saturating_sub(taken.update_bytes));
+    pub fn sent(&self, bytes: usize) {
+        self.bytes.set(self.bytes.get().saturating_sub(bytes));
         self.drained.notify_waiters();
     }
 
-    /// Waits until at most `limit` bytes are unsent.
-    pub async fn wait_below(&self, limit: usize) {
-        while self.bytes.get() > limit && !self.overflow.get() {
+    /// Waits until another request may be read.
+    pub async fn wait_room(&self) {
+        while self.bytes.get() > HIGH_WATER_BYTES || self.owed.get() > OWED_MAX {
             self.drained.notified().await;
         }
     }
 
-    /// Waits for an overflow, for ever if need be.
-    pub async fn wait_overflow(&self) {
-        while !self.overflow.get() {
+    /// Waits until nothing is unsent or owed.
+    pub async fn wait_empty(&self) {
+        while self.bytes.get() > 0 || self.owed.get() > 0 {
             self.drained.notified().await;
         }
     }
-}
-
-/// How much [`Outbox::take`] took.
-#[derive(Debug, Default)]
-pub struct Taken {
-    bytes: usize,
-    update_bytes: usize,
 }

@@ -1,6 +1,5 @@
 //! Remotes: where clients connect, as text and as sockets.
 
-use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
@@ -14,17 +13,28 @@ use rustix::net::{
 use tokio::net::{TcpListener, UnixListener};
 
 /// Connections that may wait to be accepted.
-const BACKLOG: i32 = 64;
+const BACKLOG: i32 = 1024;
 /// Mode of a unix socket: root and its group.
 const SOCKET_MODE: u32 = 0o660;
 
-/// A place to listen at.
+/// The port of OVSDB when a remote names none.
+const DEFAULT_PORT: u16 = 6640;
+
+/// Where clients come from: a place to listen at, or a peer to connect to.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Remote {
     /// `punix:PATH`.
-    Unix(PathBuf),
+    Punix(PathBuf),
     /// `ptcp:PORT[:IP]`.
-    Tcp(SocketAddr),
+    Ptcp(SocketAddr),
+    /// `pssl:PORT[:IP]`.
+    Pssl(SocketAddr),
+    /// `unix:PATH`: connect there and serve.
+    Unix(PathBuf),
+    /// `tcp:HOST[:PORT]`: connect there and serve.
+    Tcp(String, u16),
+    /// `ssl:HOST[:PORT]`: connect there and serve.
+    Ssl(String, u16),
     /// `db:DB,TABLE,COLUMN`: what that column says, or the `target`s of the rows it refers to.
     Db {
         /// Database.
@@ -38,14 +48,11 @@ pub enum Remote {
 
 /// A remote that cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RemoteError {
-    /// A kind that this server does not speak.
-    #[error("{0}: only punix: and ptcp: remotes are supported")]
-    Unsupported(String),
-    /// No port, no path, or a bad address.
-    #[error("{0}: not a valid remote")]
-    Invalid(String),
-}
+#[error(
+    "{0}: not a valid remote (punix:PATH, ptcp:PORT[:IP], pssl:PORT[:IP], unix:PATH, tcp:HOST[:PORT], \
+     ssl:HOST[:PORT] or db:DB,TABLE,COLUMN)"
+)]
+pub struct RemoteError(pub String);
 
 impl Remote {
     /// Reads a remote.
@@ -53,54 +60,77 @@ impl Remote {
     /// # Errors
     /// [`RemoteError`].
     pub fn parse(text: &str) -> Result<Self, RemoteError> {
-        let invalid = || RemoteError::Invalid(text.to_owned());
-        match text.split_once(':') {
-            Some(("punix", path)) if !path.is_empty() => Ok(Self::Unix(PathBuf::from(path))),
-            Some(("ptcp", rest)) => {
-                let (port, address) = match rest.split_once(':') {
-                    Some((port, address)) => (port, Some(address)),
-                    None => (rest, None),
-                };
-                let port = if port.is_empty() { Ok(6640) } else { port.parse() };
-                let address = match address {
-                    None | Some("") => Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-                    Some(address) => address.trim_matches(['[', ']']).parse(),
-                };
-                match (port, address) {
-                    (Ok(port), Ok(address)) => Ok(Self::Tcp(SocketAddr::new(address, port))),
-                    _ => Err(invalid()),
-                }
+        Self::read(text).ok_or_else(|| RemoteError(text.to_owned()))
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (kind, rest) = text.split_once(':')?;
+        let path = || (!rest.is_empty()).then(|| PathBuf::from(rest));
+        match kind {
+            "punix" => path().map(Self::Punix),
+            "unix" => path().map(Self::Unix),
+            "ptcp" => address(rest).map(Self::Ptcp),
+            "pssl" => address(rest).map(Self::Pssl),
+            "tcp" => peer(rest).map(|(host, port)| Self::Tcp(host, port)),
+            "ssl" => peer(rest).map(|(host, port)| Self::Ssl(host, port)),
+            "db" => {
+                let [db, table, column] = rest.split(',').collect::<Vec<_>>().try_into().ok()?;
+                let [db, table, column] = [db, table, column].map(str::to_owned);
+                Some(Self::Db { db, table, column })
             }
-            Some(("db", rest)) => {
-                let mut parts = rest.split(',');
-                match (parts.next(), parts.next(), parts.next(), parts.next()) {
-                    (Some(db), Some(table), Some(column), None) => Ok(Self::Db {
-                        db: db.to_owned(),
-                        table: table.to_owned(),
-                        column: column.to_owned(),
-                    }),
-                    _ => Err(invalid()),
-                }
-            }
-            Some(("ssl" | "pssl" | "tcp" | "unix", _)) => {
-                Err(RemoteError::Unsupported(text.to_owned()))
-            }
-            _ => Err(invalid()),
+            _ => None,
+        }
+    }
+
+    /// True when peers are asked for signs of life unless told otherwise: a unix socket notices by itself
+    /// when its peer goes.
+    pub(crate) fn needs_probes(&self) -> bool {
+        !matches!(self, Self::Punix(_) | Self::Unix(_))
+    }
+}
+
+impl std::fmt::Display for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let listening = |f: &mut std::fmt::Formatter<'_>, kind, address: &SocketAddr| match address
+        {
+            SocketAddr::V4(address) => write!(f, "{kind}:{}:{}", address.port(), address.ip()),
+            SocketAddr::V6(address) => write!(f, "{kind}:{}:[{}]", address.port(), address.ip()),
+        };
+        match self {
+            Self::Punix(path) => write!(f, "punix:{}", path.display()),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Ptcp(address) => listening(f, "ptcp", address),
+            Self::Pssl(address) => listening(f, "pssl", address),
+            Self::Tcp(host, port) => write!(f, "tcp:{host}:{port}"),
+            Self::Ssl(host, port) => write!(f, "ssl:{host}:{port}"),
+            Self::Db { db, table, column } => write!(f, "db:{db},{table},{column}"),
         }
     }
 }
 
-impl fmt::Display for Remote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "punix:{}", path.display()),
-            Self::Tcp(address) if address.is_ipv6() => {
-                write!(f, "ptcp:{}:[{}]", address.port(), address.ip())
-            }
-            Self::Tcp(address) => write!(f, "ptcp:{}:{}", address.port(), address.ip()),
-            Self::Db { db, table, column } => write!(f, "db:{db},{table},{column}"),
+/// `PORT[:IP]`.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (port, ip) = text.split_once(':').unwrap_or((text, ""));
+    let port = if port.is_empty() { DEFAULT_PORT } else { port.parse().ok()? };
+    let ip = match ip {
+        "" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        ip => ip.trim_matches(['[', ']']).parse().ok()?,
+    };
+    Some(SocketAddr::new(ip, port))
+}
+
+/// `HOST[:PORT]`; an IPv6 address in brackets.
+fn peer(text: &str) -> Option<(String, u16)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (ip, port) = rest.split_once(']')?;
+            ip.parse::<std::net::Ipv6Addr>().ok()?;
+            (ip, port.strip_prefix(':').or_else(|| port.is_empty().then_some(""))?)
         }
-    }
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    let port = if port.is_empty() { DEFAULT_PORT } else { port.parse().ok()? };
+    (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 
 /// A bound unix socket that leaves no file behind.

@@ -1,33 +1,35 @@
-//! The server: sockets around the state they all share, one local task per listener and per client.
+//! The server: sockets around the state they all share, one local task per remote and per client.
 //!
 //! Everything runs on the thread that calls [`Server::start`], inside a `tokio::task::LocalSet` (or a local
-//! runtime). A message is handled between two awaits, so transactions never interleave.
+//! runtime), but for writing to the disk, which would keep every client waiting. A message is handled between
+//! two awaits, so transactions never interleave.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::Duration;
 
-use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, spawn_local};
-use uuid::Uuid;
+use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
+use tokio::time::MissedTickBehavior;
 
-use crate::datum::Datum;
-use crate::jsonrpc::{Framer, MESSAGE_BYTES_MAX, Message};
+use crate::endpoint::{Endpoint, Place, start};
+use crate::jsonrpc::{MESSAGE_BYTES_MAX, Message};
+use crate::lock::SessionId;
 use crate::log::LogError;
-use crate::outbox::{HIGH_WATER_BYTES, Outbox};
-use crate::remote::{Remote, RemoteError, bind_tcp, bind_unix};
+use crate::manager::{REFRESH, Wanted, tls_files};
+use crate::remote::{Remote, RemoteError};
 use crate::schema::VSWITCH_SCHEMA;
 use crate::state::{Memory, State};
+use crate::tls::{Configs, Tls, TlsError};
 
 /// Limits on what clients can make the server hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Clients at a time.
     pub sessions_max: usize,
+    /// Clients at a time through one remote: the others keep room.
+    pub sessions_per_remote_max: usize,
     /// Monitors of one client.
     pub monitors_max: usize,
     /// Locks that one client owns or awaits.
@@ -36,19 +38,30 @@ pub struct Limits {
     pub pending_max: usize,
     /// Bytes of one message from a client.
     pub message_bytes_max: usize,
-    /// Bytes of updates that a client has not read; above it is disconnected.
-    pub update_bytes_max: usize,
+    /// Bytes of unfinished messages of all clients; above it those with the largest are disconnected.
+    pub input_bytes_max: usize,
+    /// Rows remembered for all clients that do not read their updates; above it such clients are
+    /// disconnected.
+    pub missed_rows_max: usize,
+    /// Transactions of a database that a client may have missed and still resume after.
+    pub history_max: usize,
+    /// Atoms of changed columns that this history may keep alive.
+    pub history_atoms_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            sessions_max: 1024,
+            sessions_max: 16_384,
+            sessions_per_remote_max: 12_288,
             monitors_max: 64,
             locks_max: 64,
             pending_max: 64,
             message_bytes_max: MESSAGE_BYTES_MAX,
-            update_bytes_max: 32 << 20,
+            input_bytes_max: 256 << 20,
+            missed_rows_max: 1_000_000,
+            history_max: 1000,
+            history_atoms_max: 1 << 20,
         }
     }
 }
@@ -58,8 +71,11 @@ impl Default for Limits {
 pub struct ServerConfig {
     /// The database file; made when missing.
     pub db_path: PathBuf,
-    /// `punix:PATH`, `ptcp:PORT[:IP]`, `db:DB,TABLE,COLUMN`.
+    /// What [`Remote::parse`] reads.
     pub remotes: Vec<String>,
+    /// Table whose first row names key, certificate and CA of TLS: columns `private_key`, `certificate`,
+    /// `ca_cert`, `bootstrap_ca_cert`.
+    pub tls_table: String,
     /// Schema of a file that has to be made.
     pub schema: String,
     /// Limits.
@@ -74,6 +90,7 @@ impl ServerConfig {
         Self {
             db_path: db_path.into(),
             remotes: vec!["db:Open_vSwitch,Open_vSwitch,manager_options".to_owned()],
+            tls_table: "SSL".to_owned(),
             schema: VSWITCH_SCHEMA.to_owned(),
             limits: Limits::default(),
         }
@@ -107,6 +124,12 @@ pub enum ServerError {
     /// A compaction that failed; the old file stays in use.
     #[error("compaction: {0}")]
     Compact(std::io::Error),
+    /// No such database.
+    #[error("no database by that name")]
+    UnknownDatabase,
+    /// `_Server` has no file.
+    #[error("cannot compact built-in databases")]
+    BuiltIn,
 }
 
 /// A running server. Dropping it ends every connection and removes its sockets.
@@ -116,38 +139,32 @@ pub struct Server {
     tasks: Vec<JoinHandle<()>>,
 }
 
+/// What the tasks share.
 #[derive(Debug)]
-struct Inner {
-    state: RefCell<State>,
-    limits: Limits,
+pub(crate) struct Inner {
+    pub state: RefCell<State>,
+    pub limits: Limits,
+    tls: RefCell<Tls>,
+    tls_table: String,
     /// Remotes by their text.
-    remotes: RefCell<BTreeMap<String, Listening>>,
-    /// Managers of the database by target.
-    managers: RefCell<BTreeMap<String, Manager>>,
-    sessions: RefCell<Vec<JoinHandle<()>>>,
-    /// Something happened that the managers' status or a waiting transaction depends on.
+    pub remotes: RefCell<BTreeMap<String, Place>>,
+    /// Managers of the database by target, and what serves them if that can be.
+    pub managers: RefCell<BTreeMap<String, (Wanted, Option<Place>)>>,
+    /// Tasks of sessions by number.
+    sessions: RefCell<HashMap<u64, JoinHandle<()>>>,
+    next_task: Cell<u64>,
+    pub slots: Cell<usize>,
+    /// Where every session reads to.
+    pub buffer: RefCell<Vec<u8>>,
+    /// Unfinished input of all sessions.
+    pub input_bytes: Cell<usize>,
+    /// Something happened that the managers or a waiting transaction depend on.
     changed: Notify,
+    /// Replies wait for the disk.
+    unsynced: Notify,
     seen_commits: Cell<u64>,
+    is_status_due: Cell<bool>,
     stopped: Cell<bool>,
-}
-
-#[derive(Debug)]
-struct Listening {
-    task: Option<JoinHandle<()>>,
-    connections: Rc<Cell<usize>>,
-}
-
-impl Drop for Listening {
-    fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-    }
-}
-
-#[derive(Debug)]
-struct Manager {
-    listening: Result<Listening, String>,
 }
 
 impl Server {
@@ -165,11 +182,19 @@ impl Server {
         let inner = Rc::new(Inner {
             state: RefCell::new(state),
             limits: config.limits,
+            tls: RefCell::default(),
+            tls_table: config.tls_table,
             remotes: RefCell::default(),
             managers: RefCell::default(),
             sessions: RefCell::default(),
+            next_task: Cell::new(0),
+            slots: Cell::new(0),
+            buffer: RefCell::new(vec![0; 1 << 16]),
+            input_bytes: Cell::new(0),
             changed: Notify::new(),
+            unsynced: Notify::new(),
             seen_commits: Cell::new(u64::MAX),
+            is_status_due: Cell::new(false),
             stopped: Cell::new(false),
         });
         let mut server = Self { inner: Rc::clone(&inner), tasks: Vec::new() };
@@ -177,11 +202,12 @@ impl Server {
             server.add_remote(remote)?;
         }
         inner.follow_managers();
-        server.tasks.push(spawn_local(watch(inner)));
+        server.tasks.push(spawn_local(watch(Rc::clone(&inner))));
+        server.tasks.push(spawn_local(sync(inner)));
         Ok(server)
     }
 
-    /// Listens at one more remote; nothing happens when it is there already.
+    /// Serves one more remote; nothing happens when it is there already.
     ///
     /// # Errors
     /// [`ServerError`].
@@ -190,18 +216,20 @@ impl Server {
         if self.inner.remotes.borrow().contains_key(remote) {
             return Ok(());
         }
-        let listening = self
-            .inner
-            .listen(&parsed)
+        let follows = matches!(parsed, Remote::Db { .. });
+        let endpoint = Rc::new(Endpoint::new(parsed));
+        let listener = endpoint
+            .bind()
             .map_err(|source| ServerError::Listen { remote: remote.to_owned(), source })?;
-        self.inner.remotes.borrow_mut().insert(remote.to_owned(), listening);
-        if matches!(parsed, Remote::Db { .. }) {
+        let place = start(&self.inner, endpoint, listener);
+        self.inner.remotes.borrow_mut().insert(remote.to_owned(), place);
+        if follows {
             self.inner.follow_managers();
         }
         Ok(())
     }
 
-    /// Stops listening at a remote; clients that are connected stay. False when there is none such.
+    /// Stops serving a remote and ends its connections. False when there is none such.
     #[must_use]
     pub fn remove_remote(&self, remote: &str) -> bool {
         let removed = self.inner.remotes.borrow_mut().remove(remote).is_some();
@@ -221,18 +249,50 @@ impl Server {
         self.inner.state.borrow().list_dbs()
     }
 
-    /// Rewrites the file without its history.
+    /// Names of the tables of a database, in the order of its schema; None when there is no such database.
+    #[must_use]
+    pub fn list_tables(&self, db: &str) -> Option<Vec<String>> {
+        let state = self.inner.state.borrow();
+        let schema = state.database(state.find_db(db)?)?.schema();
+        Some(schema.tables.iter().map(|table| table.name.as_ref().to_owned()).collect())
+    }
+
+    /// Ends every connection; clients come back by themselves.
+    pub fn disconnect_all(&self) {
+        self.inner.state.borrow().disconnect_all("an operator asks every client to reconnect");
+    }
+
+    /// From now on knows `monitor` alone, as servers of old did, to see what clients make of it.
+    pub fn disable_monitor_cond(&self) {
+        self.inner.state.borrow_mut().disable_monitor_cond();
+    }
+
+    /// Rewrites the file of a database, or of all, without its history. Clients go on meanwhile.
     ///
     /// # Errors
-    /// [`ServerError::Compact`].
-    pub fn compact(&self) -> Result<(), ServerError> {
-        self.inner.state.borrow_mut().compact().map_err(ServerError::Compact)
+    /// [`ServerError::Compact`], [`ServerError::UnknownDatabase`], [`ServerError::BuiltIn`].
+    pub fn compact(
+        &self,
+        db: Option<&str>,
+    ) -> impl Future<Output = Result<(), ServerError>> + 'static {
+        let inner = Rc::clone(&self.inner);
+        let wanted = match db {
+            None => Ok(0),
+            Some(name) => match inner.state.borrow().find_db(name) {
+                None => Err(ServerError::UnknownDatabase),
+                Some(0) => Ok(0),
+                Some(_) => Err(ServerError::BuiltIn),
+            },
+        };
+        async move { compact(&inner, wanted?).await.map_err(ServerError::Compact) }
     }
 
     /// What the server holds.
     #[must_use]
     pub fn memory(&self) -> Memory {
-        self.inner.state.borrow().memory()
+        let mut memory = self.inner.state.borrow().memory();
+        memory.input_bytes = self.inner.input_bytes.get();
+        memory
     }
 
     /// Ends every connection, removes the sockets and unlocks the file.
@@ -246,12 +306,13 @@ impl Server {
 
     fn shut_down(&mut self) -> Vec<JoinHandle<()>> {
         self.inner.stopped.set(true);
-        self.inner.managers.borrow_mut().clear();
         let mut tasks = std::mem::take(&mut self.tasks);
-        for (_, mut listening) in std::mem::take(&mut *self.inner.remotes.borrow_mut()) {
-            tasks.extend(listening.task.take());
+        let managers = std::mem::take(&mut *self.inner.managers.borrow_mut());
+        let remotes = std::mem::take(&mut *self.inner.remotes.borrow_mut());
+        for mut place in remotes.into_values().chain(managers.into_values().filter_map(|it| it.1)) {
+            tasks.extend(place.task.take());
         }
-        tasks.append(&mut self.inner.sessions.borrow_mut());
+        tasks.extend(self.inner.sessions.borrow_mut().drain().map(|(_, task)| task));
         tasks.iter().for_each(JoinHandle::abort);
         tasks
     }
@@ -264,177 +325,56 @@ impl Drop for Server {
 }
 
 impl Inner {
-    fn listen(self: &Rc<Self>, remote: &Remote) -> std::io::Result<Listening> {
-        let connections = Rc::new(Cell::new(0));
-        let inner = Rc::clone(self);
-        let counter = Rc::clone(&connections);
-        let task = match remote {
-            Remote::Db { .. } => None,
-            Remote::Unix(path) => {
-                let socket = bind_unix(path)?;
-                Some(spawn_local(async move {
-                    loop {
-                        let accepted = socket.listener.accept().await;
-                        let stream = accepted.map(|(stream, _)| stream.into_split());
-                        inner.accept(stream, &counter).await;
-                    }
-                }))
-            }
-            Remote::Tcp(address) => {
-                let listener = bind_tcp(*address)?;
-                Some(spawn_local(async move {
-                    loop {
-                        let accepted = listener.accept().await;
-                        let stream = accepted.map(|(stream, _)| {
-                            // Without it small replies wait for acknowledgements; nothing else depends on it.
-                            let _ = stream.set_nodelay(true);
-                            stream.into_split()
-                        });
-                        inner.accept(stream, &counter).await;
-                    }
-                }))
-            }
-        };
-        Ok(Listening { task, connections })
+    /// Does what a message asks for.
+    pub fn handle(&self, session: SessionId, message: Message) {
+        self.state.borrow_mut().handle(session, message);
+        self.note();
     }
 
-    async fn accept<R, W>(
-        self: &Rc<Self>,
-        stream: std::io::Result<(R, W)>,
-        connections: &Rc<Cell<usize>>,
-    ) where
-        R: AsyncRead + Unpin + 'static,
-        W: AsyncWrite + Unpin + 'static,
-    {
-        let (reader, writer) = match stream {
-            Ok(stream) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                // Out of file descriptors, most likely: do not spin.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                return;
-            }
-        };
-        let task = spawn_local(serve(Rc::clone(self), reader, writer, Rc::clone(connections)));
-        let mut sessions = self.sessions.borrow_mut();
-        sessions.retain(|session| !session.is_finished());
-        sessions.push(task);
+    /// Wakes those who have something to do after a change of the state.
+    fn note(&self) {
+        let state = self.state.borrow();
+        if state.commits() != self.seen_commits.get() || state.has_waiting() {
+            self.changed.notify_one();
+        }
+        if state.has_unsynced() {
+            self.unsynced.notify_one();
+        }
     }
 
-    /// Brings listeners in line with what the databases' `db:` remotes say, and reports on them there.
-    fn follow_managers(self: &Rc<Self>) {
+    /// A manager's status has to be written anew.
+    pub fn status_changed(&self) {
+        self.is_status_due.set(true);
+        self.changed.notify_one();
+    }
+
+    /// Runs a session on its own.
+    pub fn spawn_session(self: &Rc<Self>, session: impl Future<Output = ()> + 'static) {
         if self.stopped.get() {
             return;
         }
-        let mut wanted: BTreeMap<String, Option<(usize, String, Uuid)>> = BTreeMap::new();
-        for remote in self.remotes.borrow().keys() {
-            if let Ok(Remote::Db { db, table, column }) = Remote::parse(remote) {
-                wanted.extend(targets(&self.state.borrow(), &db, &table, &column));
+        let number = self.next_task.replace(self.next_task.get() + 1);
+        let inner = Rc::downgrade(self);
+        let task = spawn_local(async move {
+            session.await;
+            if let Some(inner) = inner.upgrade() {
+                inner.sessions.borrow_mut().remove(&number);
             }
-        }
-        let mut managers = std::mem::take(&mut *self.managers.borrow_mut());
-        managers.retain(|target, _| wanted.contains_key(target));
-        for target in wanted.keys() {
-            managers.entry(target.clone()).or_insert_with(|| self.manager(target));
-        }
-        let status: Vec<(usize, Vec<Value>)> = wanted
-            .iter()
-            .filter_map(|(target, row)| Some((target, row.as_ref()?, managers.get(target)?)))
-            .map(|(target, (db, table, uuid), manager)| {
-                (*db, vec![status_operation(table, *uuid, target, manager)])
-            })
-            .collect();
-        *self.managers.borrow_mut() = managers;
-        let mut state = self.state.borrow_mut();
-        for (db, operations) in status {
-            state.transact_internal(db, &operations);
-        }
-        self.seen_commits.set(state.commits());
+        });
+        self.sessions.borrow_mut().insert(number, task);
     }
 
-    fn manager(self: &Rc<Self>, target: &str) -> Manager {
-        let listening = Remote::parse(target).map_err(|error| error.to_string()).and_then(
-            |remote| match remote {
-                Remote::Tcp(_) | Remote::Unix(_) => {
-                    self.listen(&remote).map_err(|error| format!("{target}: {error}"))
-                }
-                Remote::Db { .. } => Err(format!("{target}: not a valid remote")),
-            },
-        );
-        match &listening {
-            Ok(_) => tracing::info!(target, "listening for managers"),
-            Err(error) => tracing::warn!(target, %error, "manager cannot be served"),
-        }
-        Manager { listening }
+    /// Keys and certificates as the database names them now.
+    pub fn tls_configs(&self) -> Result<Configs, TlsError> {
+        let files = self.state.borrow().database(0).and_then(|db| tls_files(db, &self.tls_table));
+        self.tls.borrow_mut().configs(files)
     }
 }
 
-/// What a `db:` remote names: each target, and the row that it stands in if that has a status.
-fn targets(
-    state: &State,
-    db_name: &str,
-    table_name: &str,
-    column_name: &str,
-) -> BTreeMap<String, Option<(usize, String, Uuid)>> {
-    let mut targets = BTreeMap::new();
-    let Some((number, db)) = state.find_db(db_name).and_then(|db| Some((db, state.database(db)?)))
-    else {
-        return targets;
-    };
-    let schema = db.schema();
-    let Some((table, body)) = schema.table(table_name).zip(db.table_by_name(table_name)) else {
-        return targets;
-    };
-    let Some((index, column)) = table.column_index(column_name).zip(table.column(column_name))
-    else {
-        return targets;
-    };
-    for datum in body.rows().values().filter_map(|row| row.get(index)) {
-        let Some(reference) = &column.ty.key.reference else {
-            targets.extend(datum.strings().map(|target| (target.to_owned(), None)));
-            continue;
-        };
-        let Some(managers) = schema.tables.get(reference.table_index) else { continue };
-        let has_status = managers.column("status").is_some_and(|column| column.ty.is_map())
-            && managers.column("is_connected").is_some();
-        for uuid in datum.uuids() {
-            let row = db.row(reference.table_index, uuid);
-            let target = row
-                .zip(managers.column_index("target"))
-                .and_then(|(row, index)| row.get(index)?.as_str().map(str::to_owned));
-            let place = has_status.then(|| (number, reference.table.clone(), uuid));
-            targets.extend(target.map(|target| (target, place)));
-        }
-    }
-    targets
-}
-
-fn status_operation(table: &str, uuid: Uuid, target: &str, manager: &Manager) -> Value {
-    let (connections, status) = match &manager.listening {
-        Ok(listening) => {
-            let connections = listening.connections.get();
-            let mut status = Vec::new();
-            if let Ok(Remote::Tcp(address)) = Remote::parse(target) {
-                status.push(("bound_port".to_owned(), address.port().to_string()));
-            }
-            if connections > 1 {
-                status.push(("n_connections".to_owned(), connections.to_string()));
-            }
-            let state = if connections > 0 { "ACTIVE" } else { "LISTENING" };
-            status.push(("state".to_owned(), state.to_owned()));
-            (connections, status)
-        }
-        Err(error) => {
-            let state = ("state".to_owned(), "VOID".to_owned());
-            (0, vec![("last_error".to_owned(), error.clone()), state])
-        }
-    };
-    json!({"op": "update", "table": table, "where": [["_uuid", "==", ["uuid", uuid.to_string()]]],
-        "row": {"is_connected": connections > 0, "status": Datum::map_of_strings(status).to_json()}})
-}
-
-/// Wakes waiting transactions in time and keeps the managers in line.
+/// Wakes waiting transactions in time, keeps the managers in line, compacts.
 async fn watch(inner: Rc<Inner>) {
+    let mut refresh = tokio::time::interval(REFRESH);
+    refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let deadline = inner.state.borrow().next_deadline();
         let timer = async {
@@ -444,100 +384,80 @@ async fn watch(inner: Rc<Inner>) {
             }
         };
         tokio::select! {
-            () = timer => inner.state.borrow_mut().expire(),
+            () = timer => {
+                inner.state.borrow_mut().expire();
+                inner.note();
+            }
             () = inner.changed.notified() => {}
+            _ = refresh.tick() => inner.is_status_due.set(true),
         }
-        if inner.state.borrow().commits() != inner.seen_commits.get() {
+        if inner.stopped.get() {
+            return;
+        }
+        let commits = inner.state.borrow().commits();
+        if inner.seen_commits.replace(commits) != commits {
             inner.follow_managers();
-        }
-    }
-}
-
-/// Keeps the counts right when a session's task is dropped at any await.
-struct SessionGuard {
-    inner: Rc<Inner>,
-    id: u64,
-    connections: Rc<Cell<usize>>,
-}
-
-impl Drop for SessionGuard {
-    fn drop(&mut self) {
-        self.inner.state.borrow_mut().close_session(self.id);
-        self.connections.set(self.connections.get().saturating_sub(1));
-        self.inner.seen_commits.set(u64::MAX);
-        self.inner.changed.notify_one();
-    }
-}
-
-async fn serve<R, W>(inner: Rc<Inner>, reader: R, writer: W, connections: Rc<Cell<usize>>)
-where
-    R: AsyncRead + Unpin,
-    W: AsyncWrite + Unpin,
-{
-    let opened = inner.state.borrow_mut().open_session();
-    let Some((id, outbox)) = opened else {
-        tracing::warn!(limit = inner.limits.sessions_max, "too many connections: one is refused");
-        return;
-    };
-    connections.set(connections.get() + 1);
-    inner.seen_commits.set(u64::MAX);
-    inner.changed.notify_one();
-    let guard = SessionGuard { inner: Rc::clone(&inner), id, connections };
-    tokio::select! {
-        end = read(&inner, id, reader, &outbox) => {
-            if let Err(error) = end {
-                tracing::warn!(session = id, %error, "connection closed");
+            if inner.state.borrow().wants_compaction() {
+                spawn_local(compact_by_itself(Rc::clone(&inner)));
             }
         }
-        end = write(writer, &outbox) => {
-            if let Err(error) = end {
-                tracing::debug!(session = id, %error, "connection lost");
-            }
+        if inner.is_status_due.take() {
+            inner.report_managers();
+            inner.seen_commits.set(inner.state.borrow().commits());
         }
-        () = outbox.wait_overflow() => {}
     }
-    if outbox.overflowed() {
-        let limit = inner.limits.update_bytes_max;
-        tracing::warn!(session = id, limit, "client does not read its updates: disconnected");
-    }
-    drop(guard);
 }
 
-/// Handles messages until the stream ends; then lets what is unsent go out.
-async fn read<R: AsyncRead + Unpin>(
-    inner: &Rc<Inner>,
-    id: u64,
-    mut reader: R,
-    outbox: &Outbox,
-) -> Result<(), Box<dyn std::error::Error>> {
-    let mut framer = Framer::new(inner.limits.message_bytes_max);
-    let mut buffer = vec![0; 1 << 16];
+/// Has the disk take what replies wait for. Whatever is written during one write-out goes with the next.
+async fn sync(inner: Rc<Inner>) {
     loop {
-        let length = reader.read(&mut buffer).await?;
-        if length == 0 {
-            let unsent = outbox.wait_below(0);
-            // A client that closed its end altogether does not read what is left.
-            let _ = tokio::time::timeout(Duration::from_secs(5), unsent).await;
-            return Ok(());
-        }
-        framer.push(buffer.get(..length).unwrap_or_default());
-        while let Some(json) = framer.next_message()? {
-            let message = Message::from_json(json)?;
-            inner.state.borrow_mut().handle(id, message);
-            inner.changed.notify_one();
-            outbox.wait_below(HIGH_WATER_BYTES).await;
-            tokio::task::yield_now().await;
+        inner.unsynced.notified().await;
+        loop {
+            let Some(job) = inner.state.borrow_mut().take_sync() else { break };
+            let file = std::sync::Arc::clone(&job.file);
+            let outcome = blocking(move || file.sync_data()).await;
+            inner.state.borrow_mut().synced(job, &outcome);
         }
     }
 }
 
-async fn write<W: AsyncWrite + Unpin>(mut writer: W, outbox: &Outbox) -> std::io::Result<()> {
-    let mut buffer = Vec::new();
-    while let Some(taken) = outbox.take(&mut buffer).await {
-        writer.write_all(&buffer).await?;
-        outbox.sent(&taken);
-        buffer.clear();
-        buffer.shrink_to(1 << 20);
+/// Runs what may take long on another thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    spawn_blocking(work).await.map_err(std::io::Error::other)?
+}
+
+async fn compact_by_itself(inner: Rc<Inner>) {
+    tracing::info!("compacting the database file");
+    if let Err(error) = compact(&inner, 0).await {
+        tracing::warn!(%error, "compaction failed");
     }
-    Ok(())
+}
+
+/// Bytes that may be written to the new file while clients wait.
+const TAIL_BYTES_MAX: usize = 1 << 16;
+
+async fn compact(inner: &Rc<Inner>, db: usize) -> std::io::Result<()> {
+    let Some(job) = inner.state.borrow_mut().start_compaction(db) else {
+        return Err(std::io::Error::other("a compaction is under way already"));
+    };
+    let written = async {
+        let mut new = blocking(move || job.write()).await?;
+        loop {
+            let tail = inner.state.borrow_mut().take_tail(db);
+            let length = tail.len();
+            new = blocking(move || new.append(&tail).map(|()| new)).await?;
+            if length <= TAIL_BYTES_MAX {
+                return Ok(new);
+            }
+        }
+    }
+    .await;
+    let mut state = inner.state.borrow_mut();
+    let outcome = written.and_then(|new| state.put_in_place(db, new));
+    if outcome.is_err() {
+        state.give_up_compaction(db);
+    }
+    outcome
 }

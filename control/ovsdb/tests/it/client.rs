@@ -171,6 +171,28 @@ fn a_server_that_goes_is_noticed_and_found_again() {
 }
 
 #[test]
+fn a_conversion_is_noticed_and_reconnecting_reads_the_new_schema() {
+    let ours = Weft::start();
+    let stock = Stock::start();
+    for target in std::iter::once(ours.target()).chain(stock.as_ref().map(Stock::target)) {
+        block_on(async {
+            let mut client = Client::connect(&target).await.unwrap();
+            client.monitor_all("Open_vSwitch", &[("Queue", &[])]).await.unwrap();
+            let mut other = Client::connect(&target).await.unwrap();
+            let mut schema: serde_json::Value =
+                serde_json::from_str(weft_ovsdb::schema::VSWITCH_SCHEMA).unwrap();
+            schema["tables"]["Queue"]["columns"]["fresh"] = json!({"type": "string"});
+            other.call("convert", json!(["Open_vSwitch", schema])).await.unwrap();
+            assert!(matches!(client.next_change().await, Err(ClientError::Converted)));
+            client.reconnect().await.unwrap();
+            client.transact(vec![ops::insert("Queue", None, &[])]).await.unwrap();
+            let (_, row) = client.replica().rows("Queue").next().unwrap();
+            assert_eq!(row.try_get("fresh"), Some(&Datum::string("")));
+        });
+    }
+}
+
+#[test]
 fn bad_targets() {
     block_on(async {
         for target in ["", "unix:", "ssl:1.2.3.4:5", "tcp:nowhere", "tcp:127.0.0.1"] {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use weft_ovsdb::db::Database;
-use weft_ovsdb::log::{Log, LogError, load, read_record, record};
+use weft_ovsdb::log::{Log, LogError};
+use weft_ovsdb::record::{load, read_record, record};
 use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
 use weft_ovsdb::txn::{Context, Execution, execute};
 
@@ -44,6 +45,14 @@ impl Store {
 
     fn text(&self) -> String {
         dump(&self.db)
+    }
+
+    /// What a file holds that somebody may have open.
+    fn text_of(path: &Path) -> String {
+        let bytes = std::fs::read(path).unwrap();
+        let (db, end) = load(path, &bytes).unwrap();
+        assert_eq!(end, bytes.len());
+        dump(&db)
     }
 }
 
@@ -228,14 +237,52 @@ fn compaction_keeps_the_rows_and_follows_the_symlink() {
     fill(&mut store);
     assert!(real.join("conf.db").is_file() && real.join(".conf.db.~lock~").is_file());
     let (before, size) = (store.text(), store.log.size());
-    store.log.compact(&store.db).unwrap();
-    assert!(store.log.size() < size);
+    let compaction = store.log.start_compaction(&store.db).unwrap();
+    assert!(store.log.start_compaction(&store.db).is_none(), "one at a time");
+    // What happens meanwhile is in both files, whether the new one has been told already or not.
+    let queue = |dscp: u8| json!([{"op": "insert", "table": "Queue", "row": {"dscp": dscp}}]);
+    store.transact(&queue(11));
+    let mut new = std::thread::spawn(|| compaction.write()).join().unwrap().unwrap();
+    new.append(&store.log.take_tail()).unwrap();
+    store.transact(&queue(12));
+    assert_ne!(store.text(), before);
+    let before = store.text();
+    assert_eq!(Store::text_of(&link), before);
+    store.log.put_in_place(new).unwrap();
+    assert_eq!(Store::text_of(&link), before);
+    assert!(store.log.size() < size + 1000);
     assert!(link.symlink_metadata().unwrap().file_type().is_symlink());
     store.transact(&json!([{"op": "insert", "table": "Queue", "row": {"dscp": 1}}]));
     let after = store.text();
     assert_ne!(after, before);
     drop(store);
     assert_eq!(Store::open(&link).text(), after);
+}
+
+#[test]
+fn a_compaction_that_comes_to_nothing_leaves_the_old_file() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("conf.db");
+    let mut store = Store::open(&path);
+    fill(&mut store);
+    let text = store.text();
+    let compaction = store.log.start_compaction(&store.db).unwrap();
+    store.log.give_up_compaction();
+    assert!(store.log.start_compaction(&store.db).is_none(), "its file may still be written");
+    let new = compaction.write().unwrap();
+    assert!(store.log.put_in_place(new).is_err());
+    assert_eq!(Store::text_of(&path), text);
+    // The same when everything is replaced meanwhile.
+    let compaction = store.log.start_compaction(&store.db).unwrap();
+    store.log.replace_with(&store.db, "all anew").unwrap();
+    let new = compaction.write().unwrap();
+    assert!(store.log.put_in_place(new).is_err());
+    store.transact(&json!([{"op": "insert", "table": "Queue", "row": {"dscp": 1}}]));
+    assert_eq!(Store::text_of(&path), store.text());
+    let mut names: Vec<_> =
+        std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, [".conf.db.~lock~", "conf.db"]);
 }
 
 #[test]

@@ -66,6 +66,16 @@ impl Weft {
         answer.blocking_recv().unwrap()
     }
 
+    /// Compacts the file and waits until that is done.
+    pub fn compact(&self) {
+        let (reply, done) = oneshot::channel();
+        self.with(move |server| {
+            let compaction = server.compact(None);
+            tokio::task::spawn_local(async move { drop(reply.send(compaction.await)) });
+        });
+        done.blocking_recv().unwrap().unwrap();
+    }
+
     pub fn memory(&self) -> Memory {
         self.with(Server::memory)
     }

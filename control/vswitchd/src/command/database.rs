@@ -5,6 +5,11 @@ use crate::engine::Engine;
 use crate::store::Store;
 use crate::unixctl::Answer;
 
+type Reply = tokio::sync::oneshot::Sender<Answer>;
+
+/// With `--ovsdb` there is no embedded database.
+const FOREIGN: &str = "the database server is another process\n";
+
 const COMMANDS: [(&str, &str, [usize; 2]); 15] = [
     ("coverage/show", "", [0, 0]),
     ("exit", "", [0, 0]),
@@ -23,12 +28,28 @@ const COMMANDS: [(&str, &str, [usize; 2]); 15] = [
     ("vlog/set", "{spec | PATTERN:destination:pattern}", [1, usize::MAX]),
 ];
 
+/// Compacts the file; the answer comes when that is done, and nobody waits for it meanwhile.
+pub(super) fn compact(store: &Store, args: &[String], reply: Reply) {
+    let compaction = check("ovsdb-server/compact", [0, 1], args).and_then(|()| {
+        let server = store.server.as_ref().ok_or(FOREIGN)?;
+        Ok(server.compact(args.first().map(String::as_str)))
+    });
+    tokio::task::spawn_local(async move {
+        let answer = match compaction {
+            Ok(compaction) => compaction.await.map_err(|error| format!("{error}\n")),
+            Err(error) => Err(error),
+        };
+        // Whoever asked may be gone.
+        let _ = reply.send(answer.map(|()| String::new()));
+    });
+}
+
 /// Runs one command.
 pub(super) fn run(store: &Store, engine: &mut Engine, method: &str, args: &[String]) -> Answer {
     let known = COMMANDS.iter().find(|(name, _, _)| *name == method);
     let (_, _, count) = known.ok_or_else(|| unknown(method))?;
     check(method, *count, args)?;
-    let server = store.server.as_ref().ok_or("the database server is another process\n")?;
+    let server = store.server.as_ref().ok_or(FOREIGN)?;
     let first = args.first().map_or("", String::as_str);
     let lines =
         |names: Vec<String>| names.iter().fold(String::new(), |text, name| text + name + "\n");
@@ -48,9 +69,6 @@ pub(super) fn run(store: &Store, engine: &mut Engine, method: &str, args: &[Stri
             } else {
                 Err("no such remote\n".to_owned())
             }
-        }
-        "ovsdb-server/compact" => {
-            server.compact().map(|()| String::new()).map_err(|error| format!("{error}\n"))
         }
         "ovsdb-server/sync-status" => Ok("state: active\n".to_owned()),
         "memory/show" => {

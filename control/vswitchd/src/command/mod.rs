@@ -59,6 +59,10 @@ pub fn answer(request: Request, engine: &mut Engine, store: &mut Store) -> Optio
     let Request { target, method, params, reply } = request;
     let (answer, leave) = match (target, method.as_str()) {
         (Target::Database, "exit") => (Ok(String::new()), Some(Leave::Devices)),
+        (Target::Database, "ovsdb-server/compact") => {
+            database::compact(store, &params, reply);
+            return None;
+        }
         (Target::Database, _) => (database::run(store, engine, &method, &params), None),
         (Target::Switch, "exit") => exit(&params),
         (Target::Switch, "list-commands") => (list(&params), None),

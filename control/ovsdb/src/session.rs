@@ -1,0 +1,209 @@
+//! One connection: reads requests, writes what its outbox holds, asks for signs of life.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+
+use crate::endpoint::{Endpoint, Phase};
+use crate::jsonrpc::{Framer, Message};
+use crate::outbox::Outbox;
+use crate::server::Inner;
+
+/// Unfinished input that a session may hold even when all together hold too much.
+const FAIR_INPUT_BYTES: usize = 1 << 16;
+
+/// The right to be a session, counted for its remote and for the server.
+pub(crate) struct Slot {
+    pub inner: Rc<Inner>,
+    pub endpoint: Rc<Endpoint>,
+}
+
+impl Slot {
+    /// None when there are too many.
+    pub fn take(inner: &Rc<Inner>, endpoint: &Rc<Endpoint>) -> Option<Self> {
+        let limits = inner.limits;
+        let (all, here) = (inner.slots.get(), endpoint.slots.get());
+        if all >= limits.sessions_max || here >= limits.sessions_per_remote_max {
+            return None;
+        }
+        inner.slots.set(all + 1);
+        endpoint.slots.set(here + 1);
+        Some(Self { inner: Rc::clone(inner), endpoint: Rc::clone(endpoint) })
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.inner.slots.set(self.inner.slots.get().saturating_sub(1));
+        self.endpoint.slots.set(self.endpoint.slots.get().saturating_sub(1));
+    }
+}
+
+/// A session that is open; dropping it, at whatever await, closes it for everybody.
+struct Open {
+    slot: Slot,
+    id: u64,
+    outbox: Rc<Outbox>,
+    /// When the peer last gave a sign of life.
+    heard: Cell<Instant>,
+    /// Unfinished input that is counted for the server.
+    held: Cell<usize>,
+}
+
+impl Open {
+    fn new(slot: Slot) -> Self {
+        let (id, outbox) = slot.inner.state.borrow_mut().open_session();
+        slot.endpoint.sessions.borrow_mut().insert(id, Rc::clone(&outbox));
+        slot.endpoint.last_connect.set(Some(Instant::now()));
+        slot.endpoint.phase.set(Phase::Active);
+        *slot.endpoint.last_error.borrow_mut() = None;
+        slot.inner.status_changed();
+        Self { slot, id, outbox, heard: Cell::new(Instant::now()), held: Cell::new(0) }
+    }
+
+    /// Counts unfinished input; false when all sessions together hold too much and this one a good part.
+    fn hold(&self, bytes: usize) -> bool {
+        let inner = &self.slot.inner;
+        let total = inner.input_bytes.get() - self.held.replace(bytes) + bytes;
+        inner.input_bytes.set(total);
+        total <= inner.limits.input_bytes_max || bytes <= FAIR_INPUT_BYTES
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.hold(0);
+        let (inner, endpoint) = (&self.slot.inner, &self.slot.endpoint);
+        inner.state.borrow_mut().close_session(self.id);
+        endpoint.sessions.borrow_mut().remove(&self.id);
+        endpoint.last_disconnect.set(Some(Instant::now()));
+        inner.status_changed();
+    }
+}
+
+/// Serves one connection until it ends.
+pub(crate) async fn serve<R, W>(slot: Slot, reader: R, writer: W)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let open = Open::new(slot);
+    let remote = &open.slot.endpoint.remote;
+    tokio::select! {
+        end = read(&open, reader) => {
+            if let Err(error) = end {
+                tracing::warn!(%remote, session = open.id, %error, "connection closed");
+            }
+        }
+        error = write(&open, writer) => {
+            tracing::debug!(%remote, session = open.id, %error, "connection lost");
+        }
+        reason = open.outbox.closed() => {
+            tracing::warn!(%remote, session = open.id, "disconnected: {reason}");
+        }
+        silence = probe(&open) => {
+            tracing::warn!(%remote, session = open.id,
+                "disconnected: no response to inactivity probe after {} seconds", silence.as_secs_f32());
+        }
+    }
+}
+
+/// Handles messages until the stream ends; then lets what is unsent go out.
+async fn read<R: AsyncRead + Unpin>(
+    open: &Open,
+    mut reader: R,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let inner = &open.slot.inner;
+    let mut framer = Framer::new(inner.limits.message_bytes_max);
+    loop {
+        if fill(inner, &mut reader, &mut framer).await? == 0 {
+            // A client that closed its end altogether does not read what is left.
+            let unsent = open.outbox.wait_empty();
+            let _ = tokio::time::timeout(Duration::from_secs(5), unsent).await;
+            return Ok(());
+        }
+        open.heard.set(Instant::now());
+        while let Some(json) = framer.next_message()? {
+            inner.handle(open.id, Message::from_json(json)?);
+            open.outbox.wait_room().await;
+            tokio::task::yield_now().await;
+        }
+        if !open.hold(framer.buffered()) {
+            return Err("too much unfinished input from all clients together".into());
+        }
+    }
+}
+
+/// Reads once, through a buffer that all sessions share: an idle one holds none.
+async fn fill<R: AsyncRead + Unpin>(
+    inner: &Inner,
+    reader: &mut R,
+    framer: &mut Framer,
+) -> io::Result<usize> {
+    poll_fn(|context| {
+        let mut buffer = inner.buffer.borrow_mut();
+        let mut buffer = ReadBuf::new(&mut buffer);
+        Pin::new(&mut *reader).poll_read(context, &mut buffer).map_ok(|()| {
+            framer.push(buffer.filled());
+            buffer.filled().len()
+        })
+    })
+    .await
+}
+
+/// Writes until that fails.
+async fn write<W: AsyncWrite + Unpin>(open: &Open, mut writer: W) -> io::Error {
+    let outbox = &open.outbox;
+    let mut buffer = Vec::new();
+    loop {
+        if outbox.bytes() == 0 {
+            open.slot.inner.state.borrow_mut().catch_up(open.id);
+            buffer = Vec::new();
+        }
+        let bytes = outbox.take(&mut buffer).await;
+        let mut rest = buffer.as_slice();
+        while !rest.is_empty() {
+            match writer.write(rest).await {
+                Ok(0) => return io::Error::from(io::ErrorKind::WriteZero),
+                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
+                Err(error) => return error,
+            }
+            // A slow peer is no dead one.
+            open.heard.set(Instant::now());
+        }
+        if let Err(error) = writer.flush().await {
+            return error;
+        }
+        outbox.sent(bytes);
+        buffer.clear();
+    }
+}
+
+/// Asks for a sign of life after each silence; ends, with the length of the silence, when none comes.
+async fn probe(open: &Open) -> Duration {
+    let mut asked: Option<Instant> = None;
+    loop {
+        let Some(interval) = open.slot.endpoint.probe.get() else {
+            // The row may change.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            asked = None;
+            continue;
+        };
+        let heard = open.heard.get();
+        asked = asked.filter(|asked| *asked > heard);
+        let due = asked.unwrap_or(heard) + interval;
+        if Instant::now() < due {
+            tokio::time::sleep_until(due.into()).await;
+        } else if asked.is_some() {
+            return interval;
+        } else {
+            open.outbox.reply(r#"{"id":"echo","method":"echo","params":[]}"#.to_owned());
+            asked = Some(Instant::now());
+        }
+    }
+}
