@@ -9,7 +9,7 @@ use criterion::{Criterion, Throughput};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::time::Duration;
-use weft_benches::{Case, Row, cases, print_and_save};
+use weft_benches::{Case, Row, build_many, cases, print_and_save};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -22,8 +22,8 @@ fn main() {
     let mut cases = cases();
     let mut criterion = Criterion::default()
         .configure_from_args()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2));
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_millis(700));
     for case in &mut cases {
         wall_time(&mut criterion, case);
     }
@@ -32,12 +32,32 @@ fn main() {
     let rows: Vec<Row> = cases.iter_mut().map(|case| cycles(case, rounds)).collect();
     assert!(rows.iter().all(|row| row.allocations == 0), "the fast path allocates: {rows:?}");
     print_and_save(&rows, "bench.json");
+    snapshot_of_many_tunnels(if is_test { 1 } else { 20 });
+}
+
+/// What a snapshot with many tunnels costs to build, and to keep: adding one tunnel to it builds it
+/// anew.
+fn snapshot_of_many_tunnels(rounds: usize) {
+    let mut took = Vec::new();
+    let mut bytes_each = 0;
+    for _ in 0..rounds {
+        let heap = Region::new(ALLOCATOR);
+        let began = std::time::Instant::now();
+        let (snapshot, tunnels) = build_many();
+        took.push(began.elapsed());
+        let change = heap.change();
+        bytes_each = (change.bytes_allocated - change.bytes_deallocated) / usize::from(tunnels);
+        drop(snapshot);
+    }
+    took.sort();
+    let median = took.get(rounds / 2).copied().unwrap_or_default();
+    println!("snapshot of 4000 tunnels: built in {median:?}, {bytes_each} bytes for each tunnel");
 }
 
 fn wall_time(criterion: &mut Criterion, case: &mut Case) {
-    let mut group = criterion.benchmark_group(case.stage);
+    let mut group = criterion.benchmark_group(case.stage.clone());
     group.throughput(Throughput::Elements(1));
-    group.bench_function(case.name, |bencher| {
+    group.bench_function(case.name.clone(), |bencher| {
         bencher.iter_custom(|frames| {
             let (mut done, mut took) = (0, Duration::ZERO);
             while done < frames {
@@ -72,5 +92,5 @@ fn cycles(case: &mut Case, rounds: usize) -> Row {
     }
     per_frame.sort_by(f64::total_cmp);
     let median = per_frame.get(rounds / 2).copied().unwrap_or(f64::NAN);
-    Row { case: case.label(), cycles: median, bar: case.bar, allocations }
+    Row { case: case.label(), cycles: median, bar: case.bar.clone(), allocations }
 }

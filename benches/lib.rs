@@ -4,11 +4,13 @@
 //! in plain memory.  Headers are written before the clock starts, so they are in the cache, as a
 //! NIC's direct cache access leaves them.
 
-use std::net::{IpAddr, Ipv4Addr};
+mod tunnels;
+
+pub use tunnels::build_many;
 use weft_io::HeapIo;
 use weft_switch::{
-    Batch, BridgeConf, BridgeId, Datapath, FrameIo, LinkConf, LinkId, LinkRole, NextHop, PortConf,
-    PortId, PortKind, Reach, Snapshot, SnapshotBuilder, Tick, TunnelConf, WorkerId, pipeline,
+    Batch, BridgeConf, BridgeId, Datapath, FrameIo, LinkConf, LinkId, LinkRole, PortConf, PortId,
+    PortKind, Snapshot, SnapshotBuilder, Tick, WorkerId, pipeline,
 };
 use weft_wire::MacAddr;
 
@@ -16,14 +18,42 @@ use weft_wire::MacAddr;
 const ROUND_FRAMES: usize = 4096;
 const UNDERLAY: LinkId = LinkId(15);
 
+/// What a case may cost at most.
+#[derive(Clone, Debug)]
+pub enum Bar {
+    /// So many cycles per frame.
+    Cycles(f64),
+    /// So many more than `l2_unicast/1_pair`.
+    AboveL2(f64),
+    /// So many times another case, named by its label.
+    Times(String, f64),
+}
+
+impl Bar {
+    /// The bar in cycles per frame, and in words.
+    fn resolve(&self, rows: &[Row]) -> (f64, String) {
+        let cycles = |label: &str| {
+            rows.iter().find(|row| row.case == label).map_or(f64::NAN, |row| row.cycles)
+        };
+        match self {
+            Self::Cycles(bar) => (*bar, format!("{bar}")),
+            Self::AboveL2(more) => (cycles("l2_unicast/1_pair") + more, format!("L2 + {more}")),
+            Self::Times(label, times) => {
+                let case = label.split_once('/').map_or(label.as_str(), |(_, case)| case);
+                (cycles(label) * times, format!("{times} x {case}"))
+            }
+        }
+    }
+}
+
 /// One measurement.
 pub struct Case {
     /// What is measured.
-    pub stage: &'static str,
+    pub stage: String,
     /// Under which circumstances.
-    pub name: &'static str,
-    /// Cycles per frame that it may take at most, where there is a bar.
-    pub bar: Option<f64>,
+    pub name: String,
+    /// What it may cost, where there is a bar.
+    pub bar: Option<Bar>,
     io: HeapIo,
     datapath: Datapath<<HeapIo as FrameIo>::Frame>,
     snapshot: Snapshot,
@@ -41,13 +71,13 @@ pub struct Row {
     /// TSC cycles per received frame.
     pub cycles: f64,
     /// The bar, if there is one.
-    pub bar: Option<f64>,
+    pub bar: Option<Bar>,
     /// Heap allocations in all rounds that were measured.
     pub allocations: usize,
 }
 
 impl Case {
-    fn new(stage: &'static str, name: &'static str, bar: Option<f64>, snapshot: Snapshot) -> Self {
+    fn new(stage: String, name: String, bar: Option<Bar>, snapshot: Snapshot) -> Self {
         let mut datapath = Datapath::new(7, false);
         datapath.adopt(&Snapshot::default(), &snapshot);
         let mut io = HeapIo::new(ROUND_FRAMES * 2).with_links(16);
@@ -142,9 +172,11 @@ fn bridge(ports: u16, stations: u32) -> SnapshotBuilder {
 }
 
 /// Known unicast between `pairs` pairs of stations, in an order without pattern.
-fn unicast(name: &'static str, pairs: usize, bar: Option<f64>) -> Case {
+fn unicast(name: &str, pairs: usize, bar: Option<f64>) -> Case {
     let stations = u32::try_from(2 * pairs).unwrap_or(u32::MAX);
-    let mut case = Case::new("l2_unicast", name, bar, bridge(2, stations).build());
+    let bar = bar.map(Bar::Cycles);
+    let mut case =
+        Case::new("l2_unicast".to_owned(), name.to_owned(), bar, bridge(2, stations).build());
     for pair in 0..pairs {
         case.teach(LinkId(1), &frame(2 * pair + 1, [0xff; 6]));
     }
@@ -155,7 +187,8 @@ fn unicast(name: &'static str, pairs: usize, bar: Option<f64>) -> Case {
 }
 
 fn flood() -> Case {
-    let mut case = Case::new("l2_flood", "8_ports", None, bridge(9, 2).build());
+    let mut case =
+        Case::new("l2_flood".to_owned(), "8_ports".to_owned(), None, bridge(9, 2).build());
     case.frames = vec![frame(0, [0xff; 6])];
     case
 }
@@ -170,77 +203,24 @@ fn patch() -> Case {
         let kind = PortKind::Patch(Some(PortId(far)));
         builder.port(PortId(near), PortConf::new(BridgeId(id), kind));
     }
-    let mut case = Case::new("patch", "forward", None, builder.build());
+    let mut case = Case::new("patch".to_owned(), "forward".to_owned(), None, builder.build());
     case.teach(LinkId(1), &frame(1, [0xff; 6]));
     case.frames = vec![frame(0, mac(1))];
-    case
-}
-
-fn tunnel(csum: bool) -> TunnelConf {
-    let (near, far) = (Ipv4Addr::new(1, 1, 1, 1), Ipv4Addr::new(2, 2, 2, 2));
-    let mut tunnel = TunnelConf::gre(IpAddr::V4(far));
-    tunnel.gre.csum = csum;
-    tunnel.reach = Reach::Ready(NextHop {
-        link: UNDERLAY,
-        source: IpAddr::V4(near),
-        source_mac: MacAddr(mac(9000)),
-        target_mac: MacAddr(mac(9001)),
-        mtu: 1500,
-    });
-    tunnel
-}
-
-fn overlay(csum: bool) -> Snapshot {
-    let mut builder = bridge(1, 2);
-    let kind = PortKind::Tunnel(Box::new(tunnel(csum)));
-    builder.port(PortId(1), PortConf::new(BridgeId(0), kind));
-    builder.link(UNDERLAY, link_conf(LinkRole::Underlay));
-    builder.build()
-}
-
-/// The packet that the far end of the tunnel would send for `inner`.
-fn tunnelled(inner: &[u8]) -> Vec<u8> {
-    let mut packet = [mac(9000), mac(9001)].concat();
-    packet.extend([0x08, 0x00]);
-    let length = u16::try_from(24 + inner.len()).unwrap_or(0).to_be_bytes();
-    let mut header =
-        [0x45, 0, length[0], length[1], 0, 0, 0x40, 0, 64, 47, 0, 0, 2, 2, 2, 2, 1, 1, 1, 1];
-    let sum = weft_wire::checksum::internet_checksum(&header).to_be_bytes();
-    header[10..12].copy_from_slice(&sum);
-    packet.extend(header);
-    packet.extend([0, 0, 0x65, 0x58]);
-    packet.extend(inner);
-    packet
-}
-
-fn encap(name: &'static str, csum: bool) -> Case {
-    let mut case = Case::new("gre_encap", name, None, overlay(csum));
-    case.teach(UNDERLAY, &tunnelled(&frame(1, [0xff; 6])));
-    case.frames = vec![frame(0, mac(1))];
-    case
-}
-
-fn decap() -> Case {
-    let mut case = Case::new("gre_decap", "64_bytes", None, overlay(false));
-    case.teach(LinkId(0), &frame(0, [0xff; 6]));
-    case.link = UNDERLAY;
-    case.frames = vec![tunnelled(&frame(1, mac(0)))];
     case
 }
 
 /// All cases, in the order of the table.
 #[must_use]
 pub fn cases() -> Vec<Case> {
-    vec![
+    let mut cases = vec![
         unicast("1_pair", 1, Some(100.0)),
         unicast("1000_pairs", 1000, None),
         unicast("100000_pairs", 100_000, Some(200.0)),
         flood(),
         patch(),
-        encap("64_bytes", false),
-        encap("64_bytes_csum", true),
-        decap(),
-    ]
+    ];
+    cases.extend(tunnels::cases());
+    cases
 }
 
 /// Prints the table, and writes it to a file in the `target` folder.
@@ -252,14 +232,16 @@ pub fn cases() -> Vec<Case> {
 pub fn print_and_save(rows: &[Row], file: &str) {
     let base = rows.first().map_or(f64::NAN, |row| row.cycles);
     println!(
-        "\n{:<28} {:>13} {:>8} {:>11} {:>14}",
+        "\n{:<32} {:>13} {:>24} {:>11} {:>14}",
         "case", "cycles/packet", "bar", "allocations", "x l2 1 pair"
     );
     let mut figures = Vec::new();
     for Row { case, cycles, bar, allocations } in rows {
-        let text = bar.map_or_else(String::new, |bar| format!("<= {bar}"));
+        let (bar, words) = bar.as_ref().map(|bar| bar.resolve(rows)).unzip();
+        let met = if bar.is_some_and(|bar| *cycles > bar) { "missed: " } else { "" };
+        let text = words.map_or_else(String::new, |words| format!("{met}<= {words}"));
         let ratio = cycles / base;
-        println!("{case:<28} {cycles:>13.1} {text:>8} {allocations:>11} {ratio:>14.2}");
+        println!("{case:<32} {cycles:>13.1} {text:>24} {allocations:>11} {ratio:>14.2}");
         figures.push(serde_json::json!({
             "case": case, "value": (cycles * 10.0).round() / 10.0, "unit": "cycles/packet",
             "ratio": (ratio * 100.0).round() / 100.0, "peer": "l2_unicast/1_pair",

@@ -1,62 +1,31 @@
 //! GRE tunnels between two weftd, and between weftd and stock Open vSwitch.
 
-use weft_tests::{Host, Stock, Switch, cable, can_make_hosts, tcp_transfer, udp_echoes, within};
+use weft_tests::{
+    Host, Switch, Underlay, between_two_switches, can_make_hosts, exchange, overlay, tcp_transfer,
+    udp_echoes, with_a_stock_peer, within,
+};
 
 /// What GRE leaves of an underlay MTU of 1500: IPv4 20, GRE 4, inner Ethernet 14.
 const INNER_MTU: u32 = 1462;
-
-/// Two hosts on one cable with underlay addresses 192.0.2.1 and .2.
-fn underlay() -> (Host, Host) {
-    let (left, right) = (Host::new("left"), Host::new("right"));
-    cable(&left, &right);
-    left.address("eth0", "192.0.2.1/24");
-    right.address("eth0", "192.0.2.2/24");
-    (left, right)
-}
-
-/// A bridge with one tunnel, and LOCAL with an address and an MTU that fits.
-fn overlay(switch: &Switch<'_>, remote: &str, options: &str, inner: &str, mtu: u32) {
-    switch.vsctl("add-br br0");
-    switch.vsctl(&format!(
-        "add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip={remote} {options}"
-    ));
-    switch.host().sh(&format!("ip link set br0 mtu {mtu}"));
-    switch.host().address("br0", inner);
-}
-
-fn exchange(a: &Host, a_address: &str, b: &Host, b_address: &str) {
-    a.must_reach(b_address);
-    assert_eq!(a.pings(20, b_address), 20);
-    tcp_transfer(a, b, &format!("{b_address}:5001"), 10_000_000);
-    tcp_transfer(b, a, &format!("{a_address}:5001"), 10_000_000);
-    for bytes in [0, 1, 500, 1400] {
-        let returned = udp_echoes(a, b, &format!("{b_address}:5002"), 20, bytes);
-        assert_eq!(returned, 20, "{bytes} bytes");
-    }
-    assert_eq!((a.checksum_errors(), b.checksum_errors()), (0, 0));
-}
 
 #[test]
 fn hosts_talk_through_the_tunnel_with_default_offloads() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = underlay();
+    let (left, right) = Underlay::V4.hosts();
     let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "", "10.244.0.1/16", INNER_MTU);
-    overlay(&there, "192.0.2.1", "", "10.244.0.2/16", INNER_MTU);
-    exchange(&left, "10.244.0.1", &right, "10.244.0.2");
-    // The largest frame that fits, and one byte more.
-    assert!(left.try_sh("ping -c1 -W1 -M do -s 1434 10.244.0.2").ok());
-    assert!(!left.try_sh("ping -c1 -W1 -M do -s 1435 10.244.0.2").ok());
-    let tunnel = &here.port("gre0")["tunnel"];
+    overlay(&here, "gre", "192.0.2.2", "10.244.0.1/16", INNER_MTU);
+    overlay(&there, "gre", "192.0.2.1", "10.244.0.2/16", INNER_MTU);
+    exchange(&left, "10.244.0.1", &right, "10.244.0.2", INNER_MTU);
+    let tunnel = &here.port("tun0")["tunnel"];
     assert_eq!(tunnel["effective_mtu"], INNER_MTU);
     assert_eq!(tunnel["local_ip"], "192.0.2.1");
     assert_eq!(tunnel["egress_iface"], "eth0");
     assert_eq!(tunnel["next_hop_mac"], right.mac("eth0"));
     assert_eq!(tunnel["state"], "ready");
     assert_eq!(
-        here.vsctl("get interface gre0 status:tunnel_egress_iface"),
+        here.vsctl("get interface tun0 status:tunnel_egress_iface"),
         "eth0",
         "OVN reads this"
     );
@@ -67,17 +36,17 @@ fn guests_on_veth_ports_talk_through_the_tunnel_with_default_offloads() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = underlay();
+    let (left, right) = Underlay::V4.hosts();
     let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "", "10.244.0.1/16", INNER_MTU);
-    overlay(&there, "192.0.2.1", "", "10.244.0.2/16", INNER_MTU);
+    overlay(&here, "gre", "192.0.2.2", "10.244.0.1/16", INNER_MTU);
+    overlay(&there, "gre", "192.0.2.1", "10.244.0.2/16", INNER_MTU);
     let a = here.plug("br0", "veth1", "10.244.1.1/16");
     let b = there.plug("br0", "veth1", "10.244.1.2/16");
     for guest in [&a, &b] {
         guest.sh(&format!("ip link set eth0 mtu {INNER_MTU}"));
     }
-    exchange(&a, "10.244.1.1", &b, "10.244.1.2");
-    exchange(&left, "10.244.0.1", &b, "10.244.1.2");
+    exchange(&a, "10.244.1.1", &b, "10.244.1.2", INNER_MTU);
+    exchange(&left, "10.244.0.1", &b, "10.244.1.2", INNER_MTU);
 }
 
 /// The same inside IPv6: other pseudo-headers, other checksum rules.
@@ -86,10 +55,10 @@ fn ipv6_guests_talk_through_the_tunnel_with_default_offloads() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = underlay();
+    let (left, right) = Underlay::V4.hosts();
     let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "", "10.244.0.1/16", INNER_MTU);
-    overlay(&there, "192.0.2.1", "", "10.244.0.2/16", INNER_MTU);
+    overlay(&here, "gre", "192.0.2.2", "10.244.0.1/16", INNER_MTU);
+    overlay(&there, "gre", "192.0.2.1", "10.244.0.2/16", INNER_MTU);
     let a = here.plug("br0", "veth1", "");
     let b = there.plug("br0", "veth1", "");
     for (guest, cidr) in [(&a, "fd00::1/64"), (&b, "fd00::2/64")] {
@@ -115,14 +84,14 @@ fn a_key_and_a_checksum_are_on_the_wire() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = underlay();
+    let (left, right) = Underlay::V4.hosts();
     let (here, there) = (Switch::start(&left), Switch::start(&right));
-    let options = "options:key=4660 options:csum=true";
-    overlay(&here, "192.0.2.2", options, "10.244.0.1/16", 1420);
-    overlay(&there, "192.0.2.1", options, "10.244.0.2/16", 1420);
+    let options = "gre options:key=4660 options:csum=true";
+    overlay(&here, options, "192.0.2.2", "10.244.0.1/16", 1420);
+    overlay(&there, options, "192.0.2.1", "10.244.0.2/16", 1420);
     left.must_reach("10.244.0.2");
     // Frames that AF_XDP takes or sends pass by the kernel's taps: look at them from the outside.
-    exchange(&left, "10.244.0.1", &right, "10.244.0.2");
+    exchange(&left, "10.244.0.1", &right, "10.244.0.2", 1420);
     // Two underlay hosts cannot watch each other, so a third switch-less host plays the far end.
     let watcher = Host::new("watcher");
     weft_tests::cable_named(&left, "eth1", &watcher, "eth0");
@@ -155,10 +124,10 @@ fn keys_keep_overlays_apart() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = underlay();
+    let (left, right) = Underlay::V4.hosts();
     let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "options:key=100", "10.244.0.1/16", 1420);
-    overlay(&there, "192.0.2.1", "options:key=100", "10.244.0.2/16", 1420);
+    overlay(&here, "gre options:key=100", "192.0.2.2", "10.244.0.1/16", 1420);
+    overlay(&there, "gre options:key=100", "192.0.2.1", "10.244.0.2/16", 1420);
     for (switch, remote, cidr) in
         [(&here, "192.0.2.2", "10.245.0.1/16"), (&there, "192.0.2.1", "10.245.0.2/16")]
     {
@@ -174,7 +143,7 @@ fn keys_keep_overlays_apart() {
     left.must_reach("10.245.0.2");
     let moved = there.deltas(|| assert_eq!(left.pings(10, "10.245.0.2"), 10));
     assert!(
-        !moved.keys().any(|name| name.starts_with("gre0") || name.starts_with("br0")),
+        !moved.keys().any(|name| name.starts_with("tun0") || name.starts_with("br0")),
         "{moved:?}"
     );
     assert!(moved.get("gre1 rx_frames").is_some_and(|frames| *frames >= 10), "{moved:?}");
@@ -205,39 +174,62 @@ fn a_line_of_tunnels_carries_end_to_end() {
     right.address("eth0", "198.51.100.3/24");
     let switches = [&left, &middle, &right].map(Switch::start);
     let [a, b, c] = &switches;
-    overlay(a, "192.0.2.2", "", "10.244.0.1/16", 1420);
-    overlay(b, "192.0.2.1", "", "10.244.0.2/16", 1420);
-    overlay(c, "198.51.100.2", "", "10.244.0.3/16", 1420);
+    overlay(a, "gre", "192.0.2.2", "10.244.0.1/16", 1420);
+    overlay(b, "gre", "192.0.2.1", "10.244.0.2/16", 1420);
+    overlay(c, "gre", "198.51.100.2", "10.244.0.3/16", 1420);
     b.vsctl("add-port br0 gre1 -- set interface gre1 type=gre options:remote_ip=198.51.100.3");
-    exchange(&left, "10.244.0.1", &right, "10.244.0.3");
-}
-
-fn with_a_stock_peer(weft_options: &str) {
-    let (left, right) = (Host::new("weft"), Host::new("stock"));
-    cable(&left, &right);
-    left.address("eth0", "192.0.2.1/24");
-    let here = Switch::start(&left);
-    let there = Stock::start(&right);
-    there.underlay("eth0", "192.0.2.2/24");
-    there.bridge("10.244.0.2/16");
-    right.sh("ip link set br0 mtu 1420");
-    there.vsctl(&format!(
-        "add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip=192.0.2.1 {weft_options}"
-    ));
-    overlay(&here, "192.0.2.2", weft_options, "10.244.0.1/16", 1420);
-    exchange(&left, "10.244.0.1", &right, "10.244.0.2");
+    exchange(&left, "10.244.0.1", &right, "10.244.0.3", 1420);
 }
 
 #[test]
 fn a_stock_switch_is_a_peer() {
     if can_make_hosts() {
-        with_a_stock_peer("");
+        with_a_stock_peer("gre", Underlay::V4, INNER_MTU);
+    }
+}
+
+#[test]
+fn a_stock_switch_is_a_peer_with_a_key() {
+    if can_make_hosts() {
+        with_a_stock_peer("gre options:key=77", Underlay::V4, INNER_MTU - 4);
     }
 }
 
 #[test]
 fn a_stock_switch_is_a_peer_with_key_and_checksum() {
     if can_make_hosts() {
-        with_a_stock_peer("options:key=77 options:csum=true");
+        let options = "gre options:key=77 options:csum=true options:tos=inherit";
+        with_a_stock_peer(options, Underlay::V4, INNER_MTU - 8);
+    }
+}
+
+/// Not with checksums as well: Open vSwitch 3.1 numbers its packets after it has summed them.
+#[test]
+fn a_stock_switch_is_a_peer_with_sequence_numbers() {
+    if can_make_hosts() {
+        with_a_stock_peer("gre options:seq=true", Underlay::V4, INNER_MTU - 4);
+    }
+}
+
+#[test]
+fn a_stock_switch_is_a_peer_over_ipv6() {
+    if can_make_hosts() {
+        with_a_stock_peer("ip6gre options:csum=true", Underlay::V6, INNER_MTU - 24);
+    }
+}
+
+/// `key=flow` sends a key field with 0, as stock does, and takes any.
+#[test]
+fn a_stock_switch_is_a_peer_with_keys_of_flows() {
+    if can_make_hosts() {
+        with_a_stock_peer("gre options:key=flow", Underlay::V4, INNER_MTU - 4);
+    }
+}
+
+#[test]
+fn two_switches_talk_over_ipv6_with_sequence_numbers() {
+    if can_make_hosts() {
+        let tunnel = between_two_switches("gre options:seq=true", Underlay::V6, INNER_MTU - 24);
+        assert_eq!(tunnel["effective_mtu"], INNER_MTU - 24);
     }
 }

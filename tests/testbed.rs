@@ -68,11 +68,11 @@ fn the_stock_peer_works() {
     let (alice, bob) = (Host::new("alice"), Host::new("bob"));
     cable(&alice, &bob);
     let (here, there) = (Stock::start(&alice), Stock::start(&bob));
-    for (switch, own, other, inner) in [
-        (&here, "1.1.1.1/24", "1.1.1.2", "10.244.0.1/16"),
-        (&there, "1.1.1.2/24", "1.1.1.1", "10.244.0.2/16"),
+    for (switch, host, own, other, inner) in [
+        (&here, &alice, "1.1.1.1/24", "1.1.1.2", "10.244.0.1/16"),
+        (&there, &bob, "1.1.1.2/24", "1.1.1.1", "10.244.0.2/16"),
     ] {
-        switch.underlay("eth0", own);
+        switch.underlay("eth0", &|device| host.address(device, own));
         switch.bridge(inner);
         switch.vsctl(&format!(
             "add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip={other}"

@@ -15,11 +15,13 @@
 #![expect(clippy::must_use_candidate, reason = "many calls are made for what they do")]
 
 mod host;
+mod overlay;
 mod stock;
 mod switch;
 mod traffic;
 
 pub use host::{Background, Host, cable, cable_named};
+pub use overlay::{Underlay, between_two_switches, exchange, overlay, with_a_stock_peer};
 pub use stock::{OvsdbServer, Stock};
 pub use switch::{Gone, Switch};
 pub use traffic::{Flow, Tally, tcp_transfer, udp_echoes};

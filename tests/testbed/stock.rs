@@ -91,16 +91,17 @@ impl<'h> Stock<'h> {
         self.try_vsctl(words).expect_ok().trim_end().to_owned()
     }
 
-    /// Puts `device` with its address into a bridge of its own, as the userspace datapath needs it
-    /// for tunnels, and switches off what that datapath cannot do: partial checksums.
+    /// Puts `device` into a bridge of its own, which `give` gives an address, as the userspace
+    /// datapath needs it for tunnels, and switches off what that datapath cannot do: partial
+    /// checksums.
     #[track_caller]
-    pub fn underlay(&self, device: &str, cidr: &str) {
+    pub fn underlay(&self, device: &str, give: &dyn Fn(&str)) {
         self.host.sh(&format!("ethtool -K {device} tx off"));
         self.vsctl(&format!(
             "add-br br-phy -- set bridge br-phy datapath_type=netdev -- add-port br-phy {device}"
         ));
         self.host.sh("ethtool -K br-phy tx off");
-        self.host.address("br-phy", cidr);
+        give("br-phy");
     }
 
     /// Adds bridge `br0` with an address on it.

@@ -38,11 +38,11 @@ impl Engine {
                 }
                 true
             }
-            Step::SetVteps { name, addresses } => {
+            Step::SetVteps { name, addresses, udp_ports } => {
                 let attached = self.links.get_mut(name).and_then(|link| link.attached.as_mut());
                 if let Some(attached) = attached {
-                    // UDP tunnels have no listening ports yet.
-                    let set = attached.set_vteps(addresses).and(attached.set_tunnel_ports(&[]));
+                    let set = attached.set_vteps(addresses);
+                    let set = set.and(attached.set_tunnel_ports(udp_ports));
                     if let Err(error) = set {
                         tracing::error!("{name}: {error}");
                     }

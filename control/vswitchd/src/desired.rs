@@ -5,12 +5,11 @@
 
 mod patch;
 
+use crate::tunnel_options::{self, Tunnel, TunnelType};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 use weft_switch::snapshot::VidSet;
-use weft_switch::tunnel::InKey;
 use weft_switch::{VlanConf, VlanMode};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -180,33 +179,12 @@ pub enum Kind {
     System,
     /// A TAP of ours.
     Internal,
-    /// A GRE tunnel.
-    Gre(Gre),
+    /// A tunnel.
+    Tunnel(Tunnel),
     /// A patch port; the name of the interface at its other end.
     Patch(String),
     /// Nothing that can be set up; the text for `Interface.error`.
     Unusable(String),
-}
-
-/// `options` of a GRE tunnel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gre {
-    /// `remote_ip`.
-    pub remote: IpAddr,
-    /// `local_ip`.
-    pub local: Option<IpAddr>,
-    /// `in_key` or `key`.
-    pub in_key: InKey,
-    /// `out_key` or `key`.
-    pub out_key: Option<u32>,
-    /// `csum`.
-    pub csum: bool,
-    /// `ttl`.
-    pub ttl: u8,
-    /// `tos`.
-    pub tos: u8,
-    /// `df_default`.
-    pub df: bool,
 }
 
 impl Interface {
@@ -460,15 +438,14 @@ impl<R: Rows> Reader<'_, R> {
         let kind = match type_name.as_str() {
             "" | "system" => Kind::System,
             "internal" => Kind::Internal,
-            "gre" => match self.gre(uuid, &name) {
-                Ok(gre) => Kind::Gre(gre),
-                Err(text) => Kind::Unusable(text),
-            },
             "patch" => match patch::peer(&name, &self.map(TABLE, uuid, "options")) {
                 Ok(peer) => Kind::Patch(peer),
                 Err(text) => Kind::Unusable(text),
             },
-            other => Kind::Unusable(unusable(&name, other)),
+            other => match TunnelType::ALL.into_iter().find(|kind| kind.name() == other) {
+                Some(kind) => self.tunnel(uuid, &name, kind),
+                None => Kind::Unusable(unusable(&name, other)),
+            },
         };
         let mac = self.rows.datum(TABLE, uuid, "mac").and_then(Datum::as_str).map(str::to_owned);
         let mac = mac.and_then(|text| {
@@ -496,108 +473,17 @@ impl<R: Rows> Reader<'_, R> {
         }
     }
 
-    fn gre(&mut self, uuid: Uuid, name: &str) -> Result<Gre, String> {
+    fn tunnel(&mut self, uuid: Uuid, name: &str, kind: TunnelType) -> Kind {
         let options = self.map("Interface", uuid, "options");
-        for (key, value) in &options {
-            if !GRE_OPTIONS.contains(&key.as_str()) {
-                let column = format!("options:{key}");
-                self.problem(("Interface", name), &column, value, "unknown option; ignored");
+        match tunnel_options::read(kind, name, &options) {
+            Ok((tunnel, ignored)) => {
+                for (key, value, why) in ignored {
+                    self.problem(("Interface", name), &format!("options:{key}"), &value, why);
+                }
+                Kind::Tunnel(tunnel)
             }
+            Err(text) => Kind::Unusable(text),
         }
-        gre(name, &options)
-    }
-}
-
-const GRE_OPTIONS: [&str; 10] = [
-    "remote_ip",
-    "local_ip",
-    "key",
-    "in_key",
-    "out_key",
-    "csum",
-    "tos",
-    "ttl",
-    "df_default",
-    "egress_pkt_mark",
-];
-
-fn gre(name: &str, options: &BTreeMap<String, String>) -> Result<Gre, String> {
-    let get = |key: &str| options.get(key).map(String::as_str);
-    if get("psk").is_some() {
-        return Err(format!(
-            "{name}: options:psk asks for IPsec, which is not supported yet: remove it for a \
-             tunnel in the clear"
-        ));
-    }
-    if get("remote_ip") == Some("flow") || get("local_ip") == Some("flow") {
-        return Err(format!(
-            "{name}: addresses that flows choose need OpenFlow, which is not supported yet"
-        ));
-    }
-    let bad = |what: &str| format!("{name}: bad gre '{what}'");
-    let remote = get("remote_ip").and_then(|text| text.parse::<IpAddr>().ok());
-    let remote = remote.filter(|address| !address.is_unspecified());
-    let remote =
-        remote.ok_or_else(|| format!("{name}: gre type requires valid 'remote_ip' argument"))?;
-    if remote.is_multicast() {
-        return Err(format!("{name}: multicast remote_ip={remote} not allowed"));
-    }
-    let local = get("local_ip").map(|text| text.parse::<IpAddr>().map_err(|_| bad("local_ip")));
-    let local = local.transpose()?;
-    if local.is_some_and(|local| local.is_ipv4() != remote.is_ipv4()) {
-        return Err(bad("local_ip"));
-    }
-    let key = |specific: &str| -> Result<Option<Key>, String> {
-        let (name, text) = match (get(specific), get("key")) {
-            (Some(text), _) => (specific, text),
-            (None, Some(text)) => ("key", text),
-            (None, None) => return Ok(None),
-        };
-        parse_key(text).map(Some).ok_or_else(|| bad(name))
-    };
-    let in_key = match key("in_key")? {
-        None | Some(Key::Number(0)) => InKey::None,
-        Some(Key::Number(number)) => InKey::Exact(number),
-        Some(Key::Flow) => InKey::Any,
-    };
-    let out_key = match key("out_key")? {
-        Some(Key::Number(number)) => Some(number),
-        None | Some(Key::Flow) => None,
-    };
-    let ttl = match get("ttl") {
-        None | Some("inherit" | "0") => 64,
-        Some(text) => text.parse().map_err(|_| bad("ttl"))?,
-    };
-    let tos = match get("tos") {
-        None | Some("inherit") => 0,
-        Some(text) => number(text).and_then(|n| u8::try_from(n).ok()).ok_or_else(|| bad("tos"))?,
-    };
-    Ok(Gre {
-        remote,
-        local: local.filter(|address| !address.is_unspecified()),
-        in_key,
-        out_key,
-        csum: get("csum") == Some("true"),
-        ttl,
-        tos,
-        df: get("df_default") != Some("false"),
-    })
-}
-
-enum Key {
-    Number(u32),
-    Flow,
-}
-
-fn parse_key(text: &str) -> Option<Key> {
-    if text == "flow" { Some(Key::Flow) } else { number(text).map(Key::Number) }
-}
-
-/// A number, decimal or hexadecimal with `0x`.
-fn number(text: &str) -> Option<u32> {
-    match text.strip_prefix("0x") {
-        Some(hex) => u32::from_str_radix(hex, 16).ok(),
-        None => text.parse().ok(),
     }
 }
 
@@ -605,12 +491,13 @@ fn number(text: &str) -> Option<u32> {
 fn unusable(name: &str, type_name: &str) -> String {
     match type_name {
         "ipsec_gre" => format!(
-            "{name}: type ipsec_gre needs IPsec, which is not supported yet: use type=gre for a \
-             tunnel in the clear"
+            "{name}: type ipsec_gre is the old spelling of type=gre with options:psk; IPsec is not \
+             supported yet: use type=gre without psk for a tunnel in the clear"
         ),
-        "geneve" | "vxlan" | "ip6gre" | "erspan" | "ip6erspan" | "lisp" | "stt" | "gtpu"
-        | "bareudp" | "srv6" => {
-            format!("{name}: tunnels of type {type_name} are not supported yet: use gre")
+        "erspan" | "ip6erspan" | "lisp" | "stt" | "gtpu" | "bareudp" | "srv6" => {
+            format!(
+                "{name}: tunnels of type {type_name} are not supported yet: use geneve, vxlan or gre"
+            )
         }
         "tap" => format!("{name}: type tap is not supported yet: use internal"),
         "dpdk" | "dpdkvhostuser" | "dpdkvhostuserclient" | "afxdp" | "afxdp-nonpmd" => format!(

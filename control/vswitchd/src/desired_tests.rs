@@ -53,13 +53,6 @@ impl Fake {
         Desired::read(self).interfaces().next().unwrap().1.vlan.clone()
     }
 
-    fn gre_conf(&self) -> Gre {
-        match self.kind() {
-            Kind::Gre(gre) => gre,
-            other => panic!("{other:?}"),
-        }
-    }
-
     fn error(&self) -> String {
         match self.kind() {
             Kind::Unusable(text) => text,
@@ -133,53 +126,11 @@ fn vlan_modes() {
 }
 
 #[test]
-fn gre_defaults() {
-    let gre = Fake::gre(&[("remote_ip", "10.0.0.2")]).gre_conf();
-    let expected = Gre {
-        remote: "10.0.0.2".parse().unwrap(),
-        local: None,
-        in_key: InKey::None,
-        out_key: None,
-        csum: false,
-        ttl: 64,
-        tos: 0,
-        df: true,
-    };
-    assert_eq!(gre, expected);
-}
-
-#[test]
-fn gre_options() {
-    let gre = Fake::gre(&[
-        ("remote_ip", "fd00::2"),
-        ("local_ip", "fd00::1"),
-        ("key", "0x10"),
-        ("in_key", "flow"),
-        ("csum", "true"),
-        ("ttl", "9"),
-        ("tos", "0xb8"),
-        ("df_default", "false"),
-    ])
-    .gre_conf();
-    assert_eq!((gre.in_key, gre.out_key), (InKey::Any, Some(16)));
-    assert_eq!((gre.csum, gre.ttl, gre.tos, gre.df), (true, 9, 0xb8, false));
-    let gre = Fake::gre(&[("remote_ip", "10.0.0.2"), ("key", "5"), ("out_key", "6")]).gre_conf();
-    assert_eq!((gre.in_key, gre.out_key), (InKey::Exact(5), Some(6)));
-}
-
-#[test]
 fn what_cannot_be_says_why() {
     let missing = "p0: gre type requires valid 'remote_ip' argument";
     assert_eq!(Fake::gre(&[]).error(), missing);
-    assert_eq!(Fake::gre(&[("remote_ip", "nonsense")]).error(), missing);
-    let remote = ("remote_ip", "10.0.0.2");
-    assert_eq!(Fake::gre(&[remote, ("local_ip", "fd00::1")]).error(), "p0: bad gre 'local_ip'");
-    assert_eq!(Fake::gre(&[remote, ("key", "x")]).error(), "p0: bad gre 'key'");
-    assert_eq!(Fake::gre(&[remote, ("ttl", "256")]).error(), "p0: bad gre 'ttl'");
-    assert!(Fake::gre(&[remote, ("psk", "x")]).error().contains("IPsec"));
-    assert!(Fake::gre(&[("remote_ip", "flow")]).error().contains("OpenFlow"));
     let mut fake = Fake::new();
-    for (kind, word) in [("ipsec_gre", "IPsec"), ("geneve", "geneve"), ("patch", "patch")] {
+    for (kind, word) in [("ipsec_gre", "type=gre"), ("stt", "stt"), ("patch", "patch")] {
         fake.set("Interface", 4, "type", Datum::string(kind));
         assert!(fake.error().contains(word), "{}", fake.error());
     }
@@ -199,7 +150,7 @@ fn unknown_options_are_named_and_ignored() {
         problems[0].to_string(),
         "Interface p0: options:colour=red: unknown option; ignored"
     );
-    assert!(matches!(fake.kind(), Kind::Gre(_)));
+    assert!(matches!(fake.kind(), Kind::Tunnel(_)));
 }
 
 #[test]
@@ -225,16 +176,6 @@ fn masks() {
 }
 
 proptest! {
-    #[test]
-    fn no_option_panics(
-        key in "remote_ip|local_ip|key|in_key|out_key|csum|tos|ttl|df_default|psk",
-        value in ".{0,20}",
-    ) {
-        let fake = Fake::gre(&[("remote_ip", "10.0.0.2"), (&key, &value)]);
-        let kind = fake.kind();
-        prop_assert!(matches!(kind, Kind::Gre(_) | Kind::Unusable(_)));
-    }
-
     #[test]
     fn a_mask_names_its_bits(bits in prop::collection::btree_set(0usize..64, 1..10)) {
         let mask = bits.iter().fold(0u64, |mask, bit| mask | 1 << bit);

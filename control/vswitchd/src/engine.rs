@@ -261,9 +261,16 @@ impl Engine {
             .map(|(_, _, interface)| interface.name.clone())
             .collect();
         let mut paths = BTreeMap::new();
+        // Tunnels that differ in nothing but their keys go one way, which is asked for once.
+        let mut ways: BTreeMap<_, tunnels::Path> = BTreeMap::new();
         for (_, _, interface) in self.desired.interfaces() {
-            if let Kind::Gre(gre) = &interface.kind {
-                let path = tunnels::resolve(&mut self.kernel, gre, |name| taps.contains(name));
+            if let Kind::Tunnel(tunnel) = &interface.kind {
+                let path = ways
+                    .entry((tunnel.remote, tunnel.local))
+                    .or_insert_with(|| {
+                        tunnels::resolve(&mut self.kernel, tunnel, |name| taps.contains(name))
+                    })
+                    .clone();
                 if self.paths.get(&interface.uuid).map(|old| &old.state) != Some(&path.state) {
                     log_path(&interface.name, &path);
                 }
@@ -383,6 +390,7 @@ impl Engine {
         for group in &groups {
             self.ids.groups.give(group);
         }
+        self.ids.keep_sequences(&next.ports);
         for port in &next.ports {
             let (number, is_new) = self.ids.ports.give(&port.interface);
             if is_new {

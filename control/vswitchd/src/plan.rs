@@ -4,14 +4,15 @@
 //! limits, tunnels, next hops) is data, which [`Plan::ports`] lists whole and `publish.rs` turns
 //! into the next snapshot; there is no step for it, so none can be forgotten.
 
-use crate::desired::{Bridge, Desired, Gre, Interface, Kind, Port};
+use crate::desired::{Bridge, Desired, Interface, Kind, Port};
 use crate::ofport::{self, Claim};
+use crate::tunnel_options::Tunnel;
 use crate::tunnels::Path;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use uuid::Uuid;
 use weft_switch::VlanConf;
-use weft_switch::tunnel::InKey;
+use weft_switch::{Encap, InKey, Local};
 use weft_wire::mac::MacAddr;
 
 /// The MTU of an internal port when nothing else decides.
@@ -114,12 +115,14 @@ pub enum Step {
         /// Its new MTU.
         mtu: u32,
     },
-    /// The local addresses whose tunnel packets an underlay steers.
+    /// What an underlay steers to the datapath.
     SetVteps {
         /// The underlay.
         name: String,
-        /// The addresses, in order.
+        /// The local addresses whose tunnel packets are meant, in order.
         addresses: Vec<IpAddr>,
+        /// The UDP ports at which tunnels listen, in order.
+        udp_ports: Vec<u16>,
     },
 }
 
@@ -129,7 +132,7 @@ pub enum Carrier {
     /// The link of the interface's name.
     Link,
     /// A tunnel.
-    Tunnel(Gre, Path),
+    Tunnel(Tunnel, Path),
     /// A patch port.
     Patch {
         /// The name that it has for its other end.
@@ -216,8 +219,33 @@ struct Planner<'a> {
     wanted: BTreeMap<String, OpenLink>,
 }
 
-/// What makes two tunnels the same: the datapath could not tell whose a packet is.
-type TunnelIdentity = (IpAddr, Option<IpAddr>, InKey);
+/// What tunnels have claimed so far: the datapath must be able to tell whose a packet is.
+#[derive(Default)]
+struct Taken<'a> {
+    identities: BTreeSet<(Encap, Option<IpAddr>, Local, InKey)>,
+    udp_ports: BTreeMap<u16, (Encap, &'a str)>,
+}
+
+impl<'a> Taken<'a> {
+    /// Claims what a tunnel needs for itself; an error says who has it.
+    fn take(&mut self, name: &'a str, tunnel: &Tunnel) -> Result<(), String> {
+        if let Some(port) = tunnel.encap.udp_port() {
+            let (encap, other) = self.udp_ports.entry(port).or_insert((tunnel.encap, name));
+            if *encap != tunnel.encap {
+                return Err(format!(
+                    "{name}: packets to UDP port {port} are those of {other}, which is no {} \
+                     tunnel: give one of them another dst_port",
+                    tunnel.kind.name()
+                ));
+            }
+        }
+        if self.identities.insert(tunnel.identity()) {
+            Ok(())
+        } else {
+            Err(format!("could not add network device {name} to ofproto (File exists)"))
+        }
+    }
+}
 
 impl Planner<'_> {
     fn fail(&mut self, interface: &Interface, text: String) {
@@ -261,7 +289,7 @@ impl Planner<'_> {
                         continue;
                     }
                 },
-                Kind::Gre(_) | Kind::Patch(_) => continue,
+                Kind::Tunnel(_) | Kind::Patch(_) => continue,
                 Kind::Unusable(text) => {
                     self.fail(interface, text.clone());
                     continue;
@@ -294,7 +322,7 @@ impl Planner<'_> {
         let mut all: Vec<_> = desired
             .interfaces()
             .filter_map(|(bridge, port, interface)| match &interface.kind {
-                Kind::Gre(gre) => Some((bridge, port, interface, gre)),
+                Kind::Tunnel(tunnel) => Some((bridge, port, interface, tunnel)),
                 _ => None,
             })
             .collect();
@@ -302,24 +330,25 @@ impl Planner<'_> {
         all.sort_by_key(|(_, _, interface, _)| {
             (!self.observed.ofports.contains_key(&interface.uuid), &interface.name)
         });
-        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut taken = Taken::default();
         let mut lost = false;
-        for (bridge, port, interface, gre) in all {
-            let identity: TunnelIdentity = (gre.remote, gre.local, gre.in_key);
-            if !seen.insert(format!("{identity:?}")) {
-                let name = &interface.name;
-                let text = format!("could not add network device {name} to ofproto (File exists)");
+        for (bridge, port, interface, tunnel) in all {
+            if let Err(text) = taken.take(&interface.name, tunnel) {
                 self.fail(interface, text);
                 continue;
             }
             let path = self.observed.paths.get(&interface.uuid).cloned();
             let mut path = path.unwrap_or_else(|| Path::none("the route is not known yet"));
-            match self.underlay(&path) {
-                Ok(Some((name, link))) => drop(self.wanted.entry(name).or_insert(link)),
-                Ok(None) => lost = true,
-                Err(reason) => path = Path { egress: path.egress, ..Path::none(reason) },
+            if tunnel.remote.is_none() {
+                self.listen(tunnel.local);
+            } else {
+                match self.underlay(&path) {
+                    Ok(Some((name, link))) => drop(self.wanted.entry(name).or_insert(link)),
+                    Ok(None) => lost = true,
+                    Err(reason) => path = Path { egress: path.egress, ..Path::none(reason) },
+                }
             }
-            self.push_port(bridge, port, interface, Carrier::Tunnel(gre.clone(), path));
+            self.push_port(bridge, port, interface, Carrier::Tunnel(tunnel.clone(), path));
         }
         // A route that flaps must not tear down the sockets of the NIC it used.
         if lost {
@@ -353,6 +382,24 @@ impl Planner<'_> {
                 self.plan.complaints.insert(interface.uuid, text);
             }
             self.push_port(bridge, port, interface, Carrier::Patch { peer: peer.clone(), other });
+        }
+    }
+
+    /// Packets of a tunnel that takes them from anywhere come in by any NIC that has its address.
+    fn listen(&mut self, local: Local) {
+        for (ifindex, address) in &self.observed.addresses {
+            let is_meant = local.address().is_none_or(|local| local == *address);
+            let mut devices = self.observed.devices.iter();
+            let found = devices.find(|(_, device)| device.ifindex == *ifindex);
+            let Some((name, device)) = found.filter(|_| is_meant) else { continue };
+            if device.is_loopback || device.mac.is_zero() || self.foreign_device(name).is_none() {
+                continue;
+            }
+            let has_failed = self.observed.failed.get(name).is_some_and(|(at, _)| at == ifindex);
+            if !has_failed {
+                let link = OpenLink { held: Held::Underlay, ifindex: *ifindex };
+                self.wanted.entry(name.clone()).or_insert(link);
+            }
         }
     }
 
@@ -449,10 +496,12 @@ impl Planner<'_> {
                 steps.extend(self.set_mtu(bridge, interface, mtu));
             }
         }
+        let udp_ports = self.udp_ports();
         for (name, link) in &self.wanted {
             if link.held == Held::Underlay {
                 let addresses = self.vteps(name, link.ifindex).into_iter().collect();
-                steps.push(Step::SetVteps { name: name.clone(), addresses });
+                let udp_ports = udp_ports.clone();
+                steps.push(Step::SetVteps { name: name.clone(), addresses, udp_ports });
             }
         }
         self.plan.open.extend(steps);
@@ -499,16 +548,31 @@ impl Planner<'_> {
     fn vteps(&self, name: &str, ifindex: u32) -> BTreeSet<IpAddr> {
         let mut vteps = BTreeSet::new();
         for port in &self.plan.ports {
-            let Carrier::Tunnel(gre, path) = &port.carrier else { continue };
-            vteps.extend(gre.local.or(path.source));
+            let Carrier::Tunnel(tunnel, path) = &port.carrier else { continue };
+            let local = tunnel.local.address();
+            vteps.extend(local.or(path.source));
             // A tunnel without a way may come back by any NIC: its packets are still awaited.
             let uses_this = path.egress.as_ref().is_none_or(|egress| egress.name == name);
-            if gre.local.is_none() && uses_this {
+            if local.is_none() && uses_this {
                 let here = self.observed.addresses.iter().filter(|(index, _)| *index == ifindex);
                 vteps.extend(here.map(|(_, address)| *address));
             }
         }
         vteps
+    }
+
+    /// The UDP ports at which tunnels listen.
+    fn udp_ports(&self) -> Vec<u16> {
+        let ports: BTreeSet<_> = self
+            .plan
+            .ports
+            .iter()
+            .filter_map(|port| match &port.carrier {
+                Carrier::Tunnel(tunnel, _) => tunnel.encap.udp_port(),
+                Carrier::Link | Carrier::Patch { .. } => None,
+            })
+            .collect();
+        ports.into_iter().collect()
     }
 
     /// Port numbers, bridge by bridge.

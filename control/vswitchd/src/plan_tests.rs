@@ -1,4 +1,5 @@
 use super::*;
+use crate::tunnel_options::{self, TunnelType};
 use crate::tunnels::{Egress, State};
 use proptest::prelude::*;
 
@@ -21,17 +22,13 @@ fn interface(id: u128, name: &str, kind: Kind) -> Interface {
     }
 }
 
+fn tunnel_to(kind: TunnelType, options: &[(&str, &str)]) -> Kind {
+    let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    Kind::Tunnel(tunnel_options::read(kind, "t", &options.collect()).unwrap().0)
+}
+
 fn gre_to(remote: &str) -> Kind {
-    Kind::Gre(Gre {
-        remote: remote.parse().unwrap(),
-        local: None,
-        in_key: InKey::None,
-        out_key: None,
-        csum: false,
-        ttl: 64,
-        tos: 0,
-        df: true,
-    })
+    tunnel_to(TunnelType::Gre, &[("remote_ip", remote)])
 }
 
 /// Bridge `br0` with these interfaces, each on a port of its own.
@@ -250,7 +247,7 @@ fn tunnels_share_their_nic() {
         first.open,
         [
             Step::OpenUnderlay { name: "eth0".to_owned(), ifindex: 3 },
-            Step::SetVteps { name: "eth0".to_owned(), addresses: vteps },
+            Step::SetVteps { name: "eth0".to_owned(), addresses: vteps, udp_ports: Vec::new() },
         ]
     );
     // One goes: the NIC stays.  Both go: it is let go of.

@@ -9,18 +9,18 @@
 //! snapshot that follows may give the numbers to others.  A worker returns the snapshot that it
 //! stops using, so that control frees it: nothing is freed on the fast path.
 
-use crate::desired::{Bridge, Desired, Gre};
+use crate::desired::{Bridge, Desired};
 use crate::links::Links;
 use crate::plan::{Carrier, Held, PlannedPort};
 use crate::spanning::Spanning;
+use crate::tunnel_options::Tunnel;
 use crate::tunnels::{Path, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hash;
 use uuid::Uuid;
-use weft_switch::tunnel::{GreConf, NextHop, Reach, TunnelConf};
 use weft_switch::{
-    BridgeConf, BridgeId, LinkConf, LinkRole, PortConf, PortId, PortKind, Snapshot,
-    SnapshotBuilder, WorkerId,
+    BridgeConf, BridgeId, LinkConf, LinkRole, NextHop, PortConf, PortId, PortKind, Reach, Sequence,
+    Snapshot, SnapshotBuilder, TunnelConf, WorkerId,
 };
 
 /// Gives names small numbers and keeps them.
@@ -84,11 +84,21 @@ pub struct Ids {
     pub ports: Numbers<Uuid>,
     /// Split-horizon groups by name; 0 is no group.
     pub groups: Numbers<String>,
+    /// Sequence numbers of tunnels by row of their interface, which go on from snapshot to snapshot.
+    pub sequences: BTreeMap<Uuid, Sequence>,
+    /// UDP ports that tunnels send from, first and last: `tnl/egress_port_range`.
+    pub source_ports: (u16, u16),
 }
 
 impl Default for Ids {
     fn default() -> Self {
-        Self { bridges: Numbers::new(0), ports: Numbers::new(0), groups: Numbers::new(1) }
+        Self {
+            bridges: Numbers::new(0),
+            ports: Numbers::new(0),
+            groups: Numbers::new(1),
+            sequences: BTreeMap::new(),
+            source_ports: weft_switch::tunnel::SOURCE_PORTS,
+        }
     }
 }
 
@@ -97,6 +107,17 @@ impl Ids {
     #[must_use]
     pub fn port(&self, interface: &Uuid) -> Option<PortId> {
         self.ports.get(interface).map(PortId)
+    }
+
+    /// Tunnels that send sequence numbers get some, or go on with theirs.
+    pub fn keep_sequences(&mut self, ports: &[PlannedPort]) {
+        let counts = |port: &&PlannedPort| match &port.carrier {
+            Carrier::Tunnel(tunnel, _) => tunnel.has_sequence,
+            Carrier::Link | Carrier::Patch { .. } => false,
+        };
+        let rows = ports.iter().filter(counts).map(|port| port.interface);
+        self.sequences =
+            rows.map(|row| (row, self.sequences.get(&row).cloned().unwrap_or_default())).collect();
     }
 
     /// The number of a bridge.
@@ -153,7 +174,12 @@ pub fn snapshot(
 fn kind(port: &PlannedPort, links: &Links, ids: &Ids) -> Option<PortKind> {
     match &port.carrier {
         Carrier::Link => Some(PortKind::Link(links.get(&port.name)?.id)),
-        Carrier::Tunnel(gre, path) => Some(PortKind::Tunnel(Box::new(tunnel(gre, path, links)))),
+        Carrier::Tunnel(conf, path) => {
+            let numbers = ids.sequences.get(&port.interface);
+            let mut conf = tunnel(conf, path, links, numbers);
+            conf.source_ports = ids.source_ports;
+            Some(PortKind::Tunnel(Box::new(conf)))
+        }
         Carrier::Patch { other, .. } => {
             Some(PortKind::Patch(other.and_then(|other| ids.port(&other))))
         }
@@ -180,15 +206,9 @@ fn link_conf(link: &crate::links::Link, role: LinkRole) -> LinkConf {
     }
 }
 
-fn tunnel(gre: &Gre, path: &Path, links: &Links) -> TunnelConf {
-    let mut conf = TunnelConf::gre(gre.remote);
-    conf.local = gre.local;
-    conf.in_key = gre.in_key;
-    conf.out_key = gre.out_key;
-    conf.gre = GreConf { csum: gre.csum };
-    conf.ttl = gre.ttl;
-    conf.tos = gre.tos;
-    conf.df = gre.df;
+fn tunnel(tunnel: &Tunnel, path: &Path, links: &Links, numbers: Option<&Sequence>) -> TunnelConf {
+    let mut conf = tunnel.conf();
+    conf.sequence = conf.sequence.map(|new| numbers.cloned().unwrap_or(new));
     conf.reach = reach(path, links);
     conf
 }

@@ -6,6 +6,7 @@ use crate::kernel::Link as Device;
 use crate::links::Link;
 use crate::plan::{Carrier, PlannedPort};
 use crate::status::{InterfaceStatus, Wanted, link_statistics, traffic_statistics};
+use crate::tunnel_options::Tunnel;
 use crate::tunnels::{Path, State};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -15,7 +16,8 @@ use weft_switch::{Counters, PortId};
 use weft_wire::mac::MacAddr;
 
 /// Types of interface that can be set up, for `Open_vSwitch.iface_types`.
-const INTERFACE_TYPES: [&str; 4] = ["gre", "internal", "patch", "system"];
+const INTERFACE_TYPES: [&str; 7] =
+    ["geneve", "gre", "internal", "ip6gre", "patch", "system", "vxlan"];
 
 /// Where the states of each protocol stand, in Bridge and in Port.
 const COLUMNS_OF_TREES: [(Protocol, &str); 2] =
@@ -141,7 +143,9 @@ impl Engine {
             ..InterfaceStatus::default()
         };
         match &port.carrier {
-            Carrier::Tunnel(_, path) => tunnel_status(&mut status, interface.uuid, path),
+            Carrier::Tunnel(tunnel, path) => {
+                tunnel_status(&mut status, interface.uuid, tunnel, path);
+            }
             Carrier::Link => self.link_status(&mut status, &interface.name),
             Carrier::Patch { .. } => deviceless_status(&mut status, interface.uuid),
         }
@@ -182,7 +186,7 @@ fn deviceless_status(status: &mut InterfaceStatus, row: Uuid) {
     status.mac = Some(MacAddr(mac).to_string());
 }
 
-fn tunnel_status(status: &mut InterfaceStatus, row: Uuid, path: &Path) {
+fn tunnel_status(status: &mut InterfaceStatus, row: Uuid, tunnel: &Tunnel, path: &Path) {
     deviceless_status(status, row);
     if let Some(egress) = &path.egress {
         let carrier = if egress.is_running { "up" } else { "down" };
@@ -191,6 +195,9 @@ fn tunnel_status(status: &mut InterfaceStatus, row: Uuid, path: &Path) {
     }
     if let State::Unreachable(reason) = &path.state {
         status.status.insert("tunnel_unreachable".to_owned(), reason.clone());
+    }
+    if let Some(text) = tunnel.awaits_flows() {
+        status.status.insert("tunnel_flow".to_owned(), text.to_owned());
     }
 }
 

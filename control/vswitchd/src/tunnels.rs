@@ -1,7 +1,7 @@
 //! Where the packets of a tunnel go: the kernel's route and neighbour tables, asked and followed.
 
-use crate::desired::Gre;
 use crate::kernel::{Kernel, Neighbour, Route};
+use crate::tunnel_options::Tunnel;
 use std::net::IpAddr;
 use weft_wire::mac::MacAddr;
 
@@ -74,18 +74,24 @@ impl Path {
 }
 
 /// Asks the kernel for the way of one tunnel.  `is_ours` tells which devices are TAPs of ours.
-pub fn resolve(kernel: &mut Kernel, gre: &Gre, is_ours: impl Fn(&str) -> bool) -> Path {
-    let Some(route) = kernel.route(gre.remote, gre.local) else {
-        return Path::none(match gre.local {
-            Some(local) => format!("no route to {} from {local}", gre.remote),
-            None => format!("no route to {}", gre.remote),
-        });
+pub fn resolve(kernel: &mut Kernel, tunnel: &Tunnel, is_ours: impl Fn(&str) -> bool) -> Path {
+    let Some(remote) = tunnel.remote else {
+        return Path::none("remote_ip=flow: there are no flows to choose where to send to");
     };
-    along(kernel, gre, &route, is_ours)
+    let local = tunnel.local.address();
+    match (kernel.route(remote, local), local) {
+        (Some(route), _) => along(kernel, (remote, local), &route, is_ours),
+        (None, Some(local)) => Path::none(format!("no route to {remote} from {local}")),
+        (None, None) => Path::none(format!("no route to {remote}")),
+    }
 }
 
-fn along(kernel: &Kernel, gre: &Gre, route: &Route, is_ours: impl Fn(&str) -> bool) -> Path {
-    let remote = gre.remote;
+fn along(
+    kernel: &Kernel,
+    (remote, local): (IpAddr, Option<IpAddr>),
+    route: &Route,
+    is_ours: impl Fn(&str) -> bool,
+) -> Path {
     if route.is_local {
         return Path::none(format!("{remote} is an address of this host"));
     }
@@ -114,7 +120,7 @@ fn along(kernel: &Kernel, gre: &Gre, route: &Route, is_ours: impl Fn(&str) -> bo
         state: State::Resolving,
         egress: Some(egress),
         next_hop: Some(next_hop),
-        source: gre.local.or(route.source),
+        source: local.or(route.source),
         mtu: route.mtu.map_or(link.mtu, |mtu| mtu.min(link.mtu)),
         is_stale: false,
     };

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use weft_vswitchd::desired::Gre;
 use weft_vswitchd::kernel::{Kernel, Monitor, Neighbour};
+use weft_vswitchd::tunnel_options::{self, Tunnel, TunnelType};
 use weft_vswitchd::tunnels::{Path, State, resolve};
 use weft_wire::mac::MacAddr;
 
@@ -42,17 +42,9 @@ fn address(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-fn gre_to(remote: &str) -> Gre {
-    Gre {
-        remote: address(remote),
-        local: None,
-        in_key: weft_switch::InKey::None,
-        out_key: None,
-        csum: false,
-        ttl: 64,
-        tos: 0,
-        df: true,
-    }
+fn gre_to(remote: &str) -> Tunnel {
+    let options = [("remote_ip".to_owned(), remote.to_owned())].into();
+    tunnel_options::read(TunnelType::Gre, "t", &options).unwrap().0
 }
 
 /// Takes in news until `done`, at most two seconds.

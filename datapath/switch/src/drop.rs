@@ -54,6 +54,8 @@ reasons! {
     NoHeadroom = "no_headroom",
     /// The tunnel's remote end cannot be reached: no route, or its neighbour does not answer.
     NoRoute = "no_route",
+    /// The tunnel's remote end is for flows to choose (`remote_ip=flow`), and none did.
+    FlowRemote = "flow_remote",
     /// Too many frames wait for a neighbour's address already.
     WaitFull = "wait_full",
     /// The patch port has no peer.
@@ -70,6 +72,10 @@ reasons! {
     IpTruncated = "ip_truncated",
     /// An outer fragment; tunnels do not reassemble.
     OuterFragment = "outer_frag",
+    /// The outer source is no address of one host: group, broadcast or unspecified.
+    OuterSource = "outer_source",
+    /// More IPv6 extension headers than are walked.
+    OuterExtensions = "outer_ext",
     /// Neither GRE nor a known UDP tunnel.
     NotTunnel = "not_tunnel",
     /// The GRE header is cut short.
@@ -82,12 +88,34 @@ reasons! {
     GreChecksum = "gre_csum",
     /// The GRE payload is not Ethernet.
     GreProtocol = "gre_proto",
+    /// The UDP length is shorter than the headers inside, or longer than the packet.
+    UdpLength = "udp_len",
+    /// The UDP checksum is wrong.
+    UdpChecksum = "udp_csum",
+    /// UDP over IPv6 without checksum, for a tunnel that is not configured to do without.
+    Udp6Zero = "udp6_zero",
+    /// Geneve version other than 0.
+    GeneveVersion = "gnv_ver",
+    /// Geneve options reach beyond the packet.
+    GeneveOptLen = "gnv_optlen",
+    /// Geneve options do not fill their space.
+    GeneveOptions = "gnv_opts",
+    /// A Geneve control packet (O bit), whose payload must not be forwarded.
+    GeneveControl = "gnv_control",
+    /// The Geneve payload is not Ethernet.
+    GeneveProtocol = "gnv_proto",
+    /// A critical Geneve option that is not understood.
+    GeneveCritical = "gnv_critical",
+    /// The VXLAN I bit is 0: there is no VNI.
+    VxlanFlags = "vxlan_flags",
     /// The tunnelled frame is shorter than an Ethernet header.
     InnerShort = "inner_short",
     /// No tunnel between these two addresses.
     NoTunnel = "no_tunnel",
-    /// There are tunnels between these two addresses, none with this key.
+    /// There are GRE tunnels between these two addresses, none with this key.
     Key = "key",
+    /// There are Geneve or VXLAN tunnels between these two addresses, none with this VNI.
+    Vni = "vni",
     /// Inner Not-ECT under outer CE (RFC 6040 section 4.2).
     Ecn = "ecn",
 }

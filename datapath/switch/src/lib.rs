@@ -23,6 +23,7 @@ pub mod stage;
 pub mod stp;
 pub mod trace;
 pub mod tunnel;
+pub mod tunnel_table;
 
 pub use batch::{BATCH_MAX, Batch, Meta, Verdict};
 pub use capture::{Capture, Direction};
@@ -37,4 +38,7 @@ pub use snapshot::{
     BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder, VlanConf,
     VlanMode,
 };
-pub use tunnel::{GreConf, InKey, NextHop, Reach, TunnelConf, TunnelKey, TunnelTable};
+pub use tunnel::{
+    Csum, Encap, InKey, Local, NextHop, OrInherit, Reach, Sequence, TunnelConf, TunnelKey,
+};
+pub use tunnel_table::TunnelTable;

@@ -1,32 +1,129 @@
 //! Tunnels as the datapath sees them: how to recognise one, and the header to put in front.
 
+use crate::LinkId;
 use crate::stage::Template;
-use crate::{DropReason, LinkId, PortId};
-use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use weft_wire::mac::MacAddr;
+use weft_wire::overhead::{self, OuterIp};
 
 /// Bytes that the largest outer header takes: Ethernet with a tag, IPv6, GRE with all options or
 /// Geneve with some.  What a [`crate::FrameBuf`] should offer as headroom.
 pub const HEADROOM_BYTES: usize = 192;
 
-/// Which GRE options a tunnel sends (RFC 2784, 2890).
+/// UDP source ports that tunnels send from unless configured otherwise, as Open vSwitch's
+/// `tnl/egress_port_range`.
+pub const SOURCE_PORTS: (u16, u16) = (32_768, 61_000);
+
+/// How frames are wrapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Encap {
+    /// GRE with an Ethernet payload, RFC 2784 and 2890.
+    Gre,
+    /// Geneve, RFC 8926, to this UDP port.
+    Geneve {
+        /// `options:dst_port`.
+        udp_port: u16,
+    },
+    /// VXLAN, RFC 7348, to this UDP port.
+    Vxlan {
+        /// `options:dst_port`.
+        udp_port: u16,
+    },
+}
+
+impl Encap {
+    /// The UDP port that its packets are sent to; `None` for GRE.
+    #[must_use]
+    pub const fn udp_port(self) -> Option<u16> {
+        match self {
+            Self::Gre => None,
+            Self::Geneve { udp_port } | Self::Vxlan { udp_port } => Some(udp_port),
+        }
+    }
+}
+
+/// `options:csum`: whether a checksum is sent.  One that is received is always verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GreConf {
-    /// `options:csum`: send a checksum.  One that is received is always verified.
-    pub csum: bool,
+pub enum Csum {
+    /// Not configured: none, but for UDP over IPv6, which must have one (RFC 8200 section 8.1).
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never: UDP over IPv6 goes without as well, and such packets are accepted (RFC 6935).
+    Off,
 }
 
 /// `options:key` and `options:in_key` on receive.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum InKey {
-    /// No key, or key 0.
-    #[default]
-    None,
-    /// This key.
+    /// This key, or VNI.  0 is also what a GRE packet without a key has.
     Exact(u32),
     /// Any key, or none (`flow`).
     Any,
+}
+
+impl Default for InKey {
+    fn default() -> Self {
+        Self::Exact(0)
+    }
+}
+
+/// `options:local_ip`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Local {
+    /// Absent: packets to any local VTEP address are accepted, and the route says what to send
+    /// from.
+    #[default]
+    Any,
+    /// This one.
+    Address(IpAddr),
+    /// As [`Local::Any`], but less specific; flows choose what to send from.
+    Flow,
+}
+
+impl Local {
+    /// The address, if one is named.
+    #[must_use]
+    pub const fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Address(address) => Some(address),
+            Self::Any | Self::Flow => None,
+        }
+    }
+}
+
+/// `options:tos` or `options:ttl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OrInherit {
+    /// This value.
+    Value(u8),
+    /// That of the inner packet, if it is IP; the default otherwise.
+    Inherit,
+}
+
+/// The sequence numbers of one GRE tunnel (RFC 2890 section 2.2).
+///
+/// All workers draw from one counter, and it outlives snapshots: a receiver that looks at the
+/// numbers discards what goes backwards.
+#[derive(Clone, Default)]
+pub struct Sequence(Arc<AtomicU32>);
+
+impl Sequence {
+    /// The next number; the first is 0.
+    pub(crate) fn next(&self) -> u32 {
+        // Relaxed, and no partner: nothing but the number itself is communicated.
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Says only that there is one: how far it has counted is no configuration.
+impl std::fmt::Debug for Sequence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sequence")
+    }
 }
 
 /// Where to send the packets of a tunnel: the answer of route and neighbour tables.
@@ -59,22 +156,29 @@ pub enum Reach {
 /// One tunnel, as configured.
 #[derive(Clone, Debug)]
 pub struct TunnelConf {
-    /// `options:remote_ip`.
-    pub remote: IpAddr,
-    /// `options:local_ip`; `None` accepts packets to any local VTEP address.
-    pub local: Option<IpAddr>,
+    /// How frames are wrapped.
+    pub encap: Encap,
+    /// `options:remote_ip`; `None` is `flow`: any sender is accepted, and flows would say where
+    /// to send to.
+    pub remote: Option<IpAddr>,
+    /// `options:local_ip`.
+    pub local: Local,
     /// Keys to accept.
     pub in_key: InKey,
-    /// Key to send.
+    /// Key or VNI to send; a GRE tunnel without one sends no key field.
     pub out_key: Option<u32>,
-    /// GRE options.
-    pub gre: GreConf,
-    /// `options:ttl`, 1 to 255.
-    pub ttl: u8,
-    /// `options:tos`: the outer TOS or traffic class; its ECN bits come from the inner frame.
-    pub tos: u8,
+    /// Whether to send a checksum.
+    pub csum: Csum,
+    /// GRE: numbers to send.
+    pub sequence: Option<Sequence>,
+    /// `options:ttl`, 1 to 255; 64 where there is nothing to inherit from.
+    pub ttl: OrInherit,
+    /// `options:tos`: the outer DSCP, upper six bits; ECN always comes from the inner frame.
+    pub tos: OrInherit,
     /// `options:df_default`: set Don't Fragment in the outer IPv4 header.
     pub df: bool,
+    /// UDP source ports to send from, first and last; the inner flow picks one.
+    pub source_ports: (u16, u16),
     /// Whether, and where to, packets can be sent.
     pub reach: Reach,
     /// The outer headers, worked out when the snapshot is built.
@@ -82,31 +186,59 @@ pub struct TunnelConf {
 }
 
 impl TunnelConf {
-    /// A GRE tunnel with the defaults of Open vSwitch: no key, no checksum, TTL 64, TOS 0, DF.
+    /// A tunnel with the defaults of Open vSwitch: key 0, TTL 64, TOS 0, DF.
     #[must_use]
-    pub fn gre(remote: IpAddr) -> Self {
+    pub fn new(encap: Encap, remote: Option<IpAddr>) -> Self {
         Self {
+            encap,
             remote,
-            local: None,
-            in_key: InKey::None,
+            local: Local::Any,
+            in_key: InKey::default(),
             out_key: None,
-            gre: GreConf::default(),
-            ttl: 64,
-            tos: 0,
+            csum: Csum::Auto,
+            sequence: None,
+            ttl: OrInherit::Value(64),
+            tos: OrInherit::Value(0),
             df: true,
+            source_ports: SOURCE_PORTS,
             reach: Reach::Unreachable,
             template: Template::default(),
         }
     }
 
-    /// Bytes that this tunnel adds inside the underlay's MTU: outer IP header, GRE header and the
-    /// inner Ethernet header.  The largest inner IP packet is the underlay's MTU less this.
+    /// A GRE tunnel with default options.
     #[must_use]
-    pub const fn overhead_bytes(&self) -> usize {
-        let ip = if self.remote.is_ipv4() { 20 } else { 40 };
-        let key = if self.out_key.is_some() { 4 } else { 0 };
-        let csum = if self.gre.csum { 4 } else { 0 };
-        ip + 4 + key + csum + 14
+    pub fn gre(remote: IpAddr) -> Self {
+        Self::new(Encap::Gre, Some(remote))
+    }
+
+    /// True when packets are sent with a checksum of the tunnel header and all behind it.
+    #[must_use]
+    pub fn sends_checksum(&self) -> bool {
+        match self.csum {
+            Csum::On => true,
+            Csum::Off => false,
+            Csum::Auto => {
+                self.encap != Encap::Gre && self.remote.is_some_and(|remote| remote.is_ipv6())
+            }
+        }
+    }
+
+    /// Bytes that this tunnel adds inside the underlay's MTU: outer IP header, tunnel header and
+    /// the inner Ethernet header.  The largest inner IP packet is the underlay's MTU less this.
+    #[must_use]
+    pub fn overhead_bytes(&self) -> usize {
+        let is_v6 = self.remote.is_some_and(|remote| remote.is_ipv6());
+        let ip = if is_v6 { OuterIp::V6 } else { OuterIp::V4 };
+        match self.encap {
+            Encap::Gre => {
+                let options =
+                    [self.sends_checksum(), self.out_key.is_some(), self.sequence.is_some()];
+                overhead::gre(ip, options.into_iter().filter(|option| *option).count())
+            }
+            Encap::Geneve { .. } => overhead::geneve(ip, 0),
+            Encap::Vxlan { .. } => overhead::vxlan(ip),
+        }
     }
 
     /// The largest inner L3 packet that this tunnel takes now, with `l2_bytes` of inner Ethernet
@@ -114,7 +246,8 @@ impl TunnelConf {
     #[must_use]
     pub fn inner_mtu(&self, l2_bytes: usize) -> Option<u32> {
         let Reach::Ready(next_hop) = self.reach else { return None };
-        let overhead = u32::try_from(self.overhead_bytes() - 14 + l2_bytes).ok()?;
+        let overhead =
+            u32::try_from(self.overhead_bytes() - overhead::ETHERNET_BYTES + l2_bytes).ok()?;
         next_hop.mtu.checked_sub(overhead)
     }
 }
@@ -122,75 +255,12 @@ impl TunnelConf {
 /// What a received packet says of the tunnel it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TunnelKey {
+    /// How it is wrapped.
+    pub encap: Encap,
     /// The outer destination: our own address.
     pub local: IpAddr,
     /// The outer source.
     pub remote: IpAddr,
     /// The key, if there is one.
     pub key: Option<u32>,
-}
-
-/// What a tunnel accepts.  Addresses as numbers, IPv4 as mapped, hash in a few instructions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Pattern {
-    remote: u128,
-    /// [`ANY_LOCAL`] for any.
-    local: u128,
-    in_key: InKey,
-}
-
-/// The unspecified address, which no packet is for.
-const ANY_LOCAL: u128 = 0;
-
-const fn number(address: IpAddr) -> u128 {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
-        IpAddr::V6(v6) => v6.to_bits(),
-    }
-}
-
-/// Which tunnel port a received packet belongs to.  Look-up costs at most four probes, however
-/// many tunnels there are.
-#[derive(Debug, Default)]
-pub struct TunnelTable {
-    ports: HashMap<Pattern, PortId, foldhash::fast::RandomState>,
-    /// Pairs of remote and local address that have some tunnel, to tell a wrong key from a wrong
-    /// address.
-    pairs: HashSet<(u128, u128), foldhash::fast::RandomState>,
-}
-
-impl TunnelTable {
-    /// The table of these tunnels.  Of two with equal patterns the first wins; control refuses
-    /// the second.
-    pub fn new<'a>(tunnels: impl IntoIterator<Item = (PortId, &'a TunnelConf)>) -> Self {
-        let mut table = Self::default();
-        for (port, tunnel) in tunnels {
-            let (remote, in_key) = (number(tunnel.remote), tunnel.in_key);
-            let local = tunnel.local.map_or(ANY_LOCAL, number);
-            table.ports.entry(Pattern { remote, local, in_key }).or_insert(port);
-            table.pairs.insert((remote, local));
-        }
-        table
-    }
-
-    /// The port that takes a packet, most specific pattern first: a key that is named before any
-    /// key, a local address that is named before any.
-    ///
-    /// # Errors
-    ///
-    /// [`DropReason::Key`] when only the key is wrong, [`DropReason::NoTunnel`] otherwise.
-    pub fn find(&self, packet: TunnelKey) -> Result<PortId, DropReason> {
-        let (remote, local) = (number(packet.remote), number(packet.local));
-        // No key and key 0 are the same to a tunnel without a key.
-        let in_key = packet.key.filter(|&key| key != 0).map_or(InKey::None, InKey::Exact);
-        for in_key in [in_key, InKey::Any] {
-            for local in [local, ANY_LOCAL] {
-                if let Some(&port) = self.ports.get(&Pattern { remote, local, in_key }) {
-                    return Ok(port);
-                }
-            }
-        }
-        let knows = |local| self.pairs.contains(&(remote, local));
-        Err(if knows(local) || knows(ANY_LOCAL) { DropReason::Key } else { DropReason::NoTunnel })
-    }
 }

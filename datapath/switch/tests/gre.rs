@@ -11,9 +11,9 @@ use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 use std::net::IpAddr;
 use weft_switch::{
-    BridgeConf, BridgeId, DropReason, GreConf, InKey, LinkConf, LinkId, LinkRole, NextHop,
-    PortConf, PortId, PortKind, Reach, Snapshot, SnapshotBuilder, Tick, TunnelConf, TunnelKey,
-    TunnelTable, WorkerId,
+    BridgeConf, BridgeId, Csum, DropReason, Encap, InKey, LinkConf, LinkId, LinkRole, Local,
+    NextHop, PortConf, PortId, PortKind, Reach, Snapshot, SnapshotBuilder, Tick, TunnelConf,
+    TunnelKey, TunnelTable, WorkerId,
 };
 use weft_wire::MacAddr;
 
@@ -129,9 +129,9 @@ proptest! {
         let (a, b) = if is_ipv6 { ("fd00::1", "fd00::2") } else { ("1.1.1.1", "2.2.2.2") };
         let conf = |local, remote| {
             let mut conf = tunnel(local, remote);
-            conf.gre = GreConf { csum };
+            conf.csum = if csum { Csum::On } else { Csum::Auto };
             conf.out_key = key;
-            conf.in_key = key.map_or(InKey::None, InKey::Exact);
+            conf.in_key = InKey::Exact(key.unwrap_or(0));
             conf
         };
         let mut near = Switch::new(host(1, &[conf(a, b)]));
@@ -198,7 +198,7 @@ fn each_malformed_packet_has_its_reason() {
         (shorter(2000), DropReason::IpTruncated),
         (edit(|packet| packet[20] = 0x20), DropReason::OuterFragment),
         (edit(|packet| packet[21] = 1), DropReason::OuterFragment),
-        (edit(|packet| packet[23] = 17), DropReason::NotTunnel),
+        (edit(|packet| packet[23] = 6), DropReason::NotTunnel),
         (edit(|packet| packet[12] = 0x86), DropReason::NotTunnel),
         (shorter(23), DropReason::GreShort),
         (edit(|packet| packet[34] = 0x40), DropReason::GreFlags),
@@ -234,7 +234,7 @@ fn reserved_bits_six_to_twelve_are_ignored() {
 fn the_most_specific_tunnel_takes_a_packet() {
     let conf = |local: Option<&str>, in_key| {
         let mut conf = TunnelConf::gre(ip("1.1.1.1"));
-        conf.local = local.map(ip);
+        conf.local = local.map_or(Local::Any, |local| Local::Address(ip(local)));
         conf.in_key = in_key;
         conf
     };
@@ -243,11 +243,14 @@ fn the_most_specific_tunnel_takes_a_packet() {
         conf(Some("2.2.2.2"), InKey::Any),
         conf(None, InKey::Exact(7)),
         conf(Some("2.2.2.2"), InKey::Exact(7)),
-        conf(None, InKey::None),
+        conf(None, InKey::Exact(0)),
     ];
     let table = TunnelTable::new((0..).map(PortId).zip(&tunnels));
     let find = |local: &str, key| {
-        table.find(TunnelKey { local: ip(local), remote: ip("1.1.1.1"), key }).unwrap().0
+        table
+            .find(TunnelKey { encap: Encap::Gre, local: ip(local), remote: ip("1.1.1.1"), key })
+            .unwrap()
+            .0
     };
     assert_eq!(find("2.2.2.2", Some(7)), 3);
     assert_eq!(find("2.2.2.3", Some(7)), 2);
@@ -255,7 +258,8 @@ fn the_most_specific_tunnel_takes_a_packet() {
     assert_eq!(find("2.2.2.3", Some(8)), 0);
     assert_eq!(find("2.2.2.3", None), 4);
     assert_eq!(find("2.2.2.2", Some(0)), 4, "key 0 is no key");
-    let stranger = TunnelKey { local: ip("2.2.2.2"), remote: ip("9.9.9.9"), key: None };
+    let stranger =
+        TunnelKey { encap: Encap::Gre, local: ip("2.2.2.2"), remote: ip("9.9.9.9"), key: None };
     assert_eq!(table.find(stranger), Err(DropReason::NoTunnel));
 }
 

@@ -4,6 +4,7 @@
 //! 16-bit big-endian words.  Partial sums of pieces that start at even offsets may be added with
 //! `+`; [`fold`] makes 16 bits of one and [`finish`] the checksum.
 
+pub mod local;
 pub mod partial;
 
 /// Partial sum of `bytes`; a missing last byte counts as zero.

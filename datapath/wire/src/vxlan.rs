@@ -16,7 +16,8 @@ pub const UDP_PORT: u16 = 4789;
 /// Length of the header, in bytes.
 pub const LEN_BYTES: usize = 8;
 
-const HAS_VNI: u8 = 0x08;
+/// The I bit of the flags byte: there is a VNI.
+pub const HAS_VNI: u8 = 0x08;
 
 /// A VXLAN header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

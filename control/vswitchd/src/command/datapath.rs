@@ -46,15 +46,8 @@ fn dpif_show(engine: &mut Engine, _args: &[String]) -> Answer {
                     Some(Held::Tap) => "(tap)".to_owned(),
                     _ => "(system)".to_owned(),
                 },
-                Carrier::Tunnel(gre, _) => {
-                    let mut options = Vec::new();
-                    if gre.csum {
-                        options.push("csum=true".to_owned());
-                    }
-                    options.extend(gre.out_key.map(|key| format!("key={key}")));
-                    options.extend(gre.local.map(|local| format!("local_ip={local}")));
-                    options.push(format!("remote_ip={}", gre.remote));
-                    format!("(gre: {})", options.join(", "))
+                Carrier::Tunnel(tunnel, _) => {
+                    format!("({}: {})", tunnel.kind.name(), tunnel.shown())
                 }
                 Carrier::Patch { peer, .. } => format!("(patch: peer={peer})"),
             };
@@ -90,9 +83,9 @@ fn dpctl_show(engine: &mut Engine, args: &[String]) -> Answer {
     ports.sort_by_key(|(id, _)| *id);
     for (id, port) in ports {
         let kind = match (&port.carrier, engine.links.get(&port.name).map(|link| link.held)) {
-            (Carrier::Tunnel(..), _) => " (gre)",
-            (_, Some(Held::Tap)) => " (tap)",
-            _ => "",
+            (Carrier::Tunnel(tunnel, _), _) => format!(" ({})", tunnel.kind.name()),
+            (_, Some(Held::Tap)) => " (tap)".to_owned(),
+            _ => String::new(),
         };
         let _ = writeln!(text, "  port {}: {}{kind}", id.0 + 1, port.name);
         if with_statistics {

@@ -5,7 +5,7 @@ use crate::desired::Interface;
 use crate::engine::Engine;
 use crate::links::Link;
 use crate::plan::{Carrier, Held, PlannedPort};
-use crate::tunnels::{Path, State};
+use crate::tunnels::State;
 use crate::unixctl::Answer;
 use crate::workers::WorkerError;
 use serde_json::{Map, Value, json};
@@ -236,32 +236,24 @@ const fn vlan_mode(mode: VlanMode) -> &'static str {
 }
 
 fn tunnel(planned: &PlannedPort) -> Option<Value> {
-    let Carrier::Tunnel(gre, path) = &planned.carrier else { return None };
+    let Carrier::Tunnel(tunnel, path) = &planned.carrier else { return None };
     let (mac, reason) = match &path.state {
         State::Ready(mac) => (Some(mac.to_string()), None),
         State::Resolving => (None, None),
         State::Unreachable(reason) => (None, Some(reason.clone())),
     };
     Some(json!({
-        "type": "gre",
-        "remote_ip": gre.remote.to_string(),
-        "local_ip": gre.local.or(path.source).map(|local| local.to_string()),
-        "key": gre.out_key,
+        "type": tunnel.kind.name(),
+        "remote_ip": tunnel.remote.map_or_else(|| "flow".to_owned(), |remote| remote.to_string()),
+        "local_ip": tunnel.local.address().or(path.source).map(|local| local.to_string()),
+        "key": tunnel.conf().out_key,
         "egress_iface": path.egress.as_ref().map(|egress| &egress.name),
         "next_hop": path.next_hop.map(|hop| hop.to_string()),
         "next_hop_mac": mac,
         "state": path.state.name(),
         "reason": reason,
-        "effective_mtu": effective_mtu(gre, path),
+        "effective_mtu": tunnel.effective_mtu(path.mtu),
     }))
-}
-
-/// The largest L3 payload of an inner frame that crosses unfragmented: the route's MTU less outer
-/// IP, GRE with its options, and the inner Ethernet header.
-fn effective_mtu(gre: &crate::desired::Gre, path: &Path) -> u32 {
-    let ip = if gre.remote.is_ipv4() { 20 } else { 40 };
-    let options = 4 * (u32::from(gre.csum) + u32::from(gre.out_key.is_some()));
-    path.mtu.saturating_sub(ip + 4 + options + 14)
 }
 
 fn drops(engine: &mut Engine, _args: &[String]) -> Answer {

@@ -1,13 +1,10 @@
 //! Underlay packets: off with the outer headers, each check with its drop reason.
 
+use super::outer::{self, Outer};
 use super::parse::l2;
-use crate::{Batch, DropReason, FrameBuf, Meta, PortId, Snapshot, TunnelKey};
-use std::net::IpAddr;
+use crate::{Batch, Csum, DropReason, FrameBuf, Meta, PortId, Snapshot};
 use weft_wire::checksum::{self, partial};
-use weft_wire::gre::Gre;
-use weft_wire::ipv4::{Ipv4Header, verify_checksum};
-use weft_wire::ipv6::Ipv6Header;
-use weft_wire::{EtherType, IpProtocol, ParseError, ethernet, parse_l2};
+use weft_wire::{EtherType, ethernet, parse_l2};
 
 /// ECN codepoints, RFC 3168 section 5.
 const ECT_1: u8 = 1;
@@ -25,33 +22,35 @@ pub(crate) fn decap<F: FrameBuf>(batch: &mut Batch<F>, snapshot: &Snapshot, comp
     }));
 }
 
-/// The outer headers, read.
-struct Outer {
-    key: TunnelKey,
-    /// Where the inner frame is.
-    inner_at: usize,
-    inner_bytes: usize,
-    ecn: u8,
-}
-
 /// Leaves the inner frame in `frame`, and says which tunnel port it came in on.
 fn strip<F: FrameBuf>(
     frame: &mut F,
     snapshot: &Snapshot,
     completes: bool,
 ) -> Result<PortId, DropReason> {
-    let outer = read(frame.bytes())?;
+    let outer = outer::read(frame.bytes(), &snapshot.tunnels)?;
     let port = snapshot.tunnels.find(outer.key)?;
+    if outer.lacks_checksum && !accepts_no_checksum(snapshot, port) {
+        return Err(DropReason::Udp6Zero);
+    }
+    if let Some(geneve) = outer.geneve {
+        // No flow table knows any option yet.
+        geneve.refuse_critical(|_| false).map_err(|_| DropReason::GeneveCritical)?;
+    }
     if outer.inner_bytes < ethernet::LEN_BYTES {
         return Err(DropReason::InnerShort);
     }
-    if !frame.trim_front(outer.inner_at) {
+    let Outer { inner_at, inner_bytes, ecn, check, .. } = outer;
+    if let Some(check) = check {
+        check.verify(frame.bytes_mut(), inner_at, completes)?;
+    }
+    if !frame.trim_front(inner_at) {
         return Err(DropReason::IpTruncated);
     }
     // Padding of the underlay ends here.
-    frame.truncate(outer.inner_bytes);
-    if outer.ecn != 0 {
-        combine_ecn(frame.bytes_mut(), outer.ecn)?;
+    frame.truncate(inner_bytes);
+    if ecn != 0 {
+        combine_ecn(frame.bytes_mut(), ecn)?;
     }
     if completes {
         // Whether there was one to complete makes no difference.
@@ -60,68 +59,10 @@ fn strip<F: FrameBuf>(
     Ok(port)
 }
 
-fn read(bytes: &[u8]) -> Result<Outer, DropReason> {
-    let outer = parse_l2(bytes).map_err(|_| DropReason::Truncated)?;
-    let packet = bytes.get(outer.l3_offset..).ok_or(DropReason::Truncated)?;
-    match outer.ethertype {
-        EtherType::IPV4 => read_ipv4(packet, outer.l3_offset),
-        EtherType::IPV6 => read_ipv6(packet, outer.l3_offset),
-        _ => Err(DropReason::NotTunnel),
-    }
-}
-
-fn read_ipv4(packet: &[u8], l3_offset: usize) -> Result<Outer, DropReason> {
-    let (ip, payload) = Ipv4Header::parse(packet).map_err(|error| match error {
-        ParseError::Truncated { .. } => DropReason::IpTruncated,
-        _ => DropReason::BadIhl,
-    })?;
-    verify_checksum(packet).map_err(|_| DropReason::IpChecksum)?;
-    if ip.is_fragment() {
-        return Err(DropReason::OuterFragment);
-    }
-    let (local, remote) = (IpAddr::V4(ip.target()), IpAddr::V4(ip.source()));
-    let at = l3_offset + ip.header_len_bytes();
-    read_payload(ip.protocol, payload, local, remote, at, ip.tos & 3)
-}
-
-fn read_ipv6(packet: &[u8], l3_offset: usize) -> Result<Outer, DropReason> {
-    let (ip, payload) = Ipv6Header::parse(packet).map_err(|_| DropReason::IpTruncated)?;
-    let walk = ip.walk(payload).map_err(|_| DropReason::IpTruncated)?;
-    if walk.is_fragment() {
-        return Err(DropReason::OuterFragment);
-    }
-    let (local, remote) = (IpAddr::V6(ip.target()), IpAddr::V6(ip.source()));
-    let at = l3_offset + 40 + (payload.len() - walk.payload.len());
-    read_payload(walk.protocol, walk.payload, local, remote, at, ip.traffic_class() & 3)
-}
-
-/// RFC 2784 and 2890; standards.md E2.
-fn read_payload(
-    protocol: IpProtocol,
-    payload: &[u8],
-    local: IpAddr,
-    remote: IpAddr,
-    at: usize,
-    ecn: u8,
-) -> Result<Outer, DropReason> {
-    if protocol != IpProtocol::GRE {
-        return Err(DropReason::NotTunnel);
-    }
-    let (gre, inner) = Gre::parse(payload).map_err(|error| match error {
-        ParseError::GreVersion { .. } => DropReason::GreVersion,
-        ParseError::GreFlags { .. } => DropReason::GreFlags,
-        _ => DropReason::GreShort,
-    })?;
-    gre.verify_checksum(payload).map_err(|_| DropReason::GreChecksum)?;
-    if gre.protocol != EtherType::TEB {
-        return Err(DropReason::GreProtocol);
-    }
-    Ok(Outer {
-        key: TunnelKey { local, remote, key: gre.key },
-        inner_at: at + gre.header_len_bytes(),
-        inner_bytes: inner.len(),
-        ecn,
-    })
+/// True for a tunnel that is configured to do without UDP checksums.
+fn accepts_no_checksum(snapshot: &Snapshot, port: PortId) -> bool {
+    let tunnel = snapshot.port(port).and_then(|port| port.tunnel());
+    tunnel.is_some_and(|tunnel| tunnel.csum == Csum::Off)
 }
 
 /// RFC 6040 section 4.2: what the underlay marked goes into the inner packet.

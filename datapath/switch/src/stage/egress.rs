@@ -155,7 +155,9 @@ pub(crate) fn send_tunnelled<I: FrameIo>(
         Reach::Ready(next_hop) => next_hop,
         Reach::Resolving => return datapath.wait(port_id, *meta, frame, io),
         Reach::Unreachable => {
-            datapath.counters.tx_drop(port_id, DropReason::NoRoute);
+            let is_known = tunnel.remote.is_some();
+            let reason = if is_known { DropReason::NoRoute } else { DropReason::FlowRemote };
+            datapath.counters.tx_drop(port_id, reason);
             return io.free(frame);
         }
     };

@@ -1,38 +1,67 @@
 //! Outer headers: a template per tunnel, copied in front of the frame, then patched.
+//!
+//! ```text
+//! Ethernet 14 | IPv4 20 or IPv6 40 | GRE 4 to 16, or UDP 8 and Geneve 8 or VXLAN 8 | inner frame
+//!               ^ L3                 ^ l4_at
+//! ```
+//!
+//! Patched are lengths, what is inherited from the inner packet, the UDP source port, the GRE
+//! sequence number and checksums.  Everything else, and the sums over it, are worked out when the
+//! snapshot is built.  A frame of any length up to 65535 bytes fits, so one that is cut into
+//! segments only afterwards could be wrapped the same way.
 
+use super::inner::Inner;
+use crate::tunnel::{Encap, OrInherit, Sequence};
 use crate::{DropReason, FrameBuf, NextHop, Reach, TunnelConf};
 use std::net::IpAddr;
-use weft_wire::checksum;
+use weft_wire::checksum::{self, local};
+use weft_wire::{EtherType, IpProtocol, geneve, gre, udp, vxlan};
 
-/// Ethernet, IPv6 and GRE with key and checksum: the longest there is.
-const TEMPLATE_BYTES: usize = 14 + 40 + 12;
-
-const ETHERTYPE_IPV4: [u8; 2] = [0x08, 0x00];
-const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
-const PROTOCOL_GRE: u8 = 47;
-/// Transparent Ethernet bridging, RFC 1701.
-const GRE_PROTOCOL_TEB: [u8; 2] = [0x65, 0x58];
-const GRE_CSUM: u8 = 0x80;
-const GRE_KEY: u8 = 0x20;
-const IPV4_DF: [u8; 2] = [0x40, 0x00];
+/// Ethernet, IPv6, and UDP with Geneve or GRE with all options: the longest there is.
+const TEMPLATE_BYTES: usize = L3 + 40 + 16;
 /// Where the L3 header starts in an untagged frame.
 const L3: usize = 14;
+const IPV4_DF: [u8; 2] = [0x40, 0x00];
+const GRE_CSUM: u8 = 0x80;
+const GRE_KEY: u8 = 0x20;
+const GRE_SEQUENCE: u8 = 0x10;
+/// What is sent when there is no TTL to inherit.
+const TTL_DEFAULT: u8 = 64;
 
 /// The outer headers of one tunnel with one next hop.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Template {
     bytes: [u8; TEMPLATE_BYTES],
+    /// 0 without a next hop.
     len: u8,
     is_ipv4: bool,
-    /// IPv4: the header's sum with length and ECN as zero.
+    is_udp: bool,
+    /// UDP source ports: the first, and how many.
+    source_ports: (u16, u16),
+    tos: OrInherit,
+    ttl: OrInherit,
+    /// IPv4: the header's sum with length, and what is inherited, as zero.
     ip_sum: u32,
-    /// GRE checksum wanted: the sum of the GRE header.
-    gre_sum: Option<u32>,
+    /// A checksum is wanted: the sum of what it covers of the template, with lengths, ports and
+    /// sequence number as zero.
+    covered_sum: Option<u32>,
+    sequence: Option<Sequence>,
 }
 
 impl Default for Template {
     fn default() -> Self {
-        Self { bytes: [0; TEMPLATE_BYTES], len: 0, is_ipv4: true, ip_sum: 0, gre_sum: None }
+        Self {
+            bytes: [0; TEMPLATE_BYTES],
+            len: 0,
+            is_ipv4: true,
+            is_udp: false,
+            source_ports: (0, 1),
+            tos: OrInherit::Value(0),
+            ttl: OrInherit::Value(TTL_DEFAULT),
+            ip_sum: 0,
+            covered_sum: None,
+            sequence: None,
+        }
     }
 }
 
@@ -56,20 +85,54 @@ impl Writer {
     }
 }
 
+/// What one frame has of its own in the outer headers.
+struct Patch {
+    /// Length of the outer IP packet.
+    ip_bytes: u16,
+    /// TOS bits to set: ECN, and DSCP where it is inherited.
+    tos: u8,
+    /// TTL where it is inherited, else 0.
+    ttl: u8,
+    source_port: u16,
+    sequence: u32,
+    inner_sum: Option<u64>,
+}
+
 impl Template {
     /// The template of a tunnel; empty while it has no next hop.
     pub(crate) fn new(tunnel: &TunnelConf) -> Self {
-        let Reach::Ready(next_hop) = tunnel.reach else { return Self::default() };
+        let (Reach::Ready(next_hop), Some(remote)) = (tunnel.reach, tunnel.remote) else {
+            return Self::default();
+        };
         let mut out = Writer { bytes: [0; TEMPLATE_BYTES], len: 0 };
         out.put(&next_hop.target_mac.0);
         out.put(&next_hop.source_mac.0);
-        let is_ipv4 = ip_header(&mut out, tunnel, &next_hop);
+        let is_ipv4 = ip_header(&mut out, tunnel, &next_hop, remote);
         let ip_sum = if is_ipv4 { sum(out.from(L3)) } else { 0 };
-        let gre_at = out.len;
-        gre_header(&mut out, tunnel);
-        let gre_sum = tunnel.gre.csum.then(|| sum(out.from(gre_at)));
-        let len = u8::try_from(out.len).unwrap_or(0);
-        Self { bytes: out.bytes, len, is_ipv4, ip_sum, gre_sum }
+        let l4_at = out.len;
+        let addresses = checksum::sum(out.from(l4_at - if is_ipv4 { 8 } else { 32 }));
+        match tunnel.encap {
+            Encap::Gre => gre_header(&mut out, tunnel),
+            Encap::Geneve { udp_port } | Encap::Vxlan { udp_port } => {
+                udp_header(&mut out, tunnel, udp_port);
+            }
+        }
+        let is_udp = tunnel.encap != Encap::Gre;
+        let pseudo = if is_udp { addresses + u64::from(IpProtocol::UDP.get()) } else { 0 };
+        let covered = u64::from(sum(out.from(l4_at))) + pseudo;
+        let (first, last) = tunnel.source_ports;
+        Self {
+            bytes: out.bytes,
+            len: u8::try_from(out.len).unwrap_or(0),
+            is_ipv4,
+            is_udp,
+            source_ports: (first, last.saturating_sub(first).saturating_add(1)),
+            tos: tunnel.tos,
+            ttl: tunnel.ttl,
+            ip_sum,
+            covered_sum: tunnel.sends_checksum().then(|| u32::from(checksum::fold(covered))),
+            sequence: tunnel.sequence.clone().filter(|_| !is_udp),
+        }
     }
 
     /// Puts the outer headers in front of an inner frame.
@@ -82,49 +145,118 @@ impl Template {
         let len = usize::from(self.len);
         let inner = frame.bytes();
         let ip_bytes = len - L3 + inner.len();
-        let ip_length = u16::try_from(ip_bytes).map_err(|_| DropReason::ExceedsMtu)?;
         if ip_bytes > mtu as usize {
             return Err(DropReason::ExceedsMtu);
         }
-        let ecn = inner_ecn(inner);
-        let gre_sum = self.gre_sum.map(|header| u64::from(header) + u64::from(sum(inner)));
+        let ip_bytes = u16::try_from(ip_bytes).map_err(|_| DropReason::ExceedsMtu)?;
+        let mut patch = self.patch(inner, ip_bytes);
         let front = frame.prepend(len).ok_or(DropReason::NoHeadroom)?;
         if let Some(template) = self.bytes.get(..len) {
             front.copy_from_slice(template);
         }
         if self.is_ipv4 {
-            self.patch_ipv4(front, ip_length, ecn);
+            self.patch_ipv4(front, &patch);
         } else {
-            patch_ipv6(front, ip_length - 40, ecn);
+            patch_ipv6(front, &patch);
         }
-        if let Some(gre_sum) = gre_sum {
-            let at = L3 + if self.is_ipv4 { 20 } else { 40 } + 4;
-            put_u16(front, at, !checksum::fold(gre_sum));
+        if let Some(sequence) = &self.sequence {
+            // Drawn when nothing can go wrong any more, so that none is missing.
+            patch.sequence = sequence.next();
+        }
+        let l4_at = L3 + if self.is_ipv4 { 20 } else { 40 };
+        if let Some(header) = front.get_mut(l4_at..) {
+            if self.is_udp {
+                self.patch_udp(header, &patch);
+            } else {
+                self.patch_gre(header, &patch);
+            }
         }
         Ok(())
     }
 
-    fn patch_ipv4(&self, front: &mut [u8], total_length: u16, ecn: u8) {
-        if let Some(tos) = front.get_mut(L3 + 1) {
-            *tos |= ecn;
+    #[inline]
+    fn patch(&self, frame: &[u8], ip_bytes: u16) -> Patch {
+        let inner = Inner::read(frame);
+        let tos = inner.tos().unwrap_or(0);
+        let ttl = match self.ttl {
+            OrInherit::Value(_) => 0,
+            // A packet whose time is up must not leave with 0 (RFC 1122 section 3.2.1.7).
+            OrInherit::Inherit => inner.ttl().unwrap_or(TTL_DEFAULT).max(1),
+        };
+        let source_port = if self.is_udp {
+            let (first, count) = self.source_ports;
+            let [_, _, high, low] =
+                (((u64::from(inner.flow_hash()) * u64::from(count)) >> 32) as u32).to_be_bytes();
+            first + u16::from_be_bytes([high, low])
+        } else {
+            0
+        };
+        Patch {
+            ip_bytes,
+            tos: if self.tos == OrInherit::Inherit { tos } else { tos & 3 },
+            ttl,
+            source_port,
+            sequence: 0,
+            inner_sum: self.covered_sum.map(|_| local::frame_sum(frame)),
         }
-        put_u16(front, L3 + 2, total_length);
-        let sum = u64::from(self.ip_sum) + u64::from(total_length) + u64::from(ecn);
-        put_u16(front, L3 + 10, !checksum::fold(sum));
+    }
+
+    fn patch_ipv4(&self, front: &mut [u8], patch: &Patch) {
+        if let Some([_, tos, len_hi, len_lo, _, _, _, _, ttl, _, sum_hi, sum_lo]) =
+            front.get_mut(L3..).and_then(<[u8]>::first_chunk_mut)
+        {
+            *tos |= patch.tos;
+            *ttl |= patch.ttl;
+            [*len_hi, *len_lo] = patch.ip_bytes.to_be_bytes();
+            let sum = u64::from(self.ip_sum)
+                + u64::from(patch.ip_bytes)
+                + u64::from(patch.tos)
+                + (u64::from(patch.ttl) << 8);
+            [*sum_hi, *sum_lo] = checksum::finish(sum).to_be_bytes();
+        }
+    }
+
+    fn patch_udp(&self, header: &mut [u8], patch: &Patch) {
+        let ip_header_bytes = if self.is_ipv4 { 20 } else { 40 };
+        let udp_bytes = patch.ip_bytes.saturating_sub(ip_header_bytes);
+        if let Some([src_hi, src_lo, _, _, len_hi, len_lo, sum_hi, sum_lo]) =
+            header.first_chunk_mut()
+        {
+            [*src_hi, *src_lo] = patch.source_port.to_be_bytes();
+            [*len_hi, *len_lo] = udp_bytes.to_be_bytes();
+            if let (Some(covered), Some(inner)) = (self.covered_sum, patch.inner_sum) {
+                // The length is in the pseudo-header as well.
+                let own = u64::from(patch.source_port) + 2 * u64::from(udp_bytes);
+                let sum = u64::from(covered) + own + inner;
+                [*sum_hi, *sum_lo] = checksum::finish_udp(sum).to_be_bytes();
+            }
+        }
+    }
+
+    fn patch_gre(&self, header: &mut [u8], patch: &Patch) {
+        if self.sequence.is_some()
+            && let Some(field) = header.last_chunk_mut()
+        {
+            *field = patch.sequence.to_be_bytes();
+        }
+        if let (Some(covered), Some(inner)) = (self.covered_sum, patch.inner_sum)
+            && let Some([_, _, _, _, sum_hi, sum_lo]) = header.first_chunk_mut()
+        {
+            let sum = u64::from(covered) + u64::from(patch.sequence) + inner;
+            [*sum_hi, *sum_lo] = checksum::finish(sum).to_be_bytes();
+        }
     }
 }
 
-fn patch_ipv6(front: &mut [u8], payload_length: u16, ecn: u8) {
-    // The traffic class straddles the first two bytes: ECN is bits 5 and 4 of the second.
-    if let Some(class) = front.get_mut(L3 + 1) {
-        *class |= ecn << 4;
-    }
-    put_u16(front, L3 + 4, payload_length);
-}
-
-fn put_u16(bytes: &mut [u8], at: usize, value: u16) {
-    if let Some(field) = bytes.get_mut(at..at + 2) {
-        field.copy_from_slice(&value.to_be_bytes());
+fn patch_ipv6(front: &mut [u8], patch: &Patch) {
+    if let Some([class_hi, class_lo, _, _, len_hi, len_lo, _, hops]) =
+        front.get_mut(L3..).and_then(<[u8]>::first_chunk_mut)
+    {
+        // The traffic class straddles the first two bytes.
+        *class_hi |= patch.tos >> 4;
+        *class_lo |= patch.tos << 4;
+        [*len_hi, *len_lo] = patch.ip_bytes.saturating_sub(40).to_be_bytes();
+        *hops |= patch.ttl;
     }
 }
 
@@ -133,21 +265,23 @@ fn sum(bytes: &[u8]) -> u32 {
 }
 
 /// The outer IP header with lengths and checksum as zero; true when it is IPv4.
-fn ip_header(out: &mut Writer, tunnel: &TunnelConf, next_hop: &NextHop) -> bool {
-    match (next_hop.source, tunnel.remote) {
+fn ip_header(out: &mut Writer, tunnel: &TunnelConf, hop: &NextHop, remote: IpAddr) -> bool {
+    let tos = if let OrInherit::Value(tos) = tunnel.tos { tos & 0xfc } else { 0 };
+    let ttl = if let OrInherit::Value(ttl) = tunnel.ttl { ttl } else { 0 };
+    let protocol = if tunnel.encap == Encap::Gre { IpProtocol::GRE } else { IpProtocol::UDP };
+    match (hop.source, remote) {
         (IpAddr::V4(source), IpAddr::V4(remote)) => {
-            out.put(&ETHERTYPE_IPV4);
-            out.put(&[0x45, tunnel.tos & 0xfc, 0, 0, 0, 0]);
+            out.put(&EtherType::IPV4.0.to_be_bytes());
+            out.put(&[0x45, tos, 0, 0, 0, 0]);
             out.put(if tunnel.df { &IPV4_DF } else { &[0, 0] });
-            out.put(&[tunnel.ttl, PROTOCOL_GRE, 0, 0]);
+            out.put(&[ttl, protocol.get(), 0, 0]);
             out.put(&source.octets());
             out.put(&remote.octets());
             true
         }
         (source, remote) => {
-            let class = tunnel.tos & 0xfc;
-            out.put(&ETHERTYPE_IPV6);
-            out.put(&[0x60 | class >> 4, class << 4, 0, 0, 0, 0, PROTOCOL_GRE, tunnel.ttl]);
+            out.put(&EtherType::IPV6.0.to_be_bytes());
+            out.put(&[0x60 | tos >> 4, tos << 4, 0, 0, 0, 0, protocol.get(), ttl]);
             out.put(&to_v6(source));
             out.put(&to_v6(remote));
             false
@@ -162,28 +296,36 @@ fn to_v6(address: IpAddr) -> [u8; 16] {
     }
 }
 
-/// RFC 2784 and 2890, with the checksum as zero.
+/// RFC 2784 and 2890, with checksum and sequence number as zero.
 fn gre_header(out: &mut Writer, tunnel: &TunnelConf) {
-    let csum = if tunnel.gre.csum { GRE_CSUM } else { 0 };
-    let key = if tunnel.out_key.is_some() { GRE_KEY } else { 0 };
-    out.put(&[csum | key, 0]);
-    out.put(&GRE_PROTOCOL_TEB);
-    if tunnel.gre.csum {
+    let bit = |is_on: bool, bit: u8| if is_on { bit } else { 0 };
+    let csum = tunnel.sends_checksum();
+    let flags = bit(csum, GRE_CSUM)
+        | bit(tunnel.out_key.is_some(), GRE_KEY)
+        | bit(tunnel.sequence.is_some(), GRE_SEQUENCE);
+    out.put(&[flags, 0]);
+    out.put(&EtherType::TEB.0.to_be_bytes());
+    if csum {
         out.put(&[0; 4]);
     }
     if let Some(key) = tunnel.out_key {
         out.put(&key.to_be_bytes());
     }
+    if tunnel.sequence.is_some() {
+        out.put(&[0; 4]);
+    }
+    debug_assert!(out.len <= L3 + 40 + gre::LEN_MAX_BYTES);
 }
 
-/// The ECN bits of an inner IP packet, behind at most one VLAN tag, which go into the outer header
-/// (RFC 6040 section 4.1); 0 for anything else.
-fn inner_ecn(inner: &[u8]) -> u8 {
-    let is_tagged = matches!(inner.get(12..14), Some([0x81, 0x00] | [0x88, 0xa8]));
-    let ethertype_at = if is_tagged { 16 } else { 12 };
-    match inner.get(ethertype_at..).and_then(|rest| rest.first_chunk()) {
-        Some(&[0x08, 0x00, _, tos]) => tos & 3,
-        Some(&[0x86, 0xdd, _, class]) => class >> 4 & 3,
-        _ => 0,
-    }
+/// UDP with source port, length and checksum as zero, and Geneve (RFC 8926) or VXLAN (RFC 7348).
+fn udp_header(out: &mut Writer, tunnel: &TunnelConf, udp_port: u16) {
+    let [high, low] = udp_port.to_be_bytes();
+    out.put(&[0, 0, high, low, 0, 0, 0, 0]);
+    let [_, v1, v2, v3] = tunnel.out_key.unwrap_or(0).to_be_bytes();
+    let [proto_hi, proto_lo] = EtherType::TEB.0.to_be_bytes();
+    out.put(&match tunnel.encap {
+        Encap::Geneve { .. } => [0, 0, proto_hi, proto_lo, v1, v2, v3, 0],
+        _ => [vxlan::HAS_VNI, 0, 0, 0, v1, v2, v3, 0],
+    });
+    const { assert!(udp::LEN_BYTES + geneve::LEN_BYTES == 16 && vxlan::LEN_BYTES == 8) };
 }

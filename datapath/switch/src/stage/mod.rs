@@ -6,8 +6,10 @@ mod egress;
 mod encap;
 mod forward;
 mod ingress;
+mod inner;
 mod learn;
 mod observe;
+mod outer;
 mod parse;
 
 pub(crate) use cross::{Crossing, cross};
