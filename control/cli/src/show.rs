@@ -126,6 +126,10 @@ fn port_row(port: &Value) -> Vec<String> {
         Value::Bool(true) => cell(port, "xdp_mode") + "+frags",
         _ => cell(port, "xdp_mode"),
     };
+    let af_xdp = match member(port, "tapped") {
+        Value::Bool(true) => "tapped".to_owned(),
+        _ => cell(port, "af_xdp_mode"),
+    };
     vec![
         cell(port, "name"),
         cell(port, "ofport"),
@@ -135,7 +139,7 @@ fn port_row(port: &Value) -> Vec<String> {
         cell(port, "mtu"),
         cell(port, "worker"),
         xdp,
-        cell(port, "af_xdp_mode"),
+        af_xdp,
         grouped(count(port, "rx_frames")),
         grouped(count(port, "tx_frames")),
         rate("rx_rate_fps"),
@@ -242,6 +246,9 @@ mod tests {
                                 "key": null, "egress_iface": "eth0", "next_hop": "1.1.1.254",
                                 "next_hop_mac": null, "state": "unreachable", "reason": "no answer",
                                 "effective_mtu": 1462}},
+                    {"name": "veth2", "ofport": 3, "type": "", "link_state": "up", "admin_state": "up",
+                     "error": null, "tag": null, "trunks": [], "worker": [0], "xdp_mode": "native",
+                     "xdp_frags": false, "af_xdp_mode": "copy", "tapped": true, "mtu": 1500},
                     {"name": "gone", "ofport": -1, "type": "",
                      "error": "could not open network device gone (No such device)"},
                 ]}],
@@ -270,6 +277,8 @@ mod tests {
         assert_line(&page, &["0", "any", "3.0%", "1,234", "5"]);
         let veth1 = "veth1 1 system up 10 1500 0 native+frags copy 1,000 2 12 0 1.50G 0 7";
         assert_line(&page, &veth1.split(' ').collect::<Vec<_>>());
+        let veth2 = "veth2 3 system up - 1500 0 native tapped 0 0 0 0 0 0 0";
+        assert_line(&page, &veth2.split(' ').collect::<Vec<_>>());
         let gre1 = "gre1 2.2.2.2 1.1.1.1 - eth0 1.1.1.254 - 1462 unreachable: no answer";
         assert_line(&page, &gre1.split(' ').collect::<Vec<_>>());
         assert!(page.contains("error on gone: could not open network device gone"), "{page}");

@@ -11,6 +11,7 @@ use crate::links::{Links, pin_folder};
 use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Plan, PlannedPort, plan};
 use crate::publish::{Ids, snapshot};
 use crate::spanning::{Errand, Member, Spanning};
+use crate::taps::Listeners;
 use crate::tunnels::{self, Path, State};
 use crate::vlog::Vlog;
 use crate::workers::{WorkerError, Workers};
@@ -77,6 +78,7 @@ pub struct Engine {
     asked: BTreeMap<(u32, IpAddr), Instant>,
     reported: BTreeSet<String>,
     promiscuous: BTreeSet<String>,
+    pub(crate) listeners: Listeners,
 }
 
 /// Two moments' counters.
@@ -136,6 +138,7 @@ impl Engine {
             asked: BTreeMap::new(),
             reported: BTreeSet::new(),
             promiscuous: BTreeSet::new(),
+            listeners: Listeners::default(),
         })
     }
 

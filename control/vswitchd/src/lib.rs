@@ -24,6 +24,7 @@ pub mod run;
 pub mod spanning;
 pub mod status;
 pub mod store;
+pub mod taps;
 pub mod tunnel_options;
 pub mod tunnels;
 pub mod unixctl;

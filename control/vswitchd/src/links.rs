@@ -1,6 +1,7 @@
 //! The links that we hold open: XDP programs, `AF_XDP` queues, TAPs.  Opened whole or not at all.
 
 use crate::plan::Held;
+use crate::taps::LinkTap;
 use crate::workers::{WorkerError, Workers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -59,7 +60,9 @@ pub struct Link {
     /// Which worker has each queue.
     pub workers: Vec<WorkerId>,
     /// The TAP of an internal port, wherever it is.
-    pub tap: Option<Tap>,
+    pub tap_device: Option<Tap>,
+    /// Whether somebody taps it.
+    pub tap: LinkTap,
 }
 
 impl Link {
@@ -72,13 +75,17 @@ impl Link {
                 *missed.entry(reason).or_default() += frames;
             }
         }
+        let tapped = self.tap.missed_frames();
+        if tapped > 0 {
+            *missed.entry("kernel_rx_ring").or_default() += tapped;
+        }
         missed
     }
 
     /// False when a TAP's device was destroyed, not just moved out of sight.
     #[must_use]
     pub fn tap_exists(&self) -> bool {
-        self.tap.as_ref().is_none_or(|tap| tap.mac().is_ok())
+        self.tap_device.as_ref().is_none_or(|tap| tap.mac().is_ok())
     }
 }
 
@@ -121,6 +128,11 @@ impl Links {
     /// All links with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Link)> {
         self.open.iter()
+    }
+
+    /// All links with their names, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut Link)> {
+        self.open.iter_mut()
     }
 
     /// One link.
@@ -198,7 +210,8 @@ impl Links {
             af_xdp_mode: None,
             watches: Vec::new(),
             workers: Vec::new(),
-            tap: None,
+            tap_device: None,
+            tap: LinkTap::default(),
         };
         for queue_id in 0..rx_queues(nic.name).min(QUEUES_MAX) {
             let worker = self.pick_worker(workers);
@@ -249,7 +262,8 @@ impl Links {
             af_xdp_mode: None,
             watches: Vec::new(),
             workers: vec![WorkerId(u16::try_from(worker).unwrap_or_default())],
-            tap: Some(tap),
+            tap_device: Some(tap),
+            tap: LinkTap::default(),
         };
         self.open.insert(name.to_owned(), link);
         Ok(())
@@ -275,7 +289,7 @@ impl Links {
             tracing::warn!("{name}: {error}");
         }
         if removes_device
-            && let Some(tap) = link.tap
+            && let Some(tap) = link.tap_device
             && let Err(error) = tap.remove()
         {
             tracing::debug!("{name}: the device is gone already: {error}");

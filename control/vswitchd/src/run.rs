@@ -9,6 +9,7 @@ use crate::pidfile::Pidfile;
 use crate::spanning::TICK;
 use crate::status::Wanted;
 use crate::store::{Store, StoreConfig};
+use crate::taps;
 use crate::unixctl::{self, Answer, REQUESTS_MAX, Request, Target, Unixctl};
 use crate::vlog::Vlog;
 use anyhow::Context;
@@ -137,6 +138,8 @@ struct Loop {
     statistics_due: Instant,
     /// When time passes for the spanning trees, if there are any.
     trees_due: Option<Instant>,
+    /// When to look for listeners on ports, if there are any ports.
+    taps_due: Option<Instant>,
 }
 
 /// What woke the loop.
@@ -147,6 +150,7 @@ enum Wake {
     Capture(capture::Request),
     Workers,
     Trees,
+    Taps,
     Due,
     Tend,
     Statistics,
@@ -167,6 +171,7 @@ impl Loop {
             due: Some(Instant::now()),
             statistics_due: Instant::now() + Duration::from_millis(500),
             trees_due: None,
+            taps_due: None,
         })
     }
 
@@ -188,6 +193,7 @@ impl Loop {
                 Wake::Workers
             }
             () = sleep_until(self.trees_due.unwrap_or(far)) => Wake::Trees,
+            () = sleep_until(self.taps_due.unwrap_or(far)) => Wake::Taps,
             _ = tend.tick() => Wake::Tend,
             () = sleep_until(self.statistics_due) => Wake::Statistics,
         }
@@ -233,6 +239,10 @@ impl Loop {
                 Wake::Trees => {
                     self.trees_due = Some(Instant::now() + TICK);
                     self.trees(engine, store).await?;
+                }
+                Wake::Taps => {
+                    engine.tend_taps();
+                    self.taps_due = engine.has_nic_ports().then(|| Instant::now() + taps::LOOK);
                 }
                 Wake::Due => {
                     self.due = None;
@@ -317,6 +327,9 @@ impl Loop {
         engine.reconcile(&*store)?;
         if engine.spanning.is_active() && self.trees_due.is_none() {
             self.trees_due = Some(Instant::now() + TICK);
+        }
+        if self.taps_due.is_none() && engine.has_nic_ports() {
+            self.taps_due = Some(Instant::now());
         }
         if next_cfg != engine.desired.next_cfg {
             // New interfaces have counters soon, not only at the end of the interval.

@@ -185,6 +185,19 @@ impl Workers {
     /// [`WorkerError::Stuck`].
     pub fn remove_queues(&mut self, link: LinkId) -> Result<(), WorkerError> {
         self.tell(|| Command::RemoveQueues { link })?;
+        self.close_queues(link)
+    }
+
+    /// Takes the queues out of service that stood in for others of a link, and closes them.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stuck`].
+    pub fn remove_stand_ins(&mut self, link: LinkId) -> Result<(), WorkerError> {
+        self.tell(|| Command::RemoveStandIns { link })?;
+        self.close_queues(link)
+    }
+
+    fn close_queues(&mut self, link: LinkId) -> Result<(), WorkerError> {
         let mut closed = Vec::new();
         self.gather(self.all(), |event| match event {
             Event::QueuesRemoved { link: of, queues } if of == link => {

@@ -124,6 +124,10 @@ impl<I: FrameIo> FrameIo for FaultIo<I> {
         self.inner.remove_queue(link)
     }
 
+    fn remove_stand_in(&mut self, link: LinkId) -> Option<I::Queue> {
+        self.inner.remove_stand_in(link)
+    }
+
     fn reclaim(&mut self) {
         self.inner.reclaim();
     }

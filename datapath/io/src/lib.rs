@@ -32,6 +32,7 @@
 pub mod fault;
 pub mod heap;
 pub mod pcap;
+pub mod stack;
 pub mod stats;
 mod sys;
 pub mod tap;
@@ -42,8 +43,9 @@ pub mod xsk;
 pub use fault::{FaultConf, FaultIo, FaultStats};
 pub use heap::{HeapFrame, HeapIo, HeapQueue, HeapWire};
 pub use pcap::PcapIo;
+pub use stack::{StackQueue, packet_queue};
 pub use stats::QueueStats;
-pub use tap::{Tap, TapError, TapQueue};
+pub use tap::{Tap, TapError};
 pub use worker_io::{Conservation, Queue, WorkerIo};
 pub use xsk::open::{Mode, OpenError, RingSizes, XskConfig, ZeroCopy};
 pub use xsk::queue::{QueueWatch, XskQueue};

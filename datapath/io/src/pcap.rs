@@ -118,6 +118,10 @@ impl<I: FrameIo, W: Write> FrameIo for PcapIo<I, W> {
         self.inner.remove_queue(link)
     }
 
+    fn remove_stand_in(&mut self, link: LinkId) -> Option<I::Queue> {
+        self.inner.remove_stand_in(link)
+    }
+
     fn reclaim(&mut self) {
         self.inner.reclaim();
     }

@@ -17,6 +17,8 @@ unsafe impl Plain for libc::c_int {}
 // SAFETY: as above.
 unsafe impl Plain for u32 {}
 // SAFETY: as above.
+unsafe impl Plain for [u32; 9] {}
+// SAFETY: as above.
 unsafe impl Plain for libc::xdp_umem_reg {}
 // SAFETY: as above.
 unsafe impl Plain for libc::xdp_mmap_offsets {}
@@ -93,6 +95,31 @@ pub(crate) fn bind_xdp(fd: BorrowedFd<'_>, address: &libc::sockaddr_xdp) -> io::
     check(unsafe { libc::bind(fd.as_raw_fd(), pointer, length) }).map(|_| ())
 }
 
+/// `bind(2)` of a packet socket to an interface; `protocol` is an Ethernet type, 0 to receive nothing.
+pub(crate) fn bind_packet(fd: BorrowedFd<'_>, ifindex: u32, protocol: u16) -> io::Result<()> {
+    let address = libc::sockaddr_ll {
+        sll_family: u16::try_from(libc::AF_PACKET).unwrap_or(0),
+        sll_protocol: protocol.to_be(),
+        sll_ifindex: i32::try_from(ifindex).unwrap_or(0),
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    };
+    let pointer = std::ptr::from_ref(&address).cast();
+    let length = length_of::<libc::sockaddr_ll>();
+    // SAFETY: `address` is a structure of the length passed, and outlives the call (rule 6).
+    check(unsafe { libc::bind(fd.as_raw_fd(), pointer, length) }).map(|_| ())
+}
+
+/// Bytes that wait in a socket to be received, and frames that it had no room for since it was
+/// opened.
+pub(crate) fn socket_memory(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    let (words, _) = get_option::<[u32; 9]>(fd, libc::SOL_SOCKET, libc::SO_MEMINFO)?;
+    let [waiting, .., drops] = words;
+    Ok((waiting, drops))
+}
+
 /// Asks the kernel to send what is in the TX ring: `sendto(2)` without data.
 pub(crate) fn kick_tx(fd: RawFd) -> io::Result<()> {
     let flags = libc::MSG_DONTWAIT;
@@ -130,6 +157,47 @@ pub(crate) fn read_into(fd: RawFd, buffers: [&mut [u8]; 3]) -> io::Result<usize>
         .map(|buffer| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() });
     // SAFETY: three vectors, each of a borrowed buffer and its length (rule 6).
     check_len(unsafe { libc::readv(fd, vectors.as_ptr(), 3) })
+}
+
+/// Room for what comes beside a frame: one control message.
+#[derive(Debug)]
+#[repr(C, align(8))]
+pub(crate) struct Control {
+    bytes: [u8; 64],
+    len: usize,
+}
+
+impl Control {
+    /// Empty.
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; 64], len: 0 }
+    }
+
+    /// What came.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+/// `recvmsg(2)` into three buffers, and what comes beside the data into `control`.
+pub(crate) fn receive_into(
+    fd: RawFd,
+    buffers: [&mut [u8]; 3],
+    control: &mut Control,
+) -> io::Result<usize> {
+    let mut vectors = buffers
+        .map(|buffer| libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() });
+    // SAFETY: a structure of integers and pointers, which may be null.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = vectors.as_mut_ptr();
+    message.msg_iovlen = vectors.len();
+    message.msg_control = control.bytes.as_mut_ptr().cast();
+    message.msg_controllen = control.bytes.len();
+    // SAFETY: three vectors, each of a borrowed buffer and its length, and a borrowed buffer for
+    // control messages with its length (rule 6).
+    let len = check_len(unsafe { libc::recvmsg(fd, &raw mut message, 0) })?;
+    control.len = message.msg_controllen;
+    Ok(len)
 }
 
 /// `writev(2)` from two buffers.

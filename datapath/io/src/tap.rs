@@ -1,22 +1,13 @@
 //! Internal ports: persistent TAPs, as the control thread sees them.
 //!
 //! The kernel hands over what its stack sends with an offload header (`IFF_VNET_HDR`): checksums not
-//! filled in and TCP super-frames not cut.  Both are finished in software by [`TapQueue`], so that a
-//! whole super-frame costs one system call.
+//! filled in and TCP super-frames not cut.  [`StackQueue`] finishes both.
 
-mod queue;
-mod vnet;
-
-pub(crate) use queue::SUPERFRAME_BYTES_MAX;
-pub use queue::TapQueue;
-
+use crate::stack::{StackQueue, VNET_HEADER_BYTES};
 use crate::sys;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
-
-/// Bytes of the offload header without the field for merged buffers.
-const VNET_HEADER_BYTES: usize = 10;
 
 /// Pauses between tries when another process has the TAP: it may just be ending.
 const BUSY_PAUSES_MS: [u64; 5] = [10, 40, 100, 300, 500];
@@ -76,7 +67,7 @@ pub enum TapError {
     },
 }
 
-/// A TAP.  Its frames go through a [`TapQueue`].  It outlives this value and the process, with its
+/// A TAP.  Its frames go through a [`StackQueue`].  It outlives this value and the process, with its
 /// addresses, until [`Tap::remove`]; it may move to another network namespace meanwhile.
 #[derive(Debug)]
 pub struct Tap {
@@ -220,8 +211,8 @@ impl Tap {
     /// # Errors
     ///
     /// Too many descriptors.
-    pub fn queue(&self) -> io::Result<TapQueue> {
-        Ok(TapQueue::new(self.fd.try_clone()?, &self.name))
+    pub fn queue(&self) -> io::Result<StackQueue> {
+        Ok(StackQueue::of_tap(self.fd.try_clone()?, &self.name))
     }
 
     /// Removes the TAP from the system.  It goes when the last of its queues is closed too, so take

@@ -1,7 +1,7 @@
 //! The back end of a worker: its queues, `AF_XDP` and TAP, over one pool of chunks.
 
+use crate::stack::StackQueue;
 use crate::stats::QueueStats;
-use crate::tap::TapQueue;
 use crate::wait::Waiter;
 use crate::xsk::queue::{QueueWatch, XskQueue};
 use crate::xsk::umem::{Chunk, ChunkPool, RegionHandle};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use weft_switch::{FrameIo, LinkId};
 
 /// Bytes of the buffer for super-frames.
-const SCRATCH_BYTES: usize = crate::tap::SUPERFRAME_BYTES_MAX;
+const SCRATCH_BYTES: usize = crate::stack::SUPERFRAME_BYTES_MAX;
 
 /// How soon a worker looks again that has frames to send which the kernel did not take.
 const URGENT: Duration = Duration::from_millis(1);
@@ -24,8 +24,8 @@ const NO_QUEUE: u16 = u16::MAX;
 pub enum Queue {
     /// One RX and TX queue of a netdev.
     Xsk(Box<XskQueue>),
-    /// The TAP of an internal port.
-    Tap(Box<TapQueue>),
+    /// The TAP of an internal port, or a packet socket of a NIC that is tapped.
+    Stack(Box<StackQueue>),
 }
 
 impl From<XskQueue> for Queue {
@@ -34,9 +34,9 @@ impl From<XskQueue> for Queue {
     }
 }
 
-impl From<TapQueue> for Queue {
-    fn from(queue: TapQueue) -> Self {
-        Self::Tap(Box::new(queue))
+impl From<StackQueue> for Queue {
+    fn from(queue: StackQueue) -> Self {
+        Self::Stack(Box::new(queue))
     }
 }
 
@@ -46,7 +46,7 @@ impl Queue {
     pub fn watch(&self) -> QueueWatch {
         match self {
             Self::Xsk(queue) => queue.watch(),
-            Self::Tap(queue) => queue.watch(),
+            Self::Stack(queue) => queue.watch(),
         }
     }
 
@@ -55,21 +55,25 @@ impl Queue {
     pub fn stats(&self) -> QueueStats {
         match self {
             Self::Xsk(queue) => queue.stats(),
-            Self::Tap(queue) => queue.stats(),
+            Self::Stack(queue) => queue.stats(),
         }
+    }
+
+    fn is_stand_in(&self) -> bool {
+        matches!(self, Self::Stack(queue) if queue.is_stand_in())
     }
 
     fn raw_fd(&self) -> RawFd {
         match self {
             Self::Xsk(queue) => queue.fd().as_raw_fd(),
-            Self::Tap(queue) => queue.raw_fd(),
+            Self::Stack(queue) => queue.raw_fd(),
         }
     }
 
     fn leave(&mut self, pool: &mut ChunkPool) {
         match self {
             Self::Xsk(queue) => queue.leave(pool),
-            Self::Tap(queue) => queue.leave(pool),
+            Self::Stack(queue) => queue.leave(pool),
         }
     }
 }
@@ -114,7 +118,7 @@ impl Conservation {
     }
 }
 
-/// Frames in and out for one worker, over `AF_XDP` sockets and TAPs.
+/// Frames in and out for one worker, over `AF_XDP` sockets, TAPs and packet sockets.
 pub struct WorkerIo {
     // Fields are dropped in this order: queues before the chunks they use.
     queues: Vec<Serving>,
@@ -190,7 +194,7 @@ impl WorkerIo {
                     sum.tx += tx;
                     sum.completion += completion;
                 }
-                Queue::Tap(queue) => sum.pending += queue.pending(),
+                Queue::Stack(queue) => sum.pending += queue.pending(),
             }
         }
         // What the pool has lent, less what the queues in service say they have.
@@ -205,10 +209,23 @@ impl WorkerIo {
         &self.pool
     }
 
+    /// Takes the first such queue out of service.
+    fn take_out(&mut self, is_meant: impl Fn(&Serving) -> bool) -> Option<Queue> {
+        let position = self.queues.iter().position(is_meant)?;
+        let mut queue = self.queues.remove(position).queue;
+        queue.leave(&mut self.pool);
+        self.rearrange();
+        Some(queue)
+    }
+
     /// After queues came or went: who sends for which link, and each socket's share of the chunks.
     fn rearrange(&mut self) {
         self.links.fill(NO_QUEUE);
-        for (position, serving) in self.queues.iter().enumerate().rev() {
+        // The last entry wins: a stand-in, else the first queue of the link.
+        let queues = self.queues.iter().enumerate().rev();
+        let (stand_ins, others): (Vec<_>, Vec<_>) =
+            queues.partition(|(_, serving)| serving.queue.is_stand_in());
+        for (position, serving) in others.into_iter().chain(stand_ins) {
             let index = serving.link.index();
             if self.links.len() <= index {
                 self.links.resize(index + 1, NO_QUEUE);
@@ -242,7 +259,7 @@ impl WorkerIo {
                         timeout = timeout.min(URGENT);
                     }
                 }
-                Queue::Tap(queue) => {
+                Queue::Stack(queue) => {
                     queue.publish();
                     if queue.has_pending() {
                         timeout = Duration::ZERO;
@@ -270,11 +287,11 @@ impl FrameIo for WorkerIo {
     }
 
     fn remove_queue(&mut self, link: LinkId) -> Option<Queue> {
-        let position = self.queues.iter().position(|serving| serving.link == link)?;
-        let mut queue = self.queues.remove(position).queue;
-        queue.leave(&mut self.pool);
-        self.rearrange();
-        Some(queue)
+        self.take_out(|serving| serving.link == link)
+    }
+
+    fn remove_stand_in(&mut self, link: LinkId) -> Option<Queue> {
+        self.take_out(|serving| serving.link == link && serving.queue.is_stand_in())
     }
 
     fn reclaim(&mut self) {
@@ -291,7 +308,7 @@ impl FrameIo for WorkerIo {
         let before = frames.len();
         match &mut serving.queue {
             Queue::Xsk(queue) => queue.rx(&mut self.pool, frames),
-            Queue::Tap(queue) => queue.rx(&mut self.pool, &mut self.scratch, frames),
+            Queue::Stack(queue) => queue.rx(&mut self.pool, &mut self.scratch, frames),
         }
         if frames.len() > before {
             serving.failed = false;
@@ -313,7 +330,7 @@ impl FrameIo for WorkerIo {
         };
         match &mut serving.queue {
             Queue::Xsk(queue) => queue.tx(&mut self.pool, frame),
-            Queue::Tap(queue) => queue.tx(&mut self.pool, frame),
+            Queue::Stack(queue) => queue.tx(&mut self.pool, frame),
         }
     }
 
@@ -321,7 +338,7 @@ impl FrameIo for WorkerIo {
         for serving in &mut self.queues {
             match &mut serving.queue {
                 Queue::Xsk(queue) => queue.flush(&mut self.pool),
-                Queue::Tap(queue) => queue.flush(),
+                Queue::Stack(queue) => queue.flush(),
             }
         }
         if self.pool.has_retired() {
@@ -346,7 +363,7 @@ impl FrameIo for WorkerIo {
                 serving.failed = true;
                 match &mut serving.queue {
                     Queue::Xsk(queue) => queue.note_error(),
-                    Queue::Tap(queue) => queue.note_error(),
+                    Queue::Stack(queue) => queue.note_error(),
                 }
             }
         }

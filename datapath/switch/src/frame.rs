@@ -49,6 +49,13 @@ pub trait FrameIo {
     /// [`FrameIo::reclaim`].  `None` when the link has no more queues here.
     fn remove_queue(&mut self, link: LinkId) -> Option<Self::Queue>;
 
+    /// Takes one queue out of service that stood in for the others of `link`, and gives it back like
+    /// [`FrameIo::remove_queue`].  `None` when there is none, as in back ends that have no such
+    /// thing.
+    fn remove_stand_in(&mut self, _link: LinkId) -> Option<Self::Queue> {
+        None
+    }
+
     /// Takes the frames back that the kernel held for queues that [`FrameIo::remove_queue`]
     /// returned.  To be called after *all* of them were dropped.
     fn reclaim(&mut self);

@@ -182,6 +182,10 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
         self.io.remove_queue(link)
     }
 
+    fn remove_stand_in(&mut self, link: LinkId) -> Option<Self::Queue> {
+        self.io.remove_stand_in(link)
+    }
+
     fn reclaim(&mut self) {
         self.io.reclaim();
     }

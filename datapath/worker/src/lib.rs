@@ -45,6 +45,12 @@ pub enum Command<Q> {
         /// The link.
         link: LinkId,
     },
+    /// Take the queues out of service that stood in for others of a link.  Answer:
+    /// [`Event::QueuesRemoved`].
+    RemoveStandIns {
+        /// The link.
+        link: LinkId,
+    },
     /// All queues that were given back are closed: take the frames back that the kernel held.
     Reclaim,
     /// Forget learned addresses.  Answer: [`Event::FdbFlushed`].

@@ -194,7 +194,8 @@ impl<I: FrameIo> Loop<I> {
         match command {
             Command::Install(snapshot) => self.install(snapshot),
             Command::AddQueue { link, queue } => self.io.add_queue(link, queue),
-            Command::RemoveQueues { link } => self.remove_queues(link),
+            Command::RemoveQueues { link } => self.remove_queues(link, Exchange::remove_queue),
+            Command::RemoveStandIns { link } => self.remove_queues(link, Exchange::remove_stand_in),
             Command::Reclaim => self.io.reclaim(),
             Command::FlushFdb { bridge, port, vid } => self.flush_fdb(bridge, port, vid),
             Command::SetStatic { bridge, vid, mac, port } => {
@@ -247,8 +248,12 @@ impl<I: FrameIo> Loop<I> {
         self.answer(Event::Installed { epoch, retired });
     }
 
-    fn remove_queues(&mut self, link: LinkId) {
-        let queues = std::iter::from_fn(|| self.io.remove_queue(link)).collect();
+    fn remove_queues(
+        &mut self,
+        link: LinkId,
+        remove: fn(&mut Exchange<I>, LinkId) -> Option<I::Queue>,
+    ) {
+        let queues = std::iter::from_fn(|| remove(&mut self.io, link)).collect();
         self.answer(Event::QueuesRemoved { link, queues });
     }
 

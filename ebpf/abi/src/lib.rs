@@ -17,6 +17,8 @@ pub mod program {
     pub const STEER_SG: &str = "weft_steer_sg";
     /// Passes everything: it only has to be there (the peer of a veth in tests).
     pub const PASS: &str = "weft_pass";
+    /// Behind the packet taps of a bridge port that has any: what passed them goes no further.
+    pub const DROP: &str = "weft_drop";
     /// What the name of each of our programs begins with: how a left-over is told from a foreign one.
     pub const PREFIX: &str = "weft_";
 }

@@ -21,6 +21,7 @@ use aya::programs::{
     ProgramError, Xdp, XdpError, XdpMode,
     links::{FdLink, PinnedLink},
     loaded_links, loaded_programs,
+    tc::SchedClassifierLink,
     xdp::XdpLink,
 };
 use rustix::io::Errno;
@@ -54,9 +55,10 @@ pub struct AttachConfig<'a> {
 /// A program on an interface, with its own maps. Dropping it detaches the program, unless it is pinned.
 #[derive(Debug)]
 pub struct Attached {
-    // Before the programs: it goes first.
+    // Before the programs: these go first.
     held: Held,
-    programs: Programs,
+    pub(crate) shield: Option<SchedClassifierLink>,
+    pub(crate) programs: Programs,
     program: Program,
     mode: Mode,
     adopted: bool,
@@ -113,7 +115,7 @@ impl Attached {
         }
         let (link, program, mode, fallback) = attach_anew(config, &mut programs)?;
         let (held, unpinned) = keep(config, &programs, link, mode, program)?;
-        Ok(Self { held, programs, program, mode, adopted: false, fallback, unpinned })
+        Ok(Self { held, shield: None, programs, program, mode, adopted: false, fallback, unpinned })
     }
 
     /// Where it runs.
@@ -280,7 +282,16 @@ fn adopt(
                 };
                 let held = Held::Pinned(pin.to_path_buf(), link);
                 let (adopted, unpinned) = (true, None);
-                return Ok(Attached { held, programs, program, mode, adopted, fallback, unpinned });
+                return Ok(Attached {
+                    held,
+                    shield: None,
+                    programs,
+                    program,
+                    mode,
+                    adopted,
+                    fallback,
+                    unpinned,
+                });
             }
             Err(error) => failed.add(config, mode, frags, &error)?,
         }

@@ -100,6 +100,17 @@ pub enum AttachError {
         /// Why.
         source: io::Error,
     },
+    /// What the XDP program passes cannot be kept from the host's stack.
+    #[error(
+        "interface {ifname}: its frames cannot be kept from the host's stack (tcx needs Linux 6.6): {}",
+        whole(source)
+    )]
+    Shield {
+        /// The interface.
+        ifname: String,
+        /// Why.
+        source: Box<aya::programs::ProgramError>,
+    },
     /// The kernel did not answer a question about the interface.
     #[error("cannot ask the kernel about interface {ifname}: {source}")]
     Query {

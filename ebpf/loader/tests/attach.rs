@@ -570,3 +570,35 @@ fn each_interface_has_maps_of_its_own() {
         assert!(w0.counters().unwrap().iter().all(|(_, count)| *count == 0));
     });
 }
+
+/// What passes ends behind the taps while the shield is up, and only then.
+#[test]
+fn the_shield_keeps_frames_from_the_host() {
+    in_namespace("the_shield_keeps_frames_from_the_host", || {
+        veth(1500);
+        run("ip netns add peer");
+        run("ip link set v1 netns peer");
+        run("ip addr add 192.0.2.1/24 dev v0");
+        run("ip -n peer addr add 192.0.2.2/24 dev v1");
+        run("ip -n peer link set v1 up");
+        let answers = || {
+            let ping = "netns exec peer ping -q -c 1 -W 1 192.0.2.1";
+            let output = Command::new("ip").args(ping.split(' ')).output().unwrap();
+            output.status.success()
+        };
+        let config = config("v0", Role::Port);
+        let mut attached = Attached::attach(&config).unwrap();
+        assert!(answers(), "a port without sockets passes its frames");
+        attached.shield_host("v0").unwrap();
+        attached.shield_host("v0").unwrap();
+        assert!(!answers(), "the host answered behind the shield");
+        attached.unshield_host();
+        assert!(answers(), "the shield outlived its end");
+        attached.shield_host("v0").unwrap();
+        drop(attached);
+        assert!(answers(), "the shield outlived the program");
+        let mut attached = Attached::attach(&config).unwrap();
+        let refused = attached.shield_host("nothing").unwrap_err();
+        assert!(refused.to_string().contains("interface nothing"), "{refused}");
+    });
+}

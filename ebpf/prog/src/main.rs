@@ -22,10 +22,13 @@
 mod outer;
 
 use aya_ebpf::{
-    bindings::xdp_action::{XDP_PASS, XDP_REDIRECT},
-    macros::{map, xdp},
+    bindings::{
+        TC_ACT_SHOT,
+        xdp_action::{XDP_PASS, XDP_REDIRECT},
+    },
+    macros::{classifier, map, xdp},
     maps::{Array, HashMap, PerCpuArray, XskMap},
-    programs::XdpContext,
+    programs::{TcContext, XdpContext},
 };
 use aya_log_ebpf::debug;
 use outer::Frame;
@@ -76,6 +79,12 @@ pub fn weft_steer_sg(ctx: XdpContext) -> u32 {
 #[xdp(frags)]
 pub fn weft_pass(_ctx: XdpContext) -> u32 {
     XDP_PASS
+}
+
+/// Behind the packet taps of a bridge port, on its tc ingress hook: the host's stack never sees the frame.
+#[classifier]
+pub fn weft_drop(_ctx: TcContext) -> i32 {
+    TC_ACT_SHOT
 }
 
 /// Redirects what is ours, passes the rest.

@@ -5,6 +5,7 @@ use crate::desired::Interface;
 use crate::engine::Engine;
 use crate::links::Link;
 use crate::plan::{Carrier, Held, PlannedPort};
+use crate::taps::TapState;
 use crate::tunnels::State;
 use crate::unixctl::Answer;
 use crate::workers::WorkerError;
@@ -154,6 +155,7 @@ impl View<'_> {
             "xdp_frags": link.and_then(|link| link.attached.as_ref())
                 .is_some_and(weft_ebpf::Attached::has_frags),
             "af_xdp_mode": link.and_then(|link| link.af_xdp_mode),
+            "tapped": link.is_some_and(|link| link.tap.state == TapState::Tapped),
             "tunnel": planned.and_then(tunnel),
         });
         if let Some(object) = value.as_object_mut() {

@@ -7,7 +7,8 @@ use super::umem::{Chunk, ChunkPool, Received, RegionHandle};
 use crate::stats::{QueueStats, SharedStats};
 use crate::sys;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Weak};
 use weft_switch::{BATCH_MAX, FrameBuf};
 
@@ -69,13 +70,28 @@ impl std::fmt::Debug for XskQueue {
 #[derive(Clone, Debug)]
 pub struct QueueWatch {
     socket: Weak<open::Socket>,
+    packet_socket: Weak<OwnedFd>,
     shared: Arc<SharedStats>,
 }
 
 impl QueueWatch {
-    /// For the queue of a TAP, which has no socket.
-    pub(crate) const fn of_tap(shared: Arc<SharedStats>) -> Self {
-        Self { socket: Weak::new(), shared }
+    /// For a queue that is no `AF_XDP` socket: of a packet socket, or of a TAP, which has none.
+    pub(crate) const fn of_stack(packet_socket: Weak<OwnedFd>, shared: Arc<SharedStats>) -> Self {
+        Self { socket: Weak::new(), packet_socket, shared }
+    }
+
+    /// Calls `use_it` with the `AF_XDP` socket; `None` when it is closed, or there is none.
+    pub fn with_socket<T>(&self, use_it: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+        self.socket.upgrade().map(|socket| use_it(socket.fd.as_fd()))
+    }
+
+    /// The inode of the packet socket, by which `/proc/net/packet` names it; `None` when it is
+    /// closed, or there is none.
+    #[must_use]
+    pub fn packet_socket_inode(&self) -> Option<u64> {
+        let fd = self.packet_socket.upgrade()?;
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+        std::fs::metadata(path).ok().map(|file| file.ino())
     }
 
     /// The counters when the worker last flushed.
@@ -94,12 +110,24 @@ impl QueueWatch {
         self.socket.upgrade().map(|socket| socket.statistics())
     }
 
-    /// Frames that the XDP program gave to the socket and that the kernel had to drop, by reason:
-    /// the RX ring was full, or the fill ring had no chunk for them.
+    /// Whether frames wait in the packet socket for the worker.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        let socket = self.packet_socket.upgrade();
+        let memory = socket.and_then(|fd| sys::socket_memory(fd.as_fd()).ok());
+        memory.is_some_and(|(waiting, _)| waiting > 0)
+    }
+
+    /// Frames that the kernel had for the socket and had to drop, by reason: the RX ring (or the
+    /// packet socket's buffer) was full, or the fill ring had no chunk for them.
     #[must_use]
     pub fn missed_frames(&self) -> [(&'static str, u64); 2] {
         let stats = self.kernel_stats().and_then(Result::ok);
-        let [ring, buffer] = stats.map_or([0; 2], |stats| [stats.rx_ring_full, stats.rx_dropped]);
+        let [mut ring, buffer] =
+            stats.map_or([0; 2], |stats| [stats.rx_ring_full, stats.rx_dropped]);
+        if let Some(fd) = self.packet_socket.upgrade() {
+            ring += sys::socket_memory(fd.as_fd()).map_or(0, |(_, drops)| u64::from(drops));
+        }
         [("kernel_rx_ring", ring), ("kernel_no_buffer", buffer)]
     }
 }
@@ -196,7 +224,11 @@ impl XskQueue {
     /// A way to read the counters while a worker has the queue.
     #[must_use]
     pub fn watch(&self) -> QueueWatch {
-        QueueWatch { socket: Arc::downgrade(&self.socket), shared: Arc::clone(&self.shared) }
+        QueueWatch {
+            socket: Arc::downgrade(&self.socket),
+            packet_socket: Weak::new(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// Chunks with the kernel: in the fill ring; between there and the RX ring; in the TX ring;

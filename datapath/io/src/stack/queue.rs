@@ -1,6 +1,7 @@
-//! Reading from and writing to a TAP.
+//! Reading from and writing to a TAP or a packet socket.
 
 use super::VNET_HEADER_BYTES;
+use super::packet::stripped_tag;
 use super::vnet::{Gso, VnetHeader};
 use crate::stats::{QueueStats, SharedStats};
 use crate::sys;
@@ -9,7 +10,7 @@ use crate::xsk::umem::{Chunk, ChunkPool};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use weft_switch::{BATCH_MAX, FrameBuf};
 use weft_wire::segment::{tcp_segments, udp_segments};
 
@@ -19,10 +20,20 @@ pub(crate) const SUPERFRAME_BYTES_MAX: usize = 65_536 + 64;
 /// Segments of one super-frame, at most: 64 KiB at the smallest MSS that Linux uses (48) less some.
 const SEGMENTS_MAX: usize = 1408;
 
-/// The frames of a TAP.  Made by [`super::Tap::queue`], moved to a worker.
+/// What the descriptor of a queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Tap,
+    /// Tags that the kernel took off come beside the frame.
+    PacketSocket,
+}
+
+/// The frames of a TAP or of a packet socket.  Made by [`crate::Tap::queue`] or [`super::packet_queue`],
+/// moved to a worker.
 #[derive(Debug)]
-pub struct TapQueue {
-    fd: OwnedFd,
+pub struct StackQueue {
+    fd: Arc<OwnedFd>,
+    source: Source,
     name: Arc<str>,
     /// Segments that did not fit the batch.
     pending: VecDeque<Chunk>,
@@ -40,10 +51,21 @@ enum Got {
     Nothing,
 }
 
-impl TapQueue {
-    pub(super) fn new(fd: OwnedFd, name: &str) -> Self {
+impl StackQueue {
+    /// The queue of a TAP.
+    pub(crate) fn of_tap(fd: OwnedFd, name: &str) -> Self {
+        Self::new(fd, Source::Tap, name)
+    }
+
+    /// The queue of a packet socket, which is bound and does not block.
+    pub(super) fn of_packet_socket(fd: OwnedFd, name: &str) -> Self {
+        Self::new(fd, Source::PacketSocket, name)
+    }
+
+    fn new(fd: OwnedFd, source: Source, name: &str) -> Self {
         Self {
-            fd,
+            fd: Arc::new(fd),
+            source,
             name: name.into(),
             pending: VecDeque::with_capacity(SEGMENTS_MAX),
             stats: QueueStats::default(),
@@ -52,7 +74,13 @@ impl TapQueue {
         }
     }
 
-    /// The name that the TAP was opened by.
+    /// Whether it stands in for the `AF_XDP` queues of its link.
+    #[must_use]
+    pub fn is_stand_in(&self) -> bool {
+        self.source == Source::PacketSocket
+    }
+
+    /// The name that the TAP was opened by, or the interface.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -67,7 +95,11 @@ impl TapQueue {
     /// A way to read the counters while a worker has the queue.
     #[must_use]
     pub fn watch(&self) -> QueueWatch {
-        QueueWatch::of_tap(Arc::clone(&self.shared))
+        let packet_socket = match self.source {
+            Source::Tap => Weak::new(),
+            Source::PacketSocket => Arc::downgrade(&self.fd),
+        };
+        QueueWatch::of_stack(packet_socket, Arc::clone(&self.shared))
     }
 
     pub(crate) fn raw_fd(&self) -> RawFd {
@@ -103,8 +135,8 @@ impl TapQueue {
         let mut header = [0; VNET_HEADER_BYTES];
         let (front, back) = scratch.split_at_mut(room.min(scratch.len()));
         let buffers = [&mut header[..], chunk.room_mut(), back];
-        let len = match sys::read_into(self.fd.as_raw_fd(), buffers) {
-            Ok(len) => len.saturating_sub(VNET_HEADER_BYTES),
+        let (len, tag) = match self.receive(buffers) {
+            Ok((len, tag)) => (len.saturating_sub(VNET_HEADER_BYTES), tag),
             Err(error) => {
                 pool.free(chunk);
                 if error.kind() != io::ErrorKind::WouldBlock {
@@ -117,15 +149,27 @@ impl TapQueue {
         chunk.set_len(len.min(room));
         let gso = header.gso();
         if gso == Gso::None {
-            return self.finish(pool, chunk, header, len <= room);
+            return self.finish(pool, chunk, header, tag, len <= room);
         }
         if let Some(start) = front.get_mut(..chunk.bytes().len()) {
             start.copy_from_slice(chunk.bytes());
         }
         pool.free(chunk);
         let superframe = scratch.get(..len).unwrap_or_default();
-        self.segment(pool, superframe, header, gso);
+        self.segment(pool, superframe, header, gso, tag);
         Got::Other
+    }
+
+    /// One frame with its offload header, and the VLAN tag that belongs into it.
+    fn receive(&self, buffers: [&mut [u8]; 3]) -> io::Result<(usize, Option<[u8; 4]>)> {
+        match self.source {
+            Source::Tap => Ok((sys::read_into(self.raw_fd(), buffers)?, None)),
+            Source::PacketSocket => {
+                let mut control = sys::Control::new();
+                let len = sys::receive_into(self.raw_fd(), buffers, &mut control)?;
+                Ok((len, stripped_tag(control.bytes())))
+            }
+        }
     }
 
     /// An ordinary frame: its checksum may be missing.
@@ -134,6 +178,7 @@ impl TapQueue {
         pool: &mut ChunkPool,
         mut chunk: Chunk,
         header: VnetHeader,
+        tag: Option<[u8; 4]>,
         whole: bool,
     ) -> Got {
         if !whole || chunk.bytes().len() < 14 {
@@ -141,7 +186,9 @@ impl TapQueue {
             pool.free(chunk);
             return Got::Other;
         }
-        if let Some(completed) = header.complete_checksum(chunk.bytes_mut()) {
+        if let Some(completed) = header.complete_checksum(chunk.bytes_mut())
+            && put_back(&mut chunk, tag)
+        {
             self.stats.rx_checksums += u64::from(completed);
             return Got::Frame(chunk);
         }
@@ -151,7 +198,14 @@ impl TapQueue {
     }
 
     /// A super-frame: cuts it into chunks, which wait in `pending`.
-    fn segment(&mut self, pool: &mut ChunkPool, superframe: &[u8], header: VnetHeader, gso: Gso) {
+    fn segment(
+        &mut self,
+        pool: &mut ChunkPool,
+        superframe: &[u8],
+        header: VnetHeader,
+        gso: Gso,
+        tag: Option<[u8; 4]>,
+    ) {
         let segments = match gso {
             Gso::Tcp => tcp_segments(superframe, header.gso_size),
             Gso::Udp => udp_segments(superframe, header.gso_size),
@@ -180,6 +234,11 @@ impl TapQueue {
                 return;
             };
             chunk.set_len(len);
+            if !put_back(&mut chunk, tag) {
+                self.stats.rx_invalid += 1;
+                pool.free(chunk);
+                return;
+            }
             self.stats.rx_segments += 1;
             self.pending.push_back(chunk);
         }
@@ -195,9 +254,9 @@ impl TapQueue {
         match written.map_err(|error| error.raw_os_error()) {
             Ok(_) => self.stats.tx_frames += 1,
             Err(Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)) => self.stats.tx_ring_full += 1,
-            // The kernel's answer for a TAP that is down.
-            Err(Some(libc::EIO)) => self.stats.tx_link_down += 1,
-            Err(Some(libc::EINVAL)) => self.stats.tx_invalid += 1,
+            // The kernel's answers for a TAP that is down, and for a NIC.
+            Err(Some(libc::EIO | libc::ENETDOWN | libc::ENXIO)) => self.stats.tx_link_down += 1,
+            Err(Some(libc::EINVAL | libc::EMSGSIZE)) => self.stats.tx_invalid += 1,
             Err(_) => self.stats.errors += 1,
         }
         taken
@@ -237,4 +296,17 @@ impl TapQueue {
     pub(crate) fn note_error(&mut self) {
         self.stats.errors += 1;
     }
+}
+
+/// Puts the tag behind the addresses; false when there is no room for it.
+fn put_back(chunk: &mut Chunk, tag: Option<[u8; 4]>) -> bool {
+    let Some(tag) = tag else { return true };
+    if chunk.prepend(tag.len()).is_none() {
+        return false;
+    }
+    let Some(head) = chunk.bytes_mut().first_chunk_mut::<16>() else { return false };
+    head.copy_within(4.., 0);
+    let (_, place) = head.split_at_mut(12);
+    place.copy_from_slice(&tag);
+    true
 }
