@@ -6,7 +6,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Everything but benches/xskpeer, which needs a C compiler, libelf and zlib.
 ALL := --workspace --exclude weft-xskpeer
 
-.PHONY: help build demo test fast netns lint bench bench-veth bpf install deps clean
+.PHONY: help build demo test fast netns lint bench bench-veth bpf install manuals deb deps clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -34,7 +34,7 @@ fast: ## Unit, property and model tests of every crate
 	$(CARGO) test --locked $(ALL) --exclude weft-tests --no-run
 	tests/isolated.sh $(CARGO) test --locked --offline --no-fail-fast $(ALL) --exclude weft-tests
 
-netns: build ## Hosts in namespaces and stock clients against the real weftd (root)
+netns: build manuals ## Hosts in namespaces and stock clients against the real weftd (root)
 	@echo "Hosts in namespaces"
 	$(CARGO) test --locked -p weft-tests --no-run
 	WEFTD=$(abspath $(TARGET_DIR)/release/weftd) WEFT=$(abspath $(TARGET_DIR)/release/weft) \
@@ -63,6 +63,12 @@ install: ## Install weftd and weft below PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(TARGET_DIR)/release/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
 	install -m 755 $(TARGET_DIR)/release/weft $(DESTDIR)$(PREFIX)/bin/weft
+
+manuals: ## Manual pages and shell completions, in target/manuals
+	$(CARGO) run --quiet --locked -p weft-cli --example manuals -- $(TARGET_DIR)/manuals
+
+deb: build manuals ## A Debian package: programs, service, manual pages, completions
+	control/deb/build.sh $(TARGET_DIR)
 
 clean: ## Remove what was built
 	$(CARGO) clean

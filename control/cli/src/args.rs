@@ -15,6 +15,14 @@ Exit codes:
 Environment:
   OVS_RUNDIR  run directory of the daemon, as for ovs-vsctl and ovs-appctl";
 
+const RUNDIR: &str = "/var/run/openvswitch";
+
+/// The run directory that the environment names, or the usual one.
+pub fn usual_rundir() -> PathBuf {
+    let named = std::env::var_os("OVS_RUNDIR").filter(|rundir| !rundir.is_empty());
+    named.map_or_else(|| RUNDIR.into(), PathBuf::from)
+}
+
 /// Shows what a running weftd does: ports, rates, drops, addresses, packets.
 #[derive(Debug, Parser)]
 #[command(name = "weft", version, about, after_help = EXIT_CODES)]
@@ -25,7 +33,7 @@ pub struct Args {
         global = true,
         value_name = "DIR",
         env = "OVS_RUNDIR",
-        default_value = "/var/run/openvswitch"
+        default_value = RUNDIR
     )]
     pub rundir: PathBuf,
 

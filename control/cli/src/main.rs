@@ -29,6 +29,10 @@ use crate::error::{EXIT_OK, Error};
 use crate::unixctl::Daemon;
 
 fn main() -> ExitCode {
+    if vsctl::is_alias() {
+        let words: Vec<String> = std::env::args().skip(1).collect();
+        return ExitCode::from(vsctl::run(&args::usual_rundir(), &words));
+    }
     let args = Args::parse();
     let mut out = io::stdout().lock();
     match run(&args, &mut out).and_then(|code| flush(&mut out).map(|()| code)) {

@@ -6,6 +6,7 @@ use crate::desired::Rows;
 use crate::engine::{Engine, Leave};
 use crate::kernel::{Monitor, watched};
 use crate::pidfile::Pidfile;
+use crate::purge::Purge;
 use crate::spanning::TICK;
 use crate::status::Wanted;
 use crate::store::{Store, StoreConfig};
@@ -43,6 +44,8 @@ pub struct RunConfig {
     pub unixctl: Option<PathBuf>,
     /// The database.
     pub store: StoreConfig,
+    /// What to delete from it at start.
+    pub purge: Purge,
 }
 
 /// What lives as long as the daemon, and vanishes with it.
@@ -99,6 +102,10 @@ pub async fn run(
     let mut store = Store::open(&config.store).await?;
     if store.is_active() {
         store.introduce(&config.store).await.context("writing the first rows")?;
+        let purge = config.purge.operations(&store);
+        if !purge.is_empty() {
+            store.write(purge).await.context("deleting at start")?;
+        }
     }
     let monitor = Monitor::open().context("netlink")?;
     let mut engine = Engine::start(config.rundir.clone(), vlog)?;

@@ -81,6 +81,8 @@ struct State {
     path: Option<PathBuf>,
     file: Option<File>,
     count: u64,
+    /// Standard error is systemd's journal, which has times and levels of its own.
+    to_journal: bool,
 }
 
 /// The handle by which levels are read and changed.  Clones are the same log.
@@ -95,7 +97,9 @@ impl Vlog {
     pub fn new(file: Option<&Path>) -> std::io::Result<Self> {
         let levels = MODULES.iter().map(|name| ((*name).to_owned(), DEFAULT)).collect();
         let open = file.map(open_log).transpose()?;
-        let state = State { levels, path: file.map(Path::to_owned), file: open, count: 0 };
+        let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
+        let path = file.map(Path::to_owned);
+        let state = State { levels, path, file: open, count: 0, to_journal };
         Ok(Self(Arc::new(Mutex::new(state))))
     }
 
@@ -197,13 +201,25 @@ impl Vlog {
         let level = severity.name();
         let line = format!("{}|{:05}|{module}|{level}|{message}\n", now(), state.count);
         if to_console {
+            let journal = state.to_journal.then(|| for_journal(module, severity, message));
             // Nowhere to report that standard error is gone.
-            let _ = std::io::stderr().write_all(line.as_bytes());
+            let _ = std::io::stderr().write_all(journal.as_ref().unwrap_or(&line).as_bytes());
         }
         if to_file && let Some(file) = &mut state.file {
             let _ = file.write_all(line.as_bytes());
         }
     }
+}
+
+/// A line as systemd's journal takes it: the level in front, as a number of syslog (sd-daemon(3)).
+fn for_journal(module: &str, severity: Severity, message: &str) -> String {
+    let level = match severity {
+        Severity::Off | Severity::Err => 3,
+        Severity::Warn => 4,
+        Severity::Info => 6,
+        Severity::Dbg => 7,
+    };
+    format!("<{level}>{module}: {message}\n")
 }
 
 fn open_log(path: &Path) -> std::io::Result<File> {
@@ -286,6 +302,11 @@ mod tests {
             log.set("nosuch:file:dbg").unwrap_err(),
             "no destination, level, or module \"nosuch\"\n"
         );
+    }
+
+    #[test]
+    fn the_journal_gets_levels_instead_of_times() {
+        assert_eq!(for_journal("kernel", Severity::Warn, "hello"), "<4>kernel: hello\n");
     }
 
     #[test]

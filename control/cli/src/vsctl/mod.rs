@@ -48,13 +48,27 @@ impl Failure {
     }
 }
 
+/// The name under which packages may install this program, for scripts that know no other.
+const ALIAS: &str = "ovs-vsctl";
+
+/// True when the program was called by the name of the stock client.
+pub fn is_alias() -> bool {
+    let name = std::env::args_os().next().unwrap_or_default();
+    Path::new(&name).file_name().is_some_and(|name| name == ALIAS)
+}
+
+/// What this program calls itself in complaints.
+fn program() -> &'static str {
+    if is_alias() { ALIAS } else { "weft vsctl" }
+}
+
 /// The exit code of a line that failed.
 const EXIT_FAILED: u8 = 1;
 
 /// Runs one line of commands, and prints what comes of it; the exit code is that of ovs-vsctl.
 pub fn run(rundir: &Path, words: &[String]) -> u8 {
     run_line(rundir, words).unwrap_or_else(|failure| {
-        eprintln!("weft vsctl: {failure}");
+        eprintln!("{}: {failure}", program());
         EXIT_FAILED
     })
 }
@@ -83,7 +97,7 @@ fn run_line(rundir: &Path, words: &[String]) -> Result<u8, Failure> {
 
 /// Ends as ovs-vsctl does when its time is up: by a signal, which its callers look for.
 fn give_up() -> Result<u8, Failure> {
-    eprintln!("weft vsctl: terminating with signal 14 (Alarm clock)");
+    eprintln!("{}: terminating with signal 14 (Alarm clock)", program());
     kill_process(getpid(), Signal::ALARM).map_err(|error| Failure(error.to_string()))?;
     Ok(u8::MAX)
 }
@@ -189,7 +203,7 @@ async fn session(
             continue;
         };
         for warning in &plan.warnings {
-            eprintln!("weft vsctl: {warning}");
+            eprintln!("{}: {warning}", program());
         }
         say(&report(&plan, &results, options))?;
         if !options.is_hasty {
@@ -302,10 +316,12 @@ async fn await_switch(
         }
         match row.get("error").as_str() {
             Some(error) => eprintln!(
-                "weft vsctl: Error detected while setting up '{name}': {error}.  See the log of the switch for details."
+                "{}: Error detected while setting up '{name}': {error}.  See the log of the switch for details.",
+                program()
             ),
             None => eprintln!(
-                "weft vsctl: Error detected while setting up '{name}'.  See the log of the switch for details."
+                "{}: Error detected while setting up '{name}'.  See the log of the switch for details.",
+                program()
             ),
         }
     }

@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Builds the Debian package from programs that are built already:
+#   control/deb/build.sh TARGET_DIR [OUTPUT_DIR]
+# TARGET_DIR/release holds weftd and weft, TARGET_DIR/manuals the pages and completions.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+target=$1
+output=${2:-$target}
+release=$target/release
+manuals=$target/manuals
+version=$("$release/weft" --version | awk '{print $2}')
+arch=$(dpkg --print-architecture)
+root=$(mktemp -d "${TMPDIR:-/tmp}/weft-deb.XXXXXX")
+trap 'rm -rf "$root"' EXIT
+chmod 755 "$root"
+
+# The newest version of the C library's symbols that the programs use.
+libc_needed() {
+    objdump -T "$1/usr/sbin/weftd" "$1/usr/bin/weft" | grep -o 'GLIBC_[0-9.]*' | sed 's/GLIBC_//' |
+        sort -uV | tail -n 1
+}
+
+install -D -m 755 "$release/weftd" "$root/usr/sbin/weftd"
+install -D -m 755 "$release/weft" "$root/usr/bin/weft"
+strip --strip-unneeded "$root/usr/sbin/weftd" "$root/usr/bin/weft"
+# Scripts know the client by this name.
+ln -s weft "$root/usr/bin/ovs-vsctl"
+
+install -D -m 644 "$here/weft.service" "$root/lib/systemd/system/weft.service"
+install -D -m 644 "$here/weft.default" "$root/etc/default/weft"
+install -D -m 644 "$here/weft.tmpfiles" "$root/usr/lib/tmpfiles.d/weft.conf"
+for page in "$manuals"/*.[18]; do
+    case $page in *-help*) continue ;; esac
+    folder=$root/usr/share/man/man${page##*.}
+    install -D -m 644 "$page" "$folder/$(basename "$page")"
+    gzip -9n "$folder/$(basename "$page")"
+done
+ln -s weft-vsctl.1.gz "$root/usr/share/man/man1/ovs-vsctl.1.gz"
+for program in weft weftd; do
+    install -D -m 644 "$manuals/$program.bash" "$root/usr/share/bash-completion/completions/$program"
+    install -D -m 644 "$manuals/_$program" "$root/usr/share/zsh/vendor-completions/_$program"
+    install -D -m 644 "$manuals/$program.fish" "$root/usr/share/fish/vendor_completions.d/$program.fish"
+done
+install -D -m 644 "$here/copyright" "$root/usr/share/doc/weft/copyright"
+
+install -d "$root/DEBIAN"
+install -m 755 "$here"/postinst "$here"/prerm "$here"/postrm "$root/DEBIAN/"
+echo /etc/default/weft >"$root/DEBIAN/conffiles"
+cat >"$root/DEBIAN/control" <<EOF
+Package: weft
+Version: $version
+Architecture: $arch
+Maintainer: The Weft authors <weft@localhost>
+Section: net
+Priority: optional
+Installed-Size: $(du -ks "$root" | cut -f1)
+Depends: libc6 (>= $(libc_needed "$root")), libgcc-s1
+Conflicts: openvswitch-switch
+Replaces: openvswitch-switch
+Provides: openvswitch-switch (= 3.1.0)
+Description: virtual switch on AF_XDP, driven by the tools of Open vSwitch
+ weftd takes the place of ovs-vswitchd and ovsdb-server: bridges, VLANs,
+ tunnels and spanning trees, configured by ovs-vsctl, libvirt, ifupdown or
+ any other client of Open vSwitch's database, without a kernel module.
+ .
+ The package brings a client of its own under the name of ovs-vsctl; the
+ other clients are in openvswitch-common, which may stay installed.
+EOF
+dpkg-deb --root-owner-group --build "$root" "$output/weft_${version}_$arch.deb"

@@ -1,0 +1,108 @@
+//! The command line of weftd.
+
+use crate::purge::Purge;
+use crate::run::RunConfig;
+use crate::store::StoreConfig;
+use clap::Parser;
+use std::path::PathBuf;
+
+/// The Weft switch: an L2 switch on `AF_XDP` that is driven by the tools of Open vSwitch.
+#[derive(Debug, Parser)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "that is how options are: given or not, with or without a value"
+)]
+#[command(name = "weftd", disable_version_flag = true)]
+pub struct Options {
+    /// Where sockets and pid files are.
+    #[arg(long, value_name = "DIR", env = "OVS_RUNDIR", default_value = "/var/run/openvswitch")]
+    pub rundir: PathBuf,
+    /// The database file [default: `$OVS_DBDIR/conf.db`, or /etc/openvswitch/conf.db].
+    #[arg(long, value_name = "FILE")]
+    pub db: Option<PathBuf>,
+    /// Where the database listens besides RUNDIR/db.sock: punix:PATH, ptcp:PORT[:IP]; may be
+    /// repeated.
+    #[arg(long, value_name = "TARGET")]
+    pub remote: Vec<String>,
+    /// Use the database server at unix:PATH instead of the built-in one.
+    #[arg(long, value_name = "TARGET")]
+    pub ovsdb: Option<String>,
+    /// The same, as ovs-vswitchd takes it.
+    #[arg(value_name = "DATABASE", conflicts_with = "ovsdb")]
+    pub database: Option<String>,
+    /// The pid file [default: RUNDIR/ovs-vswitchd.pid].
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub pidfile: Option<Option<PathBuf>>,
+    /// Run in the background; returns when everything is served.
+    #[arg(long)]
+    pub detach: bool,
+    /// Log to a file [default: `$OVS_LOGDIR/weftd.log`, or /var/log/openvswitch/weftd.log].
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    pub log_file: Option<Option<PathBuf>>,
+    /// Delete all bridges from the database before anything is set up.
+    #[arg(long)]
+    pub delete_bridges: bool,
+    /// Delete the ports that have `other_config:transient=true` before anything is set up.
+    #[arg(long)]
+    pub delete_transient_ports: bool,
+    /// The control socket [default: RUNDIR/ovs-vswitchd.PID.ctl].
+    #[arg(long, value_name = "SOCKET")]
+    pub unixctl: Option<PathBuf>,
+    /// What to log, as `ovs-appctl vlog/set` takes it; alone: everything.
+    #[arg(short = 'v', long = "verbose", value_name = "SPEC", num_args = 0..=1, require_equals = false,
+          default_missing_value = "dbg")]
+    pub verbose: Vec<String>,
+    /// Accepted for ovs-ctl, without effect: the folder is never changed.
+    #[arg(long, hide = true)]
+    pub no_chdir: bool,
+    /// Accepted for ovs-ctl, without effect: packet memory is locked anyway.
+    #[arg(long, hide = true)]
+    pub mlockall: bool,
+    /// Accepted for ovs-ctl, without effect: the service manager restarts what ends.
+    #[arg(long, hide = true)]
+    pub monitor: bool,
+    /// Print the version.
+    #[arg(short = 'V', long)]
+    pub version: bool,
+}
+
+/// A folder from the environment, or the usual one.
+#[must_use]
+pub fn folder(variable: &str, usual: &str) -> PathBuf {
+    std::env::var_os(variable)
+        .filter(|value| !value.is_empty())
+        .map_or_else(|| usual.into(), PathBuf::from)
+}
+
+impl Options {
+    /// The configuration that the options mean.
+    #[must_use]
+    pub fn run_config(&self) -> RunConfig {
+        let rundir = self.rundir.clone();
+        let db_path = self.db.clone();
+        let db_path =
+            db_path.unwrap_or_else(|| folder("OVS_DBDIR", "/etc/openvswitch").join("conf.db"));
+        // The usual socket is always served: weftd itself and all local clients come in by it.
+        let usual = format!("punix:{}", rundir.join("db.sock").display());
+        let mut remotes = self.remote.clone();
+        if !remotes.contains(&usual) {
+            remotes.insert(0, usual);
+        }
+        let pidfile = self.pidfile.clone().flatten();
+        RunConfig {
+            pidfile: pidfile.unwrap_or_else(|| rundir.join("ovs-vswitchd.pid")),
+            unixctl: self.unixctl.clone(),
+            store: StoreConfig {
+                db_path,
+                remotes,
+                external: self.ovsdb.clone().or_else(|| self.database.clone()),
+                rundir: rundir.clone(),
+            },
+            purge: Purge {
+                bridges: self.delete_bridges,
+                transient_ports: self.delete_transient_ports,
+            },
+            rundir,
+        }
+    }
+}

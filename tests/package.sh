@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# The life of the Debian package, in a copy of this system that is thrown away: an overlay over /
+# in mount, process and network namespaces of its own.
+#   tests/package.sh TARGET_DIR     with TARGET_DIR/release/{weftd,weft} and TARGET_DIR/manuals
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+if [ "${1:-}" != inside ]; then
+    out=$(mktemp -d "${TMPDIR:-/tmp}/weft-package.XXXXXX")
+    trap 'rm -rf "$out"' EXIT
+    "$here/../control/deb/build.sh" "$1" "$out"
+    unshare --net --mount --pid --fork --kill-child -- "$here/package.sh" inside "$out"
+    exit
+fi
+fail() {
+    echo "package.sh: $*" >&2
+    exit 1
+}
+
+# The copy: what is written stays in memory and dies with the namespace.
+deb=$(mktemp) && cat "$2"/weft_*.deb >"$deb"
+room=$(mktemp -d)
+mount -t tmpfs room "$room"
+mkdir "$room"/{upper,work,root}
+mount -t overlay copy -o "lowerdir=/,upperdir=$room/upper,workdir=$room/work" "$room/root"
+root=$room/root
+mount -t proc proc "$root/proc"
+mount -t sysfs sys "$root/sys"
+mount -t tmpfs run "$root/run"
+mount --rbind /dev "$root/dev"
+mkdir -p "$root/tmp/package"
+mount -t tmpfs package "$root/tmp/package"
+mv "$deb" "$root/tmp/package/weft.deb"
+inside() { chroot "$root" env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"; }
+mkdir -p /run/netns
+mount -t tmpfs names /run/netns
+ip link set lo up
+
+# A service manager that only remembers what it was told.
+mkdir -p "$root/run/systemd/system"
+for tool in systemctl systemd-tmpfiles; do
+    printf '#!/bin/sh\necho "%s $*" >>/tmp/package/told\n' "$tool" >"$root/usr/local/sbin/$tool"
+    chmod 755 "$root/usr/local/sbin/$tool"
+done
+rm -f "$root/usr/sbin/policy-rc.d"
+
+echo "== install"
+inside dpkg -s openvswitch-switch >/dev/null || fail "the stock switch is not there to be replaced"
+inside dpkg -i /tmp/package/weft.deb
+inside dpkg -s openvswitch-switch 2>/dev/null | grep -q '^Status: install ok installed' &&
+    fail "the stock switch is still there"
+grep -q '^systemctl restart weft.service' "$root/tmp/package/told" || fail "the service was not started"
+for page in man8/weftd.8 man1/weft.1 man1/weft-show.1 man1/ovs-vsctl.1; do
+    inside gzip -cd "/usr/share/man/$page.gz" | grep -q '^\.SH' || fail "no manual page $page"
+done
+inside bash -n /usr/share/bash-completion/completions/weft || fail "the completion is no bash"
+inside ovs-vsctl --version | grep -q '^weft vsctl' || fail "ovs-vsctl is not ours"
+
+echo "== run, with the capabilities of the unit and no more"
+unit=$root/lib/systemd/system/weft.service
+capabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$unit" | tr 'A-Z ' 'a-z,')
+bounding=-all$(sed 's/cap_/,+/g; s/,,/,/g' <<<"$capabilities")
+start=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")
+[ "$start" = /usr/sbin/weftd ] || fail "the unit starts '$start'"
+mkdir -p "$root/run/openvswitch"
+inside socat -u UNIX-RECVFROM:/tmp/package/notify OPEN:/tmp/package/notified,creat &
+for _ in $(seq 50); do [ -S "$root/tmp/package/notify" ] && break || sleep 0.1; done
+inside env NOTIFY_SOCKET=/tmp/package/notify JOURNAL_STREAM=1:1 \
+    setpriv --bounding-set "$bounding" --inh-caps=-all "$start" 2>"$root/tmp/package/log" &
+for _ in $(seq 100); do grep -qs READY=1 "$root/tmp/package/notified" && break || sleep 0.1; done
+grep -q READY=1 "$root/tmp/package/notified" || fail "not ready: $(cat "$root/tmp/package/log")"
+
+vsctl() { inside ovs-vsctl --timeout=10 "$@"; }
+ip netns add guest
+ip link add veth1 type veth peer name eth0 netns guest
+ip link set veth1 up
+ip -n guest link set eth0 up
+ip -n guest addr add 10.0.0.1/24 dev eth0
+vsctl add-br br0 -- add-port br0 veth1
+ip addr add 10.0.0.254/24 dev br0
+ip link set br0 up
+ip netns exec guest ping -c 1 -W 5 10.0.0.254 >/dev/null || fail "no ping through the switch"
+inside ovs-appctl fdb/show br0 | grep -q LOCAL || fail "ovs-appctl of openvswitch-common does not work"
+grep -q '^<6>' "$root/tmp/package/log" || fail "the journal gets no levels"
+
+echo "== upgrade"
+echo 'WEFTD_OPTS="--delete-bridges"' >"$root/etc/default/weft"
+inside dpkg-deb -R /tmp/package/weft.deb /tmp/package/next
+sed -i 's/^Version: .*/&+1/' "$root/tmp/package/next/DEBIAN/control"
+inside dpkg-deb -b /tmp/package/next /tmp/package/next.deb >/dev/null
+inside dpkg -i /tmp/package/next.deb
+inside dpkg-query -W -f='${Version}' weft | grep -q '+1$' || fail "not upgraded"
+grep -q delete-bridges "$root/etc/default/weft" || fail "the operator's options are gone"
+inside ovs-appctl version >/dev/null || fail "the upgrade killed the switch"
+inside ovs-appctl exit
+# The options that the unit would hand over.
+inside "$start" --detach --delete-bridges 2>>"$root/tmp/package/log" ||
+    fail "does not start again: $(cat "$root/tmp/package/log")"
+[ -z "$(vsctl list-br)" ] || fail "--delete-bridges left $(vsctl list-br)"
+inside ovs-appctl exit
+
+echo "== remove"
+# What else is installed here may want a switch; that is not the question.
+inside dpkg -r --force-depends weft
+for gone in /usr/sbin/weftd /usr/bin/ovs-vsctl /lib/systemd/system/weft.service; do
+    [ ! -e "$root$gone" ] || fail "$gone is left behind"
+done
+[ -s "$root/etc/openvswitch/conf.db" ] || [ -s "$root/var/lib/openvswitch/conf.db" ] ||
+    fail "the database is gone with the package"
+grep -q '^systemctl disable --now weft.service' "$root/tmp/package/told" || fail "the service runs on"
+inside dpkg -P --force-depends weft
+[ ! -e "$root/etc/default/weft" ] || fail "purged, but /etc/default/weft is there"
+echo "== all of it"
