@@ -157,24 +157,6 @@ fn the_table_of_addresses_keeps_its_limit() {
     assert_eq!(b.pings(10, "10.0.0.1"), 10);
 }
 
-/// `fail_mode=secure` without a controller forwards nothing; back to standalone, all is as before.
-#[test]
-fn a_secure_bridge_without_controller_forwards_nothing() {
-    if !can_make_hosts() {
-        return;
-    }
-    let host = Host::new("host");
-    let switch = bridge(&host);
-    let a = switch.plug("br0", "veth1", "10.0.0.1/24");
-    let _b = switch.plug("br0", "veth2", "10.0.0.2/24");
-    a.must_reach("10.0.0.2");
-    switch.vsctl("set-fail-mode br0 secure");
-    assert_eq!(a.pings(5, "10.0.0.2"), 0);
-    assert!(switch.drops().contains_key("veth1 rx port_blocked"), "{:?}", switch.drops());
-    switch.vsctl("del-fail-mode br0");
-    a.must_reach("10.0.0.2");
-}
-
 /// Workers run where `pmd-cpu-mask` says, and follow it while they run.
 #[test]
 fn workers_follow_the_cpu_mask() {

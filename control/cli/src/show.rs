@@ -65,8 +65,10 @@ fn worker_row(worker: &Value) -> Vec<String> {
 
 fn bridge_section(bridge: &Value) -> String {
     let fdb = member(bridge, "fdb");
+    let is_secure = member(bridge, "fail_mode").as_str() == Some("secure");
     let forwards = match member(bridge, "forwards") {
         Value::Bool(false) => "does not forward (fail_mode secure)",
+        _ if is_secure => "forwards (fail_mode secure is in force from the next start on)",
         _ => "forwards",
     };
     let mut section = format!(
@@ -92,6 +94,9 @@ fn bridge_section(bridge: &Value) -> String {
             && !error.is_empty()
         {
             let _ = writeln!(section, "  error on {}: {error}", cell(port, "name"));
+        }
+        if let Value::String(reason) = member(port, "blocked") {
+            let _ = writeln!(section, "  blocked {}: {reason}", cell(port, "name"));
         }
     }
     section
@@ -245,7 +250,8 @@ mod tests {
                      "tunnel": {"type": "gre", "remote_ip": "2.2.2.2", "local_ip": "1.1.1.1",
                                 "key": null, "egress_iface": "eth0", "next_hop": "1.1.1.254",
                                 "next_hop_mac": null, "state": "unreachable", "reason": "no answer",
-                                "effective_mtu": 1462}},
+                                "effective_mtu": 1462},
+                     "blocked": "loop guard: it hears its own probe"},
                     {"name": "veth2", "ofport": 3, "type": "", "link_state": "up", "admin_state": "up",
                      "error": null, "tag": null, "trunks": [], "worker": [0], "xdp_mode": "native",
                      "xdp_frags": false, "af_xdp_mode": "copy", "tapped": true, "mtu": 1500},
@@ -282,6 +288,7 @@ mod tests {
         let gre1 = "gre1 2.2.2.2 1.1.1.1 - eth0 1.1.1.254 - 1462 unreachable: no answer";
         assert_line(&page, &gre1.split(' ').collect::<Vec<_>>());
         assert!(page.contains("error on gone: could not open network device gone"), "{page}");
+        assert!(page.contains("  blocked gre1: loop guard: it hears its own probe\n"), "{page}");
         assert!(page.contains("XDP program: pass 9\n"), "{page}");
         assert!(page.contains("dropped: key 2\n"), "{page}");
     }

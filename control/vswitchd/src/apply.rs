@@ -68,7 +68,16 @@ impl Engine {
     fn close(&mut self, name: &str, removes_device: bool) {
         let Some(link) = self.links.get(name) else { return };
         let (ifindex, held) = (link.ifindex, link.held);
-        tracing::info!("{name}: closing");
+        match self.kernel.link(ifindex) {
+            _ if held == Held::Tap => tracing::info!("{name}: closing"),
+            Some(device) if device.name != name => {
+                tracing::warn!("{name}: its device is called {} now: closing", device.name);
+            }
+            Some(_) => tracing::info!("{name}: closing"),
+            None => tracing::warn!(
+                "{name}: its device was removed, or moved to another namespace: closing"
+            ),
+        }
         self.links.close(name, removes_device, &mut self.workers);
         let is_there = self.kernel.link(ifindex).is_some_and(|link| link.name == name);
         if held == Held::Port && self.promiscuous_mut().remove(name) && is_there {

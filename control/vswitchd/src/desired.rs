@@ -536,4 +536,4 @@ fn cpus(mask: &str) -> Option<Vec<usize>> {
 
 #[cfg(test)]
 #[path = "desired_tests.rs"]
-mod tests;
+pub(crate) mod tests;

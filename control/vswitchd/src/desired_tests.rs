@@ -17,18 +17,18 @@ impl Rows for Fake {
 }
 
 impl Fake {
-    fn row(&mut self, table: &str, id: u128, columns: &[(&str, Datum)]) {
+    pub(crate) fn row(&mut self, table: &str, id: u128, columns: &[(&str, Datum)]) {
         let columns = columns.iter().map(|(name, datum)| ((*name).to_owned(), datum.clone()));
         self.0.insert((table.to_owned(), Uuid::from_u128(id)), columns.collect());
     }
 
-    fn set(&mut self, table: &str, id: u128, column: &str, datum: Datum) {
+    pub(crate) fn set(&mut self, table: &str, id: u128, column: &str, datum: Datum) {
         let row = self.0.get_mut(&(table.to_owned(), Uuid::from_u128(id))).unwrap();
         row.insert(column.to_owned(), datum);
     }
 
     /// Bridge `br0` (2) with port and interface `p0` (3, 4).
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut fake = Self::default();
         let reference = |id| Datum::set_of_uuids([Uuid::from_u128(id)]);
         fake.row("Open_vSwitch", 1, &[("bridges", reference(2)), ("next_cfg", Datum::integer(7))]);

@@ -6,6 +6,9 @@
 
 use crate::capture::Captures;
 use crate::desired::{Bridge, Desired, Kind, Rows};
+use crate::duplicates;
+use crate::fail_mode::FailModes;
+use crate::ignored;
 use crate::kernel::Kernel;
 use crate::links::{Links, pin_folder};
 use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Plan, PlannedPort, plan};
@@ -79,6 +82,7 @@ pub struct Engine {
     reported: BTreeSet<String>,
     promiscuous: BTreeSet<String>,
     pub(crate) listeners: Listeners,
+    fail_modes: FailModes,
 }
 
 /// Two moments' counters.
@@ -139,6 +143,7 @@ impl Engine {
             reported: BTreeSet::new(),
             promiscuous: BTreeSet::new(),
             listeners: Listeners::default(),
+            fail_modes: FailModes::default(),
         })
     }
 
@@ -153,7 +158,10 @@ impl Engine {
     /// When a worker is stuck.  All other failures are failures of single interfaces.
     pub fn reconcile(&mut self, rows: &impl Rows) -> Result<(), WorkerError> {
         self.cover("bridge_reconfigure");
-        let desired = Desired::read(rows);
+        let mut desired = Desired::read(rows);
+        duplicates::settle(&mut desired, &self.desired);
+        self.fail_modes.apply(&mut desired);
+        ignored::note(&mut desired, rows);
         if desired.next_cfg != self.desired.next_cfg || self.failed_at.elapsed() > RETRY_AFTER {
             self.failed.clear();
             self.failed_at = Instant::now();
@@ -419,8 +427,17 @@ impl Engine {
             let port = ports.find(|port| port.bridge == bridge && port.name == name)?;
             let id = self.ids.port(&port.interface)?;
             let local = self.device(bridge).map(|device| MacAddr(device.mac))?;
+            let group = port.split_horizon.as_ref().and_then(|name| self.ids.groups.get(name));
+            let (vid, group) = (port.vlan.tag, group.unwrap_or(0));
             if port.carrier != Carrier::Link {
-                return Some(Member { id, source: local, is_up: true, speed_mbps: None });
+                return Some(Member {
+                    id,
+                    source: local,
+                    is_up: true,
+                    speed_mbps: None,
+                    vid,
+                    group,
+                });
             }
             let link = self.links.get(name).filter(|link| link.held != Held::Tap)?;
             let device = self.kernel.link(link.ifindex).filter(|device| device.name == name);
@@ -429,6 +446,8 @@ impl Engine {
                 source: device.map_or(local, |device| MacAddr(device.mac)),
                 is_up: device.is_some_and(|device| device.is_running),
                 speed_mbps: crate::report::speed_mbps(name),
+                vid,
+                group,
             })
         };
         spanning.configure(&self.desired, address, member);
@@ -444,6 +463,13 @@ impl Engine {
             let of = |planned: &&PlannedPort| self.ids.port(&planned.interface) == Some(port);
             if let Some(planned) = self.plan.ports.iter().find(of) {
                 self.spanning.receive(&planned.bridge, port, &frame);
+            }
+        }
+        for news in self.workers.take_moves() {
+            let row = self.ids.bridges.key(news.bridge.0);
+            let named = self.desired.bridges.values().find(|bridge| Some(&bridge.uuid) == row);
+            if let Some(bridge) = named {
+                self.spanning.guards.moved(&bridge.name, &news);
             }
         }
         self.spanning.tick();

@@ -192,6 +192,7 @@ fn bridge_conf(bridge: &Bridge, spanning: &Spanning) -> BridgeConf {
         takes_bpdus: spanning.runs(&bridge.name),
         fdb_entries_max: bridge.fdb_entries_max,
         forward_reserved: bridge.forward_reserved,
+        loop_guard: spanning.guards.nonce(&bridge.name),
         forwards: bridge.forwards,
     }
 }

@@ -57,8 +57,10 @@ impl Engine {
         wanted
     }
 
-    /// `status` and `rstp_status` of a bridge and its ports; empty without a spanning tree.
+    /// `status` and `rstp_status` of a bridge and its ports; empty without a spanning tree, but for
+    /// what the loop guard says of a port that it blocks.
     fn want_tree_states(&self, bridge: &Bridge, wanted: &mut Wanted) {
+        let guarded: BTreeMap<_, _> = self.spanning.guards.statuses(&bridge.name).collect();
         for (protocol, column) in COLUMNS_OF_TREES {
             let tree = self.tree_of(bridge, protocol);
             let of_bridge = tree.map(SpanningTree::bridge_status).unwrap_or_default();
@@ -67,7 +69,11 @@ impl Engine {
                 self.spanning.members(&bridge.name).map(|(id, row)| (row, id)).collect();
             for port in bridge.ports.values() {
                 let status = tree.zip(ids.get(&port.uuid)).map(|(tree, id)| tree.port_status(*id));
-                let status = Datum::map_of_strings(status.unwrap_or_default());
+                let mut status = status.unwrap_or_default();
+                if protocol == Protocol::Stp {
+                    status.extend(guarded.get(&port.uuid).into_iter().flatten().cloned());
+                }
+                let status = Datum::map_of_strings(status);
                 wanted.set("Port", port.uuid, column, status);
             }
         }
@@ -108,7 +114,8 @@ impl Engine {
             wanted.set("Interface", port.interface, "statistics", datum);
         }
         for interface in self.plan.failures.keys() {
-            wanted.set("Interface", *interface, "statistics", Datum::empty());
+            let none = Datum::map_of_integers::<&str>([]);
+            wanted.set("Interface", *interface, "statistics", none);
         }
         for bridge in self.desired.bridges.values() {
             self.want_tree_statistics(bridge, &mut wanted);

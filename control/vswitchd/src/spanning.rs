@@ -1,17 +1,21 @@
-//! Spanning tree, as this daemon drives it: one state machine for each bridge that wants one.
+//! What keeps loops out, as this daemon drives it: a spanning tree for each bridge that wants one,
+//! and the loop guards of `guards.rs`.
 //!
 //! Time and BPDUs go in, frames, gates and flushes come out.  Gates are read when a snapshot is
 //! built; a bridge without a tree has none, so that all its ports flood again when the protocol is
 //! switched off.
 
 use crate::desired::{Bridge, Desired, Protocol};
+use crate::guards::Guards;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weft_switch::PortId;
 use weft_switch::rstp::{self, Rstp};
 use weft_switch::stp::{self, Action, Gate, SpanningTree, Stp};
+use weft_wire::loop_probe::LoopProbe;
 use weft_wire::mac::MacAddr;
+use weft_wire::vid::Vid;
 
 /// How often time passes for the trees.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -27,6 +31,10 @@ pub struct Member {
     pub is_up: bool,
     /// Megabits per second, where they are known.
     pub speed_mbps: Option<u64>,
+    /// The VLAN of untagged frames.
+    pub vid: Vid,
+    /// Its split-horizon group, 0 for none.
+    pub group: u16,
 }
 
 enum Machine {
@@ -135,23 +143,30 @@ pub enum Errand {
     Flush(String, Option<PortId>),
 }
 
-/// The trees of all bridges.
+/// What the tree of a bridge lets a port do.
+fn tree_gate(trees: &BTreeMap<String, Tree>, bridge: &str, port: PortId) -> Gate {
+    trees.get(bridge).map_or(Gate::OPEN, |tree| tree.machine.tree().gate(port))
+}
+
+/// The trees of all bridges, and the guards.
 pub struct Spanning {
     trees: BTreeMap<String, Tree>,
+    /// The loop guards.
+    pub guards: Guards,
     ticked: Instant,
 }
 
 impl Default for Spanning {
     fn default() -> Self {
-        Self { trees: BTreeMap::new(), ticked: Instant::now() }
+        Self { trees: BTreeMap::new(), guards: Guards::default(), ticked: Instant::now() }
     }
 }
 
 impl Spanning {
-    /// True when time has to pass for a tree.
+    /// True when time has to pass for a tree or a guard.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        !self.trees.is_empty()
+        !self.trees.is_empty() || self.guards.is_active()
     }
 
     /// True when a bridge takes part, and its BPDUs are to be handed up.
@@ -163,7 +178,22 @@ impl Spanning {
     /// What a port may do with data frames.
     #[must_use]
     pub fn gate(&self, bridge: &str, port: PortId) -> Gate {
-        self.trees.get(bridge).map_or(Gate::OPEN, |tree| tree.machine.tree().gate(port))
+        if self.guards.is_open(bridge, port) {
+            tree_gate(&self.trees, bridge, port)
+        } else {
+            Gate::CLOSED
+        }
+    }
+
+    /// Why a port forwards nothing for now, in words; none for a port that forwards.
+    #[must_use]
+    pub fn blocked(&self, bridge: &str, port: PortId) -> Option<String> {
+        if let Some(reason) = self.guards.reason(bridge, port) {
+            return Some(format!("loop guard: {reason}"));
+        }
+        let tree = self.trees.get(bridge)?;
+        let protocol = tree.machine.protocol().name();
+        (!tree.machine.tree().gate(port).forwards).then(|| format!("{protocol} keeps it out"))
     }
 
     /// Seconds after which stations are forgotten, while the topology changes.
@@ -180,7 +210,7 @@ impl Spanning {
         address: impl Fn(&Bridge) -> Option<MacAddr>,
         member: impl Fn(&str, &str) -> Option<Member>,
     ) {
-        if self.trees.is_empty() {
+        if !self.is_active() {
             self.ticked = Instant::now();
         }
         self.trees.retain(|name, tree| {
@@ -202,11 +232,14 @@ impl Spanning {
             tree.machine.configure(bridge, address);
             tree.configure_ports(bridge, &member);
         }
+        self.guards.configure(desired, &member);
     }
 
     /// Takes a frame that came in on `port` of a bridge.
     pub fn receive(&mut self, bridge: &str, port: PortId, frame: &[u8]) {
-        if let Some(tree) = self.trees.get_mut(bridge) {
+        if LoopProbe::parse_frame(frame).is_some() {
+            self.guards.receive(bridge, port, frame);
+        } else if let Some(tree) = self.trees.get_mut(bridge) {
             tree.machine.tree_mut().receive(port, frame);
         }
     }
@@ -219,6 +252,8 @@ impl Spanning {
         for tree in self.trees.values_mut() {
             tree.machine.tree_mut().tick(millis);
         }
+        let trees = &self.trees;
+        self.guards.tick(millis, |bridge, port| tree_gate(trees, bridge, port).forwards);
     }
 
     /// What is to be done, and whether gates or aging changed, so that a snapshot is due.
@@ -245,6 +280,7 @@ impl Spanning {
                 }
             }
         }
+        changed |= self.guards.take_errands(&mut errands);
         (errands, changed)
     }
 

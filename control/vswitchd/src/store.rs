@@ -4,6 +4,7 @@
 //! a foreign one.
 
 use crate::desired::Rows;
+use crate::ignored;
 use crate::status::{LOCK, Wanted};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -136,7 +137,12 @@ impl Store {
         };
         let mut client = Client::connect(&target).await?;
         client.lock(LOCK).await?;
-        client.monitor_all(DATABASE, &TABLES).await?;
+        let tables = TABLES.map(|(table, columns)| {
+            let more = ignored::columns(table).iter().filter(|column| !columns.contains(column));
+            (table, columns.iter().chain(more).copied().collect::<Vec<_>>())
+        });
+        let tables: Vec<_> = tables.iter().map(|(table, all)| (*table, all.as_slice())).collect();
+        client.monitor_all(DATABASE, &tables).await?;
         Ok(Self { server, client })
     }
 

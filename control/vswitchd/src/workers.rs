@@ -12,6 +12,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_io::{Queue, Region, RegionConfig, RegionHandle, WorkerIo};
+use weft_switch::loop_guard::Move;
 use weft_switch::{BridgeId, Capture, FdbRecord, FdbStats, LinkId, PortId, Snapshot, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -44,6 +45,7 @@ pub struct Workers {
     control: Waker,
     wanted_hops: Vec<PortId>,
     punted: Vec<(PortId, Vec<u8>)>,
+    moves: Vec<Move>,
 }
 
 impl Workers {
@@ -66,7 +68,14 @@ impl Workers {
         }
         let seed = rand_seed();
         let handles = spawn_all(configs, &control, seed)?;
-        Ok(Self { handles, regions, control, wanted_hops: Vec::new(), punted: Vec::new() })
+        Ok(Self {
+            handles,
+            regions,
+            control,
+            wanted_hops: Vec::new(),
+            punted: Vec::new(),
+            moves: Vec::new(),
+        })
     }
 
     /// How many there are.
@@ -115,6 +124,7 @@ impl Workers {
                     match event {
                         Event::WantsNextHop(port) => self.wanted_hops.push(port),
                         Event::Punted { port, frame } => self.punted.push((port, frame)),
+                        Event::Moved(moves) => self.moves.extend(moves),
                         event => {
                             if take(event).is_none() {
                                 from.retain(|id| *id != handle.id);
@@ -143,6 +153,11 @@ impl Workers {
     /// what the workers have to say.
     pub fn take_punted(&mut self) -> Vec<(PortId, Vec<u8>)> {
         std::mem::take(&mut self.punted)
+    }
+
+    /// Moves of stations in bridges with a loop guard, as [`Workers::take_punted`].
+    pub fn take_moves(&mut self) -> Vec<Move> {
+        std::mem::take(&mut self.moves)
     }
 
     /// Sends a control frame out of a port.  Any worker can: it hands over what is another's.

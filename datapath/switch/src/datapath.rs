@@ -1,5 +1,7 @@
 //! What a worker has learned and counted: everything that outlives a snapshot.
 
+use crate::loop_guard::Move;
+use crate::moves::Moves;
 use crate::recent::{Flow, Recent};
 use crate::stage::{Crossing, send, send_tunnelled};
 use crate::trace::{self, Journal};
@@ -72,7 +74,7 @@ impl Announcer {
         }
         let is_news = match learned {
             Learned::Unchanged => false,
-            Learned::New | Learned::Moved => true,
+            Learned::New | Learned::Moved(_) => true,
             Learned::Refreshed(before) => {
                 before.0 / self.refresh_secs.max(1) != now.0 / self.refresh_secs.max(1)
             }
@@ -121,6 +123,7 @@ pub struct Datapath<F> {
     answers: Vec<(Tick, u16)>,
     wants_next_hop: Vec<PortId>,
     punted: Vec<(PortId, Vec<u8>)>,
+    pub(crate) moves: Moves,
     seed: u64,
 }
 
@@ -150,6 +153,7 @@ impl<F: FrameBuf> Datapath<F> {
             answers: Vec::new(),
             wants_next_hop: Vec::with_capacity(WAITING_MAX),
             punted: Vec::new(),
+            moves: Moves::default(),
             seed,
         }
     }
@@ -260,6 +264,12 @@ impl<F: FrameBuf> Datapath<F> {
     /// The control frames that came in since the last call.
     pub fn take_punted(&mut self) -> impl Iterator<Item = (PortId, Vec<u8>)> + '_ {
         self.punted.drain(..)
+    }
+
+    /// Moves of stations since the last call, in bridges with a loop guard.  To be called about once
+    /// a second.
+    pub fn take_moves(&mut self) -> Vec<Move> {
+        self.moves.take()
     }
 
     /// Sends a control frame, untagged, out of a port, whether it forwards or not.

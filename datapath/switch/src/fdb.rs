@@ -77,8 +77,8 @@ pub enum Learned {
     Refreshed(Tick),
     /// A new entry.
     New,
-    /// The station was on another port.
-    Moved,
+    /// The station was on another port, this one.
+    Moved(PortId),
 }
 
 /// One entry, for display.
@@ -209,6 +209,11 @@ impl Fdb {
         self.is_frozen = is_frozen;
     }
 
+    /// True while frozen.
+    pub(crate) const fn is_frozen(&self) -> bool {
+        self.is_frozen
+    }
+
     /// Notes that a station was heard on `port`.
     pub fn learn(&mut self, station: Station, hash: u64, port: PortId, now: Tick) -> Learned {
         let Some(number) = self.find(station, hash) else {
@@ -227,7 +232,11 @@ impl Fdb {
         }
         let (before, heard_at) = (slot.port, slot.heard_at);
         if is_frozen {
-            return if before == port { Learned::Refreshed(heard_at) } else { Learned::Moved };
+            return if before == port {
+                Learned::Refreshed(heard_at)
+            } else {
+                Learned::Moved(before)
+            };
         }
         slot.port = port;
         slot.heard_at = slot.heard_at.max(now);
@@ -237,7 +246,7 @@ impl Fdb {
             return Learned::Refreshed(heard_at);
         }
         self.stats.moved += 1;
-        Learned::Moved
+        Learned::Moved(before)
     }
 
     /// Adds or replaces a static entry, which never ages, moves or makes room for another.
@@ -480,7 +489,7 @@ mod tests {
         assert_eq!(learn(&mut fdb, 5, 1, 10), Learned::Refreshed(Tick(0)));
         assert_eq!(lookup(&fdb, 5, 309), Some(PortId(1)));
         assert_eq!(lookup(&fdb, 5, 310), None, "too old, though not yet removed");
-        assert_eq!(learn(&mut fdb, 5, 2, 20), Learned::Moved);
+        assert_eq!(learn(&mut fdb, 5, 2, 20), Learned::Moved(PortId(1)));
         assert_eq!(lookup(&fdb, 5, 20), Some(PortId(2)));
         assert_eq!(fdb.expire(Tick(319)), 0);
         assert_eq!(fdb.expire(Tick(320)), 1);

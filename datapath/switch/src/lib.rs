@@ -15,6 +15,8 @@ mod fdb_age;
 pub mod frame;
 mod icmp;
 pub mod ids;
+pub mod loop_guard;
+mod moves;
 pub mod pipeline;
 pub mod recent;
 pub mod rstp;

@@ -53,6 +53,9 @@ pub(crate) fn bridge<I: FrameIo>(
 ) {
     let now = datapath.now;
     stage::ingress(batch, snapshot, &mut datapath.counters);
+    if snapshot.guards_loops() {
+        stage::probe(batch, snapshot);
+    }
     trace::entered(batch, snapshot, datapath);
     stage::learn(batch, snapshot, datapath, now);
     stage::forward(batch, snapshot, datapath, now);

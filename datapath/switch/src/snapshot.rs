@@ -19,6 +19,7 @@ pub struct Snapshot {
     links: Vec<Option<LinkConf>>,
     /// Which tunnel port a received packet belongs to.
     pub tunnels: TunnelTable,
+    guards_loops: bool,
 }
 
 /// One bridge.
@@ -34,6 +35,9 @@ pub struct BridgeConf {
     pub takes_bpdus: bool,
     /// False when `fail_mode` is `secure` and nothing tells the bridge what to do: it drops all.
     pub forwards: bool,
+    /// `other_config:loop-guard`: the nonce of this bridge's probes, which go to control; moves of
+    /// stations are counted.
+    pub loop_guard: Option<u64>,
 }
 
 impl Default for BridgeConf {
@@ -44,6 +48,7 @@ impl Default for BridgeConf {
             forward_reserved: false,
             takes_bpdus: false,
             forwards: true,
+            loop_guard: None,
         }
     }
 }
@@ -258,6 +263,12 @@ impl Snapshot {
         lists.map_or(&[], |lists| lists.by_vid.get(&vid.get()).unwrap_or(&lists.rest))
     }
 
+    /// True when some bridge has a loop guard.
+    #[must_use]
+    pub const fn guards_loops(&self) -> bool {
+        self.guards_loops
+    }
+
     /// A port, if it exists.
     #[must_use]
     pub fn port(&self, id: PortId) -> Option<&PortConf> {
@@ -344,6 +355,8 @@ impl SnapshotBuilder {
         self.snapshot.tunnels = TunnelTable::new(
             self.snapshot.ports().filter_map(|(id, port)| Some((id, port.tunnel()?))),
         );
+        self.snapshot.guards_loops =
+            self.snapshot.bridges.iter().flatten().any(|bridge| bridge.loop_guard.is_some());
         self.snapshot.floods =
             (0..self.snapshot.bridges.len()).map(|index| self.flood_lists(index)).collect();
         self.snapshot

@@ -101,7 +101,7 @@ fn a_known_station_is_found_and_a_moved_one_is_noticed() {
         ]
     );
     let moved = walk(&mut switch, &probe(0, frame(9, 7, 64)));
-    assert_eq!(moved.get(1).unwrap(), &format!("learned on 0: {:?}", Learned::Moved));
+    assert_eq!(moved.get(1).unwrap(), &format!("learned on 0: {:?}", Learned::Moved(PortId(1))));
     let same = walk(&mut switch, &probe(1, frame(7, 9, 64)));
     assert_eq!(
         same.last().unwrap(),

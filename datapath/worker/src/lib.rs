@@ -14,6 +14,7 @@ pub use spawn::{Handle, SpawnConfig, WorkerStuck, spawn_all};
 pub use waker::Waker;
 
 use std::sync::Arc;
+use weft_switch::loop_guard::Move;
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
     BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, PortId, Snapshot, WorkerId,
@@ -160,6 +161,9 @@ pub enum Event<Q> {
         /// From the destination address on, without FCS.
         frame: Vec<u8>,
     },
+    /// Stations moved from port to port, in bridges with a loop guard (a notice: sent at most once a
+    /// second, and only when there is room).
+    Moved(Vec<Move>),
     /// A frame waits for the next hop of this tunnel port (a notice: sent at most once a second
     /// for each port, and only when there is room).
     WantsNextHop(PortId),

@@ -176,6 +176,14 @@ impl<I: FrameIo> Loop<I> {
         if self.now != self.expired_at {
             self.expired_at = self.now;
             self.datapath.expire(self.now);
+            self.tell_moves();
+        }
+    }
+
+    fn tell_moves(&mut self) {
+        let moves = self.datapath.take_moves();
+        if !moves.is_empty() && self.events.try_send(Event::Moved(moves)).is_ok() {
+            self.control.wake();
         }
     }
 

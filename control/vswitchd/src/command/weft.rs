@@ -142,6 +142,9 @@ impl View<'_> {
             "link_state": up(status.is_running),
             "admin_state": up(status.is_admin_up),
             "error": engine.plan.error(&interface.uuid),
+            "blocked": planned.and_then(|planned| {
+                engine.spanning.blocked(&planned.bridge, engine.ids.port(&planned.interface)?)
+            }),
             "ifindex": status.ifindex,
             "mac": status.mac,
             "mtu": status.mtu,

@@ -1,7 +1,9 @@
 //! The source address of each frame says where its station is.
 
 use crate::batch::undecided;
-use crate::{Batch, Datapath, DropReason, FrameBuf, Meta, Snapshot, Station, Tick, Verdict};
+use crate::{
+    Batch, Datapath, DropReason, FrameBuf, Learned, Meta, Snapshot, Station, Tick, Verdict,
+};
 
 /// Learns the whole batch, and works out the hashes that `forward` needs.
 pub(crate) fn learn<F: FrameBuf>(
@@ -16,6 +18,9 @@ pub(crate) fn learn<F: FrameBuf>(
             continue;
         };
         let learns = port.learns;
+        let is_guarded = snapshot.guards_loops()
+            && !fdb.is_frozen()
+            && snapshot.bridge(port.bridge).is_some_and(|bridge| bridge.loop_guard.is_some());
         for meta in undecided(run) {
             if meta.source >> 40 & 1 == 1 {
                 meta.verdict = Verdict::Drop(DropReason::GroupSource);
@@ -33,6 +38,9 @@ pub(crate) fn learn<F: FrameBuf>(
             let station = Station::new(meta.vid, meta.source);
             let learned = fdb.learn(station, fdb.hash(station), port_id, now);
             datapath.announcer.note(learned, port.bridge, station, port_id, now);
+            if is_guarded && let Learned::Moved(before) = learned {
+                datapath.moves.note(port.bridge, station, before, port_id);
+            }
         }
     }
 }

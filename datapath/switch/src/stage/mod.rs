@@ -11,6 +11,7 @@ mod learn;
 mod observe;
 mod outer;
 mod parse;
+mod probe;
 
 pub(crate) use cross::{Crossing, cross};
 pub use cross::{PATCH_FRAMES_MAX, PATCH_HOPS_MAX};
@@ -22,3 +23,4 @@ pub(crate) use ingress::ingress;
 pub(crate) use learn::learn;
 pub(crate) use observe::observe;
 pub(crate) use parse::{parse, refuse};
+pub(crate) use probe::probe;

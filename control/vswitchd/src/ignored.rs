@@ -1,0 +1,113 @@
+//! Columns of Open vSwitch's schema that have no effect here: kept, shown, and named in the log.
+//!
+//! What stands here is left out of `README.md`'s table of columns that do something, and goes when
+//! somebody builds it.
+
+use crate::desired::{ConfigError, Desired, Kind, Rows};
+use uuid::Uuid;
+use weft_ovsdb::Datum;
+
+/// Columns that mean something as soon as they are not empty, zero or false.
+const COLUMNS: [(&str, &[&str]); 3] = [
+    (
+        "Bridge",
+        &[
+            "netflow",
+            "sflow",
+            "ipfix",
+            "controller",
+            "protocols",
+            "flood_vlans",
+            "flow_tables",
+            "auto_attach",
+        ],
+    ),
+    ("Port", &["qos", "mac", "lacp", "bond_mode", "protected", "fake_bridge"]),
+    (
+        "Interface",
+        &[
+            "ingress_policing_rate",
+            "ingress_policing_burst",
+            "ingress_policing_kpkts_rate",
+            "ingress_policing_kpkts_burst",
+            "bfd",
+            "cfm_mpid",
+            "lldp",
+        ],
+    ),
+];
+
+/// The columns of a table that stand here, which have to be monitored to be named.
+#[must_use]
+pub fn columns(table: &str) -> &'static [&'static str] {
+    COLUMNS.iter().find(|(name, _)| *name == table).map_or(&[], |(_, columns)| columns)
+}
+
+/// What is said of them.
+const NO_EFFECT: &str = "has no effect yet; kept";
+
+/// Names everything that is set and has no effect, as problems of `desired`.
+pub fn note(desired: &mut Desired, rows: &impl Rows) {
+    let mut problems = Vec::new();
+    for (table, columns) in COLUMNS {
+        for row in rows_of(desired, table) {
+            for column in columns {
+                if let Some(value) = rows.datum(table, row, column).and_then(meaning) {
+                    let name = name(rows, table, row);
+                    problems.push(problem(table, name, column, value, NO_EFFECT));
+                }
+            }
+        }
+    }
+    for (bridge, _, interface) in desired.interfaces() {
+        if let Some(mac) = interface.mac {
+            let why = match interface.kind {
+                _ if interface.is_local(bridge) => {
+                    "has no effect: other_config:hwaddr of the bridge sets the LOCAL port's address"
+                }
+                Kind::Internal => continue,
+                _ => "has no effect: only internal ports have an address of ours",
+            };
+            problems.push(problem(
+                "Interface",
+                interface.name.clone(),
+                "mac",
+                mac.to_string(),
+                why,
+            ));
+        }
+    }
+    desired.problems.extend(problems);
+}
+
+/// The rows that are in use.
+fn rows_of(desired: &Desired, table: &str) -> Vec<Uuid> {
+    let bridges = desired.bridges.values();
+    match table {
+        "Bridge" => bridges.map(|bridge| bridge.uuid).collect(),
+        "Port" => bridges.flat_map(|bridge| bridge.ports.values()).map(|port| port.uuid).collect(),
+        _ => desired.interfaces().map(|(_, _, interface)| interface.uuid).collect(),
+    }
+}
+
+fn name(rows: &impl Rows, table: &str, row: Uuid) -> String {
+    let name = rows.datum(table, row, "name").and_then(Datum::as_str);
+    name.unwrap_or(".").to_owned()
+}
+
+/// The value as text, unless it says nothing.
+fn meaning(datum: &Datum) -> Option<String> {
+    let is_nothing =
+        datum.is_empty() || datum.as_int() == Some(0) || datum.as_bool() == Some(false);
+    (!is_nothing).then(|| datum.to_string())
+}
+
+fn problem(
+    table: &'static str,
+    row: String,
+    column: &str,
+    value: String,
+    problem: &'static str,
+) -> ConfigError {
+    ConfigError { table, row, column: column.to_owned(), value, problem }
+}

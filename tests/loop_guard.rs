@@ -1,0 +1,105 @@
+//! Loop guard: two bridges joined by two cables, and no spanning tree.
+
+use std::thread::sleep;
+use std::time::Duration;
+use weft_tests::{Host, Switch, can_make_hosts, within};
+
+/// Two bridges of one switch with a guest each, `br0` guarded; ports get `settings`.
+fn bridges(switch: &Switch<'_>, settings: &str) -> [Host; 2] {
+    switch.vsctl("add-br br0 -- set bridge br0 other_config:loop-guard=true -- add-br br1");
+    let guests = [0, 1].map(|n| {
+        switch.plug(&format!("br{n}"), &format!("vif{n}"), &format!("10.0.0.{}/24", n + 1))
+    });
+    for vif in ["vif0", "vif1"] {
+        switch.vsctl(&format!("set port {vif} {settings}"));
+    }
+    guests
+}
+
+/// Joins the bridges with cable `n`.
+fn join(switch: &Switch<'_>, n: u8, settings: &str) {
+    switch.host().sh(&format!(
+        "ip link add left{n} type veth peer name right{n} && \
+         ip link set left{n} up && ip link set right{n} up"
+    ));
+    switch.vsctl(&format!(
+        "add-port br0 left{n} -- set port left{n} {settings} -- \
+         add-port br1 right{n} -- set port right{n} {settings}"
+    ));
+}
+
+fn blocked(switch: &Switch<'_>, port: &str) -> bool {
+    switch.vsctl(&format!("get port {port} status")).contains("loop_guard_state=blocked")
+}
+
+/// Frames that a guest gets in half a second in which nobody sends.
+fn noise(guest: &Host) -> u64 {
+    let before = guest.rx_frames("eth0");
+    sleep(Duration::from_millis(500));
+    guest.rx_frames("eth0") - before
+}
+
+fn log(switch: &Switch<'_>) -> String {
+    std::fs::read_to_string(switch.rundir().join("weftd.log")).unwrap_or_default()
+}
+
+/// The second cable makes a loop: its port blocks, the storm dies, traffic goes on, and when the
+/// first cable is cut, the second carries it.
+#[test]
+fn a_second_cable_blocks_and_takes_over() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    let [left, right] = bridges(&switch, "other_config:none=1");
+    join(&switch, 1, "other_config:none=1");
+    left.must_reach("10.0.0.2");
+    assert_eq!(switch.vsctl("get port left1 status"), "{}");
+    join(&switch, 2, "other_config:none=1");
+    left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
+    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", log(&switch));
+    assert!(within(Duration::from_secs(10), || noise(&right) < 10), "the storm goes on");
+    left.must_reach("10.0.0.2");
+    assert!(!blocked(&switch, "left1"));
+    let said = "loop guard blocks it for 30 s: a probe came back between it and left1";
+    assert!(log(&switch).contains(&format!("br0: left2: {said}")), "{}", log(&switch));
+    let page = switch.try_weft("show").expect_ok();
+    assert!(page.contains("blocked left2: loop guard: a probe came back"), "{page}");
+    // A blocked port neither learns nor forwards.
+    let before = switch.port("left2")["rx_drops"].as_i64();
+    right.sh("ping -b -c 2 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
+    assert!(within(Duration::from_secs(3), || switch.port("left2")["rx_drops"].as_i64() > before));
+    let fdb = switch.weft_json("fdb br0");
+    assert!(fdb.as_array().unwrap().iter().all(|entry| entry["port"] != "left2"), "{fdb}");
+
+    host.sh("ip link set left1 down");
+    let heals = || left.reaches("10.0.0.2") && switch.vsctl("get port left2 status") == "{}";
+    assert!(within(Duration::from_secs(15), heals), "{}", log(&switch));
+    assert!(noise(&right) < 10);
+}
+
+/// Probes are untagged; a loop in a tagged VLAN shows by stations that move back and forth.  Without
+/// the guard it is a storm.
+#[test]
+fn a_loop_in_a_tagged_vlan_is_found_by_moves() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    let [left, right] = bridges(&switch, "tag=10");
+    join(&switch, 1, "trunks=10");
+    join(&switch, 2, "trunks=10");
+    left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
+    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", log(&switch));
+    assert!(within(Duration::from_secs(10), || noise(&right) < 10), "the storm goes on");
+    left.must_reach("10.0.0.2");
+    assert!(log(&switch).contains("in VLAN 10 moves back and forth between it and left1"));
+    // Off again: all is as without it.
+    switch.vsctl("remove bridge br0 other_config loop-guard");
+    assert_eq!(switch.vsctl("get port left2 status"), "{}");
+    left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
+    assert!(within(Duration::from_secs(5), || noise(&right) > 100), "no storm, so no test");
+    host.sh("ip link set left2 down");
+}
