@@ -78,6 +78,16 @@ fn bridge_section(bridge: &Value) -> String {
         grouped(count(fdb, "max")),
         cell(bridge, "datapath_id"),
     );
+    let snooping = member(bridge, "snooping");
+    if snooping.is_object() {
+        let _ = writeln!(
+            section,
+            "  multicast snooping: {} of {} groups, {} ways to a router",
+            grouped(count(snooping, "groups")),
+            grouped(count(snooping, "max")),
+            grouped(count(snooping, "routers")),
+        );
+    }
     let ports: Vec<_> = items(member(bridge, "ports")).collect();
     section += &render(PORT_COLUMNS, ports.iter().map(|port| port_row(port)).collect(), 2);
     let tunnels: Vec<_> = ports

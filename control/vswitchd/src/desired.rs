@@ -9,6 +9,7 @@ use crate::tunnel_options::{self, Tunnel, TunnelType};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
+use weft_switch::mcast::BridgeSettings;
 use weft_switch::snapshot::VidSet;
 use weft_switch::{VlanConf, VlanMode};
 use weft_wire::mac::MacAddr;
@@ -81,6 +82,8 @@ pub struct Bridge {
     pub forward_reserved: bool,
     /// `rstp_enable`, else `stp_enable`.
     pub spanning: Option<Protocol>,
+    /// `mcast_snooping_enable`, with what `other_config` says of it.
+    pub snooping: Option<BridgeSettings>,
     /// `other_config`, for what reads it key by key.
     pub other_config: BTreeMap<String, String>,
     /// Its ports, by name.
@@ -331,6 +334,7 @@ impl<R: Rows> Reader<'_, R> {
         let forward_reserved = self
             .key(TABLE, uuid, "other_config", "forward-bpdu")
             .is_some_and(|text| text == "true");
+        let snooping = self.snooping(uuid, &name);
         let mut ports = BTreeMap::new();
         for port in self.references(TABLE, uuid, "ports") {
             let port = self.port(port);
@@ -358,9 +362,26 @@ impl<R: Rows> Reader<'_, R> {
                 (false, true) => Some(Protocol::Stp),
                 (false, false) => None,
             },
+            snooping,
             other_config: self.map(TABLE, uuid, "other_config"),
             ports,
         }
+    }
+
+    fn snooping(&mut self, uuid: Uuid, name: &str) -> Option<BridgeSettings> {
+        if !self.flag("Bridge", uuid, "mcast_snooping_enable") {
+            return None;
+        }
+        let table_size = "mcast-snooping-table-size";
+        let groups_max = self.clamped(uuid, name, table_size, 2048, [10, 1_000_000]);
+        let age_secs = self.clamped(uuid, name, "mcast-snooping-aging-time", 300, [15, 3600]);
+        let disabled =
+            self.key("Bridge", uuid, "other_config", "mcast-snooping-disable-flood-unregistered");
+        Some(BridgeSettings {
+            groups_max: groups_max as usize,
+            age_secs,
+            floods_unregistered: disabled.is_none_or(|text| text != "true"),
+        })
     }
 
     fn port(&mut self, uuid: Uuid) -> Port {

@@ -13,6 +13,7 @@ use crate::kernel::Kernel;
 use crate::links::{Links, pin_folder};
 use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Plan, PlannedPort, plan};
 use crate::publish::{Ids, snapshot};
+use crate::snooping::Snooping;
 use crate::spanning::{Errand, Member, Spanning};
 use crate::taps::Listeners;
 use crate::tunnels::{self, Path, State};
@@ -58,6 +59,8 @@ pub struct Engine {
     pub ids: Ids,
     /// Spanning trees.
     pub spanning: Spanning,
+    /// Multicast snooping.
+    pub snooping: Snooping,
     /// Goes up with every snapshot.
     pub epoch: u64,
     /// Logging.
@@ -126,6 +129,7 @@ impl Engine {
             paths: BTreeMap::new(),
             ids: Ids::default(),
             spanning: Spanning::default(),
+            snooping: Snooping::default(),
             epoch: 0,
             vlog,
             captures: Captures::default(),
@@ -216,6 +220,7 @@ impl Engine {
         self.fingerprint.clear();
         self.plan.ports.clear();
         self.rates = Rates::default();
+        self.snooping.tell_again();
         Ok(())
     }
 
@@ -359,6 +364,7 @@ impl Engine {
         let keep: BTreeSet<Uuid> = self.plan.ports.iter().map(|port| port.interface).collect();
         for number in self.ids.ports.keep_only(&keep) {
             self.workers.flush_fdb(None, Some(PortId(number)))?;
+            self.snooping.forget_port(PortId(number));
         }
         for step in &next.close {
             self.step(step);
@@ -411,6 +417,11 @@ impl Engine {
         let moved = self.moved_vlans(&next);
         self.plan = next;
         self.configure_trees();
+        self.configure_snooping();
+        for port in &moved {
+            self.snooping.forget_port(*port);
+        }
+        self.tell_groups()?;
         self.turn_trees()?;
         for port in moved {
             self.workers.flush_fdb(None, Some(port))?;
@@ -454,6 +465,41 @@ impl Engine {
         self.spanning = spanning;
     }
 
+    /// Makes snooping fit the plan.
+    fn configure_snooping(&mut self) {
+        let mut snooping = std::mem::take(&mut self.snooping);
+        let bridge = |uuid: &Uuid| self.ids.bridge(uuid);
+        let port = |uuid: &Uuid| self.ids.port(uuid);
+        let is_down = |name: &str| {
+            let device = self.links.get(name).and_then(|link| self.kernel.link(link.ifindex));
+            device.is_some_and(|device| device.name == name && !device.is_running)
+        };
+        snooping.configure(&self.desired, &self.plan.ports, bridge, port, is_down);
+        self.snooping = snooping;
+    }
+
+    /// Hands snooping what was heard, and workers what has become of it.
+    ///
+    /// # Errors
+    /// When a worker is stuck.
+    pub fn turn_snooping(&mut self) -> Result<(), WorkerError> {
+        for heard in self.workers.take_heard() {
+            self.snooping.receive(&heard);
+        }
+        self.snooping.expire();
+        if self.snooping.may_tell() { self.tell_groups() } else { Ok(()) }
+    }
+
+    /// Gives the workers the lists that have changed.
+    fn tell_groups(&mut self) -> Result<(), WorkerError> {
+        let began = Instant::now();
+        for (bridge, groups) in self.snooping.take_news() {
+            self.workers.set_groups(bridge, groups.as_ref())?;
+        }
+        self.snooping.told(began);
+        Ok(())
+    }
+
     /// Hands the trees what came in, lets time pass for them, and does what they ask for.
     ///
     /// # Errors
@@ -481,6 +527,7 @@ impl Engine {
             match errand {
                 Errand::Send(port, frame) => self.workers.transmit(port, frame)?,
                 Errand::Flush(name, port) => {
+                    self.snooping.flush(&name);
                     let bridge = self.desired.bridges.get(&name);
                     let id = bridge.and_then(|bridge| self.ids.bridge(&bridge.uuid));
                     if let Some(id) = id {

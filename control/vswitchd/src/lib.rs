@@ -27,6 +27,7 @@ pub mod publish;
 pub mod purge;
 mod report;
 pub mod run;
+pub mod snooping;
 pub mod spanning;
 pub mod status;
 pub mod store;

@@ -56,6 +56,7 @@ fn desired(interfaces: Vec<Interface>) -> Desired {
         fdb_entries_max: 8192,
         forward_reserved: false,
         spanning: None,
+        snooping: None,
         other_config: BTreeMap::new(),
         ports: ports.collect(),
     };

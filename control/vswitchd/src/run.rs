@@ -147,6 +147,8 @@ struct Loop {
     trees_due: Option<Instant>,
     /// When to look for listeners on ports, if there are any ports.
     taps_due: Option<Instant>,
+    /// When time passes for multicast snooping, if there is any.
+    snooping_due: Option<Instant>,
 }
 
 /// What woke the loop.
@@ -158,6 +160,7 @@ enum Wake {
     Workers,
     Trees,
     Taps,
+    Snooping,
     Due,
     Tend,
     Statistics,
@@ -179,6 +182,7 @@ impl Loop {
             statistics_due: Instant::now() + Duration::from_millis(500),
             trees_due: None,
             taps_due: None,
+            snooping_due: None,
         })
     }
 
@@ -201,6 +205,7 @@ impl Loop {
             }
             () = sleep_until(self.trees_due.unwrap_or(far)) => Wake::Trees,
             () = sleep_until(self.taps_due.unwrap_or(far)) => Wake::Taps,
+            () = sleep_until(self.snooping_due.unwrap_or(far)) => Wake::Snooping,
             _ = tend.tick() => Wake::Tend,
             () = sleep_until(self.statistics_due) => Wake::Statistics,
         }
@@ -220,6 +225,7 @@ impl Loop {
         let mut tend = interval(TEND);
         tend.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            self.snooping_due = engine.snooping.due().map(Instant::from_std);
             match self.wait(store, &mut tend).await {
                 Wake::Stop => return Ok((Leave::Devices, None)),
                 Wake::Reopen => drop(engine.vlog.reopen()),
@@ -241,8 +247,10 @@ impl Loop {
                 Wake::Workers => {
                     let ports = engine.workers.wanted_hops();
                     engine.want_next_hops(&ports);
+                    engine.turn_snooping()?;
                     self.trees(engine, store).await?;
                 }
+                Wake::Snooping => engine.turn_snooping()?,
                 Wake::Trees => {
                     self.trees_due = Some(Instant::now() + TICK);
                     self.trees(engine, store).await?;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_io::{Queue, Region, RegionConfig, RegionHandle, WorkerIo};
 use weft_switch::loop_guard::Move;
+use weft_switch::mcast::{Groups, Heard};
 use weft_switch::{BridgeId, Capture, FdbRecord, FdbStats, LinkId, PortId, Snapshot, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -20,6 +21,9 @@ use weft_worker::{Command, Event, Handle, Report, SpawnConfig, Waker, WorkerStuc
 
 /// How long a worker may take to answer.
 pub const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// Copies of IGMP and MLD frames that wait for the engine, at most.
+const HEARD_MAX: usize = 1024;
 
 /// What can go wrong with workers.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +50,7 @@ pub struct Workers {
     wanted_hops: Vec<PortId>,
     punted: Vec<(PortId, Vec<u8>)>,
     moves: Vec<Move>,
+    heard: Vec<Heard>,
 }
 
 impl Workers {
@@ -75,6 +80,7 @@ impl Workers {
             wanted_hops: Vec::new(),
             punted: Vec::new(),
             moves: Vec::new(),
+            heard: Vec::new(),
         })
     }
 
@@ -125,6 +131,10 @@ impl Workers {
                         Event::WantsNextHop(port) => self.wanted_hops.push(port),
                         Event::Punted { port, frame } => self.punted.push((port, frame)),
                         Event::Moved(moves) => self.moves.extend(moves),
+                        Event::Heard(heard) if self.heard.len() < HEARD_MAX => {
+                            self.heard.push(heard);
+                        }
+                        Event::Heard(_) => {}
                         event => {
                             if take(event).is_none() {
                                 from.retain(|id| *id != handle.id);
@@ -158,6 +168,27 @@ impl Workers {
     /// Moves of stations in bridges with a loop guard, as [`Workers::take_punted`].
     pub fn take_moves(&mut self) -> Vec<Move> {
         std::mem::take(&mut self.moves)
+    }
+
+    /// The IGMP and MLD frames that were heard, likewise.
+    pub fn take_heard(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Makes all workers use these lists for frames to groups, and waits until they do.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stuck`].
+    pub fn set_groups(
+        &mut self,
+        bridge: BridgeId,
+        groups: Option<&Arc<Groups>>,
+    ) -> Result<(), WorkerError> {
+        self.tell(|| Command::SetGroups { bridge, groups: groups.cloned() })?;
+        self.gather(self.all(), |event| match event {
+            Event::GroupsSet { .. } => None,
+            event => Some(event),
+        })
     }
 
     /// Sends a control frame out of a port.  Any worker can: it hands over what is another's.

@@ -1,5 +1,6 @@
 //! The unit of work: up to [`BATCH_MAX`] frames that go through the stages together.
 
+use crate::mcast::ListId;
 use crate::{DropReason, LinkId, PortId};
 use weft_wire::vid::Vid;
 
@@ -16,6 +17,8 @@ pub enum Verdict {
     Forward(PortId),
     /// Send out of every port of the VLAN but the one it came in on.
     Flood,
+    /// Send out of the ports of this list, but the one it came in on.
+    Multicast(ListId),
     /// Hand to the control thread: a frame of a control protocol.
     Punt,
     /// Do not send.

@@ -1,6 +1,8 @@
 //! What a worker has learned and counted: everything that outlives a snapshot.
 
+use crate::limit::PerSecond;
 use crate::loop_guard::Move;
+use crate::mcast::Snooping;
 use crate::moves::Moves;
 use crate::recent::{Flow, Recent};
 use crate::stage::{Crossing, send, send_tunnelled};
@@ -108,6 +110,8 @@ pub struct Datapath<F> {
     /// Frames and drops by port.
     pub counters: Counters,
     pub(crate) announcer: Announcer,
+    /// Groups of bridges that snoop, and what was heard of them.
+    pub snooping: Snooping,
     pub(crate) capture: Option<Box<dyn Capture>>,
     pub(crate) crossing: Crossing<F>,
     /// What came in lately.
@@ -119,8 +123,7 @@ pub struct Datapath<F> {
     waiting: Vec<(PortId, Meta, F)>,
     /// The time of the batch in hand.
     pub(crate) now: Tick,
-    /// ICMP answers given in the second that is named, by port.
-    answers: Vec<(Tick, u16)>,
+    answers: PerSecond,
     wants_next_hop: Vec<PortId>,
     punted: Vec<(PortId, Vec<u8>)>,
     pub(crate) moves: Moves,
@@ -143,6 +146,7 @@ impl<F: FrameBuf> Datapath<F> {
                 news,
                 refresh_secs: 75,
             },
+            snooping: Snooping::default(),
             capture: None,
             crossing: Crossing::default(),
             recent: Recent::new(seed),
@@ -150,7 +154,7 @@ impl<F: FrameBuf> Datapath<F> {
             journal: Journal::default(),
             waiting: Vec::with_capacity(WAITING_MAX),
             now: Tick(0),
-            answers: Vec::new(),
+            answers: PerSecond::new(ANSWERS_PER_SECOND_MAX),
             wants_next_hop: Vec::with_capacity(WAITING_MAX),
             punted: Vec::new(),
             moves: Moves::default(),
@@ -168,6 +172,7 @@ impl<F: FrameBuf> Datapath<F> {
         for (index, slot) in (0u16..).zip(&mut self.fdbs) {
             let Some(bridge) = next.bridge(BridgeId(index)) else {
                 *slot = None;
+                self.snooping.set(BridgeId(index), None);
                 continue;
             };
             age_min_secs = age_min_secs.min(bridge.fdb_age_secs);
@@ -293,19 +298,10 @@ impl<F: FrameBuf> Datapath<F> {
 
     /// True when one more ICMP answer may go out of `port` in this second.
     pub(crate) fn may_answer(&mut self, port: PortId) -> bool {
-        if self.answers.len() <= port.index() {
-            self.answers.resize(port.index() + 1, (Tick(0), 0));
+        if self.journal.is_on() {
+            return self.answers.would_admit(port, self.now);
         }
-        let is_traced = self.journal.is_on();
-        let Some((second, given)) = self.answers.get_mut(port.index()) else { return false };
-        if *second != self.now {
-            (*second, *given) = (self.now, 0);
-        }
-        if is_traced {
-            return *given < ANSWERS_PER_SECOND_MAX;
-        }
-        *given += 1;
-        *given <= ANSWERS_PER_SECOND_MAX
+        self.answers.admits(port, self.now)
     }
 
     /// Frames that wait for a next hop now.

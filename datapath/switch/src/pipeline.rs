@@ -58,6 +58,7 @@ pub(crate) fn bridge<I: FrameIo>(
     }
     trace::entered(batch, snapshot, datapath);
     stage::learn(batch, snapshot, datapath, now);
+    stage::snoop(batch, snapshot, datapath);
     stage::forward(batch, snapshot, datapath, now);
     stage::observe(batch, datapath);
     stage::egress(batch, link, snapshot, datapath, io);

@@ -23,6 +23,12 @@ pub enum Layer {
     Icmpv4,
     /// `ICMPv6`, RFC 4443.
     Icmpv6,
+    /// IGMP, RFC 1112, 2236 and 3376.
+    Igmp,
+    /// MLD, RFC 2710 and 3810.
+    Mld,
+    /// A group record of IGMP or MLD.
+    GroupRecord,
     /// GRE, RFC 2784 and 2890.
     Gre,
     /// Geneve, RFC 8926.
@@ -45,6 +51,9 @@ impl fmt::Display for Layer {
             Self::Tcp => "TCP",
             Self::Icmpv4 => "ICMP",
             Self::Icmpv6 => "ICMPv6",
+            Self::Igmp => "IGMP",
+            Self::Mld => "MLD",
+            Self::GroupRecord => "group record",
             Self::Gre => "GRE",
             Self::Geneve => "Geneve",
             Self::Vxlan => "VXLAN",

@@ -8,8 +8,8 @@ use crate::checksum::{self, partial};
 use crate::l4::L4;
 use crate::tlv::{GeneveOptions, LldpTlvs, NdOptions, Tlvs};
 use crate::{
-    ArpPacket, EthernetHeader, Geneve, Gre, IcmpHeader, IpProtocol, Ipv4Header, Ipv6Header, Layer,
-    MacAddr, Show, Tag, TcpHeader, UdpHeader, Vxlan, ethernet, ipv4, parse_l2, segment,
+    ArpPacket, EthernetHeader, Geneve, Gre, IcmpHeader, Igmp, IpProtocol, Ipv4Header, Ipv6Header,
+    Layer, MacAddr, Mld, Show, Tag, TcpHeader, UdpHeader, Vxlan, ethernet, ipv4, parse_l2, segment,
 };
 use core::fmt::Write;
 
@@ -20,7 +20,7 @@ const INPUT_MAX_BYTES: usize = 4096;
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the name is that of the binary in `fuzz/` and of its corpus folder.
-pub const ALL: [(&str, Target); 15] = [
+pub const ALL: [(&str, Target); 17] = [
     ("ethernet", ethernet),
     ("arp", arp),
     ("ipv4", ipv4),
@@ -28,6 +28,8 @@ pub const ALL: [(&str, Target); 15] = [
     ("udp", udp),
     ("tcp", tcp),
     ("icmp", icmp),
+    ("igmp", igmp),
+    ("mld", mld),
     ("gre", gre),
     ("geneve", geneve),
     ("vxlan", vxlan),
@@ -113,6 +115,52 @@ fn icmp(data: &[u8]) {
         assert!(header.write(&mut out, body, 0).is_ok());
         let _ = (header.next_hop_mtu_v4(), header.next_hop_mtu_v6());
     }
+}
+
+/// An IGMP message, as it is and with its checksum made right: it is written as it was read.
+fn igmp(data: &[u8]) {
+    let mut copy = [0; INPUT_MAX_BYTES];
+    let Some(message) = summed(data, 0, &mut copy) else { return };
+    for bytes in [data, message] {
+        if let Ok(read) = Igmp::parse(bytes) {
+            assert!(read.len_bytes() <= bytes.len());
+            let mut out = [0; INPUT_MAX_BYTES];
+            let len = read.write(&mut out);
+            assert!(len == Ok(read.len_bytes()));
+            assert!(out.get(..read.len_bytes()).map(Igmp::parse) == Some(Ok(read)));
+            if let Igmp::ReportV3(records) = read {
+                assert!(records.count() == usize::from(records.number()));
+            }
+        }
+    }
+}
+
+/// An MLD message, likewise.
+fn mld(data: &[u8]) {
+    let mut copy = [0; INPUT_MAX_BYTES];
+    let Some(message) = summed(data, 7, &mut copy) else { return };
+    for bytes in [data, message] {
+        if let Ok(Some(read)) = Mld::parse(bytes, 7) {
+            assert!(read.len_bytes() <= bytes.len());
+            let mut out = [0; INPUT_MAX_BYTES];
+            assert!(read.write(&mut out, 7) == Ok(read.len_bytes()));
+            let again = out.get(..read.len_bytes()).map(|bytes| Mld::parse(bytes, 7));
+            assert!(again == Some(Ok(Some(read))));
+            if let Mld::ReportV2(records) = read {
+                assert!(records.count() == usize::from(records.number()));
+            }
+        }
+    }
+}
+
+/// A copy of an ICMP-like message whose checksum is right for a pseudo-header of this sum.
+fn summed<'a>(data: &[u8], pseudo: u64, copy: &'a mut [u8]) -> Option<&'a [u8]> {
+    let copy = copy.get_mut(..data.len())?;
+    copy.copy_from_slice(data);
+    copy.get_mut(2..4)?.fill(0);
+    let sum = checksum::finish(checksum::sum(copy) + pseudo);
+    copy.get_mut(2..4)?.copy_from_slice(&sum.to_be_bytes());
+    Some(copy)
 }
 
 /// A GRE packet.

@@ -26,6 +26,8 @@ impl IpProtocol {
     pub const HOP_BY_HOP: Self = Self(0);
     /// `ICMPv4`.
     pub const ICMP: Self = Self(1);
+    /// IGMP, RFC 3376.
+    pub const IGMP: Self = Self(2);
     /// TCP.
     pub const TCP: Self = Self(6);
     /// UDP.

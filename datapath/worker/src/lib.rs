@@ -15,6 +15,7 @@ pub use waker::Waker;
 
 use std::sync::Arc;
 use weft_switch::loop_guard::Move;
+use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
     BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, PortId, Snapshot, WorkerId,
@@ -73,6 +74,13 @@ pub enum Command<Q> {
         mac: MacAddr,
         /// On this port.
         port: Option<PortId>,
+    },
+    /// Send frames to groups by these lists, or flood them.  Answer: [`Event::GroupsSet`].
+    SetGroups {
+        /// Of this bridge.
+        bridge: BridgeId,
+        /// The lists; absent when the bridge does not snoop.
+        groups: Option<Arc<Groups>>,
     },
     /// Zero the statistics of a bridge's FDB.  No answer.
     ClearFdbStats {
@@ -164,6 +172,14 @@ pub enum Event<Q> {
     /// Stations moved from port to port, in bridges with a loop guard (a notice: sent at most once a
     /// second, and only when there is room).
     Moved(Vec<Move>),
+    /// Other lists of groups took effect.
+    GroupsSet {
+        /// Those used before: a worker frees nothing.
+        retired: Option<Arc<Groups>>,
+    },
+    /// A copy of an IGMP or MLD frame that came in on a bridge that snoops (a notice, sent while
+    /// there is room for others as well).
+    Heard(Heard),
     /// A frame waits for the next hop of this tunnel port (a notice: sent at most once a second
     /// for each port, and only when there is room).
     WantsNextHop(PortId),

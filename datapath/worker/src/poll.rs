@@ -1,7 +1,7 @@
 //! One worker: receive, decide, send, over and over; sleep when there is nothing to do.
 
 use crate::exchange::Exchange;
-use crate::{Command, Event, Report, Waker};
+use crate::{Command, EVENTS_MAX, Event, Report, Waker};
 use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -153,6 +153,11 @@ impl<I: FrameIo> Loop<I> {
         for (port, frame) in self.datapath.take_punted() {
             told |= self.events.try_send(Event::Punted { port, frame }).is_ok();
         }
+        // Whoever floods reports must not keep anything else from control.
+        for heard in self.datapath.snooping.take_heard() {
+            let has_room = self.events.len() < EVENTS_MAX / 2;
+            told |= has_room && self.events.try_send(Event::Heard(heard)).is_ok();
+        }
         for port in self.datapath.take_wants_next_hop() {
             if asked.iter().any(|(other, at)| *other == port && *at == now) {
                 continue;
@@ -214,6 +219,10 @@ impl<I: FrameIo> Loop<I> {
                         None => drop(fdb.forget(station)),
                     }
                 }
+            }
+            Command::SetGroups { bridge, groups } => {
+                let retired = self.datapath.snooping.set(bridge, groups);
+                self.answer(Event::GroupsSet { retired });
             }
             Command::ClearFdbStats { bridge } => {
                 if let Some(fdb) = self.datapath.fdb_mut(bridge) {

@@ -24,7 +24,8 @@ fn stuck(error: WorkerError) -> String {
     format!("{error}\n")
 }
 
-fn bridge(engine: &Engine, name: &str) -> Result<BridgeId, String> {
+/// The number of a bridge, or the stock error.
+pub(super) fn bridge(engine: &Engine, name: &str) -> Result<BridgeId, String> {
     let bridge = engine.desired.bridges.get(name);
     bridge
         .and_then(|bridge| engine.ids.bridge(&bridge.uuid))

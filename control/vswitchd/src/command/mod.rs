@@ -6,6 +6,7 @@ mod datapath;
 mod fdb;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod general;
+mod mdb;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod net;
 mod stp;
@@ -41,6 +42,7 @@ fn all() -> Vec<&'static Command> {
     let families = [
         general::COMMANDS,
         fdb::COMMANDS,
+        mdb::COMMANDS,
         datapath::COMMANDS,
         net::COMMANDS,
         stp::COMMANDS,

@@ -12,6 +12,7 @@ use crate::workers::WorkerError;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Instant;
+use weft_switch::mcast::Mdb;
 use weft_switch::{Counters, DropReason, LinkCounters, PortCounters, VlanMode};
 use weft_worker::Report;
 
@@ -106,6 +107,15 @@ fn workers(engine: &Engine, reports: &[Report]) -> Vec<Value> {
     reports.iter().map(one).collect()
 }
 
+/// What a bridge that snoops has heard of.
+fn snooping(table: &Mdb) -> Value {
+    json!({
+        "groups": table.group_count(),
+        "max": table.settings().groups_max,
+        "routers": table.router_count(),
+    })
+}
+
 fn xdp_mode(link: Option<&Link>) -> Option<String> {
     Some(link?.attached.as_ref()?.mode().to_string())
 }
@@ -124,6 +134,7 @@ impl View<'_> {
             "fail_mode": if bridge.fail_mode.is_empty() { "standalone" } else { &bridge.fail_mode },
             "forwards": bridge.forwards,
             "fdb": {"entries": entries, "max": bridge.fdb_entries_max},
+            "snooping": self.engine.snooping.table(&bridge.name).map(snooping),
             "ports": ports,
         })
     }

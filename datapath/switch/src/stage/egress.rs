@@ -3,6 +3,7 @@
 use super::cross;
 use super::forward::same_group;
 use crate::icmp::{self, Remedy};
+use crate::mcast::ListId;
 use crate::trace;
 use crate::{
     Batch, Counters, Datapath, Direction, DropReason, FrameBuf, FrameIo, LinkId, Meta, PortConf,
@@ -35,6 +36,7 @@ pub(crate) fn egress<I: FrameIo>(
                 }
             }
             Verdict::Flood => flood(frame, &meta, snapshot, datapath, io),
+            Verdict::Multicast(list) => multicast(frame, &meta, list, snapshot, datapath, io),
             Verdict::Drop(reason) => {
                 refuse(frame, &meta, link, reason, &mut datapath.counters, io);
             }
@@ -67,8 +69,7 @@ fn refuse<I: FrameIo>(
     io.free(frame);
 }
 
-/// Sends to every member of the VLAN but the ingress port and its split-horizon group.  The last
-/// member gets the frame itself, the others copies.
+/// Sends to every member of the VLAN.
 fn flood<I: FrameIo>(
     frame: I::Frame,
     meta: &Meta,
@@ -80,8 +81,46 @@ fn flood<I: FrameIo>(
     if meta.target >> 40 & 1 == 0 && !datapath.journal.is_on() {
         datapath.unknown_frames += 1;
     }
+    let list = snapshot.flood_list(ingress.bridge, meta.vid);
+    spread(frame, meta, ingress, list.iter().copied(), snapshot, datapath, io);
+}
+
+/// Sends to the ports of a list that multicast snooping made, as far as they can take the frame: it
+/// is older than the snapshot.
+fn multicast<I: FrameIo>(
+    frame: I::Frame,
+    meta: &Meta,
+    list: ListId,
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
+    let Some(ingress) = snapshot.port(meta.ingress) else { return io.free(frame) };
+    // Lent out, so that it can be read while the datapath sends.
+    let Some(groups) = datapath.snooping.take(ingress.bridge) else { return io.free(frame) };
+    let takes = |port_id: &PortId| {
+        snapshot.port(*port_id).is_some_and(|port| {
+            port.bridge == ingress.bridge && port.forwards && port.vlan.carries(meta.vid)
+        })
+    };
+    let list = groups.list(list).iter().copied().filter(takes);
+    spread(frame, meta, ingress, list, snapshot, datapath, io);
+    datapath.snooping.put_back(ingress.bridge, groups);
+}
+
+/// Sends to each of `ports` but the ingress port and its split-horizon group.  The last gets the
+/// frame itself, the others copies.
+fn spread<I: FrameIo>(
+    frame: I::Frame,
+    meta: &Meta,
+    ingress: &PortConf,
+    ports: impl Iterator<Item = PortId>,
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
     let mut last: Option<(PortId, &PortConf)> = None;
-    for &port_id in snapshot.flood_list(ingress.bridge, meta.vid) {
+    for port_id in ports {
         let Some(port) = snapshot.port(port_id) else { continue };
         if port_id == meta.ingress || same_group(ingress, port) {
             continue;

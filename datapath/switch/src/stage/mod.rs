@@ -12,6 +12,7 @@ mod observe;
 mod outer;
 mod parse;
 mod probe;
+mod snoop;
 
 pub(crate) use cross::{Crossing, cross};
 pub use cross::{PATCH_FRAMES_MAX, PATCH_HOPS_MAX};
@@ -24,3 +25,4 @@ pub(crate) use learn::learn;
 pub(crate) use observe::observe;
 pub(crate) use parse::{parse, refuse};
 pub(crate) use probe::probe;
+pub(crate) use snoop::snoop;

@@ -1,0 +1,186 @@
+//! Groups as workers read them, and one worker's half of snooping.
+
+use super::mdb::Key;
+use super::{Group, Mdb};
+use crate::limit::PerSecond;
+use crate::{BridgeId, PortId, Tick};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+use weft_wire::vid::Vid;
+
+/// Copies that wait for the control thread, at most: those of one batch.
+const HEARD_MAX: usize = 16;
+
+/// Copies of frames from one port in one second, at most.  What is lost is said again: hosts report
+/// twice, and answer queries.
+const HEARD_PER_SECOND_MAX: u16 = 1000;
+
+/// A list of ports in [`Groups`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListId(u32);
+
+type Random = foldhash::fast::RandomState;
+
+/// Where frames to groups go: lists of ports, each in order and without repetition.
+///
+/// A port in a list may have become unable to take the frame: whoever sends looks at it.
+#[derive(Debug, Default)]
+pub struct Groups {
+    ports: Vec<PortId>,
+    lists: Vec<Range<usize>>,
+    by_group: HashMap<Key, ListId, Random>,
+    /// Of VLANs with a router; the others have the list in the field below.
+    unregistered: HashMap<Vid, ListId, Random>,
+    unregistered_rest: Option<ListId>,
+    reports: HashMap<Vid, ListId, Random>,
+    reports_rest: Option<ListId>,
+}
+
+impl Groups {
+    /// The ports of a list.
+    #[must_use]
+    pub fn list(&self, list: ListId) -> &[PortId] {
+        let range = usize::try_from(list.0).ok().and_then(|index| self.lists.get(index));
+        range.and_then(|range| self.ports.get(range.clone())).unwrap_or_default()
+    }
+
+    /// Where data for a group goes; `None` is everywhere.
+    #[must_use]
+    pub fn data(&self, vid: Vid, group: Group) -> Option<ListId> {
+        let list = self.by_group.get(&(vid, group)).or_else(|| self.unregistered.get(&vid));
+        list.copied().or(self.unregistered_rest)
+    }
+
+    /// Where reports go; `None` is everywhere.
+    #[must_use]
+    pub fn reports(&self, vid: Vid) -> Option<ListId> {
+        self.reports.get(&vid).copied().or(self.reports_rest)
+    }
+
+    fn push(&mut self, ports: impl IntoIterator<Item = PortId>) -> Option<ListId> {
+        let id = ListId(u32::try_from(self.lists.len()).ok()?);
+        let start = self.ports.len();
+        self.ports.extend(ports);
+        self.lists.push(start..self.ports.len());
+        Some(id)
+    }
+}
+
+impl Mdb {
+    /// The lists for the workers.
+    #[must_use]
+    pub fn groups(&self) -> Groups {
+        let mut groups = Groups::default();
+        let flooded: BTreeSet<_> =
+            self.ports().filter(|(_, port)| port.floods).map(|(id, _)| id).collect();
+        let reported: BTreeSet<_> =
+            self.ports().filter(|(_, port)| port.floods_reports).map(|(id, _)| id).collect();
+        let mut routers: BTreeMap<Vid, BTreeSet<PortId>> = BTreeMap::new();
+        for (vid, port) in self.routers() {
+            routers.entry(vid).or_default().insert(port);
+        }
+        for (key, members) in self.members() {
+            let mut list: BTreeSet<_> = members.chain(flooded.iter().copied()).collect();
+            list.extend(routers.get(&key.0).into_iter().flatten());
+            if let Some(id) = groups.push(list) {
+                groups.by_group.insert(key, id);
+            }
+        }
+        for (vid, routers) in &routers {
+            if let Some(id) = groups.push(routers.union(&reported).copied()) {
+                groups.reports.insert(*vid, id);
+            }
+        }
+        groups.reports_rest = groups.push(reported);
+        if !self.settings().floods_unregistered {
+            for (vid, routers) in &routers {
+                if let Some(id) = groups.push(routers.union(&flooded).copied()) {
+                    groups.unregistered.insert(*vid, id);
+                }
+            }
+            groups.unregistered_rest = groups.push(flooded);
+        }
+        groups
+    }
+}
+
+/// A copy of a frame that a state machine wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// The port it came in on.
+    pub port: PortId,
+    /// The VLAN it belongs to.
+    pub vid: Vid,
+    /// From the destination address on, without FCS.
+    pub frame: Vec<u8>,
+}
+
+/// One worker's half of snooping.
+#[derive(Debug)]
+pub struct Snooping {
+    groups: Vec<Option<Arc<Groups>>>,
+    is_on: bool,
+    heard: Vec<Heard>,
+    limit: PerSecond,
+}
+
+impl Default for Snooping {
+    fn default() -> Self {
+        Self {
+            groups: Vec::new(),
+            is_on: false,
+            heard: Vec::with_capacity(HEARD_MAX),
+            limit: PerSecond::new(HEARD_PER_SECOND_MAX),
+        }
+    }
+}
+
+impl Snooping {
+    /// Uses other lists for a bridge, or, with `None`, lets it snoop no more.  Returns the old ones,
+    /// which a worker does not free.
+    pub fn set(&mut self, bridge: BridgeId, groups: Option<Arc<Groups>>) -> Option<Arc<Groups>> {
+        if self.groups.len() <= bridge.index() {
+            self.groups.resize(bridge.index() + 1, None);
+        }
+        let slot = self.groups.get_mut(bridge.index())?;
+        let retired = std::mem::replace(slot, groups);
+        self.is_on = self.groups.iter().any(Option::is_some);
+        retired
+    }
+
+    /// True when some bridge snoops.
+    #[must_use]
+    pub const fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// The lists of a bridge that snoops.
+    #[must_use]
+    pub fn groups(&self, bridge: BridgeId) -> Option<&Arc<Groups>> {
+        self.groups.get(bridge.index())?.as_ref()
+    }
+
+    /// Lends the lists of a bridge out, to be given back by [`Snooping::put_back`].
+    pub(crate) fn take(&mut self, bridge: BridgeId) -> Option<Arc<Groups>> {
+        self.groups.get_mut(bridge.index())?.take()
+    }
+
+    pub(crate) fn put_back(&mut self, bridge: BridgeId, groups: Arc<Groups>) {
+        if let Some(slot) = self.groups.get_mut(bridge.index()) {
+            *slot = Some(groups);
+        }
+    }
+
+    /// Keeps a copy of a frame for the control thread, unless there are too many.
+    pub(crate) fn hear(&mut self, port: PortId, vid: Vid, frame: &[u8], now: Tick) {
+        if self.heard.len() < HEARD_MAX && self.limit.admits(port, now) {
+            self.heard.push(Heard { port, vid, frame: frame.to_vec() });
+        }
+    }
+
+    /// The copies made since the last call.
+    pub fn take_heard(&mut self) -> impl Iterator<Item = Heard> + '_ {
+        self.heard.drain(..)
+    }
+}
