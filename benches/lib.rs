@@ -6,13 +6,16 @@
 
 mod tunnels;
 
+use std::sync::Arc;
 pub use tunnels::build_many;
 use weft_io::HeapIo;
+use weft_switch::mcast::{BridgeSettings, Mdb, PortSettings};
 use weft_switch::{
     Batch, BridgeConf, BridgeId, Datapath, FrameIo, LinkConf, LinkId, LinkRole, PortConf, PortId,
     PortKind, Snapshot, SnapshotBuilder, Tick, WorkerId, pipeline,
 };
 use weft_wire::MacAddr;
+use weft_wire::vid::Vid;
 
 /// Frames in one round.
 const ROUND_FRAMES: usize = 4096;
@@ -186,6 +189,40 @@ fn unicast(name: &str, pairs: usize, bar: Option<f64>) -> Case {
     case
 }
 
+/// A bridge that snoops multicast, with two members of 239.1.2.3 behind its first ports.
+fn snooping(case: &mut Case) {
+    let mut mdb = Mdb::new(BridgeSettings::default());
+    mdb.set_ports((0..9).map(|id| (PortId(id), PortSettings::default())).collect());
+    // IPv4, 20 bytes of header, and an IGMPv2 report.
+    let mut report = [[0x01, 0, 0x5e, 1, 2, 3], mac(1)].concat();
+    report.extend([8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 1, 2, 0, 0, 10, 0, 0, 1, 239, 1, 2, 3]);
+    report.extend([0x16, 0, 0xf8, 0xfa, 239, 1, 2, 3]);
+    for id in [1, 2] {
+        mdb.receive(PortId(id), Vid::UNTAGGED, &report, Tick(1));
+    }
+    assert_eq!(mdb.group_count(), 1, "the report was not understood");
+    case.datapath.snooping.set(BridgeId(0), Some(Arc::new(mdb.groups())));
+}
+
+/// Known unicast as in the first row, on a bridge that snoops: what snooping costs other frames.
+fn unicast_while_snooping() -> Case {
+    let mut case = unicast("1_pair_snooping", 1, None);
+    snooping(&mut case);
+    case
+}
+
+/// Data for a group with two members, on a bridge of nine ports.
+fn group() -> Case {
+    let mut case =
+        Case::new("l2_group".to_owned(), "2_members_of_8".to_owned(), None, bridge(9, 2).build());
+    snooping(&mut case);
+    let mut data = frame(0, [0x01, 0, 0x5e, 1, 2, 3]);
+    data[16..18].copy_from_slice(&[0, 50]);
+    data[30..34].copy_from_slice(&[239, 1, 2, 3]);
+    case.frames = vec![data];
+    case
+}
+
 fn flood() -> Case {
     let mut case =
         Case::new("l2_flood".to_owned(), "8_ports".to_owned(), None, bridge(9, 2).build());
@@ -216,7 +253,9 @@ pub fn cases() -> Vec<Case> {
         unicast("1_pair", 1, Some(100.0)),
         unicast("1000_pairs", 1000, None),
         unicast("100000_pairs", 100_000, Some(200.0)),
+        unicast_while_snooping(),
         flood(),
+        group(),
         patch(),
     ];
     cases.extend(tunnels::cases());

@@ -91,6 +91,17 @@ impl<'h> Stock<'h> {
         self.try_vsctl(words).expect_ok().trim_end().to_owned()
     }
 
+    /// Runs ovs-appctl against it.
+    ///
+    /// # Panics
+    /// It fails.
+    #[track_caller]
+    pub fn appctl(&self, words: &str) -> String {
+        let dir = self.database.rundir().display();
+        let line = format!("OVS_RUNDIR={dir} ovs-appctl --timeout=15 {words}");
+        self.host.sh(&line).trim_end().to_owned()
+    }
+
     /// Puts `device` into a bridge of its own, which `give` gives an address, as the userspace
     /// datapath needs it for tunnels, and switches off what that datapath cannot do: partial
     /// checksums.

@@ -34,6 +34,7 @@ const TABLES: [(&str, &[&str]); 4] = [
             "datapath_version",
             "stp_enable",
             "rstp_enable",
+            "mcast_snooping_enable",
             "status",
             "rstp_status",
         ],

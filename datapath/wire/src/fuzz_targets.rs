@@ -129,7 +129,7 @@ fn igmp(data: &[u8]) {
             assert!(len == Ok(read.len_bytes()));
             assert!(out.get(..read.len_bytes()).map(Igmp::parse) == Some(Ok(read)));
             if let Igmp::ReportV3(records) = read {
-                assert!(records.count() == usize::from(records.number()));
+                assert!(records.iter().count() == usize::from(records.number()));
             }
         }
     }
@@ -147,7 +147,7 @@ fn mld(data: &[u8]) {
             let again = out.get(..read.len_bytes()).map(|bytes| Mld::parse(bytes, 7));
             assert!(again == Some(Ok(Some(read))));
             if let Mld::ReportV2(records) = read {
-                assert!(records.count() == usize::from(records.number()));
+                assert!(records.iter().count() == usize::from(records.number()));
             }
         }
     }

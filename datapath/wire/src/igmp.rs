@@ -213,6 +213,10 @@ pub mod generators {
     use proptest::prelude::*;
 
     /// Any message, written.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
     pub fn any_igmp() -> impl Strategy<Value = Vec<u8>> {
         let sources = prop::collection::vec(any::<[u8; 4]>(), 0..5);
         let fields = (any::<(u8, u8, u8)>(), any::<Ipv4Addr>(), sources);

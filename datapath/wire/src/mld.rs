@@ -207,6 +207,10 @@ pub mod generators {
     use proptest::prelude::*;
 
     /// Any message, written for a pseudo-header of this sum.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be written.
     pub fn any_mld(pseudo: u64) -> impl Strategy<Value = Vec<u8>> {
         let sources = prop::collection::vec(any::<[u8; 16]>(), 0..4);
         let fields = (any::<(u16, u8, u8)>(), any::<Ipv6Addr>(), sources);
@@ -220,8 +224,7 @@ pub mod generators {
                     1 => Mld::Query { code, group, v2 },
                     2 => Mld::Report { group },
                     3 => Mld::Done { group },
-                    _ => Records::parse(count, &records)
-                        .map_or(Mld::Done { group }, |records| Mld::ReportV2(records)),
+                    _ => Records::parse(count, &records).map_or(Mld::Done { group }, Mld::ReportV2),
                 };
                 let mut bytes = vec![0xee; message.len_bytes()];
                 assert_eq!(message.write(&mut bytes, pseudo), Ok(bytes.len()));

@@ -96,7 +96,7 @@ impl Mdb {
             }
             Ok(Igmp::Leave { group }) => self.leave(vid, group.into(), port),
             Ok(Igmp::ReportV3(records)) => {
-                for record in records.filter(|record| record.kind.is_known()) {
+                for record in records.iter().filter(|record| record.kind.is_known()) {
                     if record.is_leave() {
                         self.leave(vid, record.group.into(), port);
                     } else {
@@ -125,7 +125,7 @@ impl Mdb {
             Ok(Some(Mld::Report { group })) => self.join(vid, group.into(), port, now),
             Ok(Some(Mld::Done { group })) => self.leave(vid, group.into(), port),
             Ok(Some(Mld::ReportV2(records))) => {
-                for record in records.filter(|record| record.kind.is_known()) {
+                for record in records.iter().filter(|record| record.kind.is_known()) {
                     if record.is_leave() {
                         self.leave(vid, record.group.into(), port);
                     } else {
