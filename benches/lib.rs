@@ -217,8 +217,8 @@ fn group() -> Case {
         Case::new("l2_group".to_owned(), "2_members_of_8".to_owned(), None, bridge(9, 2).build());
     snooping(&mut case);
     let mut data = frame(0, [0x01, 0, 0x5e, 1, 2, 3]);
-    data[16..18].copy_from_slice(&[0, 50]);
-    data[30..34].copy_from_slice(&[239, 1, 2, 3]);
+    data.splice(16..18, [0, 50]);
+    data.splice(30..34, [239, 1, 2, 3]);
     case.frames = vec![data];
     case
 }

@@ -14,8 +14,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use weft_switch::mcast::{BridgeSettings, EntryKind, Group, Mdb, PortSettings};
 use weft_switch::{
-    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, PortConf, PortId, PortKind, Snapshot,
-    SnapshotBuilder, Tick, VlanConf, VlanMode, WorkerId,
+    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, PortConf, PortCounters, PortId, PortKind,
+    Snapshot, SnapshotBuilder, Tick, VlanConf, VlanMode, WorkerId,
 };
 use weft_wire::vid::Vid;
 
@@ -241,7 +241,7 @@ proptest! {
             }
             let bare = what.frame(at);
             let frame = tagged(bare.clone(), tag);
-            let before = switch.datapath.counters.port(PortId(at)).map_or(0, |port| port.rx_dropped_frames());
+            let before = switch.datapath.counters.port(PortId(at)).map_or(0, PortCounters::rx_dropped_frames);
             let sent = switch.receive(LinkId(at), std::slice::from_ref(&frame), Tick(0));
             let mut got = Vec::new();
             for (link, bytes) in sent {
@@ -254,7 +254,7 @@ proptest! {
             }
             got.sort_unstable();
             prop_assert_eq!(&got, &model.expected(at, tag, &what), "{:?} on {} in {:?}", what, at, tag);
-            let dropped = switch.datapath.counters.port(PortId(at)).map_or(0, |port| port.rx_dropped_frames());
+            let dropped = switch.datapath.counters.port(PortId(at)).map_or(0, PortCounters::rx_dropped_frames);
             prop_assert_eq!(dropped - before, u64::from(got.is_empty()), "counted once");
 
             let heard: Vec<_> = switch.datapath.snooping.take_heard().collect();
@@ -316,7 +316,7 @@ fn a_stale_list_leaks_nothing() {
         mdb.receive(PortId(id), vid(1), &report, Tick(0));
     }
     switch.datapath.snooping.set(BridgeId(0), Some(Arc::new(mdb.groups())));
-    let mut reach = |switch: &mut Switch| {
+    let reach = |switch: &mut Switch| {
         let sent = switch.receive(LinkId(0), &[data(0, 0)], Tick(0));
         sent.iter().map(|(link, _)| link.0).collect::<Vec<_>>()
     };

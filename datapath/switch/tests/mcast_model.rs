@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop at once")]
 #![expect(clippy::indexing_slicing, reason = "the model is small and its indices its own")]
+#![expect(clippy::cast_possible_truncation, reason = "frames here are short")]
 
 mod mcast_frames;
 
@@ -225,14 +226,11 @@ proptest! {
                     mdb.expire(Tick(now));
                 }
                 Step::Port(port, settings) => {
-                    match settings {
-                        Some((floods, floods_reports)) => {
-                            ports.insert(port, PortSettings { floods, floods_reports });
-                        }
-                        None => {
-                            ports.remove(&port);
-                            model.forget(port);
-                        }
+                    if let Some((floods, floods_reports)) = settings {
+                        ports.insert(port, PortSettings { floods, floods_reports });
+                    } else {
+                        ports.remove(&port);
+                        model.forget(port);
                     }
                     model.ports.clone_from(&ports);
                     give(&mut mdb, &ports);

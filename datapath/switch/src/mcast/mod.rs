@@ -17,7 +17,7 @@
 //! | what | to |
 //! | --- | --- |
 //! | IGMP reports and leaves, MLD reports and dones | routers of the VLAN, ports with `mcast-snooping-flood-reports` |
-//! | other IGMP, MLD queries, 224.0.0.0/24, ff02::1 | all |
+//! | other IGMP, MLD queries, 224.0.0.0/24, `ff02::1` | all |
 //! | a group with members | these, routers of the VLAN, ports with `mcast-snooping-flood` |
 //! | any other | all, or routers of the VLAN and ports with `mcast-snooping-flood` |
 //!
@@ -58,7 +58,7 @@ impl Group {
         }
     }
 
-    /// True for 224.0.0.0/24 and ff02::1, which everybody hears always (RFC 4541 2.1.2 and 3).
+    /// True for 224.0.0.0/24 and `ff02::1`, which everybody hears always (RFC 4541 2.1.2 and 3).
     #[must_use]
     pub const fn is_local(self) -> bool {
         const ALL_NODES: u128 = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1).to_bits();

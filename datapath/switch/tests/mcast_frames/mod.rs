@@ -20,13 +20,13 @@ pub fn address(group: u8) -> Ipv6Addr {
 
 /// The number of a group.
 pub fn group_of(group: Group) -> u8 {
-    (0..8).find(|number| Group::from(address(*number)) == group).expect("a group of the test's")
+    (0..8).find(|number| Group::from(address(*number)) == group).unwrap()
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Query,
-    /// Version 1 of either protocol, IGMPv2, or a leave.
+    /// Version 1 of either protocol, `IGMPv2`, or a leave.
     Old,
     /// With records.
     New,
@@ -211,7 +211,7 @@ fn plain_checksum(parts: &[&[u8]]) -> u16 {
     !(((sum & 0xffff) + (sum >> 16)) as u16)
 }
 
-/// A report of IGMPv2.
+/// A report of `IGMPv2`.
 pub fn igmp_report(group: [u8; 4], port: u16) -> Vec<u8> {
     let mut message = [&[0x16, 0, 0, 0][..], &group].concat();
     let sum = plain_checksum(&[&message]).to_be_bytes();
