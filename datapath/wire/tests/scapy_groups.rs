@@ -1,5 +1,5 @@
 //! IGMP and MLD as scapy builds them: we read what it meant, and would have written the same bytes.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use serde_json::{Value, json};
 use std::process::Command;
