@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use weft_tests::{Host, Switch, cable_named, can_make_hosts, tcp_transfer, udp_echoes, within};
+use weft_tests::{Host, Switch, can_make_hosts, tcp_transfer, udp_echoes, within};
 
 fn bridge(host: &Host) -> Switch<'_> {
     let switch = Switch::start(host);
@@ -69,39 +69,6 @@ fn a_port_with_two_queues_carries_both() {
     }
     tcp_transfer(&b, &a, "10.0.0.1:5001", 5_000_000);
     assert_eq!((a.checksum_errors(), b.checksum_errors()), (0, 0));
-}
-
-/// Frames larger than a chunk either work or are refused with a reason at the port; nothing between.
-#[test]
-fn a_jumbo_port_works_or_says_why_not() {
-    if !can_make_hosts() {
-        return;
-    }
-    let host = Host::new("host");
-    let switch = bridge(&host);
-    let guests = ["veth1", "veth2"].map(|port| {
-        let guest = Host::new(port);
-        cable_named(&host, port, &guest, "eth0");
-        host.sh(&format!("ip link set {port} mtu 9000"));
-        guest.sh("ip link set eth0 mtu 9000");
-        guest
-    });
-    let [a, b] = &guests;
-    a.address("eth0", "10.0.0.1/24");
-    b.address("eth0", "10.0.0.2/24");
-    for port in ["veth1", "veth2"] {
-        let outcome = switch.try_vsctl(&format!("add-port br0 {port}"));
-        assert!(outcome.ok(), "{outcome:?}");
-    }
-    let error = switch.vsctl("get interface veth1 error");
-    if error == "[]" {
-        a.must_reach("10.0.0.2");
-        assert!(a.try_sh("ping -c1 -W1 -M do -s 8972 10.0.0.2").ok(), "large frames vanish");
-        tcp_transfer(a, b, "10.0.0.2:5001", 5_000_000);
-    } else {
-        assert!(error.to_lowercase().contains("mtu"), "{error}");
-        assert_eq!(switch.vsctl("get interface veth1 ofport"), "-1");
-    }
 }
 
 /// Guests that know nothing of the tunnel are told that their packets are too large.

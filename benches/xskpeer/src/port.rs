@@ -68,6 +68,7 @@ impl Port {
             role,
             pin: None,
             debug: false,
+            frags_first: false,
         })?;
         // SAFETY: the descriptor lives as long as `tx`, which outlives this call.
         let fd = unsafe { BorrowedFd::borrow_raw(tx.fd().as_raw_fd()) };

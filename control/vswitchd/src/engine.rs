@@ -10,7 +10,7 @@ use crate::duplicates;
 use crate::fail_mode::FailModes;
 use crate::ignored;
 use crate::kernel::Kernel;
-use crate::links::{Links, pin_folder};
+use crate::links::{Link, Links, pin_folder};
 use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Plan, PlannedPort, plan};
 use crate::publish::{Ids, snapshot};
 use crate::snooping::Snooping;
@@ -228,6 +228,9 @@ impl Engine {
     fn observe(&mut self) -> Observed {
         self.sync_links();
         self.resolve_paths();
+        let is_outgrown = |link: &Link| link.held != Held::Tap && link.mtu > link.mtu_max;
+        let outgrown = self.links.iter().filter(|(_, link)| is_outgrown(link));
+        let outgrown = outgrown.map(|(name, _)| name.clone()).collect();
         let devices = self.kernel.links().map(|link| {
             let device = Device {
                 ifindex: link.ifindex,
@@ -243,6 +246,7 @@ impl Engine {
         Observed {
             devices: devices.collect(),
             open: open.collect(),
+            outgrown,
             paths: self.paths.clone(),
             addresses: self.kernel.addresses().collect(),
             ofports: self.plan.ports.iter().map(|port| (port.interface, port.ofport)).collect(),

@@ -6,7 +6,7 @@ use crate::workers::{WorkerError, Workers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use weft_ebpf::{AttachConfig, AttachError, Attached, MapError, Role};
-use weft_io::{OpenError, QueueWatch, Tap, TapError, XskConfig, XskQueue};
+use weft_io::{LARGE_MTU_MAX, OpenError, QueueWatch, Tap, TapError, XskConfig, XskQueue};
 use weft_switch::{LinkId, WorkerId};
 use weft_wire::mac::MacAddr;
 
@@ -49,6 +49,8 @@ pub struct Link {
     pub ifindex: u32,
     /// The device's MTU that the queues were opened for.
     pub mtu: u32,
+    /// The largest MTU that its queues take.
+    pub mtu_max: u32,
     /// The device's driver, or kind.
     pub driver: String,
     /// The XDP program of a NIC.
@@ -174,6 +176,7 @@ impl Links {
             role,
             pin: pin.as_deref(),
             debug,
+            frags_first: workers.region(0).is_some_and(|region| nic.mtu > region.mtu_max()),
         };
         let mut attached = Attached::attach(&config)?;
         match self.open_queues(nic, id, workers, &mut attached) {
@@ -205,6 +208,7 @@ impl Links {
             held: nic.held,
             ifindex: nic.ifindex,
             mtu: nic.mtu,
+            mtu_max: LARGE_MTU_MAX,
             driver: driver(nic.name, nic.kind),
             attached: None,
             af_xdp_mode: None,
@@ -219,6 +223,7 @@ impl Links {
             let config = XskConfig::new(nic.ifindex, nic.name, queue_id, nic.mtu, region);
             let queue = XskQueue::open(&config)?;
             link.af_xdp_mode = Some(queue.mode().name());
+            link.mtu_max = queue.mtu_max();
             link.watches.push(queue.watch());
             link.workers.push(WorkerId(u16::try_from(worker).unwrap_or_default()));
             attached.set_socket(queue_id, queue.fd())?;
@@ -257,6 +262,7 @@ impl Links {
             held: Held::Tap,
             ifindex: tap.ifindex(),
             mtu: crate::plan::MTU_DEFAULT,
+            mtu_max: LARGE_MTU_MAX,
             driver: "tun".to_owned(),
             attached: None,
             af_xdp_mode: None,

@@ -58,6 +58,8 @@ pub struct Observed {
     pub devices: BTreeMap<String, Device>,
     /// Links that we hold open, by name.
     pub open: BTreeMap<String, OpenLink>,
+    /// Open links whose device has a larger MTU by now than their queues take.
+    pub outgrown: BTreeSet<String>,
     /// The way of each tunnel interface.
     pub paths: BTreeMap<Uuid, Path>,
     /// The host's addresses, by device number.
@@ -425,7 +427,7 @@ impl Planner<'_> {
     /// Links that are not wanted any more, or not as they are.
     fn closing(&mut self) {
         for (name, open) in &self.observed.open {
-            if self.wanted.get(name) != Some(open) {
+            if self.wanted.get(name) != Some(open) || self.observed.outgrown.contains(name) {
                 let removes_device = open.held == Held::Tap;
                 self.plan.close.push(Step::Close { name: name.clone(), removes_device });
             }
@@ -436,7 +438,8 @@ impl Planner<'_> {
     fn opening(&mut self) {
         let macs = self.wanted_macs();
         for (name, link) in &self.wanted {
-            if self.observed.open.get(name) == Some(link) {
+            let is_open = self.observed.open.get(name) == Some(link);
+            if is_open && !self.observed.outgrown.contains(name) {
                 continue;
             }
             let (name, ifindex) = (name.clone(), link.ifindex);

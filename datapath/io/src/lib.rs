@@ -49,4 +49,6 @@ pub use tap::{Tap, TapError};
 pub use worker_io::{Conservation, Queue, WorkerIo};
 pub use xsk::open::{Mode, OpenError, RingSizes, XskConfig, ZeroCopy};
 pub use xsk::queue::{QueueWatch, XskQueue};
-pub use xsk::umem::{Chunk, ChunkPool, PoolCount, QUARANTINE, Region, RegionConfig, RegionHandle};
+pub use xsk::umem::{
+    Chunk, ChunkPool, LARGE_MTU_MAX, PoolCount, QUARANTINE, Region, RegionConfig, RegionHandle,
+};

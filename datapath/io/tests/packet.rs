@@ -108,8 +108,14 @@ fn a_stand_in_sends_and_leaves() {
     in_netns(|| {
         let ((port, host), (other, _)) = (cable("a0", "a1"), cable("b0", "b1"));
         let mut io = worker(512);
-        let config =
-            AttachConfig { ifindex: port, ifname: "a0", role: Role::Port, pin: None, debug: false };
+        let config = AttachConfig {
+            ifindex: port,
+            ifname: "a0",
+            role: Role::Port,
+            pin: None,
+            debug: false,
+            frags_first: false,
+        };
         let mut program = Attached::attach(&config).unwrap();
         let queue = XskQueue::open(&XskConfig::new(port, "a0", 0, 1500, io.region())).unwrap();
         program.set_socket(0, queue.fd()).unwrap();

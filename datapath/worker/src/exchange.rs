@@ -23,26 +23,27 @@ use weft_switch::{Announcement, FrameBuf, FrameIo, LinkId, Snapshot, WorkerId};
 const PARCELS_MAX: usize = 256;
 /// Announcements under way from one worker to another, at most.  One that is lost costs a flood.
 const NEWS_MAX: usize = 4096;
-/// Bytes of the largest frame that is handed over: a UMEM chunk holds no more.
-const PARCEL_BYTES: usize = 4096;
+/// Bytes of the largest frame that is handed over: a large buffer holds no more.
+const FRAME_BYTES_MAX: usize = 16384;
+/// Bytes that a parcel has room for from the start; it grows with the first larger frame.
+const PARCEL_BYTES: usize = 2048;
 
 /// A frame on its way to the worker that can send it.
 struct Parcel {
     link: LinkId,
-    len: usize,
-    bytes: [u8; PARCEL_BYTES],
+    bytes: Vec<u8>,
 }
 
 impl Parcel {
-    fn empty() -> Box<Self> {
-        Box::new(Self { link: LinkId(0), len: 0, bytes: [0; PARCEL_BYTES] })
+    fn empty() -> Self {
+        Self { link: LinkId(0), bytes: Vec::with_capacity(PARCEL_BYTES) }
     }
 }
 
 /// The way to another worker.
 pub(crate) struct Outbound {
-    full: Producer<Box<Parcel>>,
-    empty: Consumer<Box<Parcel>>,
+    full: Producer<Parcel>,
+    empty: Consumer<Parcel>,
     news: Producer<Announcement>,
     sleeping: Arc<AtomicBool>,
     waker: Waker,
@@ -51,8 +52,8 @@ pub(crate) struct Outbound {
 
 /// The way from another worker.
 pub(crate) struct Inbound {
-    full: Consumer<Box<Parcel>>,
-    empty: Producer<Box<Parcel>>,
+    full: Consumer<Parcel>,
+    empty: Producer<Parcel>,
     news: Consumer<Announcement>,
 }
 
@@ -68,14 +69,12 @@ pub(crate) fn connect(sleeping: Arc<AtomicBool>, waker: Waker) -> (Outbound, Inb
 
 impl Outbound {
     fn send(&mut self, link: LinkId, frame: &[u8]) -> bool {
-        if frame.len() > PARCEL_BYTES {
+        if frame.len() > FRAME_BYTES_MAX {
             return false;
         }
         let Ok(mut parcel) = self.empty.pop() else { return false };
-        if let Some(room) = parcel.bytes.get_mut(..frame.len()) {
-            room.copy_from_slice(frame);
-        }
-        parcel.len = frame.len();
+        parcel.bytes.clear();
+        parcel.bytes.extend_from_slice(frame);
         parcel.link = link;
         self.has_sent = true;
         self.full.push(parcel).is_ok()
@@ -144,8 +143,7 @@ impl<I: FrameIo> Exchange<I> {
         for inbound in &mut self.inbound {
             while let Ok(parcel) = inbound.full.pop() {
                 any = true;
-                let bytes = parcel.bytes.get(..parcel.len).unwrap_or(&[]);
-                if let Some(frame) = self.io.copy_from(bytes) {
+                if let Some(frame) = self.io.copy_from(&parcel.bytes) {
                     self.io.tx(parcel.link, frame);
                 }
                 // There is a place: this ring holds as many as there are parcels.

@@ -50,6 +50,9 @@ pub struct AttachConfig<'a> {
     pub pin: Option<&'a Path>,
     /// Whether the program logs each frame.
     pub debug: bool,
+    /// Frames may need several buffers: the variant that takes such is tried first. Without it a veth would
+    /// keep its peer's MTU small.
+    pub frags_first: bool,
 }
 
 /// A program on an interface, with its own maps. Dropping it detaches the program, unless it is pinned.
@@ -93,7 +96,8 @@ impl Drop for NetlinkAttachment {
 }
 
 impl Attached {
-    /// Attaches the program of the role: native without frags, native with frags, then generic. A pinned link
+    /// Attaches the program of the role: native without frags, native with frags (or
+    /// the other way round), then generic. A pinned link
     /// of this interface is adopted: its program is replaced atomically and its mode stays. May wait up to a
     /// second for an ending process of ours to let go.
     ///
@@ -264,7 +268,7 @@ fn adopt(
 ) -> Result<Attached, AttachError> {
     let pin_error = |source| AttachError::Pin { path: pin.to_path_buf(), source };
     let mut failed = Failures::default();
-    for &frags in frags_of(config.role) {
+    for &frags in frags_of(config) {
         let program = Program { role: config.role, frags };
         verify(&mut programs, program)?;
         let xdp = programs.program_mut(program).map_err(|error| load_error(program, error))?;
@@ -359,7 +363,7 @@ fn try_the_ways(
 ) -> Result<(XdpLink, Program, Mode, Option<String>), AttachError> {
     let mut failed = Failures::default();
     for (mode, xdp_mode) in [(Mode::Native, XdpMode::Driver), (Mode::Generic, XdpMode::Skb)] {
-        for &frags in frags_of(config.role) {
+        for &frags in frags_of(config) {
             let program = Program { role: config.role, frags };
             verify(programs, program)?;
             let xdp: &mut Xdp =
@@ -422,10 +426,11 @@ fn is_bpffs(pin: &Path) -> bool {
 }
 
 /// The variants of a role's program in the order they are tried.
-fn frags_of(role: Role) -> &'static [bool] {
-    match role {
-        Role::Port | Role::Underlay => &[false, true],
+fn frags_of(config: &AttachConfig<'_>) -> &'static [bool] {
+    match config.role {
         Role::Pass => &[true],
+        Role::Port | Role::Underlay if config.frags_first => &[true, false],
+        Role::Port | Role::Underlay => &[false, true],
     }
 }
 

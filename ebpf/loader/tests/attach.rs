@@ -35,7 +35,14 @@ fn index(ifname: &str) -> u32 {
 }
 
 fn config(ifname: &str, role: Role) -> AttachConfig<'_> {
-    AttachConfig { ifindex: index(ifname), ifname, role, pin: None, debug: false }
+    AttachConfig {
+        ifindex: index(ifname),
+        ifname,
+        role,
+        pin: None,
+        debug: false,
+        frags_first: false,
+    }
 }
 
 fn veth(mtu: u32) {
@@ -98,7 +105,14 @@ fn hold() {
     let (ifindex, pin) = order.split_once(' ').unwrap();
     let pin = (!pin.is_empty()).then_some(Path::new(pin));
     let ifindex = ifindex.parse().unwrap();
-    let config = AttachConfig { ifindex, ifname: "held", role: Role::Port, pin, debug: false };
+    let config = AttachConfig {
+        ifindex,
+        ifname: "held",
+        role: Role::Port,
+        pin,
+        debug: false,
+        frags_first: false,
+    };
     match Attached::attach(&config) {
         Ok(_attached) => {
             println!("\nholding");

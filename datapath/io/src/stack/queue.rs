@@ -148,14 +148,21 @@ impl StackQueue {
         let header = VnetHeader::parse(header);
         chunk.set_len(len.min(room));
         let gso = header.gso();
-        if gso == Gso::None {
-            return self.finish(pool, chunk, header, tag, len <= room);
+        if gso == Gso::None && len <= room {
+            return self.finish(pool, chunk, header, tag);
         }
         if let Some(start) = front.get_mut(..chunk.bytes().len()) {
             start.copy_from_slice(chunk.bytes());
         }
         pool.free(chunk);
         let superframe = scratch.get(..len).unwrap_or_default();
+        if gso == Gso::None {
+            let Some(large) = pool.copy_from(superframe) else {
+                self.stats.rx_invalid += 1;
+                return Got::Other;
+            };
+            return self.finish(pool, large, header, tag);
+        }
         self.segment(pool, superframe, header, gso, tag);
         Got::Other
     }
@@ -179,9 +186,8 @@ impl StackQueue {
         mut chunk: Chunk,
         header: VnetHeader,
         tag: Option<[u8; 4]>,
-        whole: bool,
     ) -> Got {
-        if !whole || chunk.bytes().len() < 14 {
+        if chunk.bytes().len() < 14 {
             self.stats.rx_invalid += 1;
             pool.free(chunk);
             return Got::Other;
@@ -224,7 +230,7 @@ impl StackQueue {
         }
         self.stats.rx_superframes += 1;
         for segment in segments {
-            let Some(mut chunk) = pool.take() else {
+            let Some(mut chunk) = pool.take_for(segment.len_bytes()) else {
                 self.stats.no_chunk += 1;
                 return;
             };

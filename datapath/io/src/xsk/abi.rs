@@ -12,6 +12,9 @@ pub const XDP_PACKET_HEADROOM: usize = 256;
 /// In `xdp_desc.options`: the packet goes on in the next descriptor.
 pub const XDP_PKT_CONTD: u32 = libc::XDP_PKT_CONTD;
 
+/// In `sockaddr_xdp.sxdp_flags`: packets may come and go in several descriptors (kernel 6.6).
+pub const XDP_USE_SG: u16 = 1 << 4;
+
 /// In the flags word of a ring: the kernel asks for a system call.
 pub const XDP_RING_NEED_WAKEUP: u32 = libc::XDP_RING_NEED_WAKEUP;
 

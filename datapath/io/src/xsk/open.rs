@@ -3,10 +3,10 @@
 use crate::sys;
 use crate::xsk::abi::{
     Descriptor, PGOFF_COMPLETION_RING, PGOFF_FILL_RING, PGOFF_RX_RING, PGOFF_TX_RING,
-    XDP_MAX_TX_SKB_BUDGET,
+    XDP_MAX_TX_SKB_BUDGET, XDP_USE_SG,
 };
 use crate::xsk::ring::MappedRing;
-use crate::xsk::umem::{ClosedFlag, RegionHandle};
+use crate::xsk::umem::{ClosedFlag, LARGE_MTU_MAX, RegionHandle};
 use libc::{SOL_XDP, c_int};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -103,6 +103,12 @@ impl<'a> XskConfig<'a> {
         let (rings, zero_copy) = (RingSizes::default(), ZeroCopy::Auto);
         Self { ifindex, ifname, queue_id, mtu, region, rings, zero_copy }
     }
+
+    /// Whether frames of this MTU do not fit one chunk.
+    #[must_use]
+    pub fn needs_multi_buffer(&self) -> bool {
+        self.mtu > self.region.mtu_max()
+    }
 }
 
 /// Why a queue could not be opened, and what to do.
@@ -141,10 +147,7 @@ pub enum OpenError {
         queue_id: u32,
     },
     /// Its frames do not fit a chunk.
-    #[error(
-        "{ifname}: MTU {mtu} is too large for {chunk_bytes}-byte packet buffers: at most {mtu_max} \
-         works{hint}"
-    )]
+    #[error("{ifname}: MTU {mtu} is too large for packet buffers: at most {mtu_max} works{hint}")]
     MtuTooLarge {
         /// The interface.
         ifname: String,
@@ -152,8 +155,6 @@ pub enum OpenError {
         mtu: u32,
         /// The largest that works.
         mtu_max: u32,
-        /// Bytes in a chunk.
-        chunk_bytes: usize,
         /// What else to do, or nothing.
         hint: &'static str,
     },
@@ -272,14 +273,17 @@ impl Opener<'_> {
         if ![fill, rx, tx, completion].into_iter().all(good) {
             return Err(OpenError::RingSizes);
         }
-        let (mtu, mtu_max) = (self.0.mtu, self.0.region.mtu_max());
-        if mtu > mtu_max {
-            let chunk_bytes = self.0.region.config().chunk_bytes;
-            let hint = if chunk_bytes < 4096 { ", or use 4096-byte buffers" } else { "" };
-            let ifname = self.ifname();
-            return Err(OpenError::MtuTooLarge { ifname, mtu, mtu_max, chunk_bytes, hint });
+        if self.0.mtu > LARGE_MTU_MAX {
+            return Err(self.mtu_too_large(LARGE_MTU_MAX, ""));
+        }
+        if self.0.needs_multi_buffer() {
+            self.0.region.allow_large().map_err(|error| self.explain("get memory", error))?;
         }
         Ok(())
+    }
+
+    fn mtu_too_large(&self, mtu_max: u32, hint: &'static str) -> OpenError {
+        OpenError::MtuTooLarge { ifname: self.ifname(), mtu: self.0.mtu, mtu_max, hint }
     }
 
     fn socket(&self) -> Result<OwnedFd, OpenError> {
@@ -339,9 +343,10 @@ impl Opener<'_> {
 
     /// Binds; a busy queue is tried again for about a second.
     fn bind_as(&self, fd: BorrowedFd<'_>, how: u16) -> io::Result<()> {
+        let several = if self.0.needs_multi_buffer() { XDP_USE_SG } else { 0 };
         let address = libc::sockaddr_xdp {
             sxdp_family: u16::try_from(libc::AF_XDP).unwrap_or(0),
-            sxdp_flags: how | libc::XDP_USE_NEED_WAKEUP,
+            sxdp_flags: how | libc::XDP_USE_NEED_WAKEUP | several,
             sxdp_ifindex: self.0.ifindex,
             sxdp_queue_id: self.0.queue_id,
             sxdp_shared_umem_fd: 0,
@@ -374,6 +379,11 @@ impl Opener<'_> {
         let (ifname, queue_id) = (self.ifname(), self.0.queue_id);
         match error.raw_os_error() {
             Some(libc::EBUSY) => OpenError::Busy { ifname, queue_id },
+            Some(libc::EINVAL | libc::EOPNOTSUPP) if self.0.needs_multi_buffer() => self
+                .mtu_too_large(
+                    self.0.region.mtu_max(),
+                    ": frames in several buffers need Linux 6.6 (XDP_USE_SG)",
+                ),
             Some(libc::EINVAL) => OpenError::NoSuchQueue { ifname, queue_id },
             Some(libc::ENODEV) => OpenError::NoSuchInterface { ifname, ifindex: self.0.ifindex },
             Some(libc::EOPNOTSUPP) => self.not_supported(what),

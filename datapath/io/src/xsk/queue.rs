@@ -3,7 +3,7 @@
 use super::abi::{Descriptor, XDP_PKT_CONTD};
 use super::open::{self, Mode, OpenError, XskConfig};
 use super::ring::{Consumer, MappedRing, Producer};
-use super::umem::{Chunk, ChunkPool, Received, RegionHandle};
+use super::umem::{Chunk, ChunkPool, LARGE_MTU_MAX, Received, RegionHandle};
 use crate::stats::{QueueStats, SharedStats};
 use crate::sys;
 use std::io;
@@ -54,10 +54,25 @@ pub struct XskQueue {
     sending: u32,
     /// The last try to send was refused for good: the link is down.
     stalled: bool,
+    /// Bound for frames in several chunks.
+    multi_buffer: bool,
+    gathered: Gathered,
     stats: QueueStats,
     /// Frames moved when the counters were last published.
     published: u64,
     shared: Arc<SharedStats>,
+}
+
+/// What is known of a frame that comes in several chunks.
+#[derive(Debug, Default)]
+enum Gathered {
+    /// The next descriptor begins a frame.
+    #[default]
+    Nothing,
+    /// Its chunks so far.
+    Start(Chunk),
+    /// The rest of it is dropped.
+    Skip,
 }
 
 impl std::fmt::Debug for XskQueue {
@@ -158,6 +173,8 @@ impl XskQueue {
             receiving: 0,
             sending: 0,
             stalled: false,
+            multi_buffer: config.needs_multi_buffer(),
+            gathered: Gathered::Nothing,
             stats: QueueStats::default(),
             published: 0,
             shared: Arc::default(),
@@ -176,10 +193,10 @@ impl XskQueue {
         self.mode
     }
 
-    /// The largest link MTU whose frames fit the chunks.
+    /// The largest link MTU whose frames it takes.
     #[must_use]
     pub fn mtu_max(&self) -> u32 {
-        self.region.mtu_max()
+        if self.multi_buffer { LARGE_MTU_MAX } else { self.region.mtu_max() }
     }
 
     /// Name of the interface when it was opened.
@@ -250,6 +267,9 @@ impl XskQueue {
     /// Takes it out of service.
     pub(crate) fn leave(&mut self, pool: &mut ChunkPool) {
         self.retired = true;
+        if let Gathered::Start(frame) = std::mem::take(&mut self.gathered) {
+            pool.free(frame);
+        }
         if let Some(slot) = self.slot.take() {
             pool.retire(slot);
         }
@@ -299,12 +319,11 @@ impl XskQueue {
                 match pool.receive(slot, descriptor.address, descriptor.len_bytes) {
                     Received::Frame(chunk) => {
                         self.receiving = self.receiving.wrapping_sub(1);
-                        // Packets in several chunks were not asked for.
-                        if descriptor.options & XDP_PKT_CONTD == 0 {
+                        let goes_on = descriptor.options & XDP_PKT_CONTD != 0;
+                        if !goes_on && matches!(self.gathered, Gathered::Nothing) {
                             frames.push(chunk);
                         } else {
-                            self.stats.rx_bad_descriptors += 1;
-                            pool.free(chunk);
+                            frames.extend(self.gather(pool, chunk, goes_on));
                         }
                     }
                     Received::Nonsense => {
@@ -320,6 +339,32 @@ impl XskQueue {
         self.top_up(pool);
     }
 
+    /// Adds a chunk to the frame that comes in several, and returns the frame when it was the last.
+    #[cold]
+    fn gather(&mut self, pool: &mut ChunkPool, chunk: Chunk, goes_on: bool) -> Option<Chunk> {
+        let mut frame = match std::mem::take(&mut self.gathered) {
+            Gathered::Start(frame) => Some(frame),
+            Gathered::Nothing => {
+                let frame = pool.take_large();
+                self.stats.no_chunk += u64::from(frame.is_none());
+                frame
+            }
+            Gathered::Skip => None,
+        };
+        if let Some(large) = &mut frame
+            && !large.append(chunk.bytes())
+        {
+            self.stats.rx_bad_descriptors += 1;
+            frame.take().into_iter().for_each(|large| pool.free(large));
+        }
+        pool.free(chunk);
+        if !goes_on {
+            return frame;
+        }
+        self.gathered = frame.map_or(Gathered::Skip, Gathered::Start);
+        None
+    }
+
     /// Puts a frame on the TX ring; false when it was freed instead.
     #[inline]
     pub(crate) fn tx(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
@@ -329,6 +374,9 @@ impl XskQueue {
             self.stats.tx_invalid += 1;
             pool.free(chunk);
             return false;
+        }
+        if chunk.is_large() {
+            return self.tx_large(pool, chunk);
         }
         if self.tx.room(1) == 0 {
             // A link that is down gets one system call per batch, not one per frame.
@@ -350,6 +398,48 @@ impl XskQueue {
         let pushed = self.tx.push(Descriptor { address, len_bytes, options: 0 });
         debug_assert!(pushed, "the TX ring has room");
         self.sending += 1;
+        self.stats.tx_frames += 1;
+        true
+    }
+
+    /// Puts a large frame on the TX ring, in as many chunks as it takes.
+    #[cold]
+    fn tx_large(&mut self, pool: &mut ChunkPool, frame: Chunk) -> bool {
+        let sent = self.try_tx_large(pool, frame.bytes());
+        pool.free(frame);
+        sent
+    }
+
+    fn try_tx_large(&mut self, pool: &mut ChunkPool, bytes: &[u8]) -> bool {
+        let piece_bytes = self.region.frame_bytes_max();
+        let pieces = u32::try_from(bytes.len().div_ceil(piece_bytes)).unwrap_or(u32::MAX);
+        if pieces > 1 && !self.multi_buffer {
+            self.stats.tx_invalid += 1;
+            return false;
+        }
+        if self.tx.room(pieces) < pieces && !self.stalled {
+            self.flush(pool);
+        }
+        if self.tx.room(pieces) < pieces {
+            self.stats.tx_ring_full += 1;
+            return false;
+        }
+        let Some(slot) = self.slot else { return false };
+        if pool.free_chunks() < pieces as usize {
+            self.stats.no_chunk += 1;
+            return false;
+        }
+        let mut pieces = bytes.chunks(piece_bytes).peekable();
+        while let Some(piece) = pieces.next() {
+            let options = if pieces.peek().is_some() { XDP_PKT_CONTD } else { 0 };
+            // There are as many free chunks as pieces, and room for as many descriptors.
+            let Some(chunk) = pool.copy_from(piece) else { return false };
+            let Some(address) = pool.send(slot, chunk) else { return false };
+            let len_bytes = u32::try_from(piece.len()).unwrap_or(0);
+            let pushed = self.tx.push(Descriptor { address, len_bytes, options });
+            debug_assert!(pushed, "the TX ring has room");
+            self.sending += 1;
+        }
         self.stats.tx_frames += 1;
         true
     }

@@ -4,12 +4,13 @@
 //! port to any port without a copy, and each socket keeps its own rings and flags.
 
 use super::abi::XDP_PACKET_HEADROOM;
+use super::large::{LARGE_BYTES, LargeArea, LargePool};
 use crate::sys::{self, Mapping};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use weft_switch::FrameBuf;
 use weft_switch::tunnel::HEADROOM_BYTES;
@@ -17,6 +18,13 @@ use weft_switch::tunnel::HEADROOM_BYTES;
 /// Bytes in front of a frame in the tags and addresses that a link MTU does not count: Ethernet and
 /// two VLAN tags.
 pub const LINK_HEADER_BYTES: usize = 14 + 4 + 4;
+
+/// Bytes of the longest frame: a large buffer less the headroom.
+const LARGE_FRAME_BYTES_MAX: usize = LARGE_BYTES - XDP_PACKET_HEADROOM - HEADROOM_BYTES;
+
+/// The largest link MTU that works, with frames in several chunks and two VLAN tags.
+#[expect(clippy::cast_possible_truncation, reason = "a few thousand")]
+pub const LARGE_MTU_MAX: u32 = (LARGE_FRAME_BYTES_MAX - LINK_HEADER_BYTES) as u32;
 
 /// How long the hardware of a closed zero-copy socket may still write: the kernel takes the memory
 /// out of the driver in a work item after the close.
@@ -48,6 +56,8 @@ pub struct Region {
     /// log2 of the bytes in a chunk.
     shift: u32,
     huge_pages: bool,
+    /// For frames that do not fit a chunk, once some link needs it.
+    large: OnceLock<LargeArea>,
 }
 
 // SAFETY: `&Region` gives out numbers and a descriptor; the bytes are reached only through chunks,
@@ -98,7 +108,7 @@ impl Region {
         let huge_pages = huge.is_ok();
         let (mapping, memfd) = huge.or_else(|_| map(0))?;
         let shift = chunk_bytes.trailing_zeros();
-        Ok(Self { mapping, memfd, config, shift, huge_pages })
+        Ok(Self { mapping, memfd, config, shift, huge_pages, large: OnceLock::new() })
     }
 
     const fn chunks(&self) -> usize {
@@ -158,10 +168,24 @@ impl RegionHandle {
         self.0.config.chunk_bytes - XDP_PACKET_HEADROOM - HEADROOM_BYTES
     }
 
-    /// The largest link MTU whose frames fit, with two VLAN tags.
+    /// The largest link MTU whose frames fit one chunk, with two VLAN tags.
     #[must_use]
     pub fn mtu_max(&self) -> u32 {
         u32::try_from(self.frame_bytes_max() - LINK_HEADER_BYTES).unwrap_or(0)
+    }
+
+    /// Lets this worker have larger frames, of links with an MTU of up to [`LARGE_MTU_MAX`]: 8 MiB
+    /// more, from then on.  A second time is no error.
+    ///
+    /// # Errors
+    ///
+    /// What `memfd_create` and `mmap` say.
+    pub fn allow_large(&self) -> io::Result<()> {
+        if self.0.large.get().is_none() {
+            // Only the control thread comes here; were there two, the other's would be as good.
+            let _ = self.0.large.set(LargeArea::map()?);
+        }
+        Ok(())
     }
 
     pub(crate) fn same(self, other: Self) -> bool {
@@ -223,6 +247,25 @@ impl Chunk {
     pub(crate) fn set_len(&mut self, len: usize) {
         let room = usize::from(self.size - self.start);
         self.len = u16::try_from(len.min(room)).unwrap_or(0);
+    }
+
+    /// Adds bytes at the frame's end; false, and no change, when there is no room.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> bool {
+        let old = usize::from(self.len);
+        if bytes.len() > self.tailroom_bytes() {
+            return false;
+        }
+        self.set_len(old + bytes.len());
+        if let Some(end) = self.bytes_mut().get_mut(old..) {
+            end.copy_from_slice(bytes);
+        }
+        true
+    }
+
+    /// Whether it is no chunk of the UMEM but a large buffer, which `AF_XDP` cannot send as it is.
+    #[inline]
+    pub(crate) const fn is_large(&self) -> bool {
+        self.size as usize == LARGE_BYTES
     }
 
     /// All bytes from the frame's start to the chunk's end.
@@ -388,6 +431,7 @@ pub struct ChunkPool {
     count: PoolCount,
     /// Chunks of another region that were given to this pool; they are lost.
     strangers: u64,
+    large: LargePool,
 }
 
 impl ChunkPool {
@@ -403,6 +447,7 @@ impl ChunkPool {
             zero_copy: false,
             count: PoolCount { chunks, ..PoolCount::default() },
             strangers: 0,
+            large: LargePool::default(),
         }
     }
 
@@ -461,13 +506,35 @@ impl ChunkPool {
         Chunk { base, start: narrow(start), len: narrow(len), size: narrow(size) }
     }
 
+    /// Takes an empty frame in a large buffer; `None` when all are out, or there are none.
+    pub(crate) fn take_large(&mut self) -> Option<Chunk> {
+        let base = self.large.take(self.region.large.get()?)?;
+        let narrow = |bytes: usize| u16::try_from(bytes).unwrap_or(0);
+        let start = narrow(XDP_PACKET_HEADROOM + HEADROOM_BYTES);
+        Some(Chunk { base, start, len: 0, size: narrow(LARGE_BYTES) })
+    }
+
+    /// Takes an empty frame with room for this many bytes.
+    pub(crate) fn take_for(&mut self, len_bytes: usize) -> Option<Chunk> {
+        if len_bytes <= self.region().frame_bytes_max() {
+            self.take()
+        } else if len_bytes <= LARGE_FRAME_BYTES_MAX {
+            self.take_large()
+        } else {
+            None
+        }
+    }
+
+    /// Large buffers that are out as frames.
+    #[must_use]
+    pub fn large_held(&self) -> usize {
+        self.large.held()
+    }
+
     /// A fresh frame with a copy of `bytes`.
     #[inline]
     pub fn copy_from(&mut self, bytes: &[u8]) -> Option<Chunk> {
-        if bytes.len() > self.region().frame_bytes_max() {
-            return None;
-        }
-        let mut chunk = self.take()?;
+        let mut chunk = self.take_for(bytes.len())?;
         chunk.set_len(bytes.len());
         chunk.bytes_mut().copy_from_slice(bytes);
         Some(chunk)
@@ -488,9 +555,22 @@ impl ChunkPool {
     /// Gives a chunk back.
     #[inline]
     pub fn free(&mut self, chunk: Chunk) {
+        if chunk.is_large() {
+            self.free_large(chunk);
+            return;
+        }
         let Some(index) = self.surrender(chunk) else { return };
         self.count.held = self.count.held.wrapping_sub(1);
         self.release(index);
+    }
+
+    #[cold]
+    #[expect(clippy::needless_pass_by_value, reason = "whoever had the value has it no longer")]
+    fn free_large(&mut self, chunk: Chunk) {
+        let area = self.region.large.get();
+        if !area.is_some_and(|area| self.large.free(area, chunk.base)) {
+            self.strangers += 1;
+        }
     }
 
     #[inline]
@@ -636,7 +716,7 @@ impl Drop for ChunkPool {
         }
         // The quarantine is kept by the region as a whole.
         self.reclaim_after(Duration::ZERO);
-        if self.retired == 0 && self.free.len() == self.owners.len() {
+        if self.retired == 0 && self.free.len() == self.owners.len() && self.large.held() == 0 {
             let wait = if self.zero_copy { QUARANTINE } else { Duration::ZERO };
             let entry = (self.region, Instant::now() + wait);
             IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
