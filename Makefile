@@ -6,7 +6,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Everything but benches/xskpeer, which needs a C compiler, libelf and zlib.
 ALL := --workspace --exclude weft-xskpeer
 
-.PHONY: help build demo test fast netns lint bench bench-veth bpf install manuals deb deps clean
+.PHONY: help build demo test fast netns lint bench bench-veth bench-ovsdb bpf install manuals deb deps clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -48,11 +48,14 @@ lint: ## Format and clippy, warnings are errors
 		--target-dir $(abspath $(TARGET_DIR))/bpf-lint -- -D warnings
 
 bench: ## What a frame costs, in memory; figures in target/bench.json
-	$(CARGO) bench --locked -p weft-benches
+	$(CARGO) bench --locked -p weft-benches --bench datapath
 
 bench-veth: ## Beside raw AF_XDP, the kernel bridge and OVS, on veth (root); target/bench-veth.json
 	@tests/need-root.sh "make bench-veth"
 	benches/veth.sh
+
+bench-ovsdb: ## What a transaction costs, beside ovsdb-server; target/bench-ovsdb.json
+	$(CARGO) bench --locked -p weft-benches --bench ovsdb
 
 bpf: ## Rebuild the committed eBPF object (installs its toolchain)
 	ebpf/toolchain.sh

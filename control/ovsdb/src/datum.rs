@@ -288,23 +288,21 @@ impl Datum {
             return new.clone();
         }
         match (self, new) {
-            (Self::Set(old), Self::Set(new)) => Self::Set(
-                merge(old, new, Ord::cmp)
-                    .filter_map(|side| match side {
-                        Side::Left(atom) | Side::Right(atom) => Some(atom.clone()),
-                        Side::Both(..) => None,
-                    })
-                    .collect(),
-            ),
-            (Self::Map(old), Self::Map(new)) => Self::Map(
-                merge(old, new, |a, b| a.0.cmp(&b.0))
-                    .filter_map(|side| match side {
-                        Side::Left(pair) | Side::Right(pair) => Some(pair.clone()),
-                        Side::Both(a, b) if a.1 == b.1 => None,
-                        Side::Both(_, b) => Some(b.clone()),
-                    })
-                    .collect(),
-            ),
+            (Self::Set(old), Self::Set(new)) => {
+                let (old, new) = without_common_ends(old, new);
+                Self::Set(
+                    merge(old, new, Ord::cmp)
+                        .filter_map(|side| match side {
+                            Side::Left(atom) | Side::Right(atom) => Some(atom.clone()),
+                            Side::Both(..) => None,
+                        })
+                        .collect(),
+                )
+            }
+            (Self::Map(old), Self::Map(new)) => {
+                let (old, new) = without_common_ends(old, new);
+                Self::Map(differing(old, new))
+            }
             _ => new.clone(),
         }
     }
@@ -317,15 +315,7 @@ impl Datum {
         }
         match (self, diff) {
             (Self::Set(_), Self::Set(_)) => self.diff(diff, ty),
-            (Self::Map(old), Self::Map(diff)) => Self::Map(
-                merge(old, diff, |a, b| a.0.cmp(&b.0))
-                    .filter_map(|side| match side {
-                        Side::Left(pair) | Side::Right(pair) => Some(pair.clone()),
-                        Side::Both(a, b) if a.1 == b.1 => None,
-                        Side::Both(_, b) => Some(b.clone()),
-                    })
-                    .collect(),
-            ),
+            (Self::Map(old), Self::Map(diff)) => Self::Map(differing(old, diff)),
             _ => diff.clone(),
         }
     }
@@ -452,6 +442,30 @@ fn tagged<'a>(json: &'a Value, name: &str) -> Option<&'a [Value]> {
         Some([Value::String(tag), Value::Array(elements)]) if tag == name => Some(elements),
         _ => None,
     }
+}
+
+/// The pairs of one of two maps alone, and of those with one key and two values the second.
+fn differing(old: &[(Atom, Atom)], new: &[(Atom, Atom)]) -> Vec<(Atom, Atom)> {
+    merge(old, new, |a, b| a.0.cmp(&b.0))
+        .filter_map(|side| match side {
+            Side::Left(pair) | Side::Right(pair) => Some(pair.clone()),
+            Side::Both(a, b) if a.1 == b.1 => None,
+            Side::Both(_, b) => Some(b.clone()),
+        })
+        .collect()
+}
+
+/// Two slices without the elements that they start with and end with alike: what differs in large sets is
+/// small most of the time, and comparing is cheaper than merging.
+pub(crate) fn without_common_ends<'a, T: PartialEq>(
+    mut a: &'a [T],
+    mut b: &'a [T],
+) -> (&'a [T], &'a [T]) {
+    let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    (a, b) = (a.get(common..).unwrap_or_default(), b.get(common..).unwrap_or_default());
+    let common = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let until = |slice: &'a [T]| slice.get(..slice.len() - common).unwrap_or_default();
+    (until(a), until(b))
 }
 
 /// Where a merged element comes from.

@@ -249,9 +249,8 @@ impl Database {
 
     fn unindex_row(&mut self, schema: &Schema, change: &Change) {
         let Some(old) = &change.old else { return };
-        for target in references(schema, change.table, change.uuid, old) {
-            if !target.strong
-                && let Some(table) = self.tables.get_mut(target.table)
+        for target in weak_references(schema, change, old, change.new.as_deref()) {
+            if let Some(table) = self.tables.get_mut(target.table)
                 && let Some(sources) = table.weak.get_mut(&target.uuid)
             {
                 sources.remove(&(change.table, change.uuid));
@@ -275,10 +274,8 @@ impl Database {
 
     fn index_row(&mut self, schema: &Schema, change: &Change) {
         let Some(new) = &change.new else { return };
-        for target in references(schema, change.table, change.uuid, new) {
-            if !target.strong
-                && let Some(table) = self.tables.get_mut(target.table)
-            {
+        for target in weak_references(schema, change, new, change.old.as_deref()) {
+            if let Some(table) = self.tables.get_mut(target.table) {
                 table.weak.entry(target.uuid).or_default().insert((change.table, change.uuid));
             }
         }
@@ -323,6 +320,29 @@ pub(crate) fn references<'a>(
         .filter(|(_, (_, datum))| !datum.is_empty())
         .flat_map(|(index, (column, datum))| column_references(column, index, datum))
         .filter(move |target| (target.table, target.uuid) != (table, uuid))
+}
+
+/// Every weak reference of `row` in columns that are not the same in `other`.
+fn weak_references<'a>(
+    schema: &'a Schema,
+    change: &'a Change,
+    row: &'a Row,
+    other: Option<&'a Row>,
+) -> impl Iterator<Item = Target> + 'a {
+    let columns = schema.tables.get(change.table).map(|table| table.columns.as_slice());
+    columns
+        .unwrap_or_default()
+        .iter()
+        .zip(&row.columns)
+        .enumerate()
+        .filter(move |(index, (column, datum))| {
+            let kept = other.and_then(|other| other.get(*index));
+            column.ty.has_weak_reference() && kept.is_none_or(|kept| !Arc::ptr_eq(kept, datum))
+        })
+        .flat_map(|(index, (column, datum))| column_references(column, index, datum))
+        .filter(move |target| {
+            !target.strong && (target.table, target.uuid) != (change.table, change.uuid)
+        })
 }
 
 /// Every reference of one column.

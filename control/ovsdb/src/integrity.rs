@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::datum::{Datum, Side, merge};
+use crate::datum::{Datum, Side, merge, without_common_ends};
 use crate::db::{
     Change, Database, IndexKey, Row, Target, column_references, fresh_version, index_key,
     references, same,
@@ -70,6 +70,13 @@ impl<'a> Txn<'a> {
             None => table.rows.remove(&id.1),
         };
         self.touched.entry(id).or_insert(old);
+    }
+
+    /// A row to change. It is copied at its first touch only, and so is each of its columns.
+    pub fn row_mut(&mut self, id: RowId) -> Option<&mut Row> {
+        let row = self.db.tables.get_mut(id.0)?.rows.get_mut(&id.1)?;
+        self.touched.entry(id).or_insert_with(|| Some(Arc::clone(row)));
+        Some(Arc::make_mut(row))
     }
 
     /// Puts everything back.
@@ -387,13 +394,7 @@ impl<'a> Txn<'a> {
 }
 
 fn has_weak(table: &TableSchema) -> bool {
-    table.columns.iter().any(|column| {
-        let weak = |reference: &Option<crate::schema::Reference>| {
-            reference.as_ref().is_some_and(|reference| !reference.strong)
-        };
-        weak(&column.ty.key.reference)
-            || column.ty.value.as_ref().is_some_and(|value| weak(&value.reference))
-    })
+    table.columns.iter().any(|column| column.ty.has_weak_reference())
 }
 
 fn count(db: &mut Database, target: RowId, up: bool) {
@@ -453,6 +454,7 @@ fn split(before: &Datum, after: &Datum) -> (Datum, Datum) {
 
 fn split_sorted<T: Clone + Ord>(a: &[T], b: &[T]) -> (Vec<T>, Vec<T>) {
     let (mut left, mut right) = (Vec::new(), Vec::new());
+    let (a, b) = without_common_ends(a, b);
     for side in merge(a, b, Ord::cmp) {
         match side {
             Side::Left(element) => left.push(element.clone()),

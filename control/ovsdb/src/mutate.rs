@@ -1,5 +1,7 @@
 //! Mutations: arithmetic and set operations on a column (RFC 7047 section 5.1 `<mutation>`).
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::datum::Datum;
@@ -98,24 +100,27 @@ impl Mutation {
     /// # Errors
     /// `domain error`, `range error` or `constraint violation`.
     pub fn apply(&self, table: &TableSchema, row: &mut Row) -> Result<(), OvsdbError> {
-        let (Some(column), Some(old)) =
-            (table.columns.get(self.column), row.get(self.column).cloned())
+        let (Some(column), Some(slot)) =
+            (table.columns.get(self.column), row.columns.get_mut(self.column))
         else {
             return Ok(());
         };
-        let new = match self.mutator {
-            Mutator::Insert => insert(&old, &self.argument),
-            Mutator::Delete => delete(&old, &self.argument),
-            _ => self.arithmetic(&column.ty, &old)?,
-        };
-        if !(column.ty.min..=column.ty.max).contains(&new.len()) {
+        // In place when an earlier operation of the transaction has copied it already.
+        match self.mutator {
+            Mutator::Insert => insert(Arc::make_mut(slot), &self.argument),
+            Mutator::Delete => delete(Arc::make_mut(slot), &self.argument),
+            _ => *slot = Arc::new(self.arithmetic(&column.ty, slot)?),
+        }
+        if !(column.ty.min..=column.ty.max).contains(&slot.len()) {
             return Err(OvsdbError::constraint(format!(
                 "Attempted to store {} elements in {}.",
-                new.len(),
+                slot.len(),
                 column.ty.english()
             )));
         }
-        row.set(table, self.column, new);
+        if *slot == column.default {
+            *slot = Arc::clone(&column.default);
+        }
         Ok(())
     }
 
@@ -202,26 +207,53 @@ fn argument_type(column: &ColumnType, mutator: Mutator, argument: &Value) -> Opt
     }
 }
 
-fn insert(old: &Datum, new: &Datum) -> Datum {
-    match (old, new) {
-        (Datum::Set(old), Datum::Set(new)) => Datum::set(old.iter().chain(new).cloned().collect()),
-        // A key that is there keeps its value: `map` keeps the first of two.
-        (Datum::Map(old), Datum::Map(new)) => Datum::map(old.iter().chain(new).cloned().collect()),
-        _ => old.clone(),
+/// Changes of at most so many elements are made one by one; more of them in one pass.
+const FEW: usize = 8;
+
+fn insert(datum: &mut Datum, new: &Datum) {
+    match (datum, new) {
+        (Datum::Set(atoms), Datum::Set(new)) if new.len() <= FEW => {
+            for atom in new {
+                if let Err(place) = atoms.binary_search(atom) {
+                    atoms.insert(place, atom.clone());
+                }
+            }
+        }
+        (Datum::Set(atoms), Datum::Set(new)) => {
+            atoms.extend_from_slice(new);
+            atoms.sort();
+            atoms.dedup();
+        }
+        (Datum::Map(pairs), Datum::Map(new)) => {
+            for pair in new {
+                // A key that is there keeps its value.
+                if let Err(place) = pairs.binary_search_by(|(key, _)| key.cmp(&pair.0)) {
+                    pairs.insert(place, pair.clone());
+                }
+            }
+        }
+        _ => {}
     }
 }
 
-fn delete(old: &Datum, unwanted: &Datum) -> Datum {
-    match (old, unwanted) {
-        (Datum::Set(old), Datum::Set(keys)) => Datum::Set(
-            old.iter().filter(|atom| keys.binary_search(atom).is_err()).cloned().collect(),
-        ),
-        (Datum::Map(old), Datum::Map(pairs)) => Datum::Map(
-            old.iter().filter(|pair| pairs.binary_search(pair).is_err()).cloned().collect(),
-        ),
-        (Datum::Map(old), Datum::Set(keys)) => Datum::Map(
-            old.iter().filter(|(key, _)| keys.binary_search(key).is_err()).cloned().collect(),
-        ),
-        (Datum::Set(_), Datum::Map(_)) => old.clone(),
+fn delete(datum: &mut Datum, unwanted: &Datum) {
+    match (datum, unwanted) {
+        (Datum::Set(atoms), Datum::Set(keys)) if keys.len() <= FEW => {
+            for key in keys {
+                if let Ok(place) = atoms.binary_search(key) {
+                    atoms.remove(place);
+                }
+            }
+        }
+        (Datum::Set(atoms), Datum::Set(keys)) => {
+            atoms.retain(|atom| keys.binary_search(atom).is_err());
+        }
+        (Datum::Map(pairs), Datum::Map(gone)) => {
+            pairs.retain(|pair| gone.binary_search(pair).is_err());
+        }
+        (Datum::Map(pairs), Datum::Set(keys)) => {
+            pairs.retain(|(key, _)| keys.binary_search(key).is_err());
+        }
+        (Datum::Set(_), Datum::Map(_)) => {}
     }
 }

@@ -251,6 +251,13 @@ impl ColumnType {
         self.value.is_some()
     }
 
+    /// True when an element may be a weak reference.
+    #[must_use]
+    pub fn has_weak_reference(&self) -> bool {
+        let weak = |base: &BaseType| base.reference.as_ref().is_some_and(|it| !it.strong);
+        weak(&self.key) || self.value.as_ref().is_some_and(weak)
+    }
+
     /// The value of a column of this type when none is given.
     #[must_use]
     pub fn default_datum(&self) -> Datum {

@@ -314,10 +314,9 @@ impl Run<'_, '_> {
     ) -> Result<Value, Stop> {
         let matching = condition.matching(&self.txn, number, table);
         for uuid in &matching {
-            let Some(row) = self.txn.row((number, *uuid)) else { continue };
-            let mut row = (**row).clone();
-            change(&mut row)?;
-            self.txn.put((number, *uuid), Some(Arc::new(row)));
+            if let Some(row) = self.txn.row_mut((number, *uuid)) {
+                change(row)?;
+            }
         }
         Ok(json!({"count": matching.len()}))
     }
