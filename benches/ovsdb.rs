@@ -15,12 +15,14 @@
 )]
 
 use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 use weft_ovsdb::schema::VSWITCH_SCHEMA;
 use weft_ovsdb::{Server, ServerConfig};
 
@@ -56,13 +58,16 @@ fn main() {
     std::fs::write(folder.join("bench-ovsdb.json"), text).unwrap();
 }
 
-/// This program as a server, until it is killed.
+/// This program as a server, until it is killed. SIGUSR1 makes it compact.
 fn serve(file: &str, remote: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tokio::task::LocalSet::new().block_on(&runtime, async {
         let config = ServerConfig::new(file).remote(remote);
-        let _server = Server::start(config).await.unwrap();
-        std::future::pending::<()>().await;
+        let server = Server::start(config).await.unwrap();
+        let mut asked = signal(SignalKind::user_defined1()).unwrap();
+        while asked.recv().await.is_some() {
+            server.compact(None).await.unwrap();
+        }
     });
 }
 
@@ -98,6 +103,7 @@ fn cases() -> Vec<Case> {
         rate("10000_ports/100_monitors", ports, |bench| bench.monitored_interface(100, 300)),
         time("10000_ports/initial", ports, Bench::initial),
         time("10000_ports/start", ports, Bench::restart),
+        time("100000_rows/pause_of_compaction", rows, Bench::compaction),
     ]
 }
 
@@ -144,6 +150,19 @@ fn root(bench: &Bench) {
         &json!(["Open_vSwitch",
         {"op": "insert", "table": "Open_vSwitch", "row": {}}]),
     );
+}
+
+fn rows(bench: &Bench) {
+    let mut client = bench.connect();
+    let insert = json!({"op": "insert", "table": "Queue", "row": {"dscp": 7,
+        "external_ids": ["map", [["name", "some queue"], ["owner", "somebody"]]]}});
+    let mut operations = vec![json!("Open_vSwitch")];
+    operations.extend(std::iter::repeat_n(insert, 1000));
+    let operations = Value::Array(operations);
+    for _ in 0..100 {
+        let reply = client.call("transact", &operations);
+        assert!(!reply.contains("\"error\":\""), "{reply}");
+    }
 }
 
 fn ports(bench: &Bench) {
@@ -307,6 +326,34 @@ impl Bench {
         client.send(&request("monitor_cond_since", &json!(["Open_vSwitch", "m", tables, NIL])));
         client.await_messages(1);
         start.elapsed().as_secs_f64() * 1e6
+    }
+
+    /// The longest that a client waits for an answer while the file is compacted.
+    fn compaction(&self) -> f64 {
+        let file = self.folder.path().join("conf.db");
+        let number = || std::fs::metadata(&file).map_or(0, |file| file.ino());
+        let (before, mut client) = (number(), self.connect());
+        let echo = request("echo", &json!([]));
+        let mut compacting = if self.is_weft {
+            let pid = self.child.borrow().id().to_string();
+            Command::new("kill").args(["-USR1", &pid]).spawn().unwrap()
+        } else {
+            let ctl = self.folder.path().join("ctl");
+            let mut command = Command::new("ovs-appctl");
+            command.arg("-t").arg(ctl).arg("ovsdb-server/compact").spawn().unwrap()
+        };
+        let mut longest = Duration::ZERO;
+        let mut answers_after = 0;
+        while answers_after < 20 {
+            let start = Instant::now();
+            client.send(&echo);
+            client.await_messages(1);
+            longest = longest.max(start.elapsed());
+            answers_after += usize::from(number() != before);
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        assert!(compacting.wait().unwrap().success());
+        longest.as_secs_f64() * 1e6
     }
 
     /// From the start of the process to its first answer.

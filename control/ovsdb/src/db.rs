@@ -178,7 +178,20 @@ impl Database {
         self.tables.iter().map(|table| table.rows.len()).sum()
     }
 
-    /// Number of columns that hold something, for `memory/show`.
+    /// Number of columns of all rows, for `memory/show`.
+    #[must_use]
+    pub fn cell_count(&self) -> usize {
+        let rows = self.tables.iter().flat_map(|table| table.rows.values());
+        rows.map(|row| row.columns.len()).sum()
+    }
+
+    /// Number of rows that refer weakly to another, for `memory/show`.
+    #[must_use]
+    pub fn weak_reference_count(&self) -> usize {
+        self.tables.iter().flat_map(|table| table.weak.values()).map(BTreeSet::len).sum()
+    }
+
+    /// Number of elements of all columns, for `memory/show`.
     #[must_use]
     pub fn atom_count(&self) -> usize {
         let rows = self.tables.iter().flat_map(|table| table.rows.values());

@@ -232,6 +232,12 @@ impl Log {
         self.synced < self.written || self.broken
     }
 
+    /// True after a failed write that could not be undone: nothing more can be written.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
     /// The file to sync, and what [`Log::synced`] has to be told afterwards.
     #[must_use]
     pub fn to_sync(&self) -> (Arc<File>, u64) {

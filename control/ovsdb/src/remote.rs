@@ -96,13 +96,19 @@ impl std::fmt::Display for Remote {
             SocketAddr::V4(address) => write!(f, "{kind}:{}:{}", address.port(), address.ip()),
             SocketAddr::V6(address) => write!(f, "{kind}:{}:[{}]", address.port(), address.ip()),
         };
+        let peer = |f: &mut std::fmt::Formatter<'_>, kind, host: &str, port| {
+            if host.contains(':') {
+                return write!(f, "{kind}:[{host}]:{port}");
+            }
+            write!(f, "{kind}:{host}:{port}")
+        };
         match self {
             Self::Punix(path) => write!(f, "punix:{}", path.display()),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
             Self::Ptcp(address) => listening(f, "ptcp", address),
             Self::Pssl(address) => listening(f, "pssl", address),
-            Self::Tcp(host, port) => write!(f, "tcp:{host}:{port}"),
-            Self::Ssl(host, port) => write!(f, "ssl:{host}:{port}"),
+            Self::Tcp(host, port) => peer(f, "tcp", host, *port),
+            Self::Ssl(host, port) => peer(f, "ssl", host, *port),
             Self::Db { db, table, column } => write!(f, "db:{db},{table},{column}"),
         }
     }

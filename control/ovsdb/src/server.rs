@@ -243,6 +243,12 @@ impl Server {
         self.inner.remotes.borrow().keys().cloned().collect()
     }
 
+    /// The port that a remote listens at, for one that left the choice to the system; None when it has none.
+    #[must_use]
+    pub fn bound_port(&self, remote: &str) -> Option<u16> {
+        self.inner.remotes.borrow().get(remote)?.endpoint.bound_port.get()
+    }
+
     /// Names of the databases, sorted.
     #[must_use]
     pub fn list_dbs(&self) -> Vec<String> {
@@ -255,6 +261,13 @@ impl Server {
         let state = self.inner.state.borrow();
         let schema = state.database(state.find_db(db)?)?.schema();
         Some(schema.tables.iter().map(|table| table.name.as_ref().to_owned()).collect())
+    }
+
+    /// Why the file of a database cannot be written, if so; None when there is no such database.
+    #[must_use]
+    pub fn storage_error(&self, db: &str) -> Option<Option<&'static str>> {
+        let state = self.inner.state.borrow();
+        Some(state.storage_error(state.find_db(db)?))
     }
 
     /// Ends every connection; clients come back by themselves.

@@ -167,14 +167,18 @@ async fn write<W: AsyncWrite + Unpin>(open: &Open, mut writer: W) -> io::Error {
         }
         let bytes = outbox.take(&mut buffer).await;
         let mut rest = buffer.as_slice();
+        let mut was_full = false;
         while !rest.is_empty() {
             match writer.write(rest).await {
                 Ok(0) => return io::Error::from(io::ErrorKind::WriteZero),
                 Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
                 Err(error) => return error,
             }
-            // A slow peer is no dead one.
-            open.heard.set(Instant::now());
+            if was_full {
+                // The socket was full and took more: a slow peer is no dead one.
+                open.heard.set(Instant::now());
+            }
+            was_full = !rest.is_empty();
         }
         if let Err(error) = writer.flush().await {
             return error;

@@ -67,8 +67,12 @@ pub(crate) struct State {
 pub struct Memory {
     /// Rows of all databases.
     pub rows: usize,
+    /// Columns of all rows.
+    pub cells: usize,
     /// Atoms and pairs in all columns of all rows.
     pub atoms: usize,
+    /// Weak references of all rows.
+    pub weak_references: usize,
     /// Monitors of all sessions.
     pub monitors: usize,
     /// Connected clients.
@@ -164,7 +168,9 @@ impl State {
         let count = |of: fn(&Database) -> usize| self.databases.iter().map(|e| of(&e.db)).sum();
         Memory {
             rows: count(Database::row_count),
+            cells: count(Database::cell_count),
             atoms: count(Database::atom_count),
+            weak_references: count(Database::weak_reference_count),
             monitors: self.sessions.values().map(|session| session.monitors.len()).sum(),
             sessions: self.sessions.len(),
             backlog_bytes: self.sessions.values().map(|session| session.outbox.bytes()).sum(),
@@ -183,6 +189,12 @@ impl State {
     /// True when replies wait for the disk.
     pub fn has_unsynced(&self) -> bool {
         self.databases.iter().any(|entry| !entry.unsynced.is_empty())
+    }
+
+    /// Why the file of a database cannot be written, if so.
+    pub fn storage_error(&self, db: usize) -> Option<&'static str> {
+        let log = self.databases.get(db).and_then(|entry| entry.log.as_ref());
+        log.filter(|log| log.is_broken()).map(|_| "an earlier write failed; compacting may help")
     }
 
     fn log(&mut self, db: usize) -> Option<&mut Log> {

@@ -288,6 +288,7 @@ impl Loop {
     ) -> anyhow::Result<()> {
         match change {
             Ok(changes) => {
+                store.note_controllers();
                 if changes.stolen.iter().any(|lock| lock == crate::status::LOCK) {
                     tracing::warn!("another switch has taken the database over");
                 }

@@ -7,6 +7,7 @@ use crate::desired::Rows;
 use crate::ignored;
 use crate::status::{LOCK, Wanted};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -20,8 +21,9 @@ pub const DATABASE: &str = "Open_vSwitch";
 pub const OVS_VERSION: &str = "3.1.0";
 
 /// The tables that weftd reads or writes.
-const TABLES: [(&str, &[&str]); 4] = [
+const TABLES: [(&str, &[&str]); 5] = [
     ("Open_vSwitch", &[]),
+    ("Controller", &["target"]),
     (
         "Bridge",
         &[
@@ -120,6 +122,8 @@ pub struct Store {
     pub server: Option<Server>,
     /// Our connection.
     pub client: Client,
+    /// Controllers that were spoken of already.
+    controllers: BTreeSet<String>,
 }
 
 impl Store {
@@ -144,13 +148,28 @@ impl Store {
         });
         let tables: Vec<_> = tables.iter().map(|(table, all)| (*table, all.as_slice())).collect();
         client.monitor_all(DATABASE, &tables).await?;
-        Ok(Self { server, client })
+        let mut store = Self { server, client, controllers: BTreeSet::new() };
+        store.note_controllers();
+        Ok(store)
     }
 
     /// True while this process is the one that switches for this database.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.client.has_lock(LOCK)
+    }
+
+    /// Says once of each controller that nobody will connect to it: without OpenFlow its row is kept, and
+    /// `is_connected` stays false.
+    pub fn note_controllers(&mut self) {
+        for (_, row) in self.client.replica().rows("Controller") {
+            let Some(target) = row.get("target").as_str() else { continue };
+            if self.controllers.insert(target.to_owned()) {
+                tracing::warn!(
+                    "controller {target}: OpenFlow is not there yet, the row is only kept"
+                );
+            }
+        }
     }
 
     /// Writes what `ovs-ctl` writes for a stock switch: the row, versions, and who this system

@@ -1,9 +1,11 @@
 //! Servers to test against: ours in a thread, the stock one in a process; and a raw connection.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,10 +18,26 @@ use weft_ovsdb::{Memory, Server, ServerConfig};
 /// A call into the server's thread.
 type Job = Box<dyn FnOnce(&Server) + Send>;
 
+/// What a server has logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Our server in a thread of its own.
 pub struct Weft {
     pub dir: TempDir,
     jobs: Option<tokio::sync::mpsc::UnboundedSender<Job>>,
+    log: Log,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -43,7 +61,14 @@ impl Weft {
         let config = tune(ServerConfig::new(db).remote(socket));
         let (jobs, mut queue) = tokio::sync::mpsc::unbounded_channel::<Job>();
         let (ready, started) = std::sync::mpsc::channel();
+        let log = Log::default();
+        let writer = log.clone();
         let thread = std::thread::spawn(move || {
+            let subscriber = tracing_subscriber::fmt()
+                .with_writer(move || writer.clone())
+                .with_ansi(false)
+                .finish();
+            let _guard = tracing::subscriber::set_default(subscriber);
             let runtime =
                 tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             tokio::task::LocalSet::new().block_on(&runtime, async {
@@ -56,7 +81,7 @@ impl Weft {
             });
         });
         started.recv().expect("server starts");
-        Self { dir, jobs: Some(jobs), thread: Some(thread) }
+        Self { dir, jobs: Some(jobs), log, thread: Some(thread) }
     }
 
     pub fn with<T: Send + 'static>(&self, job: impl FnOnce(&Server) -> T + Send + 'static) -> T {
@@ -78,6 +103,11 @@ impl Weft {
 
     pub fn memory(&self) -> Memory {
         self.with(Server::memory)
+    }
+
+    /// Everything that the server has logged so far.
+    pub fn log(&self) -> String {
+        String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -215,8 +245,8 @@ pub fn wait_for(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 /// A connection that says exactly what it is told to.
-pub struct Raw {
-    stream: UnixStream,
+pub struct Raw<S = UnixStream> {
+    stream: S,
     framer: Framer,
     next_id: u64,
     /// Notifications in the order in which they came.
@@ -227,15 +257,28 @@ impl Raw {
     pub fn connect(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        Self::new(stream)
+    }
+
+    pub fn half_close(&self) {
+        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+}
+
+impl Raw<TcpStream> {
+    pub fn over(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        Self::new(stream)
+    }
+}
+
+impl<S: Read + Write> Raw<S> {
+    fn new(stream: S) -> Self {
         Self { stream, framer: Framer::new(1 << 28), next_id: 0, heard: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
-    }
-
-    pub fn half_close(&self) {
-        self.stream.shutdown(std::net::Shutdown::Write).unwrap();
     }
 
     /// The next message; None when the server hung up.
@@ -256,10 +299,15 @@ impl Raw {
 
     /// Sends a request without waiting; its id.
     pub fn request(&mut self, method: &str, params: &Value) -> u64 {
+        assert!(self.try_request(method, params));
+        self.next_id
+    }
+
+    /// The same; false when the server is gone.
+    pub fn try_request(&mut self, method: &str, params: &Value) -> bool {
         self.next_id += 1;
         let message = json!({"id": self.next_id, "method": method, "params": params});
-        self.send(message.to_string().as_bytes());
-        self.next_id
+        self.stream.write_all(message.to_string().as_bytes()).is_ok()
     }
 
     /// Waits for the reply to a request; notifications that come first are remembered.

@@ -14,11 +14,14 @@
     reason = "tables of cases and scripts of a session read best in one piece"
 )]
 
+mod abuse;
 mod client;
+mod crash;
 mod differential;
 mod file;
 mod harness;
 mod properties;
+mod remotes;
 mod schema;
 mod sessions;
 mod stock_clients;

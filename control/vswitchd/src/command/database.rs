@@ -1,31 +1,89 @@
 //! The commands of `ovs-appctl -t ovsdb-server`: for the embedded database.
+//!
+//! Every command of the stock server is known. Those of a server that has another to follow, or that serves
+//! several files, answer with an error that says why they make no sense here.
+
+use std::fmt::Write as _;
 
 use super::{check, general, listing, unknown};
 use crate::engine::Engine;
 use crate::store::Store;
 use crate::unixctl::Answer;
+use weft_ovsdb::Server;
 
 type Reply = tokio::sync::oneshot::Sender<Answer>;
 
 /// With `--ovsdb` there is no embedded database.
 const FOREIGN: &str = "the database server is another process\n";
 
-const COMMANDS: [(&str, &str, [usize; 2]); 15] = [
-    ("coverage/show", "", [0, 0]),
-    ("exit", "", [0, 0]),
-    ("list-commands", "", [0, 0]),
-    ("memory/show", "", [0, 0]),
-    ("ovsdb-server/add-remote", "REMOTE", [1, 1]),
-    ("ovsdb-server/compact", "", [0, 1]),
-    ("ovsdb-server/list-dbs", "", [0, 0]),
-    ("ovsdb-server/list-remotes", "", [0, 0]),
-    ("ovsdb-server/remove-remote", "REMOTE", [1, 1]),
-    ("ovsdb-server/sync-status", "", [0, 0]),
-    ("version", "", [0, 0]),
-    ("vlog/close", "", [0, 0]),
-    ("vlog/list", "", [0, 0]),
-    ("vlog/reopen", "", [0, 0]),
-    ("vlog/set", "{spec | PATTERN:destination:pattern}", [1, usize::MAX]),
+const ONE_FILE: &str = "weftd serves one database file, the one of --db";
+const NO_ACTIVE: &str = "weftd's database is always the active one: it replicates no other server";
+const NO_COUNTERS: &str = "weftd has no performance counters of transactions";
+
+const NO_RATE: &str = "weftd does not limit the rate of its log lines";
+
+/// What a command does.
+enum Does {
+    /// Works on the embedded server.
+    Server(fn(&Server, &[String]) -> Answer),
+    /// Is the switch's own command of that name.
+    Switch,
+    /// Makes no sense, and why.
+    Nothing(&'static str),
+}
+
+use Does::{Nothing, Server as OnServer, Switch};
+
+const COMMANDS: &[(&str, &str, [usize; 2], Does)] = &[
+    ("coverage/read-counter", "COUNTER", [1, 1], Switch),
+    ("coverage/show", "", [0, 0], Switch),
+    ("exit", "", [0, 0], Switch),
+    ("list-commands", "", [0, 0], OnServer(|_, _| Ok(list()))),
+    ("memory/show", "", [0, 0], OnServer(|server, _| Ok(memory(server)))),
+    ("ovsdb-server/add-db", "DB", [1, 1], Nothing(ONE_FILE)),
+    ("ovsdb-server/add-remote", "REMOTE", [1, 1], OnServer(add_remote)),
+    // Answered by `compact`, when it is done.
+    ("ovsdb-server/compact", "", [0, 1], Switch),
+    ("ovsdb-server/connect-active-ovsdb-server", "", [0, 0], Nothing(NO_ACTIVE)),
+    ("ovsdb-server/disable-monitor-cond", "", [0, 0], OnServer(disable_monitor_cond)),
+    ("ovsdb-server/disconnect-active-ovsdb-server", "", [0, 0], Nothing(NO_ACTIVE)),
+    ("ovsdb-server/get-active-ovsdb-server", "", [0, 0], OnServer(|_, _| Ok(String::new()))),
+    ("ovsdb-server/get-db-storage-status", "DB", [1, 1], OnServer(storage_status)),
+    ("ovsdb-server/get-sync-exclude-tables", "", [0, 0], OnServer(|_, _| Ok(String::new()))),
+    ("ovsdb-server/list-dbs", "", [0, 0], OnServer(|server, _| Ok(lines(&server.list_dbs())))),
+    ("ovsdb-server/list-remotes", "", [0, 0], OnServer(list_remotes)),
+    ("ovsdb-server/memory-trim-on-compaction", "on|off", [1, 1], OnServer(trim)),
+    ("ovsdb-server/perf-counters-clear", "", [0, 0], Nothing(NO_COUNTERS)),
+    ("ovsdb-server/perf-counters-show", "", [0, 0], Nothing(NO_COUNTERS)),
+    ("ovsdb-server/reconnect", "", [0, 0], OnServer(reconnect)),
+    ("ovsdb-server/remove-db", "DB", [1, 1], OnServer(remove_db)),
+    ("ovsdb-server/remove-remote", "REMOTE", [0, 1], OnServer(remove_remote)),
+    ("ovsdb-server/set-active-ovsdb-server", "", [1, 1], Nothing(NO_ACTIVE)),
+    ("ovsdb-server/set-active-ovsdb-server-probe-interval", "", [1, 1], Nothing(NO_ACTIVE)),
+    ("ovsdb-server/set-sync-exclude-tables", "", [0, 1], Nothing(NO_ACTIVE)),
+    ("ovsdb-server/sync-status", "", [0, 0], OnServer(|_, _| Ok("state: active\n".to_owned()))),
+    ("ovsdb-server/tlog-list", "", [0, 0], OnServer(|server, _| Ok(tlog_list(server)))),
+    (
+        "ovsdb-server/tlog-set",
+        "DB:TABLE on|off",
+        [2, 2],
+        Nothing(
+            "weftd logs no changes of tables: see `ovsdb-client monitor`, `ovsdb-tool show-log`",
+        ),
+    ),
+    ("version", "", [0, 0], OnServer(|_, _| Ok(general::version("ovsdb-server")))),
+    ("vlog/close", "", [0, 0], Switch),
+    ("vlog/disable-rate-limit", "[module]...", [0, usize::MAX], Nothing(NO_RATE)),
+    ("vlog/enable-rate-limit", "[module]...", [0, usize::MAX], Nothing(NO_RATE)),
+    ("vlog/list", "", [0, 0], Switch),
+    (
+        "vlog/list-pattern",
+        "",
+        [0, 0],
+        Nothing("weftd's log lines have one form, which cannot be set"),
+    ),
+    ("vlog/reopen", "", [0, 0], Switch),
+    ("vlog/set", "{spec | PATTERN:destination:pattern}", [1, usize::MAX], Switch),
 ];
 
 /// Compacts the file; the answer comes when that is done, and nobody waits for it meanwhile.
@@ -46,43 +104,105 @@ pub(super) fn compact(store: &Store, args: &[String], reply: Reply) {
 
 /// Runs one command.
 pub(super) fn run(store: &Store, engine: &mut Engine, method: &str, args: &[String]) -> Answer {
-    let known = COMMANDS.iter().find(|(name, _, _)| *name == method);
-    let (_, _, count) = known.ok_or_else(|| unknown(method))?;
+    let known = COMMANDS.iter().find(|(name, ..)| *name == method);
+    let (_, _, count, does) = known.ok_or_else(|| unknown(method))?;
     check(method, *count, args)?;
     let server = store.server.as_ref().ok_or(FOREIGN)?;
-    let first = args.first().map_or("", String::as_str);
-    let lines =
-        |names: Vec<String>| names.iter().fold(String::new(), |text, name| text + name + "\n");
-    match method {
-        "list-commands" => {
-            Ok(listing(COMMANDS.iter().map(|(name, usage, _)| (*name, *usage)).collect()))
-        }
-        "version" => Ok(general::version("ovsdb-server")),
-        "ovsdb-server/list-dbs" => Ok(lines(server.list_dbs())),
-        "ovsdb-server/list-remotes" => Ok(lines(server.list_remotes())),
-        "ovsdb-server/add-remote" => {
-            server.add_remote(first).map(|()| String::new()).map_err(|error| format!("{error}\n"))
-        }
-        "ovsdb-server/remove-remote" => {
-            if server.remove_remote(first) {
-                Ok(String::new())
-            } else {
-                Err("no such remote\n".to_owned())
-            }
-        }
-        "ovsdb-server/sync-status" => Ok("state: active\n".to_owned()),
-        "memory/show" => {
-            let memory = server.memory();
-            Ok(format!(
-                "atoms:{} backlog:{} cells:{} file-bytes:{} monitors:{} sessions:{}\n",
-                memory.atoms,
-                memory.backlog_bytes,
-                memory.rows,
-                memory.file_bytes,
-                memory.monitors,
-                memory.sessions,
-            ))
-        }
-        _ => super::run(engine, method, args),
+    match does {
+        Does::Server(run) => run(server, args),
+        Switch => super::run(engine, method, args),
+        Nothing(why) => Err(format!("{why}\n")),
     }
+}
+
+fn list() -> String {
+    listing(COMMANDS.iter().map(|(name, usage, ..)| (*name, *usage)).collect())
+}
+
+fn lines(names: &[String]) -> String {
+    names.iter().fold(String::new(), |text, name| text + name + "\n")
+}
+
+fn list_remotes(server: &Server, _: &[String]) -> Answer {
+    Ok(lines(&server.list_remotes()))
+}
+
+fn add_remote(server: &Server, args: &[String]) -> Answer {
+    let remote = args.first().map_or("", String::as_str);
+    server.add_remote(remote).map(|()| String::new()).map_err(|error| format!("{error}\n"))
+}
+
+fn remove_remote(server: &Server, args: &[String]) -> Answer {
+    let remote = args.first().map_or("", String::as_str);
+    if server.remove_remote(remote) {
+        Ok(String::new())
+    } else {
+        Err("no such remote\n".to_owned())
+    }
+}
+
+fn remove_db(server: &Server, args: &[String]) -> Answer {
+    let name = args.first().map_or("", String::as_str);
+    if server.list_tables(name).is_none() {
+        return Err("Failed to find the database.\n".to_owned());
+    }
+    Err(format!("{name}: {ONE_FILE}; it cannot be removed\n"))
+}
+
+fn storage_status(server: &Server, args: &[String]) -> Answer {
+    let name = args.first().map_or("", String::as_str);
+    match server.storage_error(name) {
+        None => Err("Failed to find the database.\n".to_owned()),
+        Some(None) => Ok("status: ok\n".to_owned()),
+        Some(Some(error)) => Ok(format!("status: {error}\n")),
+    }
+}
+
+fn reconnect(server: &Server, _: &[String]) -> Answer {
+    server.disconnect_all();
+    Ok(String::new())
+}
+
+fn disable_monitor_cond(server: &Server, _: &[String]) -> Answer {
+    server.disable_monitor_cond();
+    Ok(String::new())
+}
+
+/// Memory goes back to the system by itself; the switch is taken for scripts that set it.
+fn trim(_: &Server, args: &[String]) -> Answer {
+    match args.first().map(String::as_str) {
+        Some("on" | "off") => Ok(String::new()),
+        _ => Err("invalid argument\n".to_owned()),
+    }
+}
+
+fn tlog_list(server: &Server) -> String {
+    let mut text = String::from(
+        "database        table                       logging\n\
+         --------        -----                       -------\n",
+    );
+    for db in server.list_dbs() {
+        let _ = writeln!(text, "{db:<16} ");
+        let mut tables = server.list_tables(&db).unwrap_or_default();
+        tables.sort_unstable();
+        for table in tables {
+            let _ = writeln!(text, "                {table:<27} OFF");
+        }
+    }
+    text
+}
+
+fn memory(server: &Server) -> String {
+    let memory = server.memory();
+    let mut parts = vec![
+        ("atoms", memory.atoms),
+        ("backlog", memory.backlog_bytes),
+        ("cells", memory.cells),
+        ("monitors", memory.monitors),
+        ("n-weak-refs", memory.weak_references),
+        ("sessions", memory.sessions),
+    ];
+    parts.retain(|(name, count)| *count > 0 || !matches!(*name, "backlog" | "sessions"));
+    let parts: Vec<String> = parts.iter().map(|(name, count)| format!("{name}:{count}")).collect();
+    parts.join(" ") + "\n"
 }
