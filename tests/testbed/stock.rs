@@ -102,6 +102,13 @@ impl<'h> Stock<'h> {
         self.host.sh(&line).trim_end().to_owned()
     }
 
+    /// Runs ovs-appctl against it; what it did is the answer.
+    #[must_use]
+    pub fn try_appctl(&self, words: &str) -> Outcome {
+        let dir = self.database.rundir().display();
+        self.host.try_sh(&format!("OVS_RUNDIR={dir} ovs-appctl --timeout=10 {words}"))
+    }
+
     /// Puts `device` into a bridge of its own, which `give` gives an address, as the userspace
     /// datapath needs it for tunnels, and switches off what that datapath cannot do: partial
     /// checksums.

@@ -74,6 +74,8 @@ pub enum Command {
     },
     /// Copies the frames of a port, both directions, as pcapng; why a frame was dropped is its comment.
     Capture(CaptureArgs),
+    /// Takes a frame through the stages, without sending it, and says what each of them does.
+    Trace(TraceArgs),
     /// What this machine can and cannot do for the switch, and what to do about it.
     Doctor,
     /// Configures the switch: the language of ovs-vsctl (`weft vsctl --help`).
@@ -106,6 +108,32 @@ pub struct CaptureArgs {
     /// Stop after SECS seconds.
     #[arg(long, value_name = "SECS", value_parser = seconds)]
     pub seconds: Option<f64>,
+}
+
+/// Options of `weft trace`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+The real stages run, but nothing is sent, counted or (without --learn) learned.  PORT is a port of a
+bridge, where a frame comes in as on its wire (inside the tunnel, for a tunnel port), or an interface
+that tunnels leave by, where it is a tunnel packet.")]
+pub struct TraceArgs {
+    /// Where the frame comes in: [BRIDGE] PORT [HEX]; HEX is the frame from the destination address on, without
+    /// FCS, and is left out with --pcap.
+    #[arg(required = true, num_args = 1..=3, value_names = ["BRIDGE", "PORT", "HEX"])]
+    pub words: Vec<String>,
+
+    /// Take the frames from this capture file (pcap or pcapng, Ethernet).
+    #[arg(long, value_name = "FILE")]
+    pub pcap: Option<PathBuf>,
+
+    /// Take only the frame of this number, from 1.
+    #[arg(short = 'n', long = "number", value_name = "N", requires = "pcap",
+          value_parser = clap::value_parser!(u64).range(1..))]
+    pub number: Option<u64>,
+
+    /// Learn the source address, and tell the other workers.
+    #[arg(long)]
+    pub learn: bool,
 }
 
 /// A time in seconds, 0.1 to 86400.

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 pub const EXIT_OK: u8 = 0;
 /// A finding, or no such port or bridge.
 pub const EXIT_FINDING: u8 = 1;
+/// The command line is wrong, as clap has it.
+pub const EXIT_USAGE: u8 = 2;
 /// No daemon answers.
 pub const EXIT_NO_DAEMON: u8 = 3;
 /// Anything else.
@@ -73,6 +75,19 @@ pub enum Error {
     )]
     Terminal,
 
+    /// The words of a command make no sense together.
+    #[error("{0}")]
+    Usage(&'static str),
+
+    /// A capture file cannot be read.
+    #[error("cannot read {}: {why}", .file.display())]
+    Pcap {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        why: String,
+    },
+
     /// A file cannot be made.
     #[error("cannot write {}: {source}", .file.display())]
     File {
@@ -93,6 +108,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) => EXIT_FINDING,
+            Self::Usage(_) => EXIT_USAGE,
             Self::NoPidFile { .. }
             | Self::BadPidFile(_)
             | Self::Unreachable { .. }
@@ -101,6 +117,7 @@ impl Error {
             | Self::Answer { .. }
             | Self::Stream(_)
             | Self::Terminal
+            | Self::Pcap { .. }
             | Self::File { .. }
             | Self::Output(_) => EXIT_OTHER,
         }

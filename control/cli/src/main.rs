@@ -13,6 +13,7 @@ mod json;
 mod pcapng;
 mod show;
 mod table;
+mod trace;
 mod unixctl;
 mod vsctl;
 
@@ -60,6 +61,7 @@ fn run(args: &Args, out: &mut impl Write) -> Result<u8, Error> {
         Command::Drops { watch } => drops::run(&daemon, args.json, *watch, out),
         Command::Fdb { bridge } => fdb::run(&daemon, args.json, bridge.as_deref(), out),
         Command::Capture(options) => capture::run(&daemon, args.json, options, out),
+        Command::Trace(options) => trace::run(&daemon, args.json, options, out),
         Command::Doctor => doctor::run(&daemon, args.json, out),
         Command::Vsctl { words } => Ok(vsctl::run(&args.rundir, words)),
     }

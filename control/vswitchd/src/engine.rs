@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use weft_switch::{Counters, PortId};
+use weft_switch::{Counters, PortId, Snapshot};
 use weft_wire::mac::MacAddr;
 
 /// A neighbour is asked for again after so long, when the kernel has news of it: its entry may be
@@ -61,6 +61,10 @@ pub struct Engine {
     pub spanning: Spanning,
     /// Multicast snooping.
     pub snooping: Snooping,
+    /// What the workers forward by.
+    pub snapshot: Arc<Snapshot>,
+    /// When each bridge began to forward.
+    pub bridges_since: BTreeMap<Uuid, Instant>,
     /// Goes up with every snapshot.
     pub epoch: u64,
     /// Logging.
@@ -130,6 +134,8 @@ impl Engine {
             ids: Ids::default(),
             spanning: Spanning::default(),
             snooping: Snooping::default(),
+            snapshot: Arc::default(),
+            bridges_since: BTreeMap::new(),
             epoch: 0,
             vlog,
             captures: Captures::default(),
@@ -576,6 +582,12 @@ impl Engine {
         self.cover("snapshot_installed");
         let snapshot = Arc::new(build(self, self.epoch));
         self.workers.install(&snapshot)?;
+        self.snapshot = snapshot;
+        let rows: BTreeSet<_> = self.desired.bridges.values().map(|bridge| bridge.uuid).collect();
+        self.bridges_since.retain(|row, _| rows.contains(row));
+        for row in rows {
+            self.bridges_since.entry(row).or_insert_with(Instant::now);
+        }
         self.fingerprint = fingerprint;
         self.captures_changed();
         Ok(())

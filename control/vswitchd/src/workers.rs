@@ -14,7 +14,10 @@ use std::time::{Duration, Instant};
 use weft_io::{Queue, Region, RegionConfig, RegionHandle, WorkerIo};
 use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
-use weft_switch::{BridgeId, Capture, FdbRecord, FdbStats, LinkId, PortId, Snapshot, WorkerId};
+use weft_switch::trace::{self, Probe};
+use weft_switch::{
+    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, PortId, Snapshot, WorkerId,
+};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 use weft_worker::{Command, Event, Handle, Report, SpawnConfig, Waker, WorkerStuck, spawn_all};
@@ -336,6 +339,49 @@ impl Workers {
         let records: Vec<_> = youngest.into_values().collect();
         merged.entries = records.len() as u64;
         Ok((records, merged))
+    }
+
+    /// Takes frames through the stages of one worker without side effects; all have the same
+    /// addresses.  `None` for a frame that found no room.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stuck`].
+    pub fn trace(
+        &mut self,
+        probes: Vec<Probe>,
+    ) -> Result<Vec<Option<Vec<trace::Event>>>, WorkerError> {
+        let Some(first) = self.handles.first() else { return Ok(Vec::new()) };
+        let id = first.id;
+        first.send(Command::Trace(probes))?;
+        let mut answer = Vec::new();
+        self.gather(vec![id], |event| match event {
+            Event::Traced(events) => {
+                answer = events;
+                None
+            }
+            event => Some(event),
+        })?;
+        Ok(answer)
+    }
+
+    /// What came in lately: of each worker its flows, and the clock of their times.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stuck`].
+    pub fn flows(
+        &mut self,
+        age_max_ms: u64,
+    ) -> Result<Vec<(WorkerId, u64, Vec<Flow>)>, WorkerError> {
+        self.tell(|| Command::DumpFlows { age_max_ms })?;
+        let mut all = Vec::new();
+        self.gather(self.all(), |event| match event {
+            Event::Flows { worker, flows, now_ms } => {
+                all.push((worker, now_ms, flows));
+                None
+            }
+            event => Some(event),
+        })?;
+        Ok(all)
     }
 
     /// The counters of every worker.

@@ -1,7 +1,7 @@
 //! The life of a batch.  Read this first: the stages, in the order in which they are called.
 
 use crate::{
-    Batch, Datapath, FrameIo, LinkId, LinkRole, Meta, Snapshot, Tick, recent, stage, trace,
+    Batch, Datapath, FrameBuf, FrameIo, LinkId, LinkRole, Meta, Snapshot, Tick, stage, trace,
 };
 
 /// Takes a batch that was received on `link` to a verdict for every frame, and hands every frame
@@ -17,6 +17,20 @@ pub fn run<I: FrameIo>(
     now: Tick,
     io: &mut I,
 ) {
+    enter(batch, link, datapath, snapshot, now);
+    datapath.recent.sample(batch);
+    bridge(batch, link, datapath, snapshot, io);
+    cross(datapath, snapshot, io);
+}
+
+/// Reads the headers of what came in on a link.
+pub(crate) fn enter<F: FrameBuf>(
+    batch: &mut Batch<F>,
+    link: LinkId,
+    datapath: &mut Datapath<F>,
+    snapshot: &Snapshot,
+    now: Tick,
+) {
     datapath.now = now;
     match snapshot.link(link).map(|conf| (conf.role, conf.completes_checksums)) {
         Some((LinkRole::Port(port), completes)) => stage::parse(batch, port, completes),
@@ -26,9 +40,6 @@ pub fn run<I: FrameIo>(
         }
         None => stage::refuse(batch),
     }
-    recent::sample(batch, datapath);
-    bridge(batch, link, datapath, snapshot, io);
-    cross(datapath, snapshot, io);
 }
 
 /// Lets frames that left by patch ports come in by the peers, until none is under way.

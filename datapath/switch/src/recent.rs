@@ -5,7 +5,7 @@
 //! the first of each millisecond are, and their frames count for the batches that were passed over.
 //! So the numbers are exact while a worker is far from its limits, and estimates under load.
 
-use crate::{Batch, Datapath, DropReason, FrameBuf, Meta, PortId, Verdict};
+use crate::{Batch, DropReason, FrameBuf, Meta, PortId, Verdict};
 use std::hash::BuildHasher;
 use weft_wire::mac::MacAddr;
 use weft_wire::{EtherType, parse_l2};
@@ -63,14 +63,24 @@ pub struct Flow {
     pub key: FlowKey,
     /// The start of the newest of them.
     pub head: [u8; HEAD_BYTES],
-    /// How much of `head` there was.
-    pub head_len: u8,
+    /// Length of the newest frame, in bytes; what is beyond `head` is not kept.
+    pub len: u16,
     /// Frames, by the weight of their batches.
     pub frames: u64,
     /// Their bytes, in the same way.
     pub bytes: u64,
     /// When the newest came, milliseconds since the datapath started.
     pub used_at_ms: u64,
+}
+
+impl Flow {
+    /// The newest frame, with zeros for what was not kept.
+    #[must_use]
+    pub fn frame(&self) -> Vec<u8> {
+        let mut frame = self.head.to_vec();
+        frame.resize(self.len.into(), 0);
+        frame
+    }
 }
 
 /// The flows that one worker saw.
@@ -96,8 +106,8 @@ impl Recent {
         }
     }
 
-    /// Notes the batch, if it is its turn.
-    fn sample<F: FrameBuf>(&mut self, batch: &Batch<F>) {
+    /// Notes a batch that was received, if it is its turn.
+    pub(crate) fn sample<F: FrameBuf>(&mut self, batch: &Batch<F>) {
         let weight = if batch.frames.len() <= SMALL_FRAMES {
             1
         } else {
@@ -129,8 +139,7 @@ impl Recent {
         };
         let at = known.unwrap_or_else(oldest);
         let Some(slot) = bucket.get_mut(at) else { return };
-        let empty =
-            Flow { key, head: [0; HEAD_BYTES], head_len: 0, frames: 0, bytes: 0, used_at_ms: 0 };
+        let empty = Flow { key, head: [0; HEAD_BYTES], len: 0, frames: 0, bytes: 0, used_at_ms: 0 };
         let flow = match slot {
             Some(flow) if flow.key == key => flow,
             slot => slot.insert(empty),
@@ -138,11 +147,9 @@ impl Recent {
         flow.frames += weight;
         flow.bytes += weight * bytes.len() as u64;
         flow.used_at_ms = self.now_ms;
-        let len = bytes.len().min(HEAD_BYTES);
-        if let (Some(to), Some(from)) = (flow.head.get_mut(..len), bytes.get(..len)) {
-            to.copy_from_slice(from);
-        }
-        flow.head_len = u8::try_from(len).unwrap_or(0);
+        flow.len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+        flow.head.fill(0);
+        flow.head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     }
 
     /// The flows that were used in the last `age_max_ms`.
@@ -151,14 +158,6 @@ impl Recent {
         all.filter(|flow| self.now_ms.saturating_sub(flow.used_at_ms) < age_max_ms)
             .copied()
             .collect()
-    }
-}
-
-/// Notes a batch that was received, if it is its turn.  What comes in by a patch port was noted
-/// where it came in first.
-pub(crate) fn sample<F: FrameBuf>(batch: &Batch<F>, datapath: &mut Datapath<F>) {
-    if !datapath.journal.is_on() {
-        datapath.recent.sample(batch);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::{
     Batch, Counters, Datapath, DropReason, Fdb, FdbRecord, FrameBuf, FrameIo, Learned, LinkId,
-    LinkRole, Meta, PortId, Snapshot, Station, Tick, pipeline, stage,
+    LinkRole, Meta, PortConf, PortId, Snapshot, Station, Tick, pipeline, stage,
 };
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -127,18 +127,51 @@ pub fn run<I: FrameIo>(
     batch.frames.push(frame);
     let kept = datapath.begin_trace(&journal, probe.learns);
     let mut io = Recorder { io, journal };
-    match probe.ingress {
-        Ingress::Link(link) => pipeline::run(&mut batch, link, datapath, snapshot, now, &mut io),
+    let link = match probe.ingress {
+        Ingress::Link(link) => {
+            pipeline::enter(&mut batch, link, datapath, snapshot, now);
+            link
+        }
         Ingress::Port(port) => {
             datapath.now = now;
             stage::parse(&mut batch, port, completes(snapshot, port));
-            pipeline::bridge(&mut batch, Meta::NO_LINK, datapath, snapshot, &mut io);
-            pipeline::cross(datapath, snapshot, &mut io);
+            Meta::NO_LINK
         }
-    }
+    };
+    pipeline::bridge(&mut batch, link, datapath, snapshot, &mut io);
+    cross(datapath, snapshot, &mut io);
     datapath.end_trace(kept);
     drop(io);
     Some(events.into_iter().collect())
+}
+
+/// As the pipeline's, but frame by frame, so that the events of one follow each other: the frames
+/// come in in the order in which they left by patch ports.
+fn cross<I: FrameIo>(datapath: &mut Datapath<I::Frame>, snapshot: &Snapshot, io: &mut I) {
+    while let Some(mut crossed) = datapath.crossing.take() {
+        for (frame, meta) in crossed.frames.drain(..).zip(crossed.metas.drain(..)) {
+            let mut batch = Batch::new();
+            batch.frames.push(frame);
+            batch.metas.push(meta);
+            pipeline::bridge(&mut batch, Meta::NO_LINK, datapath, snapshot, io);
+        }
+        datapath.crossing.give_back(crossed);
+    }
+}
+
+/// Why a frame of VLAN `vid` that came in on `ingress` and is flooded does not leave by `port`;
+/// `None` when it does.
+#[must_use]
+pub fn why_not(ingress: &PortConf, port: &PortConf, vid: Vid) -> Option<DropReason> {
+    if !port.forwards {
+        Some(DropReason::PortBlocked)
+    } else if !port.vlan.carries(vid) {
+        Some(DropReason::EgressVlan)
+    } else if stage::same_group(ingress, port) {
+        Some(DropReason::SplitHorizon)
+    } else {
+        None
+    }
 }
 
 /// Whether frames of a port may come with partial checksums.

@@ -1,37 +1,116 @@
 //! `dpif/*`, `dpctl/*`, `ofproto/list`, `tnl/ports/show`.
 
 use super::{Command, command};
+use crate::desired::Bridge;
 use crate::engine::Engine;
+use crate::odp::number;
 use crate::plan::{Carrier, Held};
 use crate::unixctl::Answer;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use weft_switch::PortCounters;
 
-/// The name of the one datapath, as stock userspace switches have it.
-const NAME: &str = "netdev@ovs-netdev";
+/// One datapath forwards for all bridges; a stock switch has one for each `datapath_type`, and
+/// clients ask for these by name.
+pub(super) struct Datapath {
+    /// `Bridge.datapath_type`.
+    type_name: &'static str,
+    /// As in `dpctl/dump-dps`.
+    pub(super) name: &'static str,
+    /// The port of the datapath itself.
+    local: &'static str,
+    /// What a TAP is called.
+    tap: &'static str,
+}
+
+const NETDEV: Datapath =
+    Datapath { type_name: "netdev", name: "netdev@ovs-netdev", local: "ovs-netdev", tap: "tap" };
+const SYSTEM: Datapath = Datapath {
+    type_name: "system",
+    name: "system@ovs-system",
+    local: "ovs-system",
+    tap: "internal",
+};
+
+impl Datapath {
+    /// True when it prints what only stock userspace datapaths have.
+    pub(super) fn is_netdev(&self) -> bool {
+        self.type_name == NETDEV.type_name
+    }
+
+    /// True when it forwards for `bridge`.
+    pub(super) fn has(&self, bridge: &Bridge) -> bool {
+        (bridge.datapath_type == NETDEV.type_name) == self.is_netdev()
+    }
+
+    /// True when `bridge` is the name of one of its bridges.
+    fn has_named(&self, engine: &Engine, bridge: &str) -> bool {
+        engine.desired.bridges.get(bridge).is_some_and(|bridge| self.has(bridge))
+    }
+}
+
+/// The datapaths that have bridges.
+pub(super) fn datapaths(engine: &Engine) -> Vec<&'static Datapath> {
+    let is_used =
+        |datapath: &&Datapath| engine.desired.bridges.values().any(|bridge| datapath.has(bridge));
+    [&NETDEV, &SYSTEM].into_iter().filter(is_used).collect()
+}
+
+/// True for `netdev@ovs-netdev` and `ovs-netdev`, and for those of `system`, if they have bridges.
+pub(super) fn is_datapath(engine: &Engine, name: &str) -> bool {
+    datapaths(engine).iter().any(|datapath| datapath.name == name || datapath.local == name)
+}
 
 pub(super) const COMMANDS: &[Command] = &[
     command("dpif/show", "", 0, 0, dpif_show),
-    command("dpif/dump-dps", "", 0, 0, |_, _| Ok(format!("{NAME}\n"))),
-    command("dpctl/dump-dps", "", 0, 0, |_, _| Ok(format!("{NAME}\n"))),
-    command("dpctl/show", "[-s] [dp...]", 0, usize::MAX, dpctl_show),
-    command("ofproto/list", "", 0, 0, |engine, _| {
-        Ok(engine.desired.bridges.keys().fold(String::new(), |text, name| text + name + "\n"))
+    command("dpif/dump-dps", "", 0, 0, |engine, _| {
+        let all = engine.desired.bridges.iter();
+        Ok(lines(all.map(|(name, bridge)| format!("{}@{name}", bridge.datapath_type))))
     }),
+    command("dpctl/dump-dps", "", 0, 0, |engine, _| {
+        Ok(lines(datapaths(engine).iter().map(|datapath| datapath.name)))
+    }),
+    command("dpctl/show", "[-s] [dp...]", 0, usize::MAX, dpctl_show),
+    command("ofproto/list", "", 0, 0, |engine, _| Ok(lines(engine.desired.bridges.keys()))),
     command("tnl/ports/show", "-v", 0, 1, tnl_ports_show),
 ];
 
-/// Frames that came in, and all that ended in a flood: the nearest thing to hits and misses that
-/// a datapath without a flow cache has.
-fn lookups(engine: &mut Engine) -> Result<(u64, u64), String> {
+fn lines(texts: impl Iterator<Item = impl std::fmt::Display>) -> String {
+    texts.fold(String::new(), |all, text| format!("{all}{text}\n"))
+}
+
+/// What a datapath without a flow cache has for flow look-ups.
+struct Lookups {
+    /// Frames received, less `missed`.
+    hit: u64,
+    /// Frames flooded because their destination was not known.
+    missed: u64,
+    /// Frames that the kernel could not hand over.
+    lost: u64,
+}
+
+fn lookups(engine: &mut Engine) -> Result<Lookups, String> {
     let reports = engine.workers.reports().map_err(|error| format!("{error}\n"))?;
-    Ok((reports.iter().map(|report| report.rx_frames).sum(), 0))
+    let received: u64 = reports.iter().map(|report| report.rx_frames).sum();
+    let missed = reports.iter().map(|report| report.unknown_frames).sum();
+    let lost = engine.links.iter().flat_map(|(_, link)| link.missed_frames().into_values()).sum();
+    Ok(Lookups { hit: received.saturating_sub(missed), missed, lost })
 }
 
 fn dpif_show(engine: &mut Engine, _args: &[String]) -> Answer {
-    let (hit, missed) = lookups(engine)?;
-    let mut text = format!("{NAME}: hit:{hit} missed:{missed}\n");
-    for bridge in engine.desired.bridges.keys() {
+    let Lookups { hit, missed, .. } = lookups(engine)?;
+    let mut text = String::new();
+    for datapath in datapaths(engine) {
+        let _ = writeln!(text, "{}: hit:{hit} missed:{missed}", datapath.name);
+        bridges_of(engine, datapath, &mut text);
+    }
+    Ok(text)
+}
+
+/// Bridges and ports as in `dpif/show`.
+fn bridges_of(engine: &Engine, datapath: &Datapath, text: &mut String) {
+    let bridges = engine.desired.bridges.iter().filter(|(_, bridge)| datapath.has(bridge));
+    for (bridge, _) in bridges {
         let _ = writeln!(text, "  {bridge}:");
         let mut ports: Vec<_> =
             engine.plan.ports.iter().filter(|port| port.bridge == *bridge).collect();
@@ -39,11 +118,11 @@ fn dpif_show(engine: &mut Engine, _args: &[String]) -> Answer {
         for port in ports {
             let number = match &port.carrier {
                 Carrier::Patch { .. } => "none".to_owned(),
-                _ => engine.ids.port(&port.interface).map_or(0, |id| id.0 + 1).to_string(),
+                _ => engine.ids.port(&port.interface).map_or(0, number).to_string(),
             };
             let kind = match &port.carrier {
                 Carrier::Link => match engine.links.get(&port.name).map(|link| link.held) {
-                    Some(Held::Tap) => "(tap)".to_owned(),
+                    Some(Held::Tap) => format!("({})", datapath.tap),
                     _ => "(system)".to_owned(),
                 },
                 Carrier::Tunnel(tunnel, _) => {
@@ -54,7 +133,6 @@ fn dpif_show(engine: &mut Engine, _args: &[String]) -> Answer {
             let _ = writeln!(text, "    {} {}/{number}: {kind}", port.name, port.ofport);
         }
     }
-    Ok(text)
 }
 
 fn human(bytes: u64) -> String {
@@ -68,43 +146,81 @@ fn human(bytes: u64) -> String {
 
 fn dpctl_show(engine: &mut Engine, args: &[String]) -> Answer {
     let with_statistics = args.iter().any(|arg| arg == "-s");
-    let (hit, missed) = lookups(engine)?;
+    let wanted: Vec<_> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    if let Some(option) = args.iter().find(|arg| arg.starts_with('-') && *arg != "-s") {
+        return Err(format!("Unrecognized option {option}\n"));
+    }
+    let there = datapaths(engine);
+    if let Some(name) = wanted.iter().find(|name| !there.iter().any(|there| there.name == ***name))
+    {
+        return Err(format!(
+            "ovs-vswitchd: opening datapath {name} failed (No such file or directory)\n"
+        ));
+    }
+    let mut text = String::new();
+    for datapath in there {
+        if wanted.is_empty() || wanted.iter().any(|name| *name == datapath.name) {
+            show(engine, datapath, with_statistics, &mut text)?;
+        }
+    }
+    Ok(text)
+}
+
+/// One datapath as in `dpctl/show`.
+fn show(
+    engine: &mut Engine,
+    datapath: &Datapath,
+    with_statistics: bool,
+    text: &mut String,
+) -> Result<(), String> {
+    let Lookups { hit, missed, lost } = lookups(engine)?;
+    let flows = super::flows::recent(engine, datapath)?.len();
     let counters = engine.counters().map_err(|error| format!("{error}\n"))?;
-    let mut text = format!(
-        "{NAME}:\n  lookups: hit:{hit} missed:{missed} lost:0\n  flows: 0\n  port 0: ovs-netdev (tap)\n"
+    let Datapath { name, local, tap, .. } = datapath;
+    let _ = write!(
+        text,
+        "{name}:\n  lookups: hit:{hit} missed:{missed} lost:{lost}\n  flows: {flows}\n  \
+         port 0: {local} ({tap})\n"
     );
+    if with_statistics {
+        statistics(&PortCounters::default(), text);
+    }
     let mut ports: Vec<_> = engine
         .plan
         .ports
         .iter()
         .filter(|port| !matches!(port.carrier, Carrier::Patch { .. }))
+        .filter(|port| datapath.has_named(engine, &port.bridge))
         .filter_map(|port| Some((engine.ids.port(&port.interface)?, port)))
         .collect();
     ports.sort_by_key(|(id, _)| *id);
     for (id, port) in ports {
         let kind = match (&port.carrier, engine.links.get(&port.name).map(|link| link.held)) {
             (Carrier::Tunnel(tunnel, _), _) => format!(" ({})", tunnel.kind.name()),
-            (_, Some(Held::Tap)) => " (tap)".to_owned(),
+            (_, Some(Held::Tap)) => format!(" ({tap})"),
             _ => String::new(),
         };
-        let _ = writeln!(text, "  port {}: {}{kind}", id.0 + 1, port.name);
+        let _ = writeln!(text, "  port {}: {}{kind}", number(id), port.name);
         if with_statistics {
-            let counted = counters.port(id).cloned().unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "    RX packets:{} errors:0 dropped:{} overruns:0 frame:0\n    \
-                 TX packets:{} errors:0 dropped:{} aborted:0 carrier:0\n    collisions:0\n    \
-                 RX bytes:{}  TX bytes:{}",
-                counted.rx_frames,
-                counted.rx_dropped_frames(),
-                counted.tx_frames,
-                counted.tx_dropped_frames(),
-                human(counted.rx_bytes),
-                human(counted.tx_bytes),
-            );
+            statistics(&counters.port(id).cloned().unwrap_or_default(), text);
         }
     }
-    Ok(text)
+    Ok(())
+}
+
+fn statistics(counted: &PortCounters, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "    RX packets:{} errors:0 dropped:{} overruns:0 frame:0\n    \
+         TX packets:{} errors:0 dropped:{} aborted:0 carrier:0\n    collisions:0\n    \
+         RX bytes:{}  TX bytes:{}",
+        counted.rx_frames,
+        counted.rx_dropped_frames(),
+        counted.tx_frames,
+        counted.tx_dropped_frames(),
+        human(counted.rx_bytes),
+        human(counted.tx_bytes),
+    );
 }
 
 /// GRE has one listener for all its tunnels.
@@ -118,7 +234,7 @@ fn tnl_ports_show(engine: &mut Engine, _args: &[String]) -> Answer {
         .filter_map(|port| engine.ids.port(&port.interface))
         .collect();
     if let Some(first) = tunnels.first() {
-        let _ = writeln!(text, "gre_sys ({}) ref_cnt={}", first.0 + 1, tunnels.len());
+        let _ = writeln!(text, "gre_sys ({}) ref_cnt={}", number(*first), tunnels.len());
     }
     Ok(text)
 }

@@ -5,12 +5,14 @@ mod database;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod datapath;
 mod fdb;
+mod flows;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod general;
 mod mdb;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod net;
 mod stp;
+mod trace;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod weft;
 
@@ -47,6 +49,8 @@ fn all() -> Vec<&'static Command> {
         datapath::COMMANDS,
         net::COMMANDS,
         stp::COMMANDS,
+        flows::COMMANDS,
+        trace::COMMANDS,
         weft::COMMANDS,
     ];
     let mut all: Vec<_> = families.iter().flat_map(|family| family.iter()).collect();

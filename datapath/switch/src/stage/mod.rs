@@ -19,7 +19,7 @@ pub use cross::{PATCH_FRAMES_MAX, PATCH_HOPS_MAX};
 pub(crate) use decap::decap;
 pub(crate) use egress::{egress, send, send_tunnelled};
 pub(crate) use encap::Template;
-pub(crate) use forward::forward;
+pub(crate) use forward::{forward, same_group};
 pub(crate) use ingress::ingress;
 pub(crate) use learn::learn;
 pub(crate) use observe::observe;

@@ -1,0 +1,343 @@
+//! `dpctl/dump-flows`, `dpif/dump-flows`, `bridge/dump-flows`, `dpif/show-dp-features`.
+//!
+//! A learning bridge has no flow table.  What is shown as flows is the traffic of the last seconds,
+//! as the workers sampled it, with what the stages would do with such a frame now.
+
+use super::datapath::{Datapath, datapaths};
+use super::{Command, command};
+use crate::engine::Engine;
+use crate::explain::Names;
+use crate::flow::{self, Flow};
+use crate::odp::{Style, number};
+use crate::unixctl::Answer;
+use crate::walk::hops;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use uuid::Uuid;
+use weft_switch::trace::{Ingress, Probe};
+use weft_switch::{Flow as Recent, WorkerId};
+
+/// A stock switch forgets a flow that was not used for so long (`max-idle`).
+const AGE_MAX_MS: u64 = 10_000;
+
+/// Frames that one worker traces between two batches.
+const PROBES_MAX: usize = 16;
+
+pub(super) const COMMANDS: &[Command] = &[
+    command(
+        "dpctl/dump-flows",
+        "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]",
+        0,
+        6,
+        dpctl_dump_flows,
+    ),
+    command(
+        "dpif/dump-flows",
+        "[-m] [--names | --no-names] bridge",
+        1,
+        usize::MAX,
+        dpif_dump_flows,
+    ),
+    command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, bridge_dump_flows),
+    command("dpif/show-dp-features", "bridge", 1, 1, features),
+];
+
+/// A flow, and what is known of it.
+pub(super) struct Seen {
+    worker: WorkerId,
+    flow: Recent,
+    idle_ms: u64,
+}
+
+/// The recent flows of the bridges of a datapath.
+pub(super) fn recent(engine: &mut Engine, datapath: &Datapath) -> Result<Vec<Seen>, String> {
+    let all = engine.workers.flows(AGE_MAX_MS).map_err(|error| format!("{error}\n"))?;
+    let names = Names::new(engine);
+    let mut seen = Vec::new();
+    for (worker, now_ms, flows) in all {
+        for flow in flows {
+            let bridge = names.planned(flow.key.ingress).map(|port| &port.bridge);
+            let bridge = bridge.and_then(|name| engine.desired.bridges.get(name));
+            if bridge.is_some_and(|bridge| datapath.has(bridge)) {
+                let idle_ms = now_ms.saturating_sub(flow.used_at_ms);
+                seen.push(Seen { worker, flow, idle_ms });
+            }
+        }
+    }
+    seen.sort_by_key(|seen| (seen.worker, seen.flow.key));
+    Ok(seen)
+}
+
+/// What to print, and how.
+struct Wanted {
+    style: Style,
+    datapath: &'static Datapath,
+    filter: Option<String>,
+    worker: Option<WorkerId>,
+    shows_any: bool,
+}
+
+fn wanted(engine: &Engine, args: &[String]) -> Result<Wanted, String> {
+    let there = datapaths(engine);
+    let (mut style, mut dp, mut filter) = (Style::default(), None, None);
+    let (mut worker, mut shows_any, mut names) = (None, true, None);
+    for arg in args {
+        match arg.split_once('=') {
+            None if arg == "-m" || arg == "--more" => style.all = true,
+            None if arg == "--names" => names = Some(true),
+            None if arg == "--no-names" => names = Some(false),
+            None if arg.starts_with('-') => return Err(format!("Unrecognized option {arg}\n")),
+            Some(("filter", text)) => filter = Some(text.to_owned()),
+            Some(("type", text)) => shows_any = is_shown(text)?,
+            Some(("pmd", text)) => {
+                let bad = || format!("ovs-vswitchd: Invalid pmd argument ({text})\n");
+                worker = Some(WorkerId(text.parse().map_err(|_| bad())?));
+            }
+            _ => dp = Some(arg),
+        }
+    }
+    let datapath = match dp {
+        Some(name) => there
+            .iter()
+            .find(|datapath| datapath.name == name)
+            .ok_or_else(|| "ovs-vswitchd: datapath not found (Invalid argument)\n".to_owned())?,
+        None if there.len() > 1 => {
+            return Err("ovs-vswitchd: multiple datapaths, specify one (Invalid argument)\n".into());
+        }
+        None => there.first().ok_or("ovs-vswitchd: no datapaths exist (Invalid argument)\n")?,
+    };
+    style.names = names.unwrap_or(style.all);
+    Ok(Wanted { style, datapath, filter, worker, shows_any })
+}
+
+/// Whether a list of types has one that flows here can be.
+fn is_shown(types: &str) -> Result<bool, String> {
+    const OURS: [&str; 3] = ["ovs", "non-offloaded", "all"];
+    const OTHERS: [&str; 4] = ["tc", "dpdk", "offloaded", "partially-offloaded"];
+    let mut words = types.split(',');
+    if let Some(word) = words.clone().find(|word| !OURS.contains(word) && !OTHERS.contains(word)) {
+        return Err(format!("ovs-vswitchd: Failed to parse type ({word}) (Invalid argument)\n"));
+    }
+    Ok(words.any(|word| OURS.contains(&word)))
+}
+
+fn dpctl_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
+    let wanted = wanted(engine, args)?;
+    let mut seen = recent(engine, wanted.datapath)?;
+    let mut kept = Vec::new();
+    for one in seen.drain(..) {
+        let is_worker = wanted.worker.is_none_or(|worker| worker == one.worker);
+        if wanted.shows_any && is_worker && passes(engine, wanted.filter.as_deref(), &one)? {
+            kept.push(one);
+        }
+    }
+    // A filter that makes no sense is an error, also when there is nothing to filter.
+    check_filter(engine, wanted.filter.as_deref())?;
+    let lines = lines(engine, &kept, wanted.datapath, wanted.style)?;
+    let places: BTreeMap<_, _> = engine.workers.places().collect();
+    let (mut text, mut last) = (String::new(), None);
+    for (one, line) in kept.iter().zip(lines) {
+        if wanted.datapath.is_netdev() && last != Some(one.worker) {
+            last = Some(one.worker);
+            let _ = match places.get(&one.worker).copied().flatten() {
+                Some(cpu) => writeln!(text, "flow-dump from pmd on cpu core: {cpu}"),
+                None => writeln!(text, "flow-dump from the main thread:"),
+            };
+        }
+        text += &line;
+    }
+    Ok(text)
+}
+
+/// The number that a filter means by a port: that of the datapath.
+fn filter_port(engine: &Engine, name: &str) -> Option<u16> {
+    let port = engine.plan.ports.iter().find(|port| port.name == name)?;
+    let id = engine.ids.port(&port.interface)?;
+    u16::try_from(number(id)).ok()
+}
+
+fn filter_error(error: &flow::FlowError, filter: &str) -> String {
+    format!("ovs-vswitchd: Failed to parse filter ({filter}: {error})\n")
+}
+
+fn check_filter(engine: &Engine, filter: Option<&str>) -> Result<(), String> {
+    let Some(filter) = filter else { return Ok(()) };
+    flow::matches(filter, &Flow::default(), |name| filter_port(engine, name))
+        .map(|_| ())
+        .map_err(|error| filter_error(&error, filter))
+}
+
+fn passes(engine: &Engine, filter: Option<&str>, seen: &Seen) -> Result<bool, String> {
+    let Some(filter) = filter else { return Ok(true) };
+    let port = u16::try_from(number(seen.flow.key.ingress)).ok();
+    let flow = Flow::of_frame(port, &seen.flow.frame());
+    flow::matches(filter, &flow, |name| filter_port(engine, name))
+        .map_err(|error| filter_error(&error, filter))
+}
+
+/// One line for each flow.
+fn lines(
+    engine: &mut Engine,
+    seen: &[Seen],
+    datapath: &Datapath,
+    style: Style,
+) -> Result<Vec<String>, String> {
+    let mut traced = Vec::new();
+    for some in seen.chunks(PROBES_MAX) {
+        let probe = |seen: &Seen| Probe {
+            ingress: Ingress::Port(seen.flow.key.ingress),
+            frame: seen.flow.frame(),
+            learns: false,
+        };
+        let probes = some.iter().map(probe).collect();
+        traced.extend(engine.workers.trace(probes).map_err(|error| format!("{error}\n"))?);
+    }
+    let names = Names::new(engine);
+    let line = |(seen, events): (&Seen, Option<_>)| {
+        let actions = names.actions(&hops(events.unwrap_or_default()), style);
+        let flow = &seen.flow;
+        let mut text = String::new();
+        if style.all {
+            let _ = write!(text, "ufid:{}, ", ufid(seen));
+        }
+        let matched = names.odp_match(flow.key.ingress, &flow.frame(), style);
+        text += &datapath.dialect(matched);
+        let used = format!("{}.{:03}s", seen.idle_ms / 1000, seen.idle_ms % 1000);
+        let _ = write!(text, ", packets:{}, bytes:{}, used:{used}", flow.frames, flow.bytes);
+        if style.all {
+            text += ", dp:ovs";
+        }
+        text + ", actions:" + &actions + "\n"
+    };
+    Ok(seen.iter().zip(traced).map(line).collect())
+}
+
+impl Datapath {
+    /// The kernel's datapath prints no type of packet.
+    fn dialect(&self, matched: String) -> String {
+        if self.is_netdev() { matched } else { matched.replace("packet_type(ns=0,id=0),", "") }
+    }
+}
+
+/// A name that stays the same while the flow does.
+fn ufid(seen: &Seen) -> Uuid {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let half = |salt: u64| {
+        let mut hasher = DefaultHasher::new();
+        (salt, seen.worker, seen.flow.key).hash(&mut hasher);
+        hasher.finish()
+    };
+    Uuid::from_u64_pair(half(0), half(1))
+}
+
+fn dpif_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
+    let (options, names): (Vec<_>, Vec<_>) =
+        args.iter().cloned().partition(|arg| arg.starts_with('-'));
+    let [bridge] = names.as_slice() else {
+        return Err("\"dpif/dump-flows\" command takes one bridge\n".to_owned());
+    };
+    let known = engine.desired.bridges.get(bridge).ok_or("no such bridge\n")?;
+    let datapath = datapaths(engine).into_iter().find(|datapath| datapath.has(known));
+    let datapath = datapath.ok_or("no such bridge\n")?;
+    let mut style = Style::default();
+    let mut names = None;
+    for option in &options {
+        match option.as_str() {
+            "-m" => style.all = true,
+            "--names" => names = Some(true),
+            "--no-names" => names = Some(false),
+            other => return Err(format!("Unrecognized option {other}\n")),
+        }
+    }
+    style.names = names.unwrap_or(style.all);
+    let mut seen = recent(engine, datapath)?;
+    let names = Names::new(engine);
+    seen.retain(|seen| {
+        names.planned(seen.flow.key.ingress).is_some_and(|port| port.bridge == *bridge)
+    });
+    Ok(lines(engine, &seen, datapath, style)?.concat())
+}
+
+/// The flow that a bridge without a controller has, and those that are always there; a bridge that
+/// does not forward has no first one.
+fn bridge_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
+    let mut offload = "";
+    let mut bridge = None;
+    for arg in args {
+        match arg.as_str() {
+            "--offload-stats" => offload = "n_offload_packets=0, n_offload_bytes=0, ",
+            name => bridge = Some(name),
+        }
+    }
+    let bridge = bridge.and_then(|name| engine.desired.bridges.get(name));
+    let bridge = bridge.ok_or("Unknown bridge\n")?.clone();
+    let since = engine.bridges_since.get(&bridge.uuid);
+    let secs = since.map_or(0, |since| since.elapsed().as_secs());
+    let counters = engine.counters().map_err(|error| format!("{error}\n"))?;
+    let (mut frames, mut bytes) = (0, 0);
+    for port in engine.plan.ports.iter().filter(|port| port.bridge == bridge.name) {
+        let id = engine.ids.port(&port.interface);
+        if let Some(counted) = id.and_then(|id| counters.port(id)) {
+            frames += counted.rx_frames;
+            bytes += counted.rx_bytes;
+        }
+    }
+    let mut text = String::new();
+    if bridge.forwards {
+        let _ = writeln!(
+            text,
+            "duration={secs}s, n_packets={frames}, n_bytes={bytes}, {offload}priority=0,actions=NORMAL"
+        );
+    }
+    for rest in [
+        "priority=2,recirc_id=0,actions=drop",
+        "priority=0,reg0=0x1,actions=controller(reason=)",
+        "priority=0,reg0=0x2,actions=drop",
+        "priority=0,reg0=0x3,actions=drop",
+    ] {
+        let _ = writeln!(
+            text,
+            "table_id=254, duration={secs}s, n_packets=0, n_bytes=0, {offload}{rest}"
+        );
+    }
+    Ok(text)
+}
+
+/// What the datapath can do of what a stock one can be asked for.
+fn features(engine: &mut Engine, args: &[String]) -> Answer {
+    let name = args.first().map_or("", String::as_str);
+    if !engine.desired.bridges.contains_key(name) {
+        return Err("no such bridge\n".to_owned());
+    }
+    let features = [
+        ("Masked set action", "No"),
+        ("Tunnel push pop", "Yes"),
+        ("Ufid", "Yes"),
+        ("Truncate action", "No"),
+        ("Clone action", "No"),
+        ("Sample nesting", "0"),
+        ("Conntrack eventmask", "No"),
+        ("Conntrack clear", "No"),
+        ("Max dp_hash algorithm", "0"),
+        ("Check pkt length action", "No"),
+        ("Conntrack timeout policy", "No"),
+        ("Explicit Drop action", "Yes"),
+        ("Optimized Balance TCP mode", "No"),
+        ("Conntrack all-zero IP SNAT", "No"),
+        ("MPLS Label add", "No"),
+        ("Max VLAN headers", "1"),
+        ("Max MPLS depth", "0"),
+        ("Recirc", "No"),
+        ("CT state", "No"),
+        ("CT zone", "No"),
+        ("CT mark", "No"),
+        ("CT label", "No"),
+        ("CT state NAT", "No"),
+        ("CT orig tuple", "No"),
+        ("CT orig tuple for IPv6", "No"),
+        ("IPv6 ND Extension", "No"),
+    ];
+    Ok(features
+        .iter()
+        .fold(String::new(), |text, (name, value)| format!("{text}{name}: {value}\n")))
+}

@@ -1,0 +1,335 @@
+//! `ofproto/trace` and `weft/trace`: one frame's walk through the real stages.
+
+use super::{Command, command};
+use crate::engine::Engine;
+use crate::explain::Names;
+use crate::flow::{self, Flow};
+use crate::odp::{Style, number};
+use crate::ofport::LOCAL;
+use crate::plan::{Held, PlannedPort};
+use crate::unixctl::Answer;
+use crate::walk::{Hop, hops};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use weft_switch::trace::{Ingress, Probe};
+use weft_switch::{DropReason, Learned, PortId, Verdict, VlanMode};
+use weft_wire::mac::MacAddr;
+use weft_wire::{Show, ethernet};
+
+pub(super) const COMMANDS: &[Command] = &[
+    command(
+        "ofproto/trace",
+        "{[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet]",
+        1,
+        usize::MAX,
+        ofproto_trace,
+    ),
+    command("weft/trace", "[bridge] port packet [--learn]", 2, 4, weft_trace),
+];
+
+/// What `ofproto/trace` was asked.
+struct Request {
+    bridge: String,
+    ingress: Option<PortId>,
+    flow: Flow,
+    frame: Vec<u8>,
+    /// Side effects are wanted, which a packet implies.
+    learns: bool,
+    names: bool,
+}
+
+/// Bytes from hexadecimal digits.
+fn packet(digits: &str) -> Result<Vec<u8>, String> {
+    let garbage = || "Trailing garbage in packet data\n".to_owned();
+    let digits: Vec<u8> = digits.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let pairs = digits.chunks_exact(2);
+    if !pairs.remainder().is_empty() {
+        return Err(garbage());
+    }
+    let byte = |pair: &[u8]| -> Option<u8> {
+        let pair = std::str::from_utf8(pair).ok()?;
+        u8::from_str_radix(pair, 16).ok().filter(|_| !pair.starts_with('+'))
+    };
+    let bytes: Option<Vec<u8>> = pairs.map(byte).collect();
+    let bytes = bytes.ok_or_else(garbage)?;
+    if bytes.len() < ethernet::LEN_BYTES {
+        return Err("Packet data too short for Ethernet\n".to_owned());
+    }
+    Ok(bytes)
+}
+
+fn read(engine: &Engine, args: &[String]) -> Result<Request, String> {
+    let (mut generates, mut names, mut words) = (false, false, Vec::new());
+    for arg in args {
+        match arg.as_str() {
+            "--generate" | "-generate" => generates = true,
+            "--names" => names = true,
+            "--no-names" => names = false,
+            option if option.starts_with('-') => return Err(format!("{option}: unknown option\n")),
+            word => words.push(word),
+        }
+    }
+    let is_bridge = |name: &str| engine.desired.bridges.contains_key(name);
+    let (bridge, ingress, flow, hex) = match words.as_slice() {
+        [bridge, text, hex @ ..] if is_bridge(bridge) && hex.len() < 2 => {
+            let flow = openflow(engine, bridge, text)?;
+            let ingress = port_of(engine, bridge, flow.in_port);
+            ((*bridge).to_owned(), ingress, flow, hex.first())
+        }
+        [text, hex @ ..] if text.contains('(') && hex.len() < 2 => {
+            let (bridge, ingress, flow) = odp_flow(engine, text)?;
+            (bridge, Some(ingress), flow, hex.first())
+        }
+        [dp, text, hex @ ..] if super::datapath::is_datapath(engine, dp) && hex.len() < 2 => {
+            let (bridge, ingress, flow) = odp_flow(engine, text)?;
+            (bridge, Some(ingress), flow, hex.first())
+        }
+        [only] => return Err(format!("syntax error at {only} (or the bridge name was omitted)\n")),
+        [first, ..] if is_bridge(first) => return Err("too many arguments\n".to_owned()),
+        [first, ..] => return Err(format!("{first}: unknown bridge\n")),
+        [] => return Err("a flow is missing\n".to_owned()),
+    };
+    let frame = hex.map_or_else(|| Ok(flow.to_frame()), |hex| packet(hex))?;
+    let flow = if hex.is_some() { Flow::of_frame(flow.in_port, &frame) } else { flow };
+    Ok(Request { bridge, ingress, flow, frame, learns: generates || hex.is_some(), names })
+}
+
+fn openflow(engine: &Engine, bridge: &str, text: &str) -> Result<Flow, String> {
+    let by_name = |name: &str| {
+        let named = planned(engine).find(|(_, port)| port.bridge == bridge && port.name == name);
+        named.map(|(_, port)| port.ofport).or_else(|| (name == "LOCAL").then_some(LOCAL))
+    };
+    let flow = flow::parse(text, by_name);
+    let flow = flow.map_err(|error| format!("Bad openflow flow syntax: {text}: {error}\n"))?;
+    if flow.in_port.is_none() {
+        return Err(format!(
+            "Bad openflow flow syntax: {text}: in_port is missing: name the port that the frame \
+             comes in on\n"
+        ));
+    }
+    Ok(flow)
+}
+
+fn odp_flow(engine: &Engine, text: &str) -> Result<(String, PortId, Flow), String> {
+    let bad = |why: String| format!("Bad datapath flow syntax: {text}: {why}\n");
+    let (port, mut flow) = flow::parse_odp(text).map_err(|error| bad(error.to_string()))?;
+    let found = planned(engine).find(|(id, other)| {
+        other.name == port || port.parse().is_ok_and(|wanted: u32| number(*id) == wanted)
+    });
+    let (id, planned) = found.ok_or_else(|| bad(format!("in_port({port}): no such port")))?;
+    flow.in_port = Some(planned.ofport);
+    Ok((planned.bridge.clone(), id, flow))
+}
+
+fn planned(engine: &Engine) -> impl Iterator<Item = (PortId, &PlannedPort)> {
+    let ports = engine.plan.ports.iter();
+    ports.filter_map(|port| Some((engine.ids.port(&port.interface)?, port)))
+}
+
+fn port_of(engine: &Engine, bridge: &str, ofport: Option<u16>) -> Option<PortId> {
+    let mut ports = planned(engine);
+    ports.find(|(_, port)| port.bridge == bridge && Some(port.ofport) == ofport).map(|(id, _)| id)
+}
+
+/// Traces one frame.
+pub(super) fn walk(engine: &mut Engine, probe: Probe) -> Result<Vec<Hop>, String> {
+    let len = probe.frame.len();
+    let traced = engine.workers.trace(vec![probe]).map_err(|error| format!("{error}\n"))?;
+    let events = traced.into_iter().next().flatten();
+    let events =
+        events.ok_or_else(|| format!("a frame of {len} bytes finds no room in the datapath\n"))?;
+    Ok(hops(events))
+}
+
+fn ofproto_trace(engine: &mut Engine, args: &[String]) -> Answer {
+    let request = read(engine, args)?;
+    let Request { ingress, frame, learns, .. } = &request;
+    let hops = match ingress {
+        Some(port) => {
+            let ingress = Ingress::Port(*port);
+            walk(engine, Probe { ingress, frame: frame.clone(), learns: *learns })?
+        }
+        None => Vec::new(),
+    };
+    Ok(Page { names: Names::new(engine), engine, request: &request }.text(&hops))
+}
+
+/// One answer of `ofproto/trace`.
+struct Page<'a> {
+    names: Names<'a>,
+    engine: &'a Engine,
+    request: &'a Request,
+}
+
+impl Page<'_> {
+    fn text(&self, hops: &[Hop]) -> String {
+        let Request { bridge, flow, names, .. } = self.request;
+        let mut text = format!("Flow: {}\n", self.named(flow.to_string()));
+        if hops.is_empty() {
+            self.heading(&mut text, bridge);
+            let number = flow.in_port.unwrap_or(0);
+            let _ = writeln!(text, "     >>>> received packet on unknown port {number} <<<<");
+            text += "     >> no input bundle, dropping\n";
+        }
+        for hop in hops {
+            let bridge = self.names.planned(hop.meta.ingress).map_or(bridge, |port| &port.bridge);
+            self.hop(&mut text, bridge, hop);
+        }
+        let actions = self.names.actions(hops, Style { names: *names, all: false });
+        let megaflow = self.named(flow.megaflow(actions.contains("_vlan")));
+        let _ = write!(
+            text,
+            "\nFinal flow: unchanged\nMegaflow: {megaflow}\nDatapath actions: {actions}\n"
+        );
+        text
+    }
+
+    /// With the name of the port instead of its number, if that is wanted.
+    fn named(&self, text: String) -> String {
+        let Request { ingress, flow, names, .. } = self.request;
+        match (ingress, flow.in_port) {
+            (Some(port), Some(number)) if *names && number != LOCAL => {
+                let name = self.names.port(*port);
+                text.replacen(&format!("in_port={number},"), &format!("in_port={name},"), 1)
+            }
+            _ => text,
+        }
+    }
+
+    fn heading(&self, text: &mut String, bridge: &str) {
+        let title = format!("bridge(\"{bridge}\")");
+        let _ = writeln!(text, "\n{title}\n{}", "-".repeat(title.len()));
+        let forwards = self.engine.desired.bridges.get(bridge).is_none_or(|known| known.forwards);
+        *text +=
+            if forwards { " 0. priority 0\n    NORMAL\n" } else { " 0. No match.\n    drop\n" };
+    }
+
+    /// First what a stock switch says, then what it keeps to itself.
+    fn hop(&self, text: &mut String, bridge: &str, hop: &Hop) {
+        self.heading(text, bridge);
+        for line in self.stock_lines(hop) {
+            let _ = writeln!(text, "     {line}");
+        }
+        for step in self.names.steps(hop, self.request.learns) {
+            if step.stage != "parse" {
+                let _ = writeln!(text, "     - {}: {}", step.stage, step.text);
+            }
+        }
+    }
+
+    fn stock_lines(&self, hop: &Hop) -> Vec<String> {
+        let mut lines = Vec::new();
+        let (port, vid) = (self.names.port(hop.meta.ingress), hop.meta.vid);
+        let has_learned = matches!(hop.learned, Some(Learned::New | Learned::Moved(_)));
+        if has_learned && self.request.learns {
+            let mac = MacAddr::from_u64(hop.meta.source);
+            lines.push(format!("-> learned that {mac} is on port {port} in VLAN {vid}"));
+        }
+        match hop.meta.verdict {
+            Verdict::Flood => {
+                lines.push("-> no learned MAC for destination, flooding".to_owned());
+            }
+            Verdict::Forward(_) => lines.push("-> forwarding to learned port".to_owned()),
+            Verdict::Drop(DropReason::Reflection) => {
+                lines.push("-> learned port is input port, dropping".to_owned());
+            }
+            Verdict::Drop(DropReason::Reserved) => {
+                lines.push("-> packet has reserved destination MAC, dropping".to_owned());
+            }
+            Verdict::Drop(DropReason::IngressVlan) => lines.extend(self.wrong_vlan(hop)),
+            _ => {}
+        }
+        lines
+    }
+
+    fn wrong_vlan(&self, hop: &Hop) -> [String; 2] {
+        let vid = hop.meta.vid;
+        let port = self.names.planned(hop.meta.ingress);
+        let name = port.map_or("?", |port| &port.name);
+        let why = match port.map(|port| &port.vlan) {
+            Some(vlan) if vlan.mode == VlanMode::Access => format!(
+                "dropping VLAN {vid} tagged packet received on port {name} configured as VLAN {} \
+                 access port",
+                vlan.tag
+            ),
+            _ => format!(
+                "dropping VLAN {vid} packet received on port {name} not configured for trunking \
+                 VLAN {vid}"
+            ),
+        };
+        [
+            format!(">>>> {why} <<<<"),
+            ">> disallowed VLAN VID for this input port, dropping".to_owned(),
+        ]
+    }
+}
+
+/// Where a frame for `weft trace` comes in: a port, or an interface that tunnels leave by.
+fn place(engine: &Engine, bridge: Option<&str>, name: &str) -> Result<Ingress, String> {
+    if let Some(bridge) = bridge
+        && !engine.desired.bridges.contains_key(bridge)
+    {
+        return Err(format!("no bridge named {bridge}\n"));
+    }
+    let port = planned(engine)
+        .find(|(_, port)| port.name == name && bridge.is_none_or(|bridge| port.bridge == bridge));
+    if let Some((id, _)) = port {
+        return Ok(Ingress::Port(id));
+    }
+    let link = engine.links.get(name).filter(|link| link.held == Held::Underlay);
+    match (link, bridge) {
+        (Some(link), None) => Ok(Ingress::Link(link.id)),
+        (_, Some(bridge)) => Err(format!("bridge {bridge} has no port named {name}\n")),
+        (None, None) => Err(format!("no port or underlay interface named {name}\n")),
+    }
+}
+
+fn weft_trace(engine: &mut Engine, args: &[String]) -> Answer {
+    let learns = args.iter().any(|arg| arg == "--learn");
+    let words: Vec<&str> =
+        args.iter().map(String::as_str).filter(|word| *word != "--learn").collect();
+    let (bridge, name, hex) = match words.as_slice() {
+        [port, hex] => (None, *port, *hex),
+        [bridge, port, hex] => (Some(*bridge), *port, *hex),
+        _ => return Err("give a port and a packet\n".to_owned()),
+    };
+    let ingress = place(engine, bridge, name)?;
+    let frame = packet(hex)?;
+    let outer = matches!(ingress, Ingress::Link(_)).then(|| Show(&frame).to_string());
+    let hops = walk(engine, Probe { ingress, frame, learns })?;
+    let names = Names::new(engine);
+    let value = json!({
+        "port": name,
+        "outer": outer,
+        "hops": hops.iter().map(|hop| hop_json(&names, hop, learns)).collect::<Vec<_>>(),
+        "actions": names.actions(&hops, Style { names: true, all: false }),
+    });
+    Ok(format!("{value}\n"))
+}
+
+fn hop_json(names: &Names<'_>, hop: &Hop, learns: bool) -> Value {
+    let steps = names.steps(hop, learns);
+    let steps: Vec<_> =
+        steps.iter().map(|step| json!({"stage": step.stage, "text": step.text})).collect();
+    let port = names.planned(hop.meta.ingress);
+    json!({
+        "bridge": port.map(|port| &port.bridge),
+        "port": port.map(|port| &port.name),
+        "vlan": hop.meta.vid.get(),
+        "steps": steps,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::packet;
+
+    #[test]
+    fn packets_are_digits() {
+        assert_eq!(packet("0200 0000000202000000000708 00").unwrap().len(), 14);
+        assert_eq!(packet("zz").unwrap_err(), "Trailing garbage in packet data\n");
+        assert_eq!(packet("+1").unwrap_err(), "Trailing garbage in packet data\n");
+        assert_eq!(packet("aab").unwrap_err(), "Trailing garbage in packet data\n");
+        assert_eq!(packet("aabb").unwrap_err(), "Packet data too short for Ethernet\n");
+    }
+}

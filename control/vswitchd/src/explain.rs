@@ -1,0 +1,224 @@
+//! A trace in words, stage by stage.
+
+use crate::engine::Engine;
+use crate::plan::PlannedPort;
+use crate::walk::{Fate, Hop, Output};
+use std::collections::{BTreeMap, BTreeSet};
+use weft_switch::{
+    DropReason, FdbRecord, Learned, LinkId, Meta, PortConf, PortId, Verdict, VlanMode, trace,
+};
+use weft_wire::mac::MacAddr;
+use weft_wire::{Show, parse_l2};
+
+/// What one stage did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its name.
+    pub stage: &'static str,
+    /// One line.
+    pub text: String,
+}
+
+/// Names for the numbers of a trace.
+pub struct Names<'a> {
+    engine: &'a Engine,
+    ports: BTreeMap<PortId, &'a PlannedPort>,
+}
+
+impl<'a> Names<'a> {
+    /// Of what is published now.
+    #[must_use]
+    pub fn new(engine: &'a Engine) -> Self {
+        let ports = engine.plan.ports.iter();
+        let ports = ports.filter_map(|port| Some((engine.ids.port(&port.interface)?, port)));
+        Self { engine, ports: ports.collect() }
+    }
+
+    /// All ports, in the order of their numbers.
+    pub fn ports(&self) -> impl Iterator<Item = (PortId, &'a PlannedPort)> + '_ {
+        self.ports.iter().map(|(id, port)| (*id, *port))
+    }
+
+    /// A port.
+    #[must_use]
+    pub fn planned(&self, port: PortId) -> Option<&'a PlannedPort> {
+        self.ports.get(&port).copied()
+    }
+
+    /// The name of a port.
+    #[must_use]
+    pub fn port(&self, port: PortId) -> &'a str {
+        self.planned(port).map_or("a port that is gone", |port| &port.name)
+    }
+
+    /// The name of a link.
+    #[must_use]
+    pub fn link(&self, id: LinkId) -> &'a str {
+        let named = self.engine.links.iter().find(|(_, link)| link.id == id);
+        named.map_or("a link that is gone", |(name, _)| name)
+    }
+
+    /// How the datapath has a port.
+    #[must_use]
+    pub fn conf(&self, port: PortId) -> Option<&'a PortConf> {
+        self.engine.snapshot.port(port)
+    }
+}
+
+/// A drop reason in a few words.
+#[must_use]
+pub fn reason(reason: DropReason) -> String {
+    let words = match reason {
+        DropReason::Truncated => "it is shorter than its headers",
+        DropReason::GroupSource => "its source is a group address",
+        DropReason::Reflection => "its destination is on the port that it came from",
+        DropReason::Reserved => "its destination is a link-local group address",
+        DropReason::IngressVlan => "the port is not in its VLAN",
+        DropReason::EgressVlan => "not in its VLAN",
+        DropReason::PortBlocked => "the port, or its bridge, does not forward",
+        DropReason::SplitHorizon => "of the same split-horizon group as the ingress port",
+        DropReason::NoMember => "there is no other port to send it to",
+        DropReason::NoPort => "the link has no port",
+        DropReason::ExceedsMtu => "it is too long",
+        DropReason::NoRoute => "the remote end cannot be reached",
+        other => return format!("dropped as {}", other.name()),
+    };
+    format!("{words} ({})", reason.name())
+}
+
+impl Names<'_> {
+    /// The way through one bridge, stage by stage.  `learns` says that the trace leaves its mark.
+    #[must_use]
+    pub fn steps(&self, hop: &Hop, learns: bool) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut step = |stage, text| steps.push(Step { stage, text });
+        step("parse", Show(&hop.frame).to_string());
+        step("ingress", self.ingress(hop));
+        if let Some(learned) = hop.learned {
+            step("learn", self.learn(hop, learned, learns));
+        }
+        if hop.is_punted {
+            step("forward", "a control frame: goes to the control thread".to_owned());
+            return steps;
+        }
+        if hop.learned.is_some() || !hop.outputs.is_empty() {
+            step("forward", self.forward(hop));
+        }
+        if let Some(why) = hop.dropped {
+            step("drop", reason(why));
+        }
+        for output in &hop.outputs {
+            step("egress", self.egress(hop, output));
+        }
+        for text in self.left_out(hop) {
+            step("egress", text);
+        }
+        steps
+    }
+
+    fn ingress(&self, hop: &Hop) -> String {
+        let Some(port) = self.planned(hop.meta.ingress) else {
+            return "no port takes it".to_owned();
+        };
+        let kind = match port.vlan.mode {
+            VlanMode::Access => format!("access port of VLAN {}", port.vlan.tag),
+            VlanMode::Trunk => "trunk port".to_owned(),
+            VlanMode::NativeTagged => format!("native-tagged port of VLAN {}", port.vlan.tag),
+            VlanMode::NativeUntagged => format!("native-untagged port of VLAN {}", port.vlan.tag),
+        };
+        let place = format!("{} of bridge {}, {kind}", port.name, port.bridge);
+        match hop.meta.verdict {
+            Verdict::Drop(DropReason::IngressVlan | DropReason::Truncated) => place,
+            _ => format!("{place}: the frame is in VLAN {}", hop.meta.vid),
+        }
+    }
+
+    fn learn(&self, hop: &Hop, learned: Learned, learns: bool) -> String {
+        let (mac, vid) = (MacAddr::from_u64(hop.meta.source), hop.meta.vid);
+        let port = self.port(hop.meta.ingress);
+        let here = format!("{mac} in VLAN {vid}");
+        let tense = if learns { "learned" } else { "would be learned" };
+        match (learned, hop.source) {
+            (Learned::New, _) => format!("{here} is new: {tense} on {port}"),
+            (Learned::Moved(was), _) => {
+                format!("{here} was on {}: {tense} on {port}", self.port(was))
+            }
+            (_, Some(FdbRecord { age_secs: None, port, .. })) => {
+                format!("{here} is static on {}", self.port(port))
+            }
+            _ => format!("{here} is known on {port}"),
+        }
+    }
+
+    fn forward(&self, hop: &Hop) -> String {
+        let Meta { target, vid, .. } = hop.meta;
+        let mac = MacAddr::from_u64(target);
+        if mac.is_group() {
+            return match hop.meta.verdict {
+                Verdict::Flood => format!("{mac} is a group address: to all ports of VLAN {vid}"),
+                _ => format!("{mac} is a group address"),
+            };
+        }
+        match hop.target {
+            Some(FdbRecord { port, age_secs: Some(age), .. }) => {
+                format!("{mac} was heard on {} {age} s ago", self.port(port))
+            }
+            Some(FdbRecord { port, age_secs: None, .. }) => {
+                format!("{mac} is static on {}", self.port(port))
+            }
+            None => format!("{mac} is not known: to all ports of VLAN {vid}"),
+        }
+    }
+
+    fn egress(&self, hop: &Hop, output: &Output) -> String {
+        let port = self.port(output.port);
+        let form = output.frame.as_deref().map(form).unwrap_or_default();
+        match &output.fate {
+            Fate::Sent(_, _) if output.port == hop.meta.ingress => {
+                format!("{port}: an answer to the sender: {}", shown(output.frame.as_deref()))
+            }
+            Fate::Sent(_, wire) if Some(wire) == output.frame.as_ref() => format!("{port}: {form}"),
+            Fate::Sent(link, wire) => {
+                format!("{port}: {form}, by {} as {}", self.link(*link), Show(wire))
+            }
+            Fate::Crossed(_) => format!("{port}: {form}, into the next bridge"),
+            Fate::Waits => format!("{port}: waits until the next hop's address is known"),
+            Fate::Fragmented => format!("{port}: too long, goes in fragments"),
+            Fate::Dropped(why) => format!("not {port}: {}", reason(*why)),
+        }
+    }
+
+    /// The ports of the bridge that a flooded frame does not go to.
+    fn left_out(&self, hop: &Hop) -> Vec<String> {
+        let Some(ingress) = self.conf(hop.meta.ingress).filter(|_| hop.is_flood()) else {
+            return Vec::new();
+        };
+        let sent: BTreeSet<_> = hop.outputs.iter().map(|output| output.port).collect();
+        self.ports()
+            .filter(|(id, _)| *id != hop.meta.ingress && !sent.contains(id))
+            .filter_map(|(id, port)| Some((port, self.conf(id)?)))
+            .filter(|(_, conf)| conf.bridge == ingress.bridge)
+            .map(|(port, conf)| {
+                let why = trace::why_not(ingress, conf, hop.meta.vid);
+                let why = why.map_or_else(|| "no member".to_owned(), reason);
+                format!("not {}: {why}", port.name)
+            })
+            .collect()
+    }
+}
+
+fn shown(frame: Option<&[u8]>) -> String {
+    frame.map(|frame| Show(frame).to_string()).unwrap_or_default()
+}
+
+/// Tags and length.
+fn form(frame: &[u8]) -> String {
+    let tags = parse_l2(frame).map(|l2| [l2.outer_tag, l2.inner_tag]).unwrap_or_default();
+    let tags: Vec<_> = tags
+        .into_iter()
+        .flatten()
+        .map(|tag| format!("VLAN {} priority {}", tag.tci.vid_raw(), tag.tci.pcp().get()))
+        .collect();
+    let tags = if tags.is_empty() { "untagged".to_owned() } else { tags.join(" in ") };
+    format!("{tags}, {} bytes", frame.len())
+}

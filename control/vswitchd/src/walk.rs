@@ -1,0 +1,206 @@
+//! What a trace says, put in order: bridge by bridge, port by port.
+
+use weft_switch::trace::Event;
+use weft_switch::{DropReason, FdbRecord, Learned, LinkId, Meta, PortId, Verdict};
+
+/// The way of one frame through one bridge.
+#[derive(Clone, Debug)]
+pub struct Hop {
+    /// What the stages knew in the end: ingress port, VLAN, verdict.
+    pub meta: Meta,
+    /// The frame as it came in, without the headers of a tunnel.
+    pub frame: Vec<u8>,
+    /// What was known of its source.
+    pub source: Option<FdbRecord>,
+    /// What was known of its destination.
+    pub target: Option<FdbRecord>,
+    /// What its source address taught; nothing when it was dropped before.
+    pub learned: Option<Learned>,
+    /// The copies, in the order in which they were made.
+    pub outputs: Vec<Output>,
+    /// Why there was none.
+    pub dropped: Option<DropReason>,
+    /// It went to the control thread.
+    pub is_punted: bool,
+}
+
+/// One copy.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The port that it was meant for.
+    pub port: PortId,
+    /// With the tags of that port; absent when it was dropped before it had them.
+    pub frame: Option<Vec<u8>>,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It leaves by this link, in this form.
+    Sent(LinkId, Vec<u8>),
+    /// It goes on as the hop of this number.
+    Crossed(usize),
+    /// It would wait for the next hop of its tunnel.
+    Waits,
+    /// It goes in fragments, which follow.
+    Fragmented,
+    /// It was not sent.
+    Dropped(DropReason),
+}
+
+/// Puts the events of one frame in order.  The first hop is where it came in.
+#[must_use]
+pub fn hops(events: Vec<Event>) -> Vec<Hop> {
+    let mut hops: Vec<Hop> = Vec::new();
+    let mut crossed = 0;
+    for event in events {
+        if let Event::Entered { meta, frame, source, target } = event {
+            hops.push(Hop {
+                meta,
+                frame,
+                source,
+                target,
+                learned: None,
+                outputs: Vec::new(),
+                dropped: None,
+                is_punted: false,
+            });
+        } else if let Some(hop) = hops.last_mut() {
+            hop.take(event, &mut crossed);
+        }
+    }
+    hops
+}
+
+impl Hop {
+    fn take(&mut self, event: Event, crossed: &mut usize) {
+        match event {
+            Event::Entered { .. } => {}
+            Event::Learned { outcome, .. } => self.learned = Some(outcome),
+            Event::Decided(meta) => self.meta = meta,
+            Event::Sent { port, frame } => {
+                // Until it turns out that it leaves by a link, it goes through a patch port.
+                *crossed += 1;
+                self.push(port, Some(frame), Fate::Crossed(*crossed));
+            }
+            Event::Wire { link, frame } => {
+                if let Some(output) = self.under_way() {
+                    output.fate = Fate::Sent(link, frame);
+                    *crossed -= 1;
+                }
+            }
+            Event::Waits(port) => self.push(port, None, Fate::Waits),
+            Event::TxDropped(port, reason) => match self.under_way() {
+                Some(output) if output.port == port => {
+                    output.fate = Fate::Dropped(reason);
+                    *crossed -= 1;
+                }
+                _ => self.push(port, None, Fate::Dropped(reason)),
+            },
+            Event::TakenBack(port, reason) => {
+                let dropped = |output: &&mut Output| {
+                    output.port == port && output.fate == Fate::Dropped(reason)
+                };
+                if let Some(output) = self.outputs.iter_mut().rev().find(dropped) {
+                    output.fate = Fate::Fragmented;
+                }
+            }
+            Event::Punted(_) => self.is_punted = true,
+            Event::RxDropped(_, reason) | Event::LinkDropped(_, reason) => {
+                self.dropped = Some(reason);
+            }
+        }
+    }
+
+    fn push(&mut self, port: PortId, frame: Option<Vec<u8>>, fate: Fate) {
+        self.outputs.push(Output { port, frame, fate });
+    }
+
+    /// The copy of which it is not known yet how it leaves.
+    fn under_way(&mut self) -> Option<&mut Output> {
+        self.outputs.last_mut().filter(|output| matches!(output.fate, Fate::Crossed(_)))
+    }
+
+    /// True when the frame goes to all ports of its VLAN.
+    #[must_use]
+    pub fn is_flood(&self) -> bool {
+        self.meta.verdict == Verdict::Flood
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entered(port: u16) -> Event {
+        let meta = Meta::new(PortId(port));
+        Event::Entered { meta, frame: vec![port.to_be_bytes()[1]], source: None, target: None }
+    }
+
+    fn sent(port: u16) -> Event {
+        Event::Sent { port: PortId(port), frame: vec![1] }
+    }
+
+    fn wire(link: u16) -> Event {
+        Event::Wire { link: LinkId(link), frame: vec![1] }
+    }
+
+    /// Port 1 is a link, 2 and 3 are patch ports, 4 is a tunnel that is too small.
+    #[test]
+    fn copies_are_told_apart() {
+        let hops = hops(vec![
+            entered(0),
+            sent(1),
+            wire(1),
+            sent(2),
+            sent(4),
+            Event::TxDropped(PortId(4), DropReason::ExceedsMtu),
+            sent(3),
+            Event::TxDropped(PortId(5), DropReason::NoRoute),
+            Event::Waits(PortId(6)),
+            entered(20),
+            Event::RxDropped(PortId(20), DropReason::NoMember),
+            entered(30),
+            sent(31),
+            wire(31),
+        ]);
+        let fates = |hop: usize| -> Vec<_> {
+            hops[hop].outputs.iter().map(|output| (output.port.0, output.fate.clone())).collect()
+        };
+        assert_eq!(
+            fates(0),
+            [
+                (1, Fate::Sent(LinkId(1), vec![1])),
+                (2, Fate::Crossed(1)),
+                (4, Fate::Dropped(DropReason::ExceedsMtu)),
+                (3, Fate::Crossed(2)),
+                (5, Fate::Dropped(DropReason::NoRoute)),
+                (6, Fate::Waits),
+            ]
+        );
+        assert_eq!(
+            (hops[1].meta.ingress, hops[1].dropped),
+            (PortId(20), Some(DropReason::NoMember))
+        );
+        assert_eq!(fates(2), [(31, Fate::Sent(LinkId(31), vec![1]))]);
+    }
+
+    #[test]
+    fn fragments_replace_what_was_too_long() {
+        let hops = hops(vec![
+            entered(0),
+            sent(4),
+            Event::TxDropped(PortId(4), DropReason::ExceedsMtu),
+            Event::TakenBack(PortId(4), DropReason::ExceedsMtu),
+            sent(4),
+            wire(9),
+            sent(4),
+            wire(9),
+        ]);
+        let fates: Vec<_> = hops[0].outputs.iter().map(|output| output.fate.clone()).collect();
+        let fragment = Fate::Sent(LinkId(9), vec![1]);
+        assert_eq!(fates, [Fate::Fragmented, fragment.clone(), fragment]);
+    }
+}
