@@ -98,8 +98,7 @@ impl Names<'_> {
             step("learn", self.learn(hop, learned, learns));
         }
         if hop.is_punted {
-            step("forward", "a control frame: goes to the control thread".to_owned());
-            return steps;
+            step("punt", "a control frame: the control thread gets it".to_owned());
         }
         if hop.learned.is_some() || !hop.outputs.is_empty() {
             step("forward", self.forward(hop));
@@ -155,6 +154,7 @@ impl Names<'_> {
         let mac = MacAddr::from_u64(target);
         if mac.is_group() {
             return match hop.meta.verdict {
+                Verdict::Multicast(_) => format!("{mac}: to the ports that snooping knows"),
                 Verdict::Flood => format!("{mac} is a group address: to all ports of VLAN {vid}"),
                 _ => format!("{mac} is a group address"),
             };
