@@ -102,6 +102,14 @@ impl Setup {
         case
     }
 
+    /// As many options as fit, the last of which nobody understands though it is critical: the
+    /// worst case of the walk, beside that of options that are skipped.
+    fn with_critical(self, options: impl Fn(Vec<u8>) -> Vec<u8>) -> Case {
+        let bar = Some(Bar::Times("geneve_decap/v4_63_options".to_owned(), 2.0));
+        let name = "geneve_63_options_critical".to_owned();
+        self.receive("hostile".to_owned(), name, bar, |packet| set(options(packet), 50 + 250, 0x81))
+    }
+
     /// Hostile packets: each kind may cost twice what a good one does.
     fn hostile(self, name: &str, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Case {
         let good = format!("{}_decap/{}", self.kind(), self.name());
@@ -244,7 +252,8 @@ fn hostile_cases() -> Vec<Case> {
     vec![
         gre.hostile("bad_flags", |packet| set(packet, 34, 0x40)),
         gre.hostile("foreign_source", spoof),
-        geneve.hostile("63_options", options),
+        geneve.receive("geneve_decap".to_owned(), "v4_63_options".to_owned(), None, options),
+        geneve.with_critical(options),
         geneve.hostile("control", |packet| set(packet, 43, 0x80)),
         vxlan.hostile("no_vni_flag", |packet| set(packet, 42, 0)),
         vxlan.hostile("foreign_source", spoof),

@@ -117,6 +117,12 @@ impl Sequence {
         // Relaxed, and no partner: nothing but the number itself is communicated.
         self.0.fetch_add(1, Ordering::Relaxed)
     }
+
+    /// What [`Sequence::next`] would say, without taking it.
+    pub(crate) fn upcoming(&self) -> u32 {
+        // Relaxed: see `next`.
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// Says only that there is one: how far it has counted is no configuration.

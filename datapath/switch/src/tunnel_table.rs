@@ -2,7 +2,8 @@
 
 use crate::tunnel::{Encap, InKey, Local, TunnelConf, TunnelKey};
 use crate::{DropReason, PortId};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
 /// What a tunnel names, and what it leaves open.
@@ -59,11 +60,25 @@ impl Shape {
 
 /// What a tunnel accepts, as numbers that hash in a few instructions: addresses, IPv4 as mapped
 /// and 0 for any; key, UDP port, encapsulation and shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Pattern {
     remote: u128,
     local: u128,
     rest: u64,
+}
+
+impl Hash for Pattern {
+    /// One word instead of five.  Only what is configured is ever in the table, so nobody can fill
+    /// it with patterns that collide.
+    #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mixed = (self.remote as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ ((self.remote >> 64) as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
+            ^ (self.local as u64).wrapping_mul(0x1656_67b1_9e37_79f9)
+            ^ ((self.local >> 64) as u64).wrapping_mul(0xd6e8_feb8_6659_fd93)
+            ^ self.rest.wrapping_mul(0xa076_1d64_78bd_642f);
+        state.write_u64(mixed);
+    }
 }
 
 const fn number(address: IpAddr) -> u128 {
@@ -82,8 +97,8 @@ pub struct TunnelTable {
     ends: HashSet<Pattern, foldhash::fast::RandomState>,
     /// In use, most specific first.
     shapes: Vec<Shape>,
-    /// UDP ports that tunnels listen on.
-    udp_ports: HashMap<u16, Encap, foldhash::fast::RandomState>,
+    /// UDP ports that tunnels listen on, in order: mostly one or two.
+    udp_ports: Vec<(u16, Encap)>,
 }
 
 impl TunnelTable {
@@ -91,6 +106,7 @@ impl TunnelTable {
     /// encapsulations, the first wins; control refuses the second.
     pub fn new<'a>(tunnels: impl IntoIterator<Item = (PortId, &'a TunnelConf)>) -> Self {
         let mut table = Self::default();
+        let mut udp_ports = BTreeMap::new();
         for (port, tunnel) in tunnels {
             let shape = Shape::of(tunnel);
             let remote = tunnel.remote.map_or(0, number);
@@ -104,17 +120,20 @@ impl TunnelTable {
                 table.shapes.push(shape);
             }
             if let Some(udp_port) = tunnel.encap.udp_port() {
-                table.udp_ports.entry(udp_port).or_insert(tunnel.encap);
+                udp_ports.entry(udp_port).or_insert(tunnel.encap);
             }
         }
         table.shapes.sort_unstable();
+        table.udp_ports = udp_ports.into_iter().collect();
         table
     }
 
     /// What arrives at a UDP port, if tunnels listen there.
     #[must_use]
+    #[inline]
     pub fn at_udp_port(&self, udp_port: u16) -> Option<Encap> {
-        self.udp_ports.get(&udp_port).copied()
+        let found = self.udp_ports.binary_search_by_key(&udp_port, |(port, _)| *port).ok()?;
+        self.udp_ports.get(found).map(|(_, encap)| *encap)
     }
 
     /// The port that takes a packet, most specific tunnel first.
@@ -123,6 +142,7 @@ impl TunnelTable {
     ///
     /// [`DropReason::Key`] or [`DropReason::Vni`] when only the key is wrong,
     /// [`DropReason::NoTunnel`] otherwise.
+    #[inline]
     pub fn find(&self, packet: TunnelKey) -> Result<PortId, DropReason> {
         let (remote, local) = (number(packet.remote), number(packet.local));
         let key = packet.key.unwrap_or(0);
@@ -131,14 +151,20 @@ impl TunnelTable {
                 return Ok(port);
             }
         }
+        Err(self.why_not(packet))
+    }
+
+    #[cold]
+    fn why_not(&self, packet: TunnelKey) -> DropReason {
+        let (remote, local) = (number(packet.remote), number(packet.local));
         let knows = self.shapes.iter().any(|shape| {
             let keyless = Shape { any_key: true, ..*shape };
             self.ends.contains(&keyless.pattern(packet.encap, remote, local, 0))
         });
-        Err(match (knows, packet.encap) {
+        match (knows, packet.encap) {
             (false, _) => DropReason::NoTunnel,
             (true, Encap::Gre) => DropReason::Key,
             (true, Encap::Geneve { .. } | Encap::Vxlan { .. }) => DropReason::Vni,
-        })
+        }
     }
 }

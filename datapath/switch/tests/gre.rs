@@ -6,92 +6,24 @@
 
 mod common;
 
+#[path = "common/tunnels.rs"]
+mod tunnels;
+
 use common::Switch;
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
-use std::net::IpAddr;
+use tunnels::{TUNNEL_PORT, UNDERLAY, VIF, VIF_PORT, drops, host, link, send, set_flags, udp};
 use weft_switch::{
-    BridgeConf, BridgeId, Csum, DropReason, Encap, InKey, LinkConf, LinkId, LinkRole, Local,
-    NextHop, PortConf, PortId, PortKind, Reach, Snapshot, SnapshotBuilder, Tick, TunnelConf,
-    TunnelKey, TunnelTable, WorkerId,
+    BridgeConf, BridgeId, Csum, DropReason, Encap, InKey, LinkRole, PortConf, PortId, PortKind,
+    Reach, SnapshotBuilder, Tick, TunnelConf,
 };
-use weft_wire::MacAddr;
-
-const VIF: LinkId = LinkId(0);
-const UNDERLAY: LinkId = LinkId(9);
-const VIF_PORT: PortId = PortId(0);
-const TUNNEL_PORT: PortId = PortId(1);
-
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
-}
-
-fn link(role: LinkRole) -> LinkConf {
-    LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) }
-}
-
-fn next_hop(source: &str) -> NextHop {
-    NextHop {
-        link: UNDERLAY,
-        source: ip(source),
-        source_mac: MacAddr([0x02, 0, 0, 0, 0xff, 1]),
-        target_mac: MacAddr([0x02, 0, 0, 0, 0xff, 2]),
-        mtu: 1500,
-    }
-}
-
-/// A bridge with one VIF and these tunnels.
-fn host(epoch: u64, tunnels: &[TunnelConf]) -> Snapshot {
-    let mut builder = SnapshotBuilder::new(epoch);
-    builder.bridge(BridgeId(0), BridgeConf::default());
-    builder.port(VIF_PORT, PortConf::new(BridgeId(0), PortKind::Link(VIF)));
-    builder.link(VIF, link(LinkRole::Port(VIF_PORT)));
-    builder.link(UNDERLAY, link(LinkRole::Underlay));
-    for (id, tunnel) in (1..).zip(tunnels) {
-        let kind = PortKind::Tunnel(Box::new(tunnel.clone()));
-        builder.port(PortId(id), PortConf::new(BridgeId(0), kind));
-    }
-    builder.build()
-}
 
 fn tunnel(local: &str, remote: &str) -> TunnelConf {
-    let mut conf = TunnelConf::gre(ip(remote));
-    conf.reach = Reach::Ready(next_hop(local));
-    conf
-}
-
-fn udp(payload: usize) -> Vec<u8> {
-    let mut frame = Vec::new();
-    PacketBuilder::ethernet2([2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2])
-        .ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
-        .udp(1000, 2000)
-        .write(&mut frame, &vec![0x5a; payload])
-        .unwrap();
-    set_flags(frame, 0)
+    tunnels::tunnel(Encap::Gre, local, remote)
 }
 
 fn with_df(frame: Vec<u8>) -> Vec<u8> {
     set_flags(frame, 0x40)
-}
-
-fn set_flags(mut frame: Vec<u8>, flags: u8) -> Vec<u8> {
-    frame[20] = flags;
-    frame[24..26].fill(0);
-    let sum = weft_wire::checksum::internet_checksum(&frame[14..34]);
-    frame[24..26].copy_from_slice(&sum.to_be_bytes());
-    frame
-}
-
-fn send(switch: &mut Switch, frame: &[u8]) -> Vec<(LinkId, Vec<u8>)> {
-    switch.receive(VIF, &[frame.to_vec()], Tick(0))
-}
-
-fn drops(switch: &Switch, reason: DropReason) -> u64 {
-    let counters = &switch.datapath.counters;
-    let ports = [VIF_PORT, TUNNEL_PORT].iter().filter_map(|id| counters.port(*id));
-    let of_ports: u64 =
-        ports.map(|port| port.rx_drops[reason as usize] + port.tx_drops[reason as usize]).sum();
-    of_ports + counters.link(UNDERLAY).map_or(0, |link| link.rx_drops[reason as usize])
 }
 
 #[test]
@@ -228,39 +160,6 @@ fn reserved_bits_six_to_twelve_are_ignored() {
     packet[35] |= 0xf8;
     let mut far = Switch::new(host(1, &[tunnel("2.2.2.2", "1.1.1.1")]));
     assert_eq!(far.receive(UNDERLAY, &[packet], Tick(0)).len(), 1, "RFC 2784 section 2.3");
-}
-
-#[test]
-fn the_most_specific_tunnel_takes_a_packet() {
-    let conf = |local: Option<&str>, in_key| {
-        let mut conf = TunnelConf::gre(ip("1.1.1.1"));
-        conf.local = local.map_or(Local::Any, |local| Local::Address(ip(local)));
-        conf.in_key = in_key;
-        conf
-    };
-    let tunnels = [
-        conf(None, InKey::Any),
-        conf(Some("2.2.2.2"), InKey::Any),
-        conf(None, InKey::Exact(7)),
-        conf(Some("2.2.2.2"), InKey::Exact(7)),
-        conf(None, InKey::Exact(0)),
-    ];
-    let table = TunnelTable::new((0..).map(PortId).zip(&tunnels));
-    let find = |local: &str, key| {
-        table
-            .find(TunnelKey { encap: Encap::Gre, local: ip(local), remote: ip("1.1.1.1"), key })
-            .unwrap()
-            .0
-    };
-    assert_eq!(find("2.2.2.2", Some(7)), 3);
-    assert_eq!(find("2.2.2.3", Some(7)), 2);
-    assert_eq!(find("2.2.2.2", Some(8)), 1);
-    assert_eq!(find("2.2.2.3", Some(8)), 0);
-    assert_eq!(find("2.2.2.3", None), 4);
-    assert_eq!(find("2.2.2.2", Some(0)), 4, "key 0 is no key");
-    let stranger =
-        TunnelKey { encap: Encap::Gre, local: ip("2.2.2.2"), remote: ip("9.9.9.9"), key: None };
-    assert_eq!(table.find(stranger), Err(DropReason::NoTunnel));
 }
 
 #[test]
@@ -436,33 +335,4 @@ fn tunnels_flood_to_tunnels_unless_they_share_a_group() {
     let mut meshed = Switch::new(builder.build());
     let sent = meshed.receive(UNDERLAY, &[packet], Tick(0));
     assert_eq!(sent.iter().map(|(out, _)| out.0).collect::<Vec<_>>(), [0]);
-}
-
-/// CVE-2020-35498: L2 padding longer than a byte can count must not confuse anything.
-#[test]
-fn cve_2020_35498_long_padding() {
-    let mut near = Switch::new(host(1, &[tunnel("1.1.1.1", "2.2.2.2")]));
-    for padding in [0usize, 1, 46, 255, 256, 257, 511, 1000] {
-        let mut packet = send(&mut near, &udp(18)).remove(0).1;
-        let padded = packet.len() + padding;
-        packet.resize(padded, 0xff);
-        let mut far = Switch::new(host(1, &[tunnel("2.2.2.2", "1.1.1.1")]));
-        assert_eq!(far.receive(UNDERLAY, &[packet], Tick(0)), [(VIF, udp(18))], "{padding}");
-    }
-}
-
-/// CVE-2016-10377: a total length below the header's, or beyond the frame's end.
-#[test]
-fn cve_2016_10377_total_length() {
-    let mut near = Switch::new(host(1, &[tunnel("1.1.1.1", "2.2.2.2")]));
-    let good = send(&mut near, &udp(18)).remove(0).1;
-    for total in (0..20u16).chain([good.len() as u16 - 13, u16::MAX]) {
-        let mut packet = good.clone();
-        packet[16..18].copy_from_slice(&total.to_be_bytes());
-        packet[24..26].fill(0);
-        let sum = weft_wire::checksum::internet_checksum(&packet[14..34]);
-        packet[24..26].copy_from_slice(&sum.to_be_bytes());
-        let mut far = Switch::new(host(1, &[tunnel("2.2.2.2", "1.1.1.1")]));
-        assert!(far.receive(UNDERLAY, &[packet], Tick(0)).is_empty(), "{total}");
-    }
 }

@@ -35,6 +35,8 @@ pub struct Geneve<'a> {
     pub is_control: bool,
     /// The C bit: some option is critical.  Written as the options say, not as this field does.
     pub has_critical: bool,
+    /// Some option is critical indeed, whatever the C bit says.  Not written.
+    pub has_critical_option: bool,
     /// The options, a multiple of 4 bytes.
     pub options: &'a [u8],
 }
@@ -43,7 +45,14 @@ impl<'a> Geneve<'a> {
     /// A header without options.
     #[must_use]
     pub const fn new(vni: Vni, protocol: EtherType) -> Self {
-        Self { vni, protocol, is_control: false, has_critical: false, options: &[] }
+        Self {
+            vni,
+            protocol,
+            is_control: false,
+            has_critical: false,
+            has_critical_option: false,
+            options: &[],
+        }
     }
 
     /// Splits `bytes`, a UDP datagram, into header and payload.  Reserved bits are ignored, as
@@ -65,15 +74,19 @@ impl<'a> Geneve<'a> {
         let options_bytes = usize::from(first & 0x3f) * 4;
         let (options, payload) =
             rest.split_at_checked(options_bytes).ok_or(truncated(LEN_BYTES + options_bytes))?;
-        let geneve = Self {
+        let mut geneve = Self {
             vni: Vni::from_wire([v1, v2, v3]),
             protocol: EtherType(u16::from_be_bytes([proto_high, proto_low])),
             is_control: flags & CONTROL != 0,
             has_critical: flags & CRITICAL != 0,
+            has_critical_option: false,
             options,
         };
-        if geneve.options().any(|option| option.is_err()) {
-            return Err(ParseError::OptionLength { layer: Layer::Geneve });
+        for option in geneve.options() {
+            match option {
+                Ok(option) => geneve.has_critical_option |= option.kind.is_critical(),
+                Err(_) => return Err(ParseError::OptionLength { layer: Layer::Geneve }),
+            }
         }
         Ok((geneve, payload))
     }
@@ -84,7 +97,7 @@ impl<'a> Geneve<'a> {
         Tlvs::new(self.options)
     }
 
-    /// Refuses a header with a critical option that `is_known` does not know, whether or not the
+    /// Refuses a header, as it was parsed, with a critical option that `is_known` does not know, whether or not the
     /// C bit announced it.
     ///
     /// # Errors
@@ -92,7 +105,7 @@ impl<'a> Geneve<'a> {
     /// [`ParseError::CriticalOption`].
     pub fn refuse_critical(&self, is_known: impl Fn(GeneveKind) -> bool) -> Result<(), ParseError> {
         let refused = |kind: GeneveKind| kind.is_critical() && !is_known(kind);
-        if self.options().flatten().any(|option| refused(option.kind)) {
+        if self.has_critical_option && self.options().flatten().any(|option| refused(option.kind)) {
             return Err(ParseError::CriticalOption);
         }
         Ok(())
@@ -172,7 +185,7 @@ mod tests {
             let geneve = Geneve { is_control, options: &options, ..Geneve::new(vni, EtherType(protocol)) };
             let mut bytes = written(&geneve, &payload);
             let has_critical = geneve.options().any(|o| o.unwrap().kind.is_critical());
-            let geneve = Geneve { has_critical, ..geneve };
+            let geneve = Geneve { has_critical, has_critical_option: has_critical, ..geneve };
             prop_assert_eq!(Geneve::parse(&bytes), Ok((geneve, &payload[..])));
             prop_assert_eq!(geneve.refuse_critical(|_| false).is_err(), has_critical);
             prop_assert_eq!(geneve.refuse_critical(|_| true), Ok(()));

@@ -33,7 +33,7 @@ fn strip<F: FrameBuf>(
     if outer.lacks_checksum && !accepts_no_checksum(snapshot, port) {
         return Err(DropReason::Udp6Zero);
     }
-    if let Some(geneve) = outer.geneve {
+    if let Some(geneve) = &outer.geneve {
         // No flow table knows any option yet.
         geneve.refuse_critical(|_| false).map_err(|_| DropReason::GeneveCritical)?;
     }

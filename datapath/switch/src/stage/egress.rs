@@ -203,7 +203,7 @@ pub(crate) fn send_tunnelled<I: FrameIo>(
     // Counted and captured as it is inside the tunnel; taken back if it does not go.
     let inner_bytes = frame.bytes().len() as u64;
     sent(datapath, port_id, frame.bytes());
-    match tunnel.template.push(&mut frame, next_hop.mtu) {
+    match tunnel.template.push(&mut frame, next_hop.mtu, datapath.journal.is_on()) {
         Ok(()) => {
             if !io.tx(next_hop.link, frame) {
                 untake(&mut datapath.counters, port_id, inner_bytes, DropReason::TxRing);

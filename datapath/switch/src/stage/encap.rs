@@ -135,13 +135,19 @@ impl Template {
         }
     }
 
-    /// Puts the outer headers in front of an inner frame.
+    /// Puts the outer headers in front of an inner frame.  With `is_traced` it only shows what would
+    /// be sent, and uses no sequence number up.
     ///
     /// # Errors
     ///
     /// [`DropReason::ExceedsMtu`] when the outer IP packet would be longer than `mtu`,
     /// [`DropReason::NoHeadroom`]; the frame is unchanged then.
-    pub(crate) fn push<F: FrameBuf>(&self, frame: &mut F, mtu: u32) -> Result<(), DropReason> {
+    pub(crate) fn push<F: FrameBuf>(
+        &self,
+        frame: &mut F,
+        mtu: u32,
+        is_traced: bool,
+    ) -> Result<(), DropReason> {
         let len = usize::from(self.len);
         let inner = frame.bytes();
         let ip_bytes = len - L3 + inner.len();
@@ -161,7 +167,7 @@ impl Template {
         }
         if let Some(sequence) = &self.sequence {
             // Drawn when nothing can go wrong any more, so that none is missing.
-            patch.sequence = sequence.next();
+            patch.sequence = if is_traced { sequence.upcoming() } else { sequence.next() };
         }
         let l4_at = L3 + if self.is_ipv4 { 20 } else { 40 };
         if let Some(header) = front.get_mut(l4_at..) {

@@ -77,6 +77,7 @@ pub(crate) fn read<'a>(bytes: &'a [u8], tunnels: &TunnelTable) -> Result<Outer<'
     }
 }
 
+#[inline]
 fn ipv4(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
     let (ip, payload) = Ipv4Header::parse(packet).map_err(|error| match error {
         ParseError::Truncated { .. } => DropReason::IpTruncated,
@@ -101,6 +102,7 @@ fn ipv4(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
     })
 }
 
+#[inline]
 fn ipv6(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
     let (ip, payload) = Ipv6Header::parse(packet).map_err(|_| DropReason::IpTruncated)?;
     let walk = ip.walk(payload).map_err(|error| match error {
@@ -127,6 +129,7 @@ fn ipv6(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
 
 impl Outer<'_> {
     /// What `ip` and a tunnel header of `header_bytes` in front of `inner` say.
+    #[inline]
     fn new(ip: &Ip<'_>, encap: Encap, key: Option<u32>, header_bytes: usize, inner: &[u8]) -> Self {
         Self {
             key: TunnelKey { encap, local: ip.local, remote: ip.remote, key },
@@ -141,6 +144,7 @@ impl Outer<'_> {
 }
 
 /// RFC 2784 and 2890.
+#[inline]
 fn gre<'a>(ip: &Ip<'a>) -> Result<Outer<'a>, DropReason> {
     let (gre, inner) = Gre::parse(ip.payload).map_err(|error| match error {
         ParseError::GreVersion { .. } => DropReason::GreVersion,
@@ -161,6 +165,7 @@ fn gre<'a>(ip: &Ip<'a>) -> Result<Outer<'a>, DropReason> {
 }
 
 /// RFC 768, and what is inside by the destination port.
+#[inline]
 fn udp<'a>(ip: &Ip<'a>, tunnels: &TunnelTable) -> Result<Outer<'a>, DropReason> {
     let (header, datagram) = UdpHeader::parse(ip.payload).map_err(|_| DropReason::UdpLength)?;
     let encap = tunnels.at_udp_port(header.target_port()).ok_or(DropReason::NotTunnel)?;
@@ -185,6 +190,7 @@ fn udp<'a>(ip: &Ip<'a>, tunnels: &TunnelTable) -> Result<Outer<'a>, DropReason> 
 }
 
 /// RFC 8926.  What its options mean is judged when it is known whose packet it is.
+#[inline]
 fn geneve<'a>(ip: &Ip<'a>, encap: Encap, datagram: &'a [u8]) -> Result<Outer<'a>, DropReason> {
     let (geneve, inner) = Geneve::parse(datagram).map_err(|error| match error {
         ParseError::UnsupportedVersion { .. } => DropReason::GeneveVersion,
@@ -205,6 +211,7 @@ fn geneve<'a>(ip: &Ip<'a>, encap: Encap, datagram: &'a [u8]) -> Result<Outer<'a>
 }
 
 /// RFC 7348.
+#[inline]
 fn vxlan<'a>(ip: &Ip<'a>, encap: Encap, datagram: &'a [u8]) -> Result<Outer<'a>, DropReason> {
     let (vxlan, inner) = Vxlan::parse(datagram).map_err(|error| match error {
         ParseError::VxlanFlags { .. } => DropReason::VxlanFlags,

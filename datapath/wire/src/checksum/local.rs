@@ -7,8 +7,8 @@
 //! earlier.  It is never covered up, as it is by a new sum over damaged bytes.
 
 use super::{fold, sum};
-use crate::IpProtocol;
 use crate::l4::L4;
+use crate::{EtherType, IpProtocol};
 
 /// Partial sum of `frame`, an Ethernet frame.
 ///
@@ -34,8 +34,15 @@ fn known_sum(frame: &[u8]) -> Option<u64> {
             return None;
         }
     }
-    let headers = sum(frame.get(..l4.start)?);
-    let segment = u64::from(!fold(l4.pseudo_sum(segment_bytes)));
+    // The addresses stand in the header and, negated, in the pseudo-header: they cancel out.
+    let (from, to) = if l4.ip == EtherType::IPV4 { (12, 20) } else { (8, 40) };
+    let in_front = sum(frame.get(..l4.l3_offset + from)?);
+    let extensions = sum(frame.get(l4.l3_offset + to..l4.start)?);
+    let rest_of_pseudo = u64::from(l4.protocol.get()) + segment_bytes as u64;
+    let segment = u64::from(!fold(rest_of_pseudo));
+    if l4.end == frame.len() {
+        return Some(in_front + extensions + segment);
+    }
     let padding = sum(frame.get(l4.end..)?);
     // Headers have an even length; a segment need not.
     let padding = if segment_bytes.is_multiple_of(2) {
@@ -43,7 +50,7 @@ fn known_sum(frame: &[u8]) -> Option<u64> {
     } else {
         u64::from(fold(padding).swap_bytes())
     };
-    Some(headers + segment + padding)
+    Some(in_front + extensions + segment + padding)
 }
 
 #[cfg(test)]
