@@ -569,7 +569,7 @@ impl Engine {
     }
 
     /// Sends the snapshot of [`Engine::plan`] to the workers, unless they have it.
-    fn install(&mut self) -> Result<(), WorkerError> {
+    pub(crate) fn install(&mut self) -> Result<(), WorkerError> {
         let build = |engine: &Self, epoch| {
             let Self { desired, plan, links, ids, spanning, .. } = engine;
             snapshot(epoch, desired, &plan.ports, links, ids, spanning)

@@ -482,3 +482,70 @@ proptest! {
         }
     }
 }
+
+/// As stock: equal are tunnels of one type, port, addresses and receive key; other options do not
+/// count, and neither does the key that is sent.
+#[test]
+fn tunnels_are_the_same_by_what_they_receive() {
+    let tunnel = |kind, more: &[(&str, &str)]| {
+        tunnel_to(kind, &[&[("remote_ip", "10.0.0.2")], more].concat())
+    };
+    let wanted = desired(vec![
+        interface(11, "a", tunnel(TunnelType::Vxlan, &[])),
+        interface(12, "b", tunnel(TunnelType::Vxlan, &[("csum", "true"), ("out_key", "5")])),
+        interface(13, "c", tunnel(TunnelType::Vxlan, &[("key", "5")])),
+        interface(14, "d", tunnel(TunnelType::Vxlan, &[("key", "flow")])),
+        interface(15, "e", tunnel(TunnelType::Vxlan, &[("dst_port", "4790")])),
+        interface(16, "f", tunnel(TunnelType::Geneve, &[])),
+        interface(17, "g", tunnel(TunnelType::Geneve, &[("dst_port", "4790"), ("key", "9")])),
+        interface(18, "h", tunnel(TunnelType::Gre, &[])),
+        interface(19, "i", tunnel(TunnelType::Ip6Gre, &[("key", "0")])),
+    ]);
+    let failures = plan(&wanted, &Observed::default()).failures;
+    let text = |id| failures.get(&Uuid::from_u128(id)).map_or("", String::as_str);
+    assert_eq!(failures.len(), 3, "{failures:?}");
+    assert_eq!(text(12), "could not add network device b to ofproto (File exists)");
+    assert_eq!(text(19), "could not add network device i to ofproto (File exists)");
+    assert_eq!(
+        text(17),
+        "g: packets to UDP port 4790 are those of e, which is no geneve tunnel: give one of them \
+         another dst_port"
+    );
+}
+
+/// A tunnel that takes packets from anywhere listens on every NIC with an address, or on that with
+/// its own address; the NICs steer all UDP ports.
+#[test]
+fn a_tunnel_from_anywhere_listens_everywhere() {
+    let mut observed = Observed::default();
+    for (name, ifindex) in [("eth0", 3), ("eth1", 4), ("eth2", 5)] {
+        with_device(&mut observed, name, ifindex);
+    }
+    let address = |last: u8| std::net::IpAddr::from([10, 0, last, 1]);
+    observed.addresses = vec![(3, address(0)), (4, address(1))];
+    let steered = |options: &[(&str, &str)]| -> Vec<_> {
+        let anyone = tunnel_to(TunnelType::Geneve, &[&[("remote_ip", "flow")], options].concat());
+        let other = [("remote_ip", "10.9.9.9"), ("dst_port", "4790")];
+        let wanted = desired(vec![
+            interface(11, "g", anyone),
+            interface(12, "v", tunnel_to(TunnelType::Vxlan, &other)),
+        ]);
+        let steps = plan(&wanted, &observed).open;
+        steps
+            .into_iter()
+            .filter_map(|step| match step {
+                Step::SetVteps { name, addresses, udp_ports } => Some((name, addresses, udp_ports)),
+                _ => None,
+            })
+            .collect()
+    };
+    let both = vec![4790, 6081];
+    assert_eq!(
+        steered(&[]),
+        [
+            ("eth0".to_owned(), vec![address(0)], both.clone()),
+            ("eth1".to_owned(), vec![address(1)], both.clone()),
+        ]
+    );
+    assert_eq!(steered(&[("local_ip", "10.0.1.1")]), [("eth1".to_owned(), vec![address(1)], both)]);
+}

@@ -51,10 +51,10 @@ fn cve_2016_2074_header_stacks() {
         }
     }
     // Extension headers: eight are walked, and work stays bounded for more.
-    for (count, is_taken) in [(0, true), (1, true), (8, true), (9, false), (64, false)] {
+    for (count, is_taken) in [(0u16, true), (1, true), (8, true), (9, false), (64, false)] {
         let [mut near, mut far] = pair(VXLAN, true, |_| ());
         let mut packet = packet(&mut near, &udp(40));
-        let length = u16::from_be_bytes([packet[18], packet[19]]) + 8 * count as u16;
+        let length = u16::from_be_bytes([packet[18], packet[19]]) + 8 * count;
         packet[18..20].copy_from_slice(&length.to_be_bytes());
         if count > 0 {
             packet[20] = 60;
@@ -72,7 +72,7 @@ fn cve_2016_2074_header_stacks() {
     for _ in 0..8 {
         let [mut near, mut far] = pair(GENEVE, false, |_| ());
         let packet = packet(&mut near, &nested);
-        assert_eq!(far.receive(UNDERLAY, &[packet.clone()], Tick(0)), [(VIF, nested)]);
+        assert_eq!(far.receive(UNDERLAY, std::slice::from_ref(&packet), Tick(0)), [(VIF, nested)]);
         nested = packet;
     }
 }
@@ -215,7 +215,7 @@ fn cve_2023_1668_decisions_are_made_for_each_packet() {
         let mut far = far(encap);
         let good = good(encap);
         for protocol in 0..=255u8 {
-            let taken = far.receive(UNDERLAY, &[good.clone()], Tick(0)).len();
+            let taken = far.receive(UNDERLAY, std::slice::from_ref(&good), Tick(0)).len();
             assert_eq!(taken, 1);
             let mut packet = good.clone();
             packet[23] = protocol;

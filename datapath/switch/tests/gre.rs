@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop at once")]
 #![expect(clippy::indexing_slicing, reason = "packets here are made by the test itself")]
-#![expect(clippy::cast_possible_truncation, reason = "lengths here are below 2000")]
 
 mod common;
 

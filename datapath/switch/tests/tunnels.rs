@@ -82,20 +82,17 @@ proptest! {
             };
             prop_assert_eq!(class, if inherits { tos } else { tos & 3 });
             prop_assert_eq!(hops, if inherits { ttl } else { 64 });
-            let has_sum = match outer.transport {
-                Some(TransportSlice::Udp(udp)) => {
+            let has_sum = if let Some(TransportSlice::Udp(udp)) = outer.transport {
                     prop_assert_eq!(Some(udp.destination_port()), encap.udp_port());
                     prop_assert!((32768..=61000).contains(&udp.source_port()));
                     prop_assert_eq!(usize::from(udp.length()), udp.slice().len());
                     udp.checksum() != 0
-                }
-                _ => {
+            } else {
                     let l4 = header_bytes(encap, is_v6) - 4;
                     let options = usize::from(csum) + usize::from(key.is_some());
                     let sequence = sent[l4 + 4 + 4 * options..][..4].to_vec();
                     prop_assert!(!has_sequence || sequence == number.to_be_bytes());
                     sent[l4] & 0x80 != 0
-                }
             };
             prop_assert_eq!(has_sum, csum);
             prop_assert!(!csum || outer_sum(&sent, encap != Encap::Gre) == 0);
@@ -371,7 +368,7 @@ fn udp_over_ipv6_has_a_checksum() {
     let [mut off, mut lenient] = pair(VXLAN, true, |conf| conf.csum = Csum::Off);
     let bare = packet(&mut off, &udp(40));
     assert_eq!(bare[60..62], [0, 0]);
-    assert_eq!(lenient.receive(UNDERLAY, &[bare.clone()], Tick(0)).len(), 1);
+    assert_eq!(lenient.receive(UNDERLAY, std::slice::from_ref(&bare), Tick(0)).len(), 1);
     assert!(strict.receive(UNDERLAY, &[bare], Tick(0)).is_empty());
     assert_eq!(reasons(&strict), [DropReason::Udp6Zero]);
     let summed = packet(&mut without, &udp(40));
@@ -407,7 +404,10 @@ fn partial_checksums_of_the_peer_are_understood() {
     let outer = pseudo(40, 26, (whole.len() - 34) as u16);
     let inner = pseudo(50 + 40, 50 + 26, 48);
     for packet in [&whole, &outer, &inner] {
-        assert_eq!(far.receive(UNDERLAY, &[packet.clone()], Tick(0)), [(VIF, frame.clone())]);
+        assert_eq!(
+            far.receive(UNDERLAY, std::slice::from_ref(packet), Tick(0)),
+            [(VIF, frame.clone())]
+        );
     }
     let mut wrong = whole;
     wrong[100] ^= 1;

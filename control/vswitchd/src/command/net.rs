@@ -1,4 +1,5 @@
-//! `ovs/route/*` and `tnl/neigh/*`: what the kernel says, in the stock formats.
+//! `ovs/route/*` and `tnl/neigh/*`: what the kernel says, in the stock formats; and
+//! `tnl/egress_port_range`.
 
 use super::{Command, command};
 use crate::engine::Engine;
@@ -11,6 +12,7 @@ pub(super) const COMMANDS: &[Command] = &[
     command("ovs/route/show", "", 0, 0, show),
     command("tnl/neigh/show", "", 0, 0, neighbours),
     command("tnl/arp/show", "", 0, 0, neighbours),
+    command("tnl/egress_port_range", "min max", 0, 2, egress_port_range),
 ];
 
 fn lookup(engine: &mut Engine, args: &[String]) -> Answer {
@@ -44,6 +46,21 @@ fn show(engine: &mut Engine, _args: &[String]) -> Answer {
         let _ = writeln!(text, "Cached: {hop}/{len} dev {} SRC {source}", egress.name);
     }
     Ok(text)
+}
+
+/// Shows, or with two numbers changes, the UDP ports that tunnels send from.
+fn egress_port_range(engine: &mut Engine, args: &[String]) -> Answer {
+    let (min, max) = engine.ids.source_ports;
+    let [wanted_min, wanted_max] = args else {
+        return Ok(format!("Tunnel UDP source port range: {min}-{max}\n"));
+    };
+    let port = |text: &String| text.parse::<u16>().ok().filter(|port| *port != 0);
+    // As stock has it, what is wrong is an answer and no failure.
+    let Some(min) = port(wanted_min) else { return Ok("Invalid min.\n".to_owned()) };
+    let Some(max) = port(wanted_max) else { return Ok("Invalid max.\n".to_owned()) };
+    engine.ids.source_ports = (min.min(max), min.max(max));
+    engine.install().map_err(|error| format!("{error}\n"))?;
+    Ok("OK\n".to_owned())
 }
 
 fn neighbours(engine: &mut Engine, _args: &[String]) -> Answer {

@@ -14,7 +14,7 @@ use super::inner::Inner;
 use crate::tunnel::{Encap, OrInherit, Sequence};
 use crate::{DropReason, FrameBuf, NextHop, Reach, TunnelConf};
 use std::net::IpAddr;
-use weft_wire::checksum::{self, local};
+use weft_wire::checksum;
 use weft_wire::{EtherType, IpProtocol, geneve, gre, udp, vxlan};
 
 /// Ethernet, IPv6, and UDP with Geneve or GRE with all options: the longest there is.
@@ -203,7 +203,7 @@ impl Template {
             ttl,
             source_port,
             sequence: 0,
-            inner_sum: self.covered_sum.map(|_| local::frame_sum(frame)),
+            inner_sum: self.covered_sum.map(|_| inner.frame_sum(frame)),
         }
     }
 

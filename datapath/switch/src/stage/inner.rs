@@ -1,5 +1,6 @@
 //! What the outer headers take from the inner frame: ECN, DSCP, TTL, and which flow it is.
 
+use weft_wire::checksum::{self, local};
 use weft_wire::parse_l2;
 use weft_wire::{EtherType, IpProtocol};
 
@@ -55,6 +56,21 @@ impl<'a> Inner<'a> {
             Self::V4([_, _, _, _, _, _, _, _, ttl, ..], _)
             | Self::V6([_, _, _, _, _, _, _, ttl, ..], _) => Some(*ttl),
             Self::Other(_) => None,
+        }
+    }
+
+    /// Partial sum of `frame`, of which this was read.
+    #[inline]
+    pub(crate) fn frame_sum(&self, frame: &[u8]) -> u64 {
+        match self {
+            Self::V4(_, packet) => {
+                local::frame_sum_l3(frame, frame.len() - packet.len(), EtherType::IPV4)
+            }
+            Self::V6(header, rest) => {
+                let l3_offset = frame.len() - rest.len() - header.len();
+                local::frame_sum_l3(frame, l3_offset, EtherType::IPV6)
+            }
+            Self::Other(_) => checksum::sum(frame),
         }
     }
 
