@@ -181,8 +181,8 @@ fn cve_2020_35498_long_padding() {
     }
     // The same inside: the frame is carried with its padding, under a right checksum.
     for padding in [1usize, 2, 255, 256, 257, 1001] {
-        let mut frame = udp(18);
-        frame.resize(frame.len() + padding, 0xff);
+        let mut frame = udp(19);
+        frame.extend((0..padding).map(|n| n as u8));
         let [mut near, mut far] = pair(VXLAN, false, |conf| conf.csum = Csum::On);
         let packet = packet(&mut near, &frame);
         assert_eq!(far.receive(UNDERLAY, &[packet], Tick(0)), [(VIF, frame)]);
