@@ -75,6 +75,12 @@ impl<'h> Stock<'h> {
         stock
     }
 
+    /// Its run directory.
+    #[must_use]
+    pub fn rundir(&self) -> &Path {
+        self.database.rundir()
+    }
+
     /// Runs ovs-vsctl against it; what it did is the answer.
     #[must_use]
     pub fn try_vsctl(&self, words: &str) -> Outcome {
