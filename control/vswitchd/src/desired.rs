@@ -3,6 +3,7 @@
 //! A row that makes no sense gets an error and the rest goes on.  An error that concerns an
 //! interface stands in `Interface.error`; the others are logged.
 
+pub mod mirror;
 mod patch;
 
 use crate::tunnel_options::{self, Tunnel, TunnelType};
@@ -86,6 +87,10 @@ pub struct Bridge {
     pub snooping: Option<BridgeSettings>,
     /// `other_config`, for what reads it key by key.
     pub other_config: BTreeMap<String, String>,
+    /// `flood_vlans`.
+    pub flood_vlans: Option<VidSet>,
+    /// Its mirrors.
+    pub mirrors: Vec<mirror::Mirror>,
     /// Its ports, by name.
     pub ports: BTreeMap<String, Port>,
 }
@@ -364,6 +369,8 @@ impl<R: Rows> Reader<'_, R> {
             },
             snooping,
             other_config: self.map(TABLE, uuid, "other_config"),
+            flood_vlans: self.vlan_set(TABLE, uuid, "flood_vlans"),
+            mirrors: self.mirrors(uuid, &ports),
             ports,
         }
     }

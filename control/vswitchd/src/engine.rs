@@ -424,6 +424,7 @@ impl Engine {
                 self.workers.clear_port(PortId(number))?;
             }
         }
+        self.number_mirrors()?;
         let moved = self.moved_vlans(&next);
         self.plan = next;
         self.configure_trees();

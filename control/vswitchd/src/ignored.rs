@@ -11,16 +11,7 @@ use weft_ovsdb::Datum;
 const COLUMNS: [(&str, &[&str]); 3] = [
     (
         "Bridge",
-        &[
-            "netflow",
-            "sflow",
-            "ipfix",
-            "controller",
-            "protocols",
-            "flood_vlans",
-            "flow_tables",
-            "auto_attach",
-        ],
+        &["netflow", "sflow", "ipfix", "controller", "protocols", "flow_tables", "auto_attach"],
     ),
     ("Port", &["qos", "mac", "lacp", "bond_mode", "protected", "fake_bridge"]),
     (

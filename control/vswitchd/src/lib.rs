@@ -21,6 +21,7 @@ pub mod guards;
 pub mod ignored;
 pub mod kernel;
 pub mod links;
+mod mirrors;
 pub mod odp;
 pub mod ofport;
 pub mod options;

@@ -58,6 +58,8 @@ fn desired(interfaces: Vec<Interface>) -> Desired {
         spanning: None,
         snooping: None,
         other_config: BTreeMap::new(),
+        flood_vlans: None,
+        mirrors: Vec::new(),
         ports: ports.collect(),
     };
     let bridges = BTreeMap::from([("br0".to_owned(), bridge)]);

@@ -11,6 +11,7 @@
 
 use crate::desired::{Bridge, Desired};
 use crate::links::Links;
+use crate::mirrors;
 use crate::plan::{Carrier, Held, PlannedPort};
 use crate::spanning::Spanning;
 use crate::tunnel_options::Tunnel;
@@ -82,6 +83,8 @@ pub struct Ids {
     pub bridges: Numbers<Uuid>,
     /// Ports by row of their interface.
     pub ports: Numbers<Uuid>,
+    /// Mirrors by row.
+    pub mirrors: Numbers<Uuid>,
     /// Split-horizon groups by name; 0 is no group.
     pub groups: Numbers<String>,
     /// Sequence numbers of tunnels by row of their interface, which go on from snapshot to snapshot.
@@ -95,6 +98,7 @@ impl Default for Ids {
         Self {
             bridges: Numbers::new(0),
             ports: Numbers::new(0),
+            mirrors: Numbers::new(0),
             groups: Numbers::new(1),
             sequences: BTreeMap::new(),
             source_ports: weft_switch::tunnel::SOURCE_PORTS,
@@ -140,7 +144,7 @@ pub fn snapshot(
     let mut builder = SnapshotBuilder::new(epoch);
     for bridge in desired.bridges.values() {
         if let Some(id) = ids.bridge(&bridge.uuid) {
-            builder.bridge(id, bridge_conf(bridge, spanning));
+            builder.bridge(id, bridge_conf(bridge, ids, spanning));
         }
     }
     let by_name: BTreeMap<&str, PortId> = ports
@@ -186,7 +190,7 @@ fn kind(port: &PlannedPort, links: &Links, ids: &Ids) -> Option<PortKind> {
     }
 }
 
-fn bridge_conf(bridge: &Bridge, spanning: &Spanning) -> BridgeConf {
+fn bridge_conf(bridge: &Bridge, ids: &Ids, spanning: &Spanning) -> BridgeConf {
     BridgeConf {
         fdb_age_secs: spanning.aging_secs(&bridge.name).unwrap_or(bridge.fdb_age_secs),
         takes_bpdus: spanning.runs(&bridge.name),
@@ -194,6 +198,8 @@ fn bridge_conf(bridge: &Bridge, spanning: &Spanning) -> BridgeConf {
         forward_reserved: bridge.forward_reserved,
         loop_guard: spanning.guards.nonce(&bridge.name),
         forwards: bridge.forwards,
+        flood_vlans: bridge.flood_vlans.clone().map(Box::new),
+        mirrors: mirrors::confs(bridge, ids),
     }
 }
 

@@ -118,6 +118,7 @@ impl Engine {
             wanted.set("Interface", *interface, "statistics", none);
         }
         for bridge in self.desired.bridges.values() {
+            self.want_mirror_statistics(bridge, counters, &mut wanted);
             self.want_tree_statistics(bridge, &mut wanted);
             self.want_tree_states(bridge, &mut wanted);
         }

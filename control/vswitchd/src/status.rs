@@ -122,7 +122,8 @@ impl InterfaceStatus {
     }
 }
 
-fn count(number: u64) -> i64 {
+/// A counter as the database has it.
+pub(crate) fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

@@ -21,7 +21,7 @@ pub const DATABASE: &str = "Open_vSwitch";
 pub const OVS_VERSION: &str = "3.1.0";
 
 /// The tables that weftd reads or writes.
-const TABLES: [(&str, &[&str]); 5] = [
+const TABLES: [(&str, &[&str]); 6] = [
     ("Open_vSwitch", &[]),
     ("Controller", &["target"]),
     (
@@ -29,6 +29,8 @@ const TABLES: [(&str, &[&str]); 5] = [
         &[
             "name",
             "ports",
+            "mirrors",
+            "flood_vlans",
             "fail_mode",
             "other_config",
             "datapath_type",
@@ -76,6 +78,20 @@ const TABLES: [(&str, &[&str]); 5] = [
             "duplex",
             "ifindex",
             "status",
+            "statistics",
+        ],
+    ),
+    (
+        "Mirror",
+        &[
+            "name",
+            "select_all",
+            "select_src_port",
+            "select_dst_port",
+            "select_vlan",
+            "output_port",
+            "output_vlan",
+            "snaplen",
             "statistics",
         ],
     ),

@@ -16,7 +16,7 @@ use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, PortId, Snapshot, WorkerId,
+    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot, WorkerId,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -308,6 +308,14 @@ impl Workers {
     /// [`WorkerError::Stuck`].
     pub fn clear_port(&self, port: PortId) -> Result<(), WorkerError> {
         self.tell(|| Command::ClearPort(port))
+    }
+
+    /// Zeroes the counters of a mirror number that has a new owner.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stuck`].
+    pub fn clear_mirror(&self, mirror: MirrorId) -> Result<(), WorkerError> {
+        self.tell(|| Command::ClearMirror(mirror))
     }
 
     /// The content of an FDB, all replicas merged: of a station the youngest entry; and its

@@ -1,7 +1,7 @@
 //! Counters that a worker owns: plain integers, copied out when control asks.
 
 use crate::trace::{Event, Journal};
-use crate::{DropReason, LinkId, PortId};
+use crate::{DropReason, LinkId, MirrorId, PortId};
 
 /// What one port has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,11 +91,21 @@ impl LinkCounters {
     }
 }
 
+/// What one mirror has copied.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MirrorCounters {
+    /// Frames, each counted once, however many ports of a VLAN its copies went to.
+    pub frames: u64,
+    /// Their bytes, as they came in: before `snaplen`, and with the tag that they had then.
+    pub bytes: u64,
+}
+
 /// All counters of one worker.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
     ports: Vec<PortCounters>,
     links: Vec<LinkCounters>,
+    mirrors: Vec<MirrorCounters>,
     /// Told of what has no counter, which is everything while a frame is traced.
     journal: Journal,
 }
@@ -110,6 +120,31 @@ impl Counters {
     pub fn reserve(&mut self, ports: usize, links: usize) {
         self.ports.resize_with(self.ports.len().max(ports), PortCounters::default);
         self.links.resize_with(self.links.len().max(links), LinkCounters::default);
+    }
+
+    /// Makes room for `mirrors` mirrors; never shrinks.
+    pub fn reserve_mirrors(&mut self, mirrors: usize) {
+        self.mirrors.resize_with(self.mirrors.len().max(mirrors), MirrorCounters::default);
+    }
+
+    /// Zeroes one mirror's counters, for a new mirror that takes over the number.
+    pub fn clear_mirror(&mut self, mirror: MirrorId) {
+        if let Some(counters) = self.mirrors.get_mut(mirror.index()) {
+            *counters = MirrorCounters::default();
+        }
+    }
+
+    /// The counters of `mirror`, if it was ever configured.
+    #[must_use]
+    pub fn mirror(&self, mirror: MirrorId) -> Option<MirrorCounters> {
+        self.mirrors.get(mirror.index()).copied()
+    }
+
+    pub(crate) fn mirrored(&mut self, mirror: MirrorId, bytes: usize) {
+        if let Some(counters) = self.mirrors.get_mut(mirror.index()) {
+            counters.frames += 1;
+            counters.bytes += bytes as u64;
+        }
     }
 
     /// Zeroes one port's counters, for a new port that takes over the number.
@@ -174,6 +209,11 @@ impl Counters {
     /// Adds the counters of another worker.
     pub fn add(&mut self, other: &Self) {
         self.reserve(other.ports.len(), other.links.len());
+        self.reserve_mirrors(other.mirrors.len());
+        for (to, from) in self.mirrors.iter_mut().zip(&other.mirrors) {
+            to.frames += from.frames;
+            to.bytes += from.bytes;
+        }
         for (to, from) in self.ports.iter_mut().zip(&other.ports) {
             to.add(from);
         }

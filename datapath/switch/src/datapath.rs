@@ -163,10 +163,12 @@ impl<F: FrameBuf> Datapath<F> {
     }
 
     /// Prepares for a snapshot, with `before` as the one in use: makes FDBs and counters for what
-    /// is new, forgets addresses on ports that are gone, have left their VLAN, or are patch ports
-    /// with another peer.
+    /// is new, forgets addresses on ports that are gone, have left their VLAN, are patch ports with
+    /// another peer, or are the output of a mirror now, and in VLANs where nothing is learned any
+    /// more.
     pub fn adopt(&mut self, before: &Snapshot, next: &Snapshot) {
         self.counters.reserve(next.port_slots(), next.link_slots());
+        self.counters.reserve_mirrors(next.mirror_slots());
         self.fdbs.resize_with(self.fdbs.len().max(next.bridge_slots()), || None);
         let mut age_min_secs = u32::MAX;
         for (index, slot) in (0u16..).zip(&mut self.fdbs) {
@@ -198,18 +200,22 @@ impl<F: FrameBuf> Datapath<F> {
                 stays(id, bridge).is_none_or(|is| {
                     (is.vlan.mode, is.vlan.tag, &is.vlan.trunks, is.learns, is.peer())
                         != (was.vlan.mode, was.vlan.tag, &was.vlan.trunks, was.learns, was.peer())
+                        || (is.mirrors.is_output && !was.mirrors.is_output)
                 })
             })
         };
         for (index, fdb) in (0u16..).zip(&mut self.fdbs) {
             let bridge = BridgeId(index);
+            let floods = |vid| next.bridge(bridge).is_some_and(|conf| conf.floods(vid));
+            let flooded = |of: &Snapshot| of.bridge(bridge)?.flood_vlans.clone();
             if let Some(fdb) = fdb
-                && departs(bridge)
+                && (departs(bridge) || flooded(before) != flooded(next))
             {
                 fdb.retain_ports(|id, vid| {
                     let peer = before.port(id).and_then(PortConf::peer);
                     stays(id, bridge).is_some_and(|port| {
-                        port.learns && port.vlan.carries(vid) && port.peer() == peer
+                        let is_same = port.peer() == peer && !port.mirrors.is_output;
+                        port.learns && port.vlan.carries(vid) && is_same && !floods(vid)
                     })
                 });
             }

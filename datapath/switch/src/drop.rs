@@ -58,6 +58,8 @@ reasons! {
     FlowRemote = "flow_remote",
     /// Too many frames wait for a neighbour's address already.
     WaitFull = "wait_full",
+    /// The port is the output of a mirror: only copies leave by it, nothing comes in.
+    MirrorPort = "mirror_port",
     /// The patch port has no peer.
     NoPeer = "no_peer",
     /// The frame has gone through [`crate::stage::PATCH_HOPS_MAX`] patch ports: they form a loop.

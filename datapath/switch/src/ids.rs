@@ -32,6 +32,10 @@ index! {
     LinkId
 }
 index! {
+    /// A mirror, as counters number them over all bridges.
+    MirrorId
+}
+index! {
     /// A worker: one poll loop.
     WorkerId
 }

@@ -18,6 +18,7 @@ pub mod ids;
 mod limit;
 pub mod loop_guard;
 pub mod mcast;
+pub mod mirror;
 mod moves;
 pub mod pipeline;
 pub mod recent;
@@ -31,12 +32,13 @@ pub mod tunnel_table;
 
 pub use batch::{BATCH_MAX, Batch, Meta, Verdict};
 pub use capture::{Capture, Direction};
-pub use counters::{Counters, LinkCounters, PortCounters};
+pub use counters::{Counters, LinkCounters, MirrorCounters, PortCounters};
 pub use datapath::{Announcement, Datapath};
 pub use drop::DropReason;
 pub use fdb::{Fdb, FdbRecord, FdbStats, Learned, Station};
 pub use frame::{FrameBuf, FrameIo};
-pub use ids::{BridgeId, LinkId, PortId, Tick, WorkerId};
+pub use ids::{BridgeId, LinkId, MirrorId, PortId, Tick, WorkerId};
+pub use mirror::{MirrorConf, MirrorOutput, MirroredPorts};
 pub use recent::Flow;
 pub use snapshot::{
     BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder, VlanConf,

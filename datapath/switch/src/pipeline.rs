@@ -72,5 +72,6 @@ pub(crate) fn bridge<I: FrameIo>(
     stage::snoop(batch, snapshot, datapath);
     stage::forward(batch, snapshot, datapath, now);
     stage::observe(batch, datapath);
+    stage::mirror(batch, snapshot, datapath, io);
     stage::egress(batch, link, snapshot, datapath, io);
 }

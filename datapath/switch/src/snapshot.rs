@@ -2,8 +2,9 @@
 //!
 //! One [`Snapshot`] is one state of the configuration, so no frame ever meets half a change.
 
+use crate::mirror::{MIRRORS_MAX, PortMirrors};
 use crate::stage::Template;
-use crate::{BridgeId, LinkId, PortId, TunnelConf, TunnelTable, WorkerId};
+use crate::{BridgeId, LinkId, MirrorConf, PortId, TunnelConf, TunnelTable, WorkerId};
 use std::collections::HashMap;
 use weft_wire::vid::Vid;
 
@@ -17,6 +18,7 @@ pub struct Snapshot {
     floods: Vec<FloodLists>,
     ports: Vec<Option<PortConf>>,
     links: Vec<Option<LinkConf>>,
+    has_mirrors: bool,
     /// Which tunnel port a received packet belongs to.
     pub tunnels: TunnelTable,
     guards_loops: bool,
@@ -33,6 +35,10 @@ pub struct BridgeConf {
     pub forward_reserved: bool,
     /// Spanning tree runs: its frames go to control, from blocked ports too.
     pub takes_bpdus: bool,
+    /// `flood_vlans`: no address is learned in these VLANs, all is flooded.
+    pub flood_vlans: Option<Box<VidSet>>,
+    /// Mirrors; those past [`crate::mirror::MIRRORS_MAX`] are left out.
+    pub mirrors: Vec<MirrorConf>,
     /// False when `fail_mode` is `secure` and nothing tells the bridge what to do: it drops all.
     pub forwards: bool,
     /// `other_config:loop-guard`: the nonce of this bridge's probes, which go to control; moves of
@@ -47,9 +53,19 @@ impl Default for BridgeConf {
             fdb_entries_max: 8192,
             forward_reserved: false,
             takes_bpdus: false,
+            flood_vlans: None,
+            mirrors: Vec::new(),
             forwards: true,
             loop_guard: None,
         }
+    }
+}
+
+impl BridgeConf {
+    /// True when nothing is learned in VLAN `vid`.
+    #[must_use]
+    pub fn floods(&self, vid: Vid) -> bool {
+        self.flood_vlans.as_ref().is_some_and(|vlans| vlans.contains(vid))
     }
 }
 
@@ -186,6 +202,8 @@ pub struct PortConf {
     pub forwards: bool,
     /// False on a port that spanning tree keeps from learning, which it may do before it forwards.
     pub learns: bool,
+    /// Worked out by [`SnapshotBuilder::build`].
+    pub(crate) mirrors: PortMirrors,
 }
 
 impl PortConf {
@@ -199,12 +217,14 @@ impl PortConf {
             split_horizon: 0,
             forwards: true,
             learns: true,
+            mirrors: PortMirrors::default(),
         }
     }
 
-    /// False for a patch port without a peer: copies of a flood would be made for nothing.
-    const fn leads_on(&self) -> bool {
-        !matches!(self.kind, PortKind::Patch(None))
+    /// False for a port that no flood goes to: it does not forward, is reserved for copies, or is
+    /// a patch port without a peer.
+    pub(crate) const fn is_flooded(&self) -> bool {
+        self.forwards && !self.mirrors.is_output && !matches!(self.kind, PortKind::Patch(None))
     }
 
     /// The other end of a patch port that has one.
@@ -281,6 +301,19 @@ impl Snapshot {
         self.links.get(id.index())?.as_ref()
     }
 
+    /// True when some bridge with ports has a mirror.
+    #[must_use]
+    pub const fn has_mirrors(&self) -> bool {
+        self.has_mirrors
+    }
+
+    /// One more than the largest mirror number in use.
+    #[must_use]
+    pub fn mirror_slots(&self) -> usize {
+        let mirrors = self.bridges.iter().flatten().flat_map(|bridge| &bridge.mirrors);
+        mirrors.map(|mirror| mirror.id.index() + 1).max().unwrap_or(0)
+    }
+
     /// One more than the largest bridge number in use.
     #[must_use]
     pub fn bridge_slots(&self) -> usize {
@@ -328,7 +361,8 @@ impl SnapshotBuilder {
     }
 
     /// Adds or replaces a bridge.
-    pub fn bridge(&mut self, id: BridgeId, conf: BridgeConf) -> &mut Self {
+    pub fn bridge(&mut self, id: BridgeId, mut conf: BridgeConf) -> &mut Self {
+        conf.mirrors.truncate(MIRRORS_MAX);
         put(&mut self.snapshot.bridges, id.index(), conf);
         self
     }
@@ -352,6 +386,7 @@ impl SnapshotBuilder {
     #[must_use]
     pub fn build(mut self) -> Snapshot {
         self.part_from_absent_peers();
+        self.mark_mirrors();
         self.snapshot.tunnels = TunnelTable::new(
             self.snapshot.ports().filter_map(|(id, port)| Some((id, port.tunnel()?))),
         );
@@ -360,6 +395,18 @@ impl SnapshotBuilder {
         self.snapshot.floods =
             (0..self.snapshot.bridges.len()).map(|index| self.flood_lists(index)).collect();
         self.snapshot
+    }
+
+    /// Tells each port which mirrors watch it.
+    fn mark_mirrors(&mut self) {
+        let Snapshot { bridges, ports, has_mirrors, .. } = &mut self.snapshot;
+        for (id, port) in (0u16..).zip(ports) {
+            let Some(port) = port else { continue };
+            let bridge = bridges.get(port.bridge.index()).and_then(Option::as_ref);
+            let Some(bridge) = bridge.filter(|bridge| !bridge.mirrors.is_empty()) else { continue };
+            *has_mirrors = true;
+            port.mirrors = PortMirrors::of(PortId(id), &bridge.mirrors);
+        }
     }
 
     /// A patch port whose peer is not in the snapshot has none.
@@ -378,7 +425,7 @@ impl SnapshotBuilder {
         let members: Vec<_> = self
             .snapshot
             .ports()
-            .filter(|(_, port)| port.bridge.index() == bridge && port.forwards && port.leads_on())
+            .filter(|(_, port)| port.bridge.index() == bridge && port.is_flooded())
             .collect();
         let mut lists = FloodLists::default();
         for (id, port) in &members {

@@ -18,7 +18,8 @@ use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, PortId, Snapshot, WorkerId,
+    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot,
+    WorkerId,
 };
 use weft_wire::{mac::MacAddr, vid::Vid};
 
@@ -96,6 +97,8 @@ pub enum Command<Q> {
     Report(Box<Report>),
     /// Zero one port's counters, because the number has a new owner.  No answer.
     ClearPort(PortId),
+    /// Zero one mirror's counters, because the number has a new owner.  No answer.
+    ClearMirror(MirrorId),
     /// Send frames to this sink as well, or no longer.  Answer: [`Event::CaptureRetired`] with
     /// the sink that was there, when one was.
     SetCapture(Option<Box<dyn Capture>>),

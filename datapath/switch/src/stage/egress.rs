@@ -85,8 +85,7 @@ fn flood<I: FrameIo>(
     spread(frame, meta, ingress, list.iter().copied(), snapshot, datapath, io);
 }
 
-/// Sends to the ports of a list that multicast snooping made, as far as they can take the frame: it
-/// is older than the snapshot.
+/// Sends to the ports of a list that multicast snooping made.
 fn multicast<I: FrameIo>(
     frame: I::Frame,
     meta: &Meta,
@@ -98,12 +97,7 @@ fn multicast<I: FrameIo>(
     let Some(ingress) = snapshot.port(meta.ingress) else { return io.free(frame) };
     // Lent out, so that it can be read while the datapath sends.
     let Some(groups) = datapath.snooping.take(ingress.bridge) else { return io.free(frame) };
-    let takes = |port_id: &PortId| {
-        snapshot.port(*port_id).is_some_and(|port| {
-            port.bridge == ingress.bridge && port.forwards && port.vlan.carries(meta.vid)
-        })
-    };
-    let list = groups.list(list).iter().copied().filter(takes);
+    let list = listed(groups.list(list), meta, ingress, snapshot);
     spread(frame, meta, ingress, list, snapshot, datapath, io);
     datapath.snooping.put_back(ingress.bridge, groups);
 }
@@ -120,12 +114,8 @@ fn spread<I: FrameIo>(
     io: &mut I,
 ) {
     let mut last: Option<(PortId, &PortConf)> = None;
-    for port_id in ports {
-        let Some(port) = snapshot.port(port_id) else { continue };
-        if port_id == meta.ingress || same_group(ingress, port) {
-            continue;
-        }
-        if let Some((id, port)) = last.replace((port_id, port)) {
+    for recipient in recipients(meta, ingress, ports, snapshot) {
+        if let Some((id, port)) = last.replace(recipient) {
             match io.copy_from(frame.bytes()) {
                 Some(copy) => send(copy, meta, id, port, snapshot, datapath, io),
                 None => datapath.counters.tx_drop(id, DropReason::NoBuffer),
@@ -138,6 +128,33 @@ fn spread<I: FrameIo>(
         datapath.counters.rx_drop(meta.ingress, DropReason::NoMember);
         io.free(frame);
     }
+}
+
+/// Those of `ports` that a frame that came in at `ingress` is sent to.
+pub(super) fn recipients<'a>(
+    meta: &'a Meta,
+    ingress: &'a PortConf,
+    ports: impl Iterator<Item = PortId> + 'a,
+    snapshot: &'a Snapshot,
+) -> impl Iterator<Item = (PortId, &'a PortConf)> {
+    ports
+        .filter(|port_id| *port_id != meta.ingress)
+        .filter_map(|port_id| Some((port_id, snapshot.port(port_id)?)))
+        .filter(|(_, port)| !same_group(ingress, port))
+}
+
+/// The ports of a list that multicast snooping made that can take the frame: the list is older than
+/// the snapshot.
+pub(super) fn listed<'a>(
+    list: &'a [PortId],
+    meta: &'a Meta,
+    ingress: &'a PortConf,
+    snapshot: &'a Snapshot,
+) -> impl Iterator<Item = PortId> + 'a {
+    let takes = |port: &PortConf| {
+        port.bridge == ingress.bridge && port.is_flooded() && port.vlan.carries(meta.vid)
+    };
+    list.iter().copied().filter(move |id| snapshot.port(*id).is_some_and(takes))
 }
 
 /// Sends one frame out of one port.
@@ -154,6 +171,19 @@ pub(crate) fn send<I: FrameIo>(
         datapath.counters.tx_drop(port_id, DropReason::NoHeadroom);
         return io.free(frame);
     };
+    deliver(frame, l2_bytes, meta, (port_id, port), snapshot, datapath, io);
+}
+
+/// Sends one frame, of which the first `l2_bytes` are as the port wants them.
+pub(super) fn deliver<I: FrameIo>(
+    mut frame: I::Frame,
+    l2_bytes: usize,
+    meta: &Meta,
+    (port_id, port): (PortId, &PortConf),
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
     match &port.kind {
         PortKind::Link(link) => {
             let fits = snapshot
@@ -292,7 +322,7 @@ fn untake(counters: &mut Counters, port_id: PortId, bytes: u64, reason: DropReas
 
 /// Gives the frame the tag that `vlan` wants, and says how long its L2 header is then.  `None`
 /// when there is no room for a tag.
-fn retag<F: FrameBuf>(frame: &mut F, meta: &Meta, vlan: &VlanConf) -> Option<usize> {
+pub(super) fn retag<F: FrameBuf>(frame: &mut F, meta: &Meta, vlan: &VlanConf) -> Option<usize> {
     let tci = meta.priority | meta.vid.get();
     match (meta.tpid != 0, wants_tag(meta, vlan)) {
         (false, false) => Some(14),

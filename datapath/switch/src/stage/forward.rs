@@ -51,6 +51,7 @@ impl Context<'_> {
         let station = Station::new(meta.vid, meta.target);
         match self.fdb.lookup(station, meta.target_hash, now) {
             None => Verdict::Flood,
+            Some(_) if self.bridge.floods(meta.vid) => Verdict::Flood,
             Some(target) => self.unicast(meta, target),
         }
     }
@@ -64,6 +65,7 @@ impl Context<'_> {
             None => Verdict::Flood,
             Some(target) if target.bridge != self.port.bridge => Verdict::Flood,
             Some(target) if !target.forwards => Verdict::Drop(DropReason::PortBlocked),
+            Some(target) if target.mirrors.is_output => Verdict::Drop(DropReason::MirrorPort),
             Some(target) if !target.vlan.carries(meta.vid) => Verdict::Drop(DropReason::EgressVlan),
             Some(target) if same_group(self.port, target) => {
                 Verdict::Drop(DropReason::SplitHorizon)

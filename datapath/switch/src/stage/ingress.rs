@@ -47,8 +47,11 @@ fn classify(run: &mut [Meta], port: &PortConf, snapshot: &Snapshot) {
         }
     }
     // A port that learns before it forwards lets frames go as far as `learn`.
-    if !bridge.forwards || !(port.forwards || port.learns) {
+    if !(port.forwards || port.learns) {
         return drop_all(run, DropReason::PortBlocked);
+    }
+    if port.mirrors.is_output {
+        return drop_all(run, DropReason::MirrorPort);
     }
     match port.vlan.mode {
         // A plain trunk carries everything: the tag says it all.
@@ -73,5 +76,9 @@ fn classify(run: &mut [Meta], port: &PortConf, snapshot: &Snapshot) {
                 }
             }
         }
+    }
+    // Last, so that mirrors see each frame in its VLAN even so.
+    if !bridge.forwards {
+        drop_all(run, DropReason::PortBlocked);
     }
 }

@@ -34,7 +34,8 @@ pub(crate) fn learn<F: FrameBuf>(
         if !learns {
             continue;
         }
-        for meta in undecided(run) {
+        let bridge = snapshot.bridge(port.bridge);
+        for meta in undecided(run).filter(|meta| bridge.is_some_and(|b| !b.floods(meta.vid))) {
             let station = Station::new(meta.vid, meta.source);
             let learned = fdb.learn(station, fdb.hash(station), port_id, now);
             datapath.announcer.note(learned, port.bridge, station, port_id, now);

@@ -1,0 +1,169 @@
+//! Copies for mirrors (SPAN and RSPAN), made before the frame itself goes its way.
+//!
+//! As Open vSwitch does it: a frame is seen in the VLAN that it has in the bridge; a copy wears the
+//! tag that its egress port wants; of all mirrors with one output, one copies a frame; and a copy
+//! that leaves is seen by mirrors that watch where it leaves.
+
+use super::egress::{deliver, listed, recipients, retag};
+use crate::{
+    Batch, BridgeConf, Datapath, DropReason, FrameBuf, FrameIo, Meta, MirrorConf, MirrorOutput,
+    PortConf, PortId, Snapshot, Verdict,
+};
+use weft_wire::mac::MacAddr;
+
+/// Sends the copies that mirrors want of a batch whose frames all have their verdict.
+pub(crate) fn mirror<I: FrameIo>(
+    batch: &Batch<I::Frame>,
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
+    if !snapshot.has_mirrors() {
+        return;
+    }
+    for (frame, meta) in batch.frames.iter().zip(&batch.metas) {
+        let Some(ingress) = snapshot.port(meta.ingress) else { continue };
+        let Some(bridge) = snapshot.bridge(ingress.bridge) else { continue };
+        if !bridge.mirrors.is_empty() && is_seen(meta, ingress) {
+            let mut copying = Copying { bytes: frame.bytes(), meta, bridge, served: 0 };
+            copying.watched_by(ingress.mirrors.arriving, snapshot, datapath, io);
+            match meta.verdict {
+                Verdict::Forward(port) => copying.leaves(port, snapshot, datapath, io),
+                Verdict::Flood => {
+                    let members = snapshot.flood_list(ingress.bridge, meta.vid).iter().copied();
+                    for (port, _) in recipients(meta, ingress, members, snapshot) {
+                        copying.leaves(port, snapshot, datapath, io);
+                    }
+                }
+                Verdict::Multicast(list) => {
+                    // Lent out, so that it can be read while copies are sent.
+                    let Some(groups) = datapath.snooping.take(ingress.bridge) else { continue };
+                    let members = listed(groups.list(list), meta, ingress, snapshot);
+                    for (port, _) in recipients(meta, ingress, members, snapshot) {
+                        copying.leaves(port, snapshot, datapath, io);
+                    }
+                    datapath.snooping.put_back(ingress.bridge, groups);
+                }
+                Verdict::Punt | Verdict::Drop(_) | Verdict::Undecided => {}
+            }
+        }
+    }
+}
+
+/// True for a frame that has entered the bridge, whatever became of it there.
+const fn is_seen(meta: &Meta, ingress: &PortConf) -> bool {
+    let has_entered = match meta.verdict {
+        Verdict::Drop(reason) => !matches!(
+            reason,
+            DropReason::Truncated
+                | DropReason::IngressVlan
+                | DropReason::NoPort
+                | DropReason::PatchHops
+        ),
+        Verdict::Punt => false,
+        _ => true,
+    };
+    has_entered && ingress.forwards && !ingress.mirrors.is_output
+}
+
+/// A frame that mirrors may copy.
+struct Copying<'a> {
+    bytes: &'a [u8],
+    meta: &'a Meta,
+    bridge: &'a BridgeConf,
+    /// Mirrors whose output has had its copy, by their place in the bridge's list.
+    served: u32,
+}
+
+impl Copying<'_> {
+    /// The frame, or a copy of it, leaves by `port`.
+    fn leaves<I: FrameIo>(
+        &mut self,
+        port: PortId,
+        snapshot: &Snapshot,
+        datapath: &mut Datapath<I::Frame>,
+        io: &mut I,
+    ) {
+        let mirrors = snapshot.port(port).map_or(0, |port| port.mirrors.departing);
+        self.watched_by(mirrors, snapshot, datapath, io);
+    }
+
+    /// Makes the copies of those of `mirrors` that select the frame's VLAN, once for each output.
+    fn watched_by<I: FrameIo>(
+        &mut self,
+        mirrors: u32,
+        snapshot: &Snapshot,
+        datapath: &mut Datapath<I::Frame>,
+        io: &mut I,
+    ) {
+        let bridge = self.bridge;
+        for (place, mirror) in bridge.mirrors.iter().enumerate() {
+            let is_due = (mirrors & !self.served) >> place & 1 == 1;
+            if is_due && mirror.selects(self.meta.vid) {
+                let twins = bridge.mirrors.iter().map(|other| other.output == mirror.output);
+                self.served |= twins.rev().fold(0, |all, is_twin| all << 1 | u32::from(is_twin));
+                datapath.counters.mirrored(mirror.id, self.bytes.len());
+                self.copy(mirror, snapshot, datapath, io);
+            }
+        }
+    }
+
+    /// Sends the copies of one mirror.
+    fn copy<I: FrameIo>(
+        &mut self,
+        mirror: &MirrorConf,
+        snapshot: &Snapshot,
+        datapath: &mut Datapath<I::Frame>,
+        io: &mut I,
+    ) {
+        let (vid, members) = match &mirror.output {
+            MirrorOutput::Port(port) => (self.meta.vid, std::slice::from_ref(port)),
+            // Switches further on would take a link-local frame for one of their neighbour's.
+            MirrorOutput::Vlan(vid)
+                if *vid == self.meta.vid || MacAddr::from_u64(self.meta.target).is_reserved() =>
+            {
+                return;
+            }
+            MirrorOutput::Vlan(vid) => {
+                let bridge = snapshot.port(self.meta.ingress).map(|port| port.bridge);
+                (*vid, bridge.map_or(&[][..], |bridge| snapshot.flood_list(bridge, *vid)))
+            }
+        };
+        // No answer goes back to a copy's sender: it has no ingress port.
+        let meta = Meta { vid, ingress: Meta::NO_PORT, ..*self.meta };
+        for port_id in members {
+            if let Some(port) = snapshot.port(*port_id).filter(|port| port.forwards) {
+                let to = (*port_id, port);
+                send_copy(self.bytes, &meta, to, mirror.snaplen, snapshot, datapath, io);
+                self.leaves(*port_id, snapshot, datapath, io);
+            }
+        }
+    }
+}
+
+/// Sends a copy, no longer than `snaplen` once it has its tag.
+fn send_copy<I: FrameIo>(
+    bytes: &[u8],
+    meta: &Meta,
+    (port_id, port): (PortId, &PortConf),
+    snaplen: Option<u16>,
+    snapshot: &Snapshot,
+    datapath: &mut Datapath<I::Frame>,
+    io: &mut I,
+) {
+    let snaplen = snaplen.map(usize::from);
+    // One tag may go; the rest of what is cut off need not be copied.
+    let start = snaplen.and_then(|snaplen| bytes.get(..snaplen + 4)).unwrap_or(bytes);
+    let Some(mut copy) = io.copy_from(start) else {
+        return datapath.counters.tx_drop(port_id, DropReason::NoBuffer);
+    };
+    let Some(l2_bytes) = retag(&mut copy, meta, &port.vlan) else {
+        datapath.counters.tx_drop(port_id, DropReason::NoHeadroom);
+        return io.free(copy);
+    };
+    if let Some(snaplen) = snaplen {
+        copy.truncate(snaplen);
+    }
+    let l2_bytes = l2_bytes.min(copy.bytes().len());
+    deliver(copy, l2_bytes, meta, (port_id, port), snapshot, datapath, io);
+}
