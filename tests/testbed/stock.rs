@@ -128,16 +128,6 @@ impl<'h> Stock<'h> {
         give("br-phy");
     }
 
-    /// Runs ovs-appctl against it.
-    ///
-    /// # Panics
-    /// It fails.
-    #[track_caller]
-    pub fn appctl(&self, words: &str) -> String {
-        let dir = self.database.rundir().display();
-        self.host.sh(&format!("OVS_RUNDIR={dir} ovs-appctl --timeout=15 {words}"))
-    }
-
     /// Adds bridge `br0` with an address on it.
     #[track_caller]
     pub fn bridge(&self, cidr: &str) {
