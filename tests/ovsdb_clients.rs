@@ -372,3 +372,60 @@ fn sockets_are_not_for_everybody() {
         assert_eq!(mode & 0o007, 0, "{line}");
     }
 }
+
+/// `ovs-appctl -t ovsdb-server` and managers, in the forms of the stock server; what makes no sense says why.
+#[test]
+fn the_commands_of_the_database_server() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    switch.vsctl(
+        "add-br br0 -- set-controller br0 tcp:192.0.2.1:6653 -- set-manager ptcp:6640:127.0.0.1",
+    );
+    let ask = |words: &str| switch.try_appctl(&format!("-t ovsdb-server {words}"));
+    let socket = switch.rundir().join("db.sock");
+    let remotes =
+        format!("db:Open_vSwitch,Open_vSwitch,manager_options\npunix:{}\n", socket.display());
+    for (words, text) in [
+        ("ovsdb-server/list-dbs", "Open_vSwitch\n_Server\n"),
+        ("ovsdb-server/list-remotes", remotes.as_str()),
+        ("ovsdb-server/sync-status", "state: active\n"),
+        ("ovsdb-server/get-db-storage-status Open_vSwitch", "status: ok\n"),
+        ("ovsdb-server/get-active-ovsdb-server", ""),
+        ("ovsdb-server/add-remote ptcp:6641:127.0.0.1", ""),
+        ("ovsdb-server/remove-remote ptcp:6641:127.0.0.1", ""),
+        ("ovsdb-server/compact", ""),
+        ("ovsdb-server/compact Open_vSwitch", ""),
+        ("ovsdb-server/memory-trim-on-compaction on", ""),
+    ] {
+        assert_eq!(ask(words).expect_ok(), text, "{words}");
+    }
+    for (words, text) in [
+        ("ovsdb-server/compact Nope", "no database by that name"),
+        ("ovsdb-server/compact _Server", "cannot compact built-in databases"),
+        ("ovsdb-server/remove-db Nope", "Failed to find the database."),
+        ("ovsdb-server/remove-db Open_vSwitch", "one database file"),
+        ("ovsdb-server/add-db /tmp/other.db", "one database file"),
+        ("ovsdb-server/add-remote foo", "not a valid remote"),
+        ("ovsdb-server/remove-remote foo", "no such remote"),
+        ("ovsdb-server/set-active-ovsdb-server tcp:192.0.2.1:6640", "replicates no other server"),
+        ("ovsdb-server/tlog-set Open_vSwitch:Bridge on", "logs no changes of tables"),
+        ("ovsdb-server/nope", "is not a valid command"),
+    ] {
+        let outcome = ask(words);
+        assert!(!outcome.ok() && outcome.stderr.contains(text), "{words}: {}", outcome.stderr);
+    }
+    assert!(ask("ovsdb-server/tlog-list").expect_ok().contains("                Bridge "));
+    assert!(ask("memory/show").expect_ok().contains(" cells:"));
+    assert_eq!(host.sh("ovsdb-client list-dbs tcp:127.0.0.1:6640"), "Open_vSwitch\n_Server\n");
+    // Whoever was connected comes back, weftd itself too.
+    ask("ovsdb-server/reconnect").expect_ok();
+    switch.vsctl("add-port br0 int0 -- set interface int0 type=internal");
+    ask("ovsdb-server/disable-monitor-cond").expect_ok();
+    switch.vsctl("del-port br0 int0");
+    assert_eq!(switch.vsctl("get controller . is_connected"), "false");
+    let log = std::fs::read_to_string(switch.rundir().join("weftd.log")).unwrap();
+    assert_eq!(log.matches("controller tcp:192.0.2.1:6653: OpenFlow is not there yet").count(), 1);
+}

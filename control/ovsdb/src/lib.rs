@@ -8,11 +8,12 @@
 //! | --- | --- |
 //! | [`value`], [`datum`] | atoms; sets, maps and their differences |
 //! | [`schema`] | column types and constraints; the built-in schemas |
-//! | [`db`] | tables in memory, indexes, reference counts |
+//! | [`db`], `integrity` | tables in memory, indexes, reference counts; the checks of a commit |
 //! | [`condition`], [`mutate`], [`txn`] | the operations of `transact`, all or nothing |
-//! | [`log`] | the file, in the format that `ovsdb-tool` reads |
-//! | [`monitor`], [`lock`], [`outbox`] | what sessions hear, own, and have still to be sent |
-//! | [`jsonrpc`], [`server`], [`remote`] | the wire, the sockets |
+//! | [`log`], [`record`], `lockfile` | the file, in the format that `ovsdb-tool` reads |
+//! | `state`, `commits`, `subscriptions`, [`convert`] | what each method does, without sockets |
+//! | [`monitor`], `history`, [`lock`], [`outbox`] | what sessions hear, missed, own, and have still to be sent |
+//! | [`server`], `endpoint`, `session`, `manager`, [`remote`], `tls`, [`jsonrpc`] | the sockets |
 //! | [`client`], [`replica`], [`ops`] | the other side |
 //!
 //! # Life of a transaction
@@ -21,20 +22,22 @@
 //! bytes -> jsonrpc::Framer -> Message -> State::transact
 //!   txn::execute   operations change rows in place; the first touch of each row is remembered
 //!   precommit      strong references, garbage, weak references, row limits, indexes
-//!   log.append     the record is written; synced when a commit operation says durable
+//!   log.append     the record is written
 //!   publish        monitors: one text per specification, shared by sessions; update before reply
-//!   reply          then every transaction in a `wait` gets another chance
+//!   reply          at once, or when the disk has it; then every transaction in a `wait` gets another chance
 //! ```
 //!
 //! Any error before the end puts every row back. A commit costs what it touched, not what is stored.
 //!
 //! # Threads
 //!
-//! One. Server and client are made for a `current_thread` runtime; the server's tasks are local tasks.
+//! One. Server and client are made for a `current_thread` runtime; the server's tasks are local tasks. Syncs
+//! and compactions alone run on tokio's threads for blocking work.
 //!
 //! # Limits
 //!
-//! [`server::Limits`]: message size, nesting, sessions, monitors, locks, waiting transactions, unread updates.
+//! [`server::Limits`]: message size, nesting, sessions, monitors, locks, waiting transactions, what is
+//! kept for those who do not read.
 #![forbid(unsafe_code)]
 
 pub mod client;

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::rc::Rc;
 
+use rustix::process::{Resource, getrlimit};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
 use tokio::time::MissedTickBehavior;
@@ -63,6 +64,20 @@ impl Default for Limits {
             history_max: 1000,
             history_atoms_max: 1 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// Clients may take half of the files that the process may open, and those of one remote three quarters
+    /// of that: the rest of the process has to go on.
+    fn within_open_files(mut self) -> Self {
+        let files = getrlimit(Resource::Nofile).current;
+        let most = files.and_then(|files| usize::try_from(files / 2).ok()).unwrap_or(usize::MAX);
+        if self.sessions_max > most {
+            self.sessions_max = most;
+            self.sessions_per_remote_max = self.sessions_per_remote_max.min(most / 4 * 3);
+        }
+        self
     }
 }
 
@@ -178,10 +193,11 @@ impl Server {
         reason = "callers need a runtime around it; binding may wait one day"
     )]
     pub async fn start(config: ServerConfig) -> Result<Self, ServerError> {
-        let state = State::open(&config.db_path, &config.schema, config.limits)?;
+        let limits = config.limits.within_open_files();
+        let state = State::open(&config.db_path, &config.schema, limits)?;
         let inner = Rc::new(Inner {
             state: RefCell::new(state),
-            limits: config.limits,
+            limits,
             tls: RefCell::default(),
             tls_table: config.tls_table,
             remotes: RefCell::default(),

@@ -194,3 +194,44 @@ fn what_is_a_message() {
     assert!(!message(json!({"id": 1, "method": "echo", "params": [], "result": 1})));
     assert!(!message(json!({"id": null, "result": []})));
 }
+
+const SCHEMA: &str = r#"{"name":"F","version":"1.0.0","tables":{
+    "T":{"isRoot":true,"columns":{"n":{"type":"integer"},
+        "s":{"type":{"key":"string","min":0,"max":"unlimited"}},
+        "r":{"type":{"key":{"type":"uuid","refTable":"C"},"min":0,"max":"unlimited"}}}},
+    "C":{"columns":{"m":{"type":{"key":"string","value":"integer","min":0,"max":"unlimited"}}}}}}"#;
+
+proptest! {
+    /// Whatever the new types are: the rows fit them and go back as they were, or nothing happens.
+    #[test]
+    fn conversions_fit_or_are_refused(n in 0..9_i64, key in 0..5_usize, min in 0..2_usize, max in 1..4_usize) {
+        use weft_ovsdb::{convert::convert, db::Database, schema::Schema, txn};
+        let old = std::sync::Arc::new(Schema::parse(SCHEMA).unwrap());
+        let mut db = Database::new(std::sync::Arc::clone(&old));
+        let context = txn::Context { owns_lock: &|_| false, waited: std::time::Duration::ZERO };
+        let operations = [
+            json!({"op": "insert", "table": "C", "uuid-name": "c", "row": {"m": ["map", [["a", n]]]}}),
+            json!({"op": "insert", "table": "T", "row":
+                {"n": n, "s": ["set", ["x", "y"]], "r": ["named-uuid", "c"]}}),
+        ];
+        drop(txn::execute(&mut db, &operations, &context, &mut |_| Ok(())));
+        let key = ["integer", "real", "string", "boolean", "uuid"][key];
+        let mut new: Value = serde_json::from_str(SCHEMA).unwrap();
+        new["tables"]["T"]["columns"]["n"] = json!({"type": {"key": key, "min": min, "max": max}});
+        let new = std::sync::Arc::new(Schema::from_json(new).unwrap());
+        match convert(&db, &new) {
+            Ok(converted) => {
+                prop_assert!(matches!(key, "integer" | "real"));
+                prop_assert_eq!(converted.row_count(), 2);
+                if key == "integer" {
+                    let back = convert(&converted, &old).unwrap();
+                    let value = |db: &Database| db.table_by_name("T").unwrap().rows().values()
+                        .next().unwrap().columns.clone();
+                    prop_assert_eq!(value(&back), value(&db));
+                }
+            }
+            Err(_) => prop_assert!(!matches!(key, "integer" | "real")),
+        }
+        prop_assert_eq!(db.row_count(), 2);
+    }
+}
