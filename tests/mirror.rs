@@ -32,11 +32,9 @@ impl Bridge for Stock<'_> {
 /// Makes mirror `m0` of `br0` the only one; `@NAME` stands for the row of port NAME.
 fn mirror(switch: &impl Bridge, columns: &str) {
     switch.vsctl("clear bridge br0 mirrors");
-    let mut lookups = String::new();
-    for word in columns.split(['=', ' ', ',']).filter(|word| word.starts_with('@')) {
-        let name = word.trim_start_matches('@');
-        lookups += &format!("-- --id=@{name} get port {name} ");
-    }
+    let names = columns.split(['=', ' ', ',']).filter_map(|word| word.strip_prefix('@'));
+    let lookups: Vec<_> = names.map(|name| format!("-- --id=@{name} get port {name}")).collect();
+    let lookups = lookups.join(" ");
     switch.vsctl(&format!(
         "{lookups} -- --id=@m create mirror name=m0 {columns} -- add bridge br0 mirrors @m"
     ));

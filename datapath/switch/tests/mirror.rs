@@ -399,7 +399,7 @@ fn a_tunnel_is_an_output() {
     assert!(copy.ends_with(&inner) && copy.len() == inner.len() + 38, "{copy:x?}");
 
     // An IPv4 packet with DF set that fits the wire, but not the tunnel.
-    let mut long = [mac(BROADCAST), mac(1)].concat();
+    let mut long = [mac(2), mac(1)].concat();
     long.extend([8, 0, 0x45, 0, 4, 0, 0, 0, 0x40, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2]);
     let sum = weft_wire::checksum::internet_checksum(&long[14..34]).to_be_bytes();
     long[24..26].copy_from_slice(&sum);
@@ -436,6 +436,8 @@ fn flood_vlans_are_not_learned() {
     }
     world.flood_vlans.insert(3);
     switch.install(builder(&world).build());
+    let records = switch.datapath.fdb(BridgeId(0)).unwrap().records(Tick(0));
+    assert_eq!(records.iter().map(|one| one.vid.get()).collect::<Vec<_>>(), [2]);
     assert_eq!(links(&switch.receive(LinkId(0), &[frame(1, 2, 2)], Tick(0))), [1]);
     for _ in 0..2 {
         assert_eq!(links(&switch.receive(LinkId(0), &[frame(1, 2, 3)], Tick(0))), [1, 2]);
