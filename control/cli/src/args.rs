@@ -51,6 +51,26 @@ pub struct Args {
 }
 
 /// The verbs.
+/// What to do with addresses.
+#[derive(Debug, Subcommand)]
+pub enum FdbVerb {
+    /// Forgets learned addresses: all, or those that fit all that is given.
+    Flush(FdbPart),
+}
+
+/// Some of the addresses.
+#[derive(Debug, clap::Args)]
+pub struct FdbPart {
+    /// Of this bridge.
+    pub bridge: Option<String>,
+    /// On this port.
+    #[arg(long)]
+    pub port: Option<String>,
+    /// In this VLAN, 0 to 4094; 0 is that of untagged frames.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(0..=4094))]
+    pub vlan: Option<u16>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Bridges, ports, tunnels and underlays: modes, workers, rates, effective MTU.
@@ -68,9 +88,13 @@ pub enum Command {
         watch: Option<f64>,
     },
     /// Learned and static addresses.
+    #[command(args_conflicts_with_subcommands = true)]
     Fdb {
         /// Only this bridge.
         bridge: Option<String>,
+        /// Something else than to show them.
+        #[command(subcommand)]
+        verb: Option<FdbVerb>,
     },
     /// Copies the frames of a port, both directions, as pcapng; why a frame was dropped is its comment.
     Capture(CaptureArgs),

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use crate::args::FdbPart;
 use crate::error::{EXIT_OK, Error};
 use crate::json::{cell, items, member, text};
 use crate::table::{Column, render};
@@ -22,6 +23,35 @@ pub fn run(
     let params: Vec<&str> = bridge.into_iter().collect();
     let list = daemon.call("weft/fdb", &params)?;
     let page = if json { format!("{list:#}\n") } else { table(&list) };
+    out.write_all(page.as_bytes()).map_err(Error::Output)?;
+    Ok(EXIT_OK)
+}
+
+/// Forgets learned addresses, and says how many.
+///
+/// # Errors
+/// The daemon does not answer or knows no such bridge or port, or the output cannot be written.
+pub fn flush(
+    daemon: &Daemon,
+    json: bool,
+    what: &FdbPart,
+    out: &mut impl Write,
+) -> Result<u8, Error> {
+    let params: Vec<String> = [
+        what.bridge.as_ref().map(|name| format!("bridge={name}")),
+        what.port.as_ref().map(|name| format!("port={name}")),
+        what.vlan.map(|number| format!("vlan={number}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let params: Vec<&str> = params.iter().map(String::as_str).collect();
+    let entries = daemon.call("weft/fdb-flush", &params)?;
+    let page = if json {
+        format!("{:#}\n", serde_json::json!({ "entries": entries }))
+    } else {
+        format!("{entries} addresses forgotten\n")
+    };
     out.write_all(page.as_bytes()).map_err(Error::Output)?;
     Ok(EXIT_OK)
 }
@@ -75,6 +105,19 @@ mod tests {
         let page = String::from_utf8(out).unwrap();
         let ages: Vec<_> = page.lines().filter_map(|line| line.split_whitespace().last()).collect();
         assert_eq!(ages, ["s", "12", "static"], "{page}");
+    }
+
+    #[test]
+    fn a_flush_says_what_and_how_many() {
+        let fake = FakeDaemon::answering(|method, params| {
+            assert_eq!(method, "weft/fdb-flush");
+            assert_eq!(params, &json!(["port=p1", "vlan=0"]));
+            json!({"result": "17\n"})
+        });
+        let what = FdbPart { bridge: None, port: Some("p1".to_owned()), vlan: Some(0) };
+        let mut out = Vec::new();
+        flush(&fake.daemon(), false, &what, &mut out).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "17 addresses forgotten\n");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, FdbVerb};
 use crate::error::{EXIT_OK, Error};
 use crate::unixctl::Daemon;
 
@@ -59,7 +59,10 @@ fn run(args: &Args, out: &mut impl Write) -> Result<u8, Error> {
     match &args.command {
         Command::Show => show::run(&daemon, args.json, out),
         Command::Drops { watch } => drops::run(&daemon, args.json, *watch, out),
-        Command::Fdb { bridge } => fdb::run(&daemon, args.json, bridge.as_deref(), out),
+        Command::Fdb { verb: Some(FdbVerb::Flush(what)), .. } => {
+            fdb::flush(&daemon, args.json, what, out)
+        }
+        Command::Fdb { bridge, .. } => fdb::run(&daemon, args.json, bridge.as_deref(), out),
         Command::Capture(options) => capture::run(&daemon, args.json, options, out),
         Command::Trace(options) => trace::run(&daemon, args.json, options, out),
         Command::Doctor => doctor::run(&daemon, args.json, out),

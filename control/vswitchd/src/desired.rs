@@ -5,16 +5,15 @@
 
 pub mod mirror;
 mod patch;
+mod vlan;
 
 use crate::tunnel_options::{self, Tunnel, TunnelType};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 use weft_switch::mcast::BridgeSettings;
-use weft_switch::snapshot::VidSet;
-use weft_switch::{VlanConf, VlanMode};
+use weft_switch::{VidSet, VlanConf};
 use weft_wire::mac::MacAddr;
-use weft_wire::vid::Vid;
 
 /// Where rows are read from: the client's replica, or a map in tests.
 pub trait Rows {
@@ -52,6 +51,8 @@ pub struct Desired {
     pub worker_cpus: Vec<usize>,
     /// Between two updates of statistics, at least 5000.
     pub stats_interval_millis: u64,
+    /// `vlan-limit` lets second tags be read.
+    pub reads_inner_tags: bool,
     /// Bridges by name.
     pub bridges: BTreeMap<String, Bridge>,
     /// What was wrong, except what stands in [`Kind::Unusable`].
@@ -294,6 +295,7 @@ impl<R: Rows> Reader<'_, R> {
             let millis = text.parse().unwrap_or(DEFAULT_STATS_MILLIS);
             desired.stats_interval_millis = millis.max(DEFAULT_STATS_MILLIS);
         }
+        desired.reads_inner_tags = self.reads_inner_tags(root);
         for uuid in self.references(TABLE, root, "bridges") {
             let bridge = self.bridge(uuid);
             desired.bridges.insert(bridge.name.clone(), bridge);
@@ -426,39 +428,6 @@ impl<R: Rows> Reader<'_, R> {
         }
     }
 
-    fn vlan(&mut self, uuid: Uuid, name: &str) -> Result<VlanConf, String> {
-        const TABLE: &str = "Port";
-        let tag = self.number(TABLE, uuid, "tag");
-        let tag = tag.map(vid).transpose()?;
-        let mut trunks = Vec::new();
-        if let Some(datum) = self.rows.datum(TABLE, uuid, "trunks") {
-            for number in datum.integers() {
-                trunks.push(vid(number)?);
-            }
-        }
-        let text = self.text(TABLE, uuid, "vlan_mode");
-        let mode = match (text.as_str(), tag) {
-            ("access", _) | ("", Some(_)) => VlanMode::Access,
-            ("native-tagged", _) => VlanMode::NativeTagged,
-            ("native-untagged", _) => VlanMode::NativeUntagged,
-            ("trunk" | "", _) => VlanMode::Trunk,
-            ("dot1q-tunnel", _) => {
-                return Err("vlan_mode=dot1q-tunnel is not supported yet".to_owned());
-            }
-            _ => {
-                self.problem((TABLE, name), "vlan_mode", &text, "unknown; taken as trunk");
-                VlanMode::Trunk
-            }
-        };
-        let tag = if mode == VlanMode::Trunk { Vid::UNTAGGED } else { tag.unwrap_or_default() };
-        let trunks = (mode != VlanMode::Access && !trunks.is_empty())
-            .then(|| Box::new(trunks.into_iter().collect::<VidSet>()));
-        let priority_tags = self.key(TABLE, uuid, "other_config", "priority-tags");
-        let priority_tags = priority_tags
-            .is_some_and(|text| matches!(text.as_str(), "true" | "if-nonzero" | "always"));
-        Ok(VlanConf { mode, tag, trunks, priority_tags })
-    }
-
     fn interface(&mut self, uuid: Uuid) -> Interface {
         const TABLE: &str = "Interface";
         let name = self.text(TABLE, uuid, "name");
@@ -535,13 +504,6 @@ fn unusable(name: &str, type_name: &str) -> String {
             "could not open network device {name} (Address family not supported by protocol)"
         ),
     }
-}
-
-fn vid(number: i64) -> Result<Vid, String> {
-    u16::try_from(number)
-        .ok()
-        .and_then(Vid::new)
-        .ok_or_else(|| format!("VLAN {number} is reserved: use 0 to 4094"))
 }
 
 /// Sixteen hexadecimal digits that are not all zero, with or without `0x`.

@@ -1,6 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 use weft_ovsdb::Atom;
+use weft_switch::{PriorityTags, VlanMode};
+use weft_wire::vid::Vid;
 
 /// A database in memory.
 #[derive(Default)]
@@ -106,6 +108,51 @@ fn bridge_options_are_clamped_and_bad_ones_named() {
 }
 
 #[test]
+fn customer_vlans_and_their_limits() {
+    let mut fake = Fake::new();
+    fake.set("Port", 3, "vlan_mode", Datum::string("dot1q-tunnel"));
+    fake.set("Port", 3, "tag", Datum::integer(100));
+    fake.set("Port", 3, "trunks", Datum::set(vec![Atom::Integer(31)]));
+    fake.set("Port", 3, "cvlans", Datum::set(vec![Atom::Integer(7)]));
+    let vlan = fake.vlan();
+    assert_eq!((vlan.mode, vlan.tag.get()), (VlanMode::Dot1qTunnel, 100));
+    assert_eq!((vlan.trunks, vlan.service_tpid), (None, 0x88a8));
+    assert_eq!(vlan.cvlans.unwrap().iter().map(Vid::get).collect::<Vec<_>>(), [7]);
+    fake.set("Port", 3, "vlan_mode", Datum::string("access"));
+    assert_eq!(fake.vlan().cvlans, None, "for other kinds of ports it is ignored");
+    let option = |fake: &mut Fake, key, value| {
+        fake.set("Port", 3, "other_config", Datum::map_of_strings([(key, value)]));
+        (fake.vlan().service_tpid, fake.vlan().priority_tags, Desired::read(fake).problems.len())
+    };
+    for (key, value, expected) in [
+        ("qinq-ethtype", "802.1q", (0x8100, PriorityTags::Never, 0)),
+        ("qinq-ethtype", "802.1ad", (0x88a8, PriorityTags::Never, 0)),
+        ("qinq-ethtype", "0x9100", (0x88a8, PriorityTags::Never, 1)),
+        ("priority-tags", "never", (0x88a8, PriorityTags::Never, 0)),
+        ("priority-tags", "false", (0x88a8, PriorityTags::Never, 0)),
+        ("priority-tags", "if-nonzero", (0x88a8, PriorityTags::IfNonzero, 0)),
+        ("priority-tags", "true", (0x88a8, PriorityTags::IfNonzero, 0)),
+        ("priority-tags", "always", (0x88a8, PriorityTags::Always, 0)),
+        ("priority-tags", "maybe", (0x88a8, PriorityTags::Never, 1)),
+    ] {
+        assert_eq!(option(&mut fake, key, value), expected, "{key}={value}");
+    }
+    fake.set("Port", 3, "other_config", Datum::empty());
+    assert!(!Desired::read(&fake).reads_inner_tags, "the limit is one tag by default");
+    for (limit, reads, problems) in
+        [("0", true, 0), ("1", false, 0), ("2", true, 0), ("9", true, 0), ("two", false, 1)]
+    {
+        fake.set("Open_vSwitch", 1, "other_config", Datum::map_of_strings([("vlan-limit", limit)]));
+        let desired = Desired::read(&fake);
+        assert_eq!(
+            (desired.reads_inner_tags, desired.problems.len()),
+            (reads, problems),
+            "{limit}"
+        );
+    }
+}
+
+#[test]
 fn vlan_modes() {
     let mut fake = Fake::new();
     fake.set("Port", 3, "tag", Datum::integer(31));
@@ -118,8 +165,6 @@ fn vlan_modes() {
     assert_eq!(vlan.trunks.unwrap().iter().map(Vid::get).collect::<Vec<_>>(), [31, 32]);
     fake.set("Port", 3, "vlan_mode", Datum::string("trunk"));
     assert_eq!(fake.vlan().tag, Vid::UNTAGGED);
-    fake.set("Port", 3, "vlan_mode", Datum::string("dot1q-tunnel"));
-    assert_eq!(fake.error(), "p0: vlan_mode=dot1q-tunnel is not supported yet");
     fake.set("Port", 3, "vlan_mode", Datum::empty());
     fake.set("Port", 3, "tag", Datum::integer(4095));
     assert_eq!(fake.error(), "p0: VLAN 4095 is reserved: use 0 to 4094");

@@ -373,7 +373,7 @@ impl Engine {
         self.install()?;
         let keep: BTreeSet<Uuid> = self.plan.ports.iter().map(|port| port.interface).collect();
         for number in self.ids.ports.keep_only(&keep) {
-            self.workers.flush_fdb(None, Some(PortId(number)))?;
+            self.workers.flush_fdb(None, Some(PortId(number)), None)?;
             self.snooping.forget_port(PortId(number));
         }
         for step in &next.close {
@@ -406,7 +406,7 @@ impl Engine {
         let bridges: BTreeSet<Uuid> =
             self.desired.bridges.values().map(|bridge| bridge.uuid).collect();
         for number in self.ids.bridges.keep_only(&bridges) {
-            self.workers.flush_fdb(Some(weft_switch::BridgeId(number)), None)?;
+            self.workers.flush_fdb(Some(weft_switch::BridgeId(number)), None, None)?;
         }
         for bridge in bridges {
             self.ids.bridges.give(&bridge);
@@ -435,7 +435,7 @@ impl Engine {
         self.tell_groups()?;
         self.turn_trees()?;
         for port in moved {
-            self.workers.flush_fdb(None, Some(port))?;
+            self.workers.flush_fdb(None, Some(port), None)?;
         }
         Ok(())
     }
@@ -542,7 +542,7 @@ impl Engine {
                     let bridge = self.desired.bridges.get(&name);
                     let id = bridge.and_then(|bridge| self.ids.bridge(&bridge.uuid));
                     if let Some(id) = id {
-                        self.workers.flush_fdb(Some(id), port)?;
+                        self.workers.flush_fdb(Some(id), port, None)?;
                     }
                 }
             }
@@ -624,18 +624,35 @@ impl Engine {
         Ok(all)
     }
 
-    /// Notes carriers that came or went.
-    pub fn note_carriers(&mut self) {
+    /// Notes carriers that came or went.  Who was behind a link that went may be elsewhere by now,
+    /// so its addresses are forgotten.
+    ///
+    /// # Errors
+    /// When a worker is stuck.
+    pub fn note_carriers(&mut self) -> Result<(), WorkerError> {
+        let mut lost = Vec::new();
         for (name, link) in self.links.iter() {
             let now = self.kernel.link(link.ifindex).filter(|now| now.name == *name);
             let is_running = now.is_some_and(|now| now.is_running);
             let entry = self.resets.entry(name.clone()).or_insert((is_running, 0));
             if entry.0 != is_running {
                 *entry = (is_running, entry.1 + 1);
+                lost.extend((!is_running).then(|| name.clone()));
             }
         }
         let links = &self.links;
         self.resets.retain(|name, _| links.get(name).is_some());
+        for port in lost.iter().filter_map(|name| self.link_port(name)).collect::<Vec<_>>() {
+            self.workers.flush_fdb(None, Some(port), None)?;
+        }
+        Ok(())
+    }
+
+    /// The number of the port that a link of this name carries.
+    fn link_port(&self, name: &str) -> Option<PortId> {
+        let mut ports = self.plan.ports.iter();
+        let port = ports.find(|port| port.carrier == Carrier::Link && port.name == name)?;
+        self.ids.port(&port.interface)
     }
 
     /// Stops the workers and lets go of the links.

@@ -124,6 +124,7 @@ impl Names<'_> {
             VlanMode::Trunk => "trunk port".to_owned(),
             VlanMode::NativeTagged => format!("native-tagged port of VLAN {}", port.vlan.tag),
             VlanMode::NativeUntagged => format!("native-untagged port of VLAN {}", port.vlan.tag),
+            VlanMode::Dot1qTunnel => format!("dot1q-tunnel port of VLAN {}", port.vlan.tag),
         };
         let place = format!("{} of bridge {}, {kind}", port.name, port.bridge);
         match hop.meta.verdict {

@@ -142,6 +142,7 @@ pub fn snapshot(
     spanning: &Spanning,
 ) -> Snapshot {
     let mut builder = SnapshotBuilder::new(epoch);
+    builder.reads_inner_tags(desired.reads_inner_tags);
     for bridge in desired.bridges.values() {
         if let Some(id) = ids.bridge(&bridge.uuid) {
             builder.bridge(id, bridge_conf(bridge, ids, spanning));

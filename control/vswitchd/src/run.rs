@@ -327,7 +327,7 @@ impl Loop {
         };
         let changes = engine.kernel.note_bytes(&bytes);
         if changes.states || changes.devices {
-            engine.note_carriers();
+            engine.note_carriers()?;
         }
         if changes.states || changes.devices || changes.paths {
             self.soon(SETTLE);
@@ -356,7 +356,7 @@ impl Loop {
         }
         // The devices that were just made or changed have their rows in this transaction.
         engine.kernel.refresh_links()?;
-        engine.note_carriers();
+        engine.note_carriers()?;
         self.write(store, &engine.statuses()).await;
         Ok(())
     }

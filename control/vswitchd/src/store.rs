@@ -50,6 +50,7 @@ const TABLES: [(&str, &[&str]); 6] = [
             "interfaces",
             "tag",
             "trunks",
+            "cvlans",
             "vlan_mode",
             "other_config",
             "status",

@@ -259,7 +259,8 @@ impl Workers {
         self.tell(|| Command::Reclaim)
     }
 
-    /// Forgets learned addresses; returns how many entries went.
+    /// Forgets learned addresses, of one bridge, port or VLAN where these are given; returns how
+    /// many entries went.
     ///
     /// # Errors
     /// [`WorkerError::Stuck`].
@@ -267,8 +268,9 @@ impl Workers {
         &mut self,
         bridge: Option<BridgeId>,
         port: Option<PortId>,
+        vid: Option<Vid>,
     ) -> Result<usize, WorkerError> {
-        self.tell(|| Command::FlushFdb { bridge, port, vid: None })?;
+        self.tell(|| Command::FlushFdb { bridge, port, vid })?;
         let mut most = 0;
         self.gather(self.all(), |event| match event {
             Event::FdbFlushed { entries } => {

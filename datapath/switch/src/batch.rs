@@ -1,7 +1,7 @@
 //! The unit of work: up to [`BATCH_MAX`] frames that go through the stages together.
 
 use crate::mcast::ListId;
-use crate::{DropReason, LinkId, PortId};
+use crate::{DropReason, LinkId, PortId, RawTag};
 use weft_wire::vid::Vid;
 
 /// Most frames in one batch.  32 keeps the metadata within L1 (32 x 48 bytes) and amortises ring
@@ -39,10 +39,13 @@ pub struct Meta {
     /// The VLAN that the outermost tag names, 0 without one; after `ingress` the VLAN that the
     /// frame belongs to.
     pub vid: Vid,
-    /// Priority and drop-eligible bits of the outermost tag, in the place they have in a TCI.
+    /// Priority and drop-eligible bits of the outer tag, in the place they have in a TCI.
     pub priority: u16,
-    /// TPID of the outermost tag; 0 when the frame has none.
+    /// TPID of the outer tag; 0 when there is none in front of the frame, be it that the frame has
+    /// none or that a dot1q-tunnel port has yet to put it on.
     pub tpid: u16,
+    /// The tag inside the outer one.  Read only where it matters; otherwise it is payload.
+    pub inner: RawTag,
     /// Decision so far.
     pub verdict: Verdict,
 }
@@ -65,6 +68,7 @@ impl Meta {
             vid: Vid::UNTAGGED,
             priority: 0,
             tpid: 0,
+            inner: RawTag::NONE,
             verdict: Verdict::Undecided,
         }
     }

@@ -198,8 +198,7 @@ impl<F: FrameBuf> Datapath<F> {
         let departs = |bridge: BridgeId| {
             before.ports().filter(|(_, port)| port.bridge == bridge).any(|(id, was)| {
                 stays(id, bridge).is_none_or(|is| {
-                    (is.vlan.mode, is.vlan.tag, &is.vlan.trunks, is.learns, is.peer())
-                        != (was.vlan.mode, was.vlan.tag, &was.vlan.trunks, was.learns, was.peer())
+                    (&is.vlan, is.learns, is.peer()) != (&was.vlan, was.learns, was.peer())
                         || (is.mirrors.is_output && !was.mirrors.is_output)
                 })
             })

@@ -29,6 +29,7 @@ pub mod stp;
 pub mod trace;
 pub mod tunnel;
 pub mod tunnel_table;
+pub mod vlan;
 
 pub use batch::{BATCH_MAX, Batch, Meta, Verdict};
 pub use capture::{Capture, Direction};
@@ -40,11 +41,9 @@ pub use frame::{FrameBuf, FrameIo};
 pub use ids::{BridgeId, LinkId, MirrorId, PortId, Tick, WorkerId};
 pub use mirror::{MirrorConf, MirrorOutput, MirroredPorts};
 pub use recent::Flow;
-pub use snapshot::{
-    BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder, VlanConf,
-    VlanMode,
-};
+pub use snapshot::{BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder};
 pub use tunnel::{
     Csum, Encap, InKey, Local, NextHop, OrInherit, Reach, Sequence, TunnelConf, TunnelKey,
 };
 pub use tunnel_table::TunnelTable;
+pub use vlan::{PriorityTags, RawTag, VidSet, VlanConf, VlanMode};

@@ -1,7 +1,6 @@
 //! Mirrors: which frames of a bridge are copied, and to where.
 
-use crate::snapshot::VidSet;
-use crate::{MirrorId, PortId};
+use crate::{MirrorId, PortId, VidSet};
 use weft_wire::vid::Vid;
 
 /// Mirrors of one bridge, at most; as many as Open vSwitch allows.

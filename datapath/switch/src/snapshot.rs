@@ -4,7 +4,9 @@
 
 use crate::mirror::{MIRRORS_MAX, PortMirrors};
 use crate::stage::Template;
-use crate::{BridgeId, LinkId, MirrorConf, PortId, TunnelConf, TunnelTable, WorkerId};
+use crate::{
+    BridgeId, LinkId, MirrorConf, PortId, TunnelConf, TunnelTable, VidSet, VlanConf, WorkerId,
+};
 use std::collections::HashMap;
 use weft_wire::vid::Vid;
 
@@ -13,6 +15,8 @@ use weft_wire::vid::Vid;
 pub struct Snapshot {
     /// Goes up with every change.
     pub epoch: u64,
+    /// `other_config:vlan-limit` allows a second tag to be read; otherwise it is payload.
+    pub reads_inner_tags: bool,
     bridges: Vec<Option<BridgeConf>>,
     /// By bridge number, as `bridges`.
     floods: Vec<FloodLists>,
@@ -74,105 +78,6 @@ impl BridgeConf {
 struct FloodLists {
     by_vid: HashMap<u16, Vec<PortId>, foldhash::fast::FixedState>,
     rest: Vec<PortId>,
-}
-
-/// `Port.vlan_mode`, as Open vSwitch names the modes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum VlanMode {
-    /// One VLAN, untagged on the wire.
-    Access,
-    /// Tagged on the wire; untagged frames are VLAN 0.
-    #[default]
-    Trunk,
-    /// As trunk, but untagged frames belong to the native VLAN, which is sent tagged.
-    NativeTagged,
-    /// As trunk, but untagged frames belong to the native VLAN, which is sent untagged.
-    NativeUntagged,
-}
-
-/// The VLANs of one port.
-#[derive(Clone, Debug, Default)]
-pub struct VlanConf {
-    /// How tags are used.
-    pub mode: VlanMode,
-    /// The access or native VLAN; [`Vid::UNTAGGED`] for a plain trunk.
-    pub tag: Vid,
-    /// The VLANs that a trunk carries besides the native one; `None` is all.
-    pub trunks: Option<Box<VidSet>>,
-    /// `other_config:priority-tags`: frames of VLAN 0 keep a priority tag on egress.
-    pub priority_tags: bool,
-}
-
-impl VlanConf {
-    /// An access port of VLAN `tag`.
-    #[must_use]
-    pub fn access(tag: Vid) -> Self {
-        Self { mode: VlanMode::Access, tag, ..Self::default() }
-    }
-
-    /// True when the port is a member of `vid`.
-    #[must_use]
-    pub fn carries(&self, vid: Vid) -> bool {
-        match self.mode {
-            VlanMode::Access => vid == self.tag,
-            VlanMode::Trunk => self.trunks_carry(vid),
-            VlanMode::NativeTagged | VlanMode::NativeUntagged => {
-                vid == self.tag || self.trunks_carry(vid)
-            }
-        }
-    }
-
-    /// The VLANs that the port names, which get flood lists of their own.
-    fn named(&self) -> impl Iterator<Item = Vid> + '_ {
-        let tag = (self.mode != VlanMode::Trunk).then_some(self.tag);
-        tag.into_iter().chain(self.trunks.iter().flat_map(|set| set.iter()))
-    }
-
-    /// True when the port is a member of every VLAN.
-    const fn carries_all(&self) -> bool {
-        !matches!(self.mode, VlanMode::Access) && self.trunks.is_none()
-    }
-
-    fn trunks_carry(&self, vid: Vid) -> bool {
-        self.trunks.as_ref().is_none_or(|set| set.contains(vid))
-    }
-}
-
-/// A set of VLANs, as 4096 bits.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VidSet([u64; 64]);
-
-impl Default for VidSet {
-    fn default() -> Self {
-        Self([0; 64])
-    }
-}
-
-impl FromIterator<Vid> for VidSet {
-    fn from_iter<I: IntoIterator<Item = Vid>>(vids: I) -> Self {
-        let mut set = Self::default();
-        for vid in vids {
-            if let Some(word) = set.0.get_mut(usize::from(vid.get() / 64)) {
-                *word |= 1 << (vid.get() % 64);
-            }
-        }
-        set
-    }
-}
-
-impl VidSet {
-    /// True when `vid` is in the set.
-    #[must_use]
-    pub fn contains(&self, vid: Vid) -> bool {
-        self.0
-            .get(usize::from(vid.get() / 64))
-            .is_some_and(|word| word >> (vid.get() % 64) & 1 == 1)
-    }
-
-    /// The members, in order.
-    pub fn iter(&self) -> impl Iterator<Item = Vid> + '_ {
-        (0..=4094).filter_map(|raw| Vid::try_from(raw).ok()).filter(|vid| self.contains(*vid))
-    }
 }
 
 /// What carries the frames of a port.
@@ -360,6 +265,12 @@ impl SnapshotBuilder {
         Self { snapshot: Snapshot { epoch, ..Snapshot::default() } }
     }
 
+    /// Lets the second tag of a frame be read, `other_config:vlan-limit` other than 1.
+    pub fn reads_inner_tags(&mut self, reads: bool) -> &mut Self {
+        self.snapshot.reads_inner_tags = reads;
+        self
+    }
+
     /// Adds or replaces a bridge.
     pub fn bridge(&mut self, id: BridgeId, mut conf: BridgeConf) -> &mut Self {
         conf.mirrors.truncate(MIRRORS_MAX);
@@ -430,12 +341,15 @@ impl SnapshotBuilder {
         let mut lists = FloodLists::default();
         for (id, port) in &members {
             for vid in port.vlan.named() {
-                lists.by_vid.entry(vid.get()).or_default().push(*id);
+                let list = lists.by_vid.entry(vid.get()).or_default();
+                list.extend(port.vlan.carries(vid).then_some(*id));
             }
         }
-        for (id, _) in members.iter().filter(|(_, port)| port.vlan.carries_all()) {
+        for (id, port) in members.iter().filter(|(_, port)| port.vlan.carries_rest()) {
             lists.rest.push(*id);
-            lists.by_vid.values_mut().for_each(|list| list.push(*id));
+            let carries = |vid: &u16| Vid::new(*vid).is_some_and(|vid| port.vlan.carries(vid));
+            let members_of = lists.by_vid.iter_mut().filter(|(vid, _)| carries(vid));
+            members_of.for_each(|(_, list)| list.push(*id));
         }
         for list in lists.by_vid.values_mut() {
             list.sort_unstable();

@@ -5,18 +5,20 @@ use crate::engine::Engine;
 use crate::ofport::LOCAL;
 use crate::unixctl::Answer;
 use crate::workers::WorkerError;
+use std::cmp::Reverse;
 use std::fmt::Write as _;
-use weft_switch::{BridgeId, PortId};
+use weft_switch::{BridgeId, FdbRecord, PortId};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 
 pub(super) const COMMANDS: &[Command] = &[
-    command("fdb/show", "bridge", 1, usize::MAX, show),
+    command("fdb/show", "bridge", 1, 1, show),
     command("fdb/flush", "[bridge]", 0, 1, flush),
     command("fdb/stats-show", "bridge", 1, 1, stats_show),
     command("fdb/stats-clear", "[bridge]", 0, 1, stats_clear),
     command("fdb/add", "bridge port vlan mac", 4, 4, add),
     command("fdb/del", "bridge vlan mac", 3, 3, del),
+    command("weft/fdb-flush", "[bridge=BRIDGE] [port=PORT] [vlan=VLAN]", 0, 3, flush_part),
 ];
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
@@ -39,31 +41,32 @@ pub(super) fn ofport(engine: &Engine, port: PortId) -> Option<u16> {
 }
 
 fn show(engine: &mut Engine, args: &[String]) -> Answer {
-    let mut text = String::new();
-    for name in args {
-        let bridge = bridge(engine, name)?;
-        let (records, _) = engine.workers.dump_fdb(bridge).map_err(stuck)?;
-        text += " port  VLAN  MAC                Age\n";
-        for record in records {
-            let port = match ofport(engine, record.port) {
-                Some(LOCAL) => "LOCAL".to_owned(),
-                Some(number) => number.to_string(),
-                None => continue,
-            };
-            let (vid, mac) = (record.vid.get(), record.mac);
-            let _ = if let Some(age) = record.age_secs {
-                writeln!(text, "{port:>5}  {vid:>4}  {mac}  {age:>3}")
-            } else {
-                writeln!(text, "{port:>5}  {vid:>4}  {mac}  static")
-            };
-        }
+    let name = args.first().map_or("", String::as_str);
+    let bridge = bridge(engine, name)?;
+    let (mut records, _) = engine.workers.dump_fdb(bridge).map_err(stuck)?;
+    // As Open vSwitch lists them: static ones first, then the one heard longest ago.
+    records.sort_by_key(|record| (record.age_secs.map(Reverse), record.vid, record.mac));
+    let mut text = String::from(" port  VLAN  MAC                Age\n");
+    for record in records {
+        let Some(port) = ofport(engine, record.port) else { continue };
+        let port = ofport_name(port);
+        let (vid, mac) = (record.vid.get(), record.mac);
+        let _ = if let Some(age) = record.age_secs {
+            writeln!(text, "{port:>5}  {vid:>4}  {mac}  {age:>3}")
+        } else {
+            writeln!(text, "{port:>5}  {vid:>4}  {mac}  static")
+        };
     }
     Ok(text)
 }
 
+fn ofport_name(number: u16) -> String {
+    if number == LOCAL { "LOCAL".to_owned() } else { number.to_string() }
+}
+
 fn flush(engine: &mut Engine, args: &[String]) -> Answer {
     let bridge = args.first().map(|name| bridge(engine, name)).transpose()?;
-    engine.workers.flush_fdb(bridge, None).map_err(stuck)?;
+    engine.workers.flush_fdb(bridge, None, None).map_err(stuck)?;
     Ok("table successfully flushed\n".to_owned())
 }
 
@@ -102,8 +105,13 @@ fn stats_clear(engine: &mut Engine, args: &[String]) -> Answer {
     Ok("statistics successfully cleared\n".to_owned())
 }
 
+fn parse_vid(text: &str) -> Result<Vid, String> {
+    let vid = text.parse().ok().and_then(Vid::new);
+    vid.ok_or_else(|| format!("{text}: not a VLAN, 0 to 4094\n"))
+}
+
 fn vid_and_mac(vid: &str, mac: &str) -> Result<(Vid, MacAddr), String> {
-    let vid = vid.parse().ok().and_then(Vid::new).ok_or("invalid vlan\n")?;
+    let vid = parse_vid(vid)?;
     let mac = mac.parse().map_err(|_| "bad MAC address\n")?;
     Ok((vid, mac))
 }
@@ -119,14 +127,55 @@ fn add(engine: &mut Engine, args: &[String]) -> Answer {
         .and_then(|planned| engine.ids.port(&planned.interface))
         .ok_or_else(|| format!("unknown port {port}\n"))?;
     let (vid, mac) = vid_and_mac(vid, mac)?;
+    let before = record(engine, id, vid, mac)?.filter(|record| record.age_secs.is_some());
     engine.workers.set_static(id, vid, mac, Some(port)).map_err(stuck)?;
-    Ok(String::new())
+    let learned_on = before.and_then(|record| ofport(engine, record.port));
+    Ok(learned_on.map_or_else(String::new, |number| {
+        format!("Overriding already existing dynamic entry on {}\n", ofport_name(number))
+    }))
 }
 
 fn del(engine: &mut Engine, args: &[String]) -> Answer {
     let [name, vid, mac] = args else { return Err(String::new()) };
     let id = bridge(engine, name)?;
     let (vid, mac) = vid_and_mac(vid, mac)?;
+    if record(engine, id, vid, mac)?.is_none_or(|record| record.age_secs.is_some()) {
+        return Err("could not find static mac entry\n".to_owned());
+    }
     engine.workers.set_static(id, vid, mac, None).map_err(stuck)?;
     Ok(String::new())
+}
+
+/// The entry of one station.
+fn record(
+    engine: &mut Engine,
+    bridge: BridgeId,
+    vid: Vid,
+    mac: MacAddr,
+) -> Result<Option<FdbRecord>, String> {
+    let (records, _) = engine.workers.dump_fdb(bridge).map_err(stuck)?;
+    Ok(records.into_iter().find(|record| (record.vid, record.mac) == (vid, mac)))
+}
+
+/// Forgets what was learned on one bridge, port or VLAN, or where several are named, on all of
+/// them together; the answer is how many addresses went.
+fn flush_part(engine: &mut Engine, args: &[String]) -> Answer {
+    let (mut of_bridge, mut port, mut vid) = (None, None, None);
+    for arg in args {
+        match arg.split_once('=') {
+            Some(("bridge", name)) => of_bridge = Some(bridge(engine, name)?),
+            Some(("port", name)) => port = Some(port_named(engine, name)?),
+            Some(("vlan", number)) => vid = Some(parse_vid(number)?),
+            _ => return Err(format!("{arg}: not bridge=, port= or vlan=\n")),
+        }
+    }
+    let entries = engine.workers.flush_fdb(of_bridge, port, vid).map_err(stuck)?;
+    Ok(format!("{entries}\n"))
+}
+
+fn port_named(engine: &Engine, name: &str) -> Result<PortId, String> {
+    let planned = engine.plan.ports.iter().find(|planned| planned.name == name);
+    planned
+        .and_then(|planned| engine.ids.port(&planned.interface))
+        .ok_or_else(|| format!("no such port: {name}\n"))
 }

@@ -162,6 +162,8 @@ impl View<'_> {
             "tag": (port.vlan.mode != VlanMode::Trunk).then(|| port.vlan.tag.get()),
             "trunks": port.vlan.trunks.as_ref()
                 .map(|set| set.iter().map(weft_wire::vid::Vid::get).collect::<Vec<_>>()),
+            "cvlans": port.vlan.cvlans.as_ref()
+                .map(|set| set.iter().map(weft_wire::vid::Vid::get).collect::<Vec<_>>()),
             "vlan_mode": vlan_mode(port.vlan.mode),
             "worker": link.map(|link| link.workers.iter().map(|id| id.0).collect::<Vec<_>>())
                 .unwrap_or_default(),
@@ -248,6 +250,7 @@ const fn vlan_mode(mode: VlanMode) -> &'static str {
         VlanMode::Trunk => "trunk",
         VlanMode::NativeTagged => "native-tagged",
         VlanMode::NativeUntagged => "native-untagged",
+        VlanMode::Dot1qTunnel => "dot1q-tunnel",
     }
 }
 

@@ -4,8 +4,8 @@ use super::{Port, Reader, Rows};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
+use weft_switch::VidSet;
 use weft_switch::mirror::MIRRORS_MAX;
-use weft_switch::snapshot::VidSet;
 use weft_wire::vid::Vid;
 
 const TABLE: &str = "Mirror";

@@ -2,15 +2,15 @@
 
 use super::cross;
 use super::forward::same_group;
+use super::retag::{push_tags, retag};
 use crate::icmp::{self, Remedy};
 use crate::mcast::ListId;
 use crate::trace;
 use crate::{
     Batch, Counters, Datapath, Direction, DropReason, FrameBuf, FrameIo, LinkId, Meta, PortConf,
-    PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict, VlanConf, VlanMode,
+    PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict,
 };
 use weft_wire::ethernet::FRAME_MIN_BYTES;
-use weft_wire::vid::Vid;
 use weft_wire::{L2, parse_l2};
 
 /// The longest answer or fragment that is made here: an answer quotes less, and a fragment is as
@@ -140,7 +140,7 @@ pub(super) fn recipients<'a>(
     ports
         .filter(|port_id| *port_id != meta.ingress)
         .filter_map(|port_id| Some((port_id, snapshot.port(port_id)?)))
-        .filter(|(_, port)| !same_group(ingress, port))
+        .filter(|(_, port)| !same_group(ingress, port) && port.vlan.takes_inner(meta.inner))
 }
 
 /// The ports of a list that multicast snooping made that can take the frame: the list is older than
@@ -167,7 +167,7 @@ pub(crate) fn send<I: FrameIo>(
     datapath: &mut Datapath<I::Frame>,
     io: &mut I,
 ) {
-    let Some(l2_bytes) = retag(&mut frame, meta, &port.vlan) else {
+    let Some(l2_bytes) = retag(&mut frame, meta, &port.vlan, snapshot) else {
         datapath.counters.tx_drop(port_id, DropReason::NoHeadroom);
         return io.free(frame);
     };
@@ -285,9 +285,11 @@ fn too_long<I: FrameIo>(
             let back = snapshot.port(meta.ingress).filter(|_| datapath.may_answer(meta.ingress));
             // No second answer to the answer, should it not fit either: it is an ICMP error.
             let Some(port) = back else { return };
-            if let Some(answer) = room.get(..len).and_then(|bytes| io.copy_from(bytes)) {
-                let untagged = Meta { tpid: 0, ..*meta };
-                send(answer, &untagged, meta.ingress, port, snapshot, datapath, io);
+            if let Some(mut answer) = room.get(..len).and_then(|bytes| io.copy_from(bytes)) {
+                if !push_tags(&mut answer, meta) {
+                    return io.free(answer);
+                }
+                send(answer, meta, meta.ingress, port, snapshot, datapath, io);
             }
         }
     }
@@ -318,43 +320,4 @@ fn untake(counters: &mut Counters, port_id: PortId, bytes: u64, reason: DropReas
         counters.tx_bytes -= bytes;
     }
     counters.tx_drop(port_id, reason);
-}
-
-/// Gives the frame the tag that `vlan` wants, and says how long its L2 header is then.  `None`
-/// when there is no room for a tag.
-pub(super) fn retag<F: FrameBuf>(frame: &mut F, meta: &Meta, vlan: &VlanConf) -> Option<usize> {
-    let tci = meta.priority | meta.vid.get();
-    match (meta.tpid != 0, wants_tag(meta, vlan)) {
-        (false, false) => Some(14),
-        (true, true) => {
-            if let Some([.., hi, lo]) = frame.bytes_mut().first_chunk_mut::<16>() {
-                [*hi, *lo] = tci.to_be_bytes();
-            }
-            Some(18)
-        }
-        (true, false) => {
-            frame.bytes_mut().copy_within(..12, 4);
-            frame.trim_front(4).then_some(14)
-        }
-        (false, true) => {
-            frame.prepend(4)?;
-            let bytes = frame.bytes_mut();
-            bytes.copy_within(4..16, 0);
-            if let Some([.., tpid_hi, tpid_lo, hi, lo]) = bytes.first_chunk_mut::<16>() {
-                [*tpid_hi, *tpid_lo] = [0x81, 0x00];
-                [*hi, *lo] = tci.to_be_bytes();
-            }
-            Some(18)
-        }
-    }
-}
-
-/// True when frames of this VLAN leave the port with a tag.
-fn wants_tag(meta: &Meta, vlan: &VlanConf) -> bool {
-    let is_untagged_vlan = match vlan.mode {
-        VlanMode::Access => true,
-        VlanMode::Trunk | VlanMode::NativeTagged => meta.vid == Vid::UNTAGGED,
-        VlanMode::NativeUntagged => meta.vid == vlan.tag || meta.vid == Vid::UNTAGGED,
-    };
-    !is_untagged_vlan || (vlan.priority_tags && meta.priority != 0)
 }

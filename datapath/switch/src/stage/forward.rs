@@ -66,7 +66,11 @@ impl Context<'_> {
             Some(target) if target.bridge != self.port.bridge => Verdict::Flood,
             Some(target) if !target.forwards => Verdict::Drop(DropReason::PortBlocked),
             Some(target) if target.mirrors.is_output => Verdict::Drop(DropReason::MirrorPort),
-            Some(target) if !target.vlan.carries(meta.vid) => Verdict::Drop(DropReason::EgressVlan),
+            Some(target)
+                if !target.vlan.carries(meta.vid) || !target.vlan.takes_inner(meta.inner) =>
+            {
+                Verdict::Drop(DropReason::EgressVlan)
+            }
             Some(target) if same_group(self.port, target) => {
                 Verdict::Drop(DropReason::SplitHorizon)
             }

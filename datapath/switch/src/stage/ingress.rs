@@ -1,7 +1,11 @@
 //! The ingress port: may it receive, and which VLAN is the frame in?
 
 use crate::batch::undecided;
-use crate::{Batch, Counters, DropReason, FrameBuf, Meta, PortConf, Snapshot, Verdict, VlanMode};
+use crate::{
+    Batch, Counters, DropReason, FrameBuf, Meta, PortConf, RawTag, Snapshot, Verdict, VlanConf,
+    VlanMode,
+};
+use weft_wire::EtherType;
 use weft_wire::stp::BRIDGE_GROUP_ADDRESS;
 use weft_wire::vid::Vid;
 
@@ -14,10 +18,12 @@ pub(crate) fn ingress<F: FrameBuf>(
     snapshot: &Snapshot,
     counters: &mut Counters,
 ) {
-    let mut frames = batch.frames.iter();
+    let mut rest = &*batch.frames;
     for run in batch.metas.chunk_by_mut(|a, b| a.ingress == b.ingress) {
         let Some(port_id) = run.first().map(|meta| meta.ingress) else { continue };
-        let bytes: usize = frames.by_ref().take(run.len()).map(|frame| frame.bytes().len()).sum();
+        let Some((frames, others)) = rest.split_at_checked(run.len()) else { return };
+        rest = others;
+        let bytes: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
         if let Some(port) = counters.port_mut(port_id) {
             port.rx_frames += run.len() as u64;
             port.rx_bytes += bytes as u64;
@@ -25,7 +31,12 @@ pub(crate) fn ingress<F: FrameBuf>(
                 run.iter().filter(|meta| meta.target >> 40 & 1 == 1).count() as u64;
         }
         match snapshot.port(port_id) {
-            Some(port) => classify(run, port, snapshot),
+            Some(port) => {
+                if snapshot.reads_inner_tags {
+                    read_inner_tags(run, frames, port.vlan.mode);
+                }
+                classify(run, port, snapshot);
+            }
             None => drop_all(run, DropReason::NoPort),
         }
     }
@@ -34,6 +45,35 @@ pub(crate) fn ingress<F: FrameBuf>(
 fn drop_all(run: &mut [Meta], reason: DropReason) {
     for meta in undecided(run) {
         meta.verdict = Verdict::Drop(reason);
+    }
+}
+
+/// Reads the second tags of frames whose outer tag stays what it is.
+fn read_inner_tags<F: FrameBuf>(run: &mut [Meta], frames: &[F], mode: VlanMode) {
+    // Access ports take no tags, and what a dot1q-tunnel port takes is inside its own.
+    if matches!(mode, VlanMode::Access | VlanMode::Dot1qTunnel) {
+        return;
+    }
+    for (meta, frame) in run.iter_mut().zip(frames).filter(|(meta, _)| meta.tpid != 0) {
+        if let Some(&[.., tpid_hi, tpid_lo, tci_hi, tci_lo]) = frame.bytes().first_chunk::<20>() {
+            let tpid = EtherType(u16::from_be_bytes([tpid_hi, tpid_lo]));
+            let tci = u16::from_be_bytes([tci_hi, tci_lo]);
+            if tpid.is_tag() {
+                meta.inner = RawTag { tpid: tpid.0, tci };
+            }
+        }
+    }
+}
+
+/// Puts frames into the service VLAN of a dot1q-tunnel port; the tags they have are the
+/// customer's.
+fn tunnel(run: &mut [Meta], vlan: &VlanConf) {
+    for meta in undecided(run) {
+        let customer = RawTag { tpid: meta.tpid, tci: meta.priority | meta.vid.get() };
+        if !vlan.takes_customer(customer.tci) {
+            meta.verdict = Verdict::Drop(DropReason::IngressVlan);
+        }
+        (meta.tpid, meta.priority, meta.vid, meta.inner) = (0, 0, vlan.tag, customer);
     }
 }
 
@@ -70,12 +110,12 @@ fn classify(run: &mut [Meta], port: &PortConf, snapshot: &Snapshot) {
             for meta in undecided(run) {
                 if meta.vid == Vid::UNTAGGED && port.vlan.mode != VlanMode::Trunk {
                     meta.vid = port.vlan.tag;
-                }
-                if !port.vlan.carries(meta.vid) {
+                } else if !port.vlan.carries(meta.vid) {
                     meta.verdict = Verdict::Drop(DropReason::IngressVlan);
                 }
             }
         }
+        VlanMode::Dot1qTunnel => tunnel(run, &port.vlan),
     }
     // Last, so that mirrors see each frame in its VLAN even so.
     if !bridge.forwards {

@@ -4,7 +4,8 @@
 //! tag that its egress port wants; of all mirrors with one output, one copies a frame; and a copy
 //! that leaves is seen by mirrors that watch where it leaves.
 
-use super::egress::{deliver, listed, recipients, retag};
+use super::egress::{deliver, listed, recipients};
+use super::retag::retag;
 use crate::{
     Batch, BridgeConf, Datapath, DropReason, FrameBuf, FrameIo, Meta, MirrorConf, MirrorOutput,
     PortConf, PortId, Snapshot, Verdict,
@@ -152,12 +153,12 @@ fn send_copy<I: FrameIo>(
     io: &mut I,
 ) {
     let snaplen = snaplen.map(usize::from);
-    // One tag may go; the rest of what is cut off need not be copied.
-    let start = snaplen.and_then(|snaplen| bytes.get(..snaplen + 4)).unwrap_or(bytes);
+    // Two tags may go; the rest of what is cut off need not be copied.
+    let start = snaplen.and_then(|snaplen| bytes.get(..snaplen + 8)).unwrap_or(bytes);
     let Some(mut copy) = io.copy_from(start) else {
         return datapath.counters.tx_drop(port_id, DropReason::NoBuffer);
     };
-    let Some(l2_bytes) = retag(&mut copy, meta, &port.vlan) else {
+    let Some(l2_bytes) = retag(&mut copy, meta, &port.vlan, snapshot) else {
         datapath.counters.tx_drop(port_id, DropReason::NoHeadroom);
         return io.free(copy);
     };

@@ -13,6 +13,7 @@ mod observe;
 mod outer;
 mod parse;
 mod probe;
+mod retag;
 mod snoop;
 
 pub(crate) use cross::{Crossing, cross};
