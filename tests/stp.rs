@@ -218,7 +218,7 @@ fn rstp_over_patch_ports_does_not_lock_up() {
     assert_eq!(switch.appctl("rstp/tcn"), "OK\n");
     // The root goes to the one, then to the other; the tree turns over each time.
     for (n, priority) in [(1, 12288), (2, 8192), (0, 4096)] {
-        switch.vsctl(&format!("set bridge br{n} other_config:rstp-priority={}", priority));
+        switch.vsctl(&format!("set bridge br{n} other_config:rstp-priority={priority}"));
         let leads =
             || switch.appctl(&format!("rstp/show br{n}")).contains("This bridge is the root");
         assert!(within(Duration::from_secs(15), leads), "{}", switch.appctl("rstp/show"));

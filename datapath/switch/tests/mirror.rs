@@ -393,7 +393,7 @@ fn a_tunnel_is_an_output() {
         link(builder, 9, LinkRole::Underlay);
     });
     let inner = frame(1, BROADCAST, 0);
-    let sent = switch.receive(LinkId(0), &[inner.clone()], Tick(0));
+    let sent = switch.receive(LinkId(0), std::slice::from_ref(&inner), Tick(0));
     assert_eq!(links(&sent), [1, 9]);
     let copy = &sent.iter().find(|(link, _)| link.0 == 9).unwrap().1;
     assert!(copy.ends_with(&inner) && copy.len() == inner.len() + 38, "{copy:x?}");

@@ -102,7 +102,7 @@ fn unfinished_messages_are_bounded_together() {
         stream.write_all(b"{\"id\":1,\"method\":\"echo\",\"params\":[\"").unwrap();
         for _ in 0..32 {
             // The server hangs up on those that make it too much.
-            ended += usize::from(stream.write_all(&[b'x'; 1 << 16]).is_err());
+            ended += usize::from(stream.write_all(&vec![b'x'; 1 << 16]).is_err());
         }
         crowd.push(stream);
         assert!(server.memory().input_bytes <= (3 << 20) + (1 << 17));

@@ -56,7 +56,7 @@ fn step(number: usize) -> Value {
         {"op": "update", "table": "Open_vSwitch", "where": [], "row": {"next_cfg": number}},
         {"op": "insert", "table": "Queue", "row": {
             "external_ids": ["map", [["n", number.to_string()], ["fill", "x".repeat(size)]]]}},
-        {"op": "commit", "durable": number % 2 == 0}])
+        {"op": "commit", "durable": number.is_multiple_of(2)}])
 }
 
 /// What the file says: the last step, how many rows there are, and whether its last record is whole.
