@@ -9,7 +9,7 @@ build=(gcc libc6-dev make)
 demo=(openvswitch-switch openvswitch-common iproute2 iputils-ping procps tcpdump socat ethtool
     python3-minimal util-linux)
 # scapy builds the odd frames that no kernel sends; ifupdown has stanzas of Open vSwitch.
-test=(binutils ifupdown iperf3 python3 python3-scapy)
+test=(binutils ifupdown iperf3 python3 python3-openvswitch python3-scapy uuid-runtime)
 
 packages=("${build[@]}" "${demo[@]}")
 [ "${1:-demo}" = test ] && packages+=("${test[@]}")
