@@ -102,7 +102,8 @@ fn flows_have_source_ports_of_their_own() {
          options:dst_port=4790",
     );
     left.knows("br0", "10.244.0.9", "02:00:00:00:00:99");
-    let range = |words: &str| here.appctl(&format!("tnl/egress_port_range {words}"));
+    let range =
+        |words: &str| here.appctl(&format!("tnl/egress_port_range {words}")).trim_end().to_owned();
     assert_eq!(range(""), "Tunnel UDP source port range: 32768-61000");
     assert_eq!((range("0 5"), range("5 70000")), ("Invalid min.".into(), "Invalid max.".into()));
     assert_eq!(range("45000 40000"), "OK");
