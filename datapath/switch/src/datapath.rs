@@ -5,12 +5,14 @@ use crate::loop_guard::Move;
 use crate::mcast::Snooping;
 use crate::moves::Moves;
 use crate::recent::{Flow, Recent};
+use crate::sighting::{Sighting, TURN_MAX};
 use crate::stage::{Crossing, send, send_tunnelled};
 use crate::trace::{self, Journal};
 use crate::{
     BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, PortConf,
     PortId, PortKind, Reach, Snapshot, Station, Tick, pipeline,
 };
+use weft_wire::vid::Vid;
 
 /// Frames that wait for the next hop of one tunnel, at most.  As the kernel's
 /// `net.ipv4.neigh.*.unres_qlen`, it is enough for the first packets of a conversation.
@@ -36,10 +38,10 @@ pub struct Announcement {
     pub bridge: BridgeId,
     /// This station
     pub station: Station,
-    /// was heard on this port
-    pub port: PortId,
-    /// at this time.
-    pub heard_at: Tick,
+    /// was heard there,
+    pub sighting: Sighting,
+    /// while this snapshot was in use.
+    pub epoch: u64,
 }
 
 /// Collects announcements, if anybody listens.
@@ -52,6 +54,7 @@ pub(crate) struct Announcer {
     journal: Journal,
     news: Vec<Announcement>,
     refresh_secs: u32,
+    epoch: u64,
 }
 
 impl Announcer {
@@ -64,7 +67,7 @@ impl Announcer {
         bridge: BridgeId,
         station: Station,
         port: PortId,
-        now: Tick,
+        sighting: impl FnOnce() -> Option<Sighting>,
     ) {
         if !self.is_on {
             return;
@@ -74,15 +77,24 @@ impl Announcer {
         if !self.announces {
             return;
         }
+        let Some(sighting) = sighting() else { return };
+        let quarter = |at: Tick| at.0 / self.refresh_secs.max(1);
         let is_news = match learned {
             Learned::Unchanged => false,
             Learned::New | Learned::Moved(_) => true,
             Learned::Refreshed(before) => {
-                before.0 / self.refresh_secs.max(1) != now.0 / self.refresh_secs.max(1)
+                // Nor did moves beyond count leave anybody sure of where it is.
+                quarter(before.heard_at) != quarter(sighting.heard_at) || before.turn == TURN_MAX
             }
         };
-        if is_news && self.news.len() < ANNOUNCEMENTS_MAX {
-            self.news.push(Announcement { bridge, station, port, heard_at: now });
+        if is_news {
+            self.announce(bridge, station, sighting);
+        }
+    }
+
+    fn announce(&mut self, bridge: BridgeId, station: Station, sighting: Sighting) {
+        if self.news.len() < ANNOUNCEMENTS_MAX {
+            self.news.push(Announcement { bridge, station, sighting, epoch: self.epoch });
         }
     }
 }
@@ -145,6 +157,7 @@ impl<F: FrameBuf> Datapath<F> {
                 journal: Journal::default(),
                 news,
                 refresh_secs: 75,
+                epoch: 0,
             },
             snooping: Snooping::default(),
             capture: None,
@@ -185,6 +198,7 @@ impl<F: FrameBuf> Datapath<F> {
             }
         }
         self.announcer.refresh_secs = age_min_secs / 4;
+        self.announcer.epoch = next.epoch;
         if next.ports().any(|(_, port)| matches!(port.kind, PortKind::Patch(_))) {
             self.crossing.reserve();
         }
@@ -192,8 +206,7 @@ impl<F: FrameBuf> Datapath<F> {
     }
 
     fn forget_departed(&mut self, before: &Snapshot, next: &Snapshot) {
-        let stays =
-            |id: PortId, bridge: BridgeId| next.port(id).filter(|port| port.bridge == bridge);
+        let stays = |id, bridge| next.port(id).filter(|port| port.bridge == bridge);
         // Most changes take no port out of any VLAN, and need no walk over the table.
         let departs = |bridge: BridgeId| {
             before.ports().filter(|(_, port)| port.bridge == bridge).any(|(id, was)| {
@@ -205,17 +218,13 @@ impl<F: FrameBuf> Datapath<F> {
         };
         for (index, fdb) in (0u16..).zip(&mut self.fdbs) {
             let bridge = BridgeId(index);
-            let floods = |vid| next.bridge(bridge).is_some_and(|conf| conf.floods(vid));
             let flooded = |of: &Snapshot| of.bridge(bridge)?.flood_vlans.clone();
             if let Some(fdb) = fdb
                 && (departs(bridge) || flooded(before) != flooded(next))
             {
                 fdb.retain_ports(|id, vid| {
-                    let peer = before.port(id).and_then(PortConf::peer);
-                    stays(id, bridge).is_some_and(|port| {
-                        let is_same = port.peer() == peer && !port.mirrors.is_output;
-                        port.learns && port.vlan.carries(vid) && is_same && !floods(vid)
-                    })
+                    let peer = |of: &Snapshot| of.port(id).and_then(PortConf::peer);
+                    has_stations(next, bridge, id, vid) && peer(before) == peer(next)
                 });
             }
         }
@@ -325,11 +334,17 @@ impl<F: FrameBuf> Datapath<F> {
         self.announcer.news.drain(..)
     }
 
-    /// Learns what another worker heard.
-    pub fn hear(&mut self, news: Announcement) {
-        if let Some(fdb) = self.fdb_mut(news.bridge) {
-            let hash = fdb.hash(news.station);
-            fdb.learn(news.station, hash, news.port, news.heard_at);
+    /// Learns what another worker heard, unless this one knows better; then it may have something
+    /// to announce itself.  News from before a change that `snapshot` brought counts only where it
+    /// still can be true.
+    pub fn hear(&mut self, news: Announcement, snapshot: &Snapshot) {
+        let Announcement { bridge, station, sighting, epoch } = news;
+        if epoch < snapshot.epoch && !has_stations(snapshot, bridge, sighting.port, station.vid()) {
+            return;
+        }
+        let Some(fdb) = self.fdb_mut(bridge) else { return };
+        if let Some(newer) = fdb.hear(station, fdb.hash(station), sighting) {
+            self.announcer.announce(bridge, station, newer);
         }
     }
 
@@ -377,6 +392,16 @@ impl<F: FrameBuf> Datapath<F> {
     pub fn set_capture(&mut self, capture: Option<Box<dyn Capture>>) -> Option<Box<dyn Capture>> {
         std::mem::replace(&mut self.capture, capture)
     }
+}
+
+/// Whether stations of a VLAN may be behind a port of a bridge.
+fn has_stations(snapshot: &Snapshot, bridge: BridgeId, port: PortId, vid: Vid) -> bool {
+    let floods = snapshot.bridge(bridge).is_none_or(|conf| conf.floods(vid));
+    !floods
+        && snapshot.port(port).is_some_and(|port| {
+            let is_in = port.bridge == bridge && port.vlan.carries(vid);
+            is_in && port.learns && !port.mirrors.is_output
+        })
 }
 
 impl<F> std::fmt::Debug for Datapath<F> {

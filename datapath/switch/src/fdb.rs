@@ -7,6 +7,7 @@
 //! grows: with 100,000 stations that is the difference between one and two cache misses a lookup.
 
 use crate::fdb_age::AgeLists;
+use crate::sighting::{Mark, Sighting};
 use crate::{PortId, Tick};
 use std::hash::BuildHasher;
 use weft_wire::mac::MacAddr;
@@ -48,18 +49,22 @@ struct Slot {
     key: u64,
     heard_at: Tick,
     port: PortId,
-    is_static: bool,
+    mark: Mark,
     /// In slot 0 only: entries that wanted this bucket and found it full.
     overflow: u8,
 }
 
 impl Slot {
+    const fn sighting(&self) -> Sighting {
+        Sighting { heard_at: self.heard_at, turn: self.mark.turn(), port: self.port }
+    }
+
     fn record(&self, now: Tick) -> FdbRecord {
         FdbRecord {
             vid: Station(self.key).vid(),
             mac: Station(self.key).mac(),
             port: self.port,
-            age_secs: (!self.is_static).then(|| now.since(self.heard_at)),
+            age_secs: (!self.mark.is_static()).then(|| now.since(self.heard_at)),
         }
     }
 }
@@ -73,8 +78,8 @@ struct Bucket([Slot; BUCKET_SLOTS]);
 pub enum Learned {
     /// The entry was as new as this frame, or is static.
     Unchanged,
-    /// The entry is younger now; the seconds at which it was heard before.
-    Refreshed(Tick),
+    /// The entry is younger now; how it was heard before.
+    Refreshed(Sighting),
     /// A new entry.
     New,
     /// The station was on another port, this one.
@@ -194,14 +199,15 @@ impl Fdb {
     #[must_use]
     pub fn lookup(&self, station: Station, hash: u64, now: Tick) -> Option<PortId> {
         let slot = self.slot(self.find(station, hash)?)?;
-        (slot.is_static || now.since(slot.heard_at) < self.age_max_secs).then_some(slot.port)
+        (slot.mark.is_static() || now.since(slot.heard_at) < self.age_max_secs).then_some(slot.port)
     }
 
     /// The entry of a station, unless it is too old.
     #[must_use]
     pub fn record(&self, station: Station, now: Tick) -> Option<FdbRecord> {
         let slot = self.slot(self.find(station, self.hash(station))?)?;
-        (slot.is_static || now.since(slot.heard_at) < self.age_max_secs).then(|| slot.record(now))
+        (slot.mark.is_static() || now.since(slot.heard_at) < self.age_max_secs)
+            .then(|| slot.record(now))
     }
 
     /// While frozen, [`Fdb::learn`] says what it would do and does nothing.
@@ -221,32 +227,57 @@ impl Fdb {
                 return Learned::New;
             }
             self.make_room();
-            self.insert(station, hash, port, now, false);
+            let first = Sighting::first(port, now);
+            self.insert(station, hash, first, Mark::learned(first.turn, true));
             self.stats.learned += 1;
             return Learned::New;
         };
-        let is_frozen = self.is_frozen;
-        let Some(slot) = self.slot_mut(number) else { return Learned::Unchanged };
-        if slot.is_static || (slot.port == port && slot.heard_at >= now) {
+        let Some(slot) = self.slot(number) else { return Learned::Unchanged };
+        if slot.mark.is_static() || (slot.port == port && slot.heard_at >= now) {
             return Learned::Unchanged;
         }
-        let (before, heard_at) = (slot.port, slot.heard_at);
-        if is_frozen {
-            return if before == port {
-                Learned::Refreshed(heard_at)
-            } else {
-                Learned::Moved(before)
-            };
+        let was = slot.sighting();
+        let before = was.port;
+        if self.is_frozen {
+            return if before == port { Learned::Refreshed(was) } else { Learned::Moved(before) };
         }
-        slot.port = port;
-        slot.heard_at = slot.heard_at.max(now);
+        self.update(number, was.followed_by(port, now), true);
+        if before == port { Learned::Refreshed(was) } else { Learned::Moved(before) }
+    }
+
+    /// Notes what another worker heard, if that is the newer sighting.  When it is not, and this
+    /// worker heard the newer one itself, returns that: the others may not know of it, for not
+    /// every frame is announced.
+    pub fn hear(&mut self, station: Station, hash: u64, news: Sighting) -> Option<Sighting> {
+        let Some(number) = self.find(station, hash) else {
+            self.make_room();
+            self.insert(station, hash, news, Mark::learned(news.turn, false));
+            self.stats.learned += 1;
+            return None;
+        };
+        let slot = self.slot(number).filter(|slot| !slot.mark.is_static())?;
+        let known = slot.sighting();
+        if news <= known {
+            return (slot.mark.is_own() && known.port != news.port).then_some(known);
+        }
+        self.update(number, news, false);
+        None
+    }
+
+    /// The sighting that a learned entry stands for.
+    #[must_use]
+    pub fn sighting(&self, station: Station, hash: u64) -> Option<Sighting> {
+        self.slot(self.find(station, hash)?).map(Slot::sighting)
+    }
+
+    fn update(&mut self, number: usize, sighting: Sighting, is_own: bool) {
+        let Some(slot) = self.slot_mut(number) else { return };
+        let before = slot.port;
+        (slot.port, slot.heard_at) = (sighting.port, sighting.heard_at);
+        slot.mark = Mark::learned(sighting.turn, is_own);
         self.ages.remove(before, number);
-        self.ages.push(port, number);
-        if before == port {
-            return Learned::Refreshed(heard_at);
-        }
-        self.stats.moved += 1;
-        Learned::Moved(before)
+        self.ages.push(sighting.port, number);
+        self.stats.moved += u64::from(before != sighting.port);
     }
 
     /// Adds or replaces a static entry, which never ages, moves or makes room for another.
@@ -254,7 +285,7 @@ impl Fdb {
         let hash = self.hash(station);
         self.forget(station);
         self.make_room();
-        self.insert(station, hash, port, now, true);
+        self.insert(station, hash, Sighting::first(port, now), Mark::fixed());
     }
 
     /// Removes an entry, static or learned; false when there is none.
@@ -288,7 +319,7 @@ impl Fdb {
     pub fn flush(&mut self, port: Option<PortId>, vid: Option<Vid>) -> usize {
         let doomed: Vec<usize> = self
             .occupied()
-            .filter(|(_, slot)| !slot.is_static)
+            .filter(|(_, slot)| !slot.mark.is_static())
             .filter(|(_, slot)| port.is_none_or(|port| slot.port == port))
             .filter(|(_, slot)| vid.is_none_or(|vid| Station(slot.key).vid() == vid))
             .map(|(number, _)| number)
@@ -315,7 +346,9 @@ impl Fdb {
     #[must_use]
     pub fn records(&self, now: Tick) -> Vec<FdbRecord> {
         self.occupied()
-            .filter(|(_, slot)| slot.is_static || now.since(slot.heard_at) < self.age_max_secs)
+            .filter(|(_, slot)| {
+                slot.mark.is_static() || now.since(slot.heard_at) < self.age_max_secs
+            })
             .map(|(_, slot)| slot.record(now))
             .collect()
     }
@@ -333,7 +366,7 @@ impl Fdb {
         for slot in entries {
             let station = Station(slot.key);
             let hash = table.hash(station);
-            table.insert(station, hash, slot.port, slot.heard_at, slot.is_static);
+            table.insert(station, hash, slot.sighting(), slot.mark);
         }
         let now = table.stats;
         table.stats = FdbStats {
@@ -389,14 +422,16 @@ impl Fdb {
         oldest.is_some()
     }
 
-    fn insert(&mut self, station: Station, hash: u64, port: PortId, now: Tick, is_static: bool) {
+    fn insert(&mut self, station: Station, hash: u64, sighting: Sighting, mark: Mark) {
+        let Sighting { heard_at, port, .. } = sighting;
+        let is_static = mark.is_static();
         let mut index = self.home(hash);
         for _ in 0..self.buckets.len() {
             let Some(Bucket(slots)) = self.buckets.get_mut(index) else { return };
             if let Some(at) = slots.iter().position(|slot| slot.key == 0) {
                 if let Some(slot) = slots.get_mut(at) {
                     let overflow = slot.overflow;
-                    *slot = Slot { key: station.0, heard_at: now, port, is_static, overflow };
+                    *slot = Slot { key: station.0, heard_at, port, mark, overflow };
                 }
                 if !is_static {
                     self.ages.push(port, index * BUCKET_SLOTS + at);
@@ -412,7 +447,8 @@ impl Fdb {
 
     /// Frees a slot, and takes the marks back that its entry left on the way to it.
     fn remove(&mut self, number: usize) {
-        let Some(&Slot { key, port, is_static, .. }) = self.slot(number) else { return };
+        let Some(&Slot { key, port, mark, .. }) = self.slot(number) else { return };
+        let is_static = mark.is_static();
         let hash = self.hash(Station(key));
         let mut index = self.home(hash);
         while index != number / BUCKET_SLOTS {
@@ -486,7 +522,10 @@ mod tests {
         let mut fdb = Fdb::new(16, 300, 1);
         assert_eq!(learn(&mut fdb, 5, 1, 0), Learned::New);
         assert_eq!(learn(&mut fdb, 5, 1, 0), Learned::Unchanged);
-        assert_eq!(learn(&mut fdb, 5, 1, 10), Learned::Refreshed(Tick(0)));
+        assert_eq!(
+            learn(&mut fdb, 5, 1, 10),
+            Learned::Refreshed(Sighting::first(PortId(1), Tick(0)))
+        );
         assert_eq!(lookup(&fdb, 5, 309), Some(PortId(1)));
         assert_eq!(lookup(&fdb, 5, 310), None, "too old, though not yet removed");
         assert_eq!(learn(&mut fdb, 5, 2, 20), Learned::Moved(PortId(1)));

@@ -23,6 +23,7 @@ mod moves;
 pub mod pipeline;
 pub mod recent;
 pub mod rstp;
+pub mod sighting;
 pub mod snapshot;
 pub mod stage;
 pub mod stp;
@@ -41,6 +42,7 @@ pub use frame::{FrameBuf, FrameIo};
 pub use ids::{BridgeId, LinkId, MirrorId, PortId, Tick, WorkerId};
 pub use mirror::{MirrorConf, MirrorOutput, MirroredPorts};
 pub use recent::Flow;
+pub use sighting::Sighting;
 pub use snapshot::{BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder};
 pub use tunnel::{
     Csum, Encap, InKey, Local, NextHop, OrInherit, Reach, Sequence, TunnelConf, TunnelKey,

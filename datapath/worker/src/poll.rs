@@ -113,8 +113,9 @@ impl<I: FrameIo> Loop<I> {
 
     /// Moves what every queue has; true when there was anything.
     fn round(&mut self) -> bool {
-        let datapath = &mut self.datapath;
-        self.io.drain_news(|news| datapath.hear(news));
+        let (datapath, snapshot) = (&mut self.datapath, &self.snapshot);
+        self.io.drain_news(|news| datapath.hear(news, snapshot));
+        self.announce();
         let mut moved = self.io.drain_parcels();
         for queue in 0..self.io.queue_count() {
             moved |= self.serve(queue);
@@ -144,10 +145,14 @@ impl<I: FrameIo> Loop<I> {
         true
     }
 
-    fn spread_news(&mut self) {
+    fn announce(&mut self) {
         for news in self.datapath.take_announcements() {
             self.io.announce(news);
         }
+    }
+
+    fn spread_news(&mut self) {
+        self.announce();
         let (asked, now) = (&mut self.asked, self.now);
         let mut told = false;
         for (port, frame) in self.datapath.take_punted() {

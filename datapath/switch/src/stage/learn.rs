@@ -37,8 +37,10 @@ pub(crate) fn learn<F: FrameBuf>(
         let bridge = snapshot.bridge(port.bridge);
         for meta in undecided(run).filter(|meta| bridge.is_some_and(|b| !b.floods(meta.vid))) {
             let station = Station::new(meta.vid, meta.source);
-            let learned = fdb.learn(station, fdb.hash(station), port_id, now);
-            datapath.announcer.note(learned, port.bridge, station, port_id, now);
+            let hash = fdb.hash(station);
+            let learned = fdb.learn(station, hash, port_id, now);
+            let sighting = || fdb.sighting(station, hash);
+            datapath.announcer.note(learned, port.bridge, station, port_id, sighting);
             if is_guarded && let Learned::Moved(before) = learned {
                 datapath.moves.note(port.bridge, station, before, port_id);
             }
