@@ -66,6 +66,11 @@ fn a_second_cable_blocks_and_takes_over() {
     assert!(log(&switch).contains(&format!("br0: left2: {said}")), "{}", log(&switch));
     let page = switch.try_weft("show").expect_ok();
     assert!(page.contains("blocked left2: loop guard: a probe came back"), "{page}");
+    let trace = switch.appctl("ofproto/trace br0 in_port=vif0,dl_dst=ff:ff:ff:ff:ff:ff");
+    assert!(
+        trace.contains("not left2: left2 is blocked, loop guard: a probe came back"),
+        "{trace}"
+    );
     // A blocked port neither learns nor forwards.
     let before = switch.port("left2")["rx_drops"].as_i64();
     right.sh("ping -b -c 2 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");

@@ -5,7 +5,8 @@ use crate::plan::PlannedPort;
 use crate::walk::{Fate, Hop, Output};
 use std::collections::{BTreeMap, BTreeSet};
 use weft_switch::{
-    DropReason, FdbRecord, Learned, LinkId, Meta, PortConf, PortId, Verdict, VlanMode, trace,
+    DropReason, FdbRecord, Learned, LinkId, Meta, MirrorId, PortConf, PortId, Verdict, VlanMode,
+    trace,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::{Show, parse_l2};
@@ -58,6 +59,15 @@ impl<'a> Names<'a> {
         named.map_or("a link that is gone", |(name, _)| name)
     }
 
+    /// The name of a mirror.
+    fn mirror(&self, id: MirrorId) -> &'a str {
+        let bridges = self.engine.desired.bridges.values();
+        let row = self.engine.ids.mirrors.key(id.0);
+        let mut mirrors = bridges.flat_map(|bridge| &bridge.mirrors);
+        let named = mirrors.find(|mirror| Some(&mirror.uuid) == row);
+        named.map_or("that is gone", |mirror| &mirror.name)
+    }
+
     /// How the datapath has a port.
     #[must_use]
     pub fn conf(&self, port: PortId) -> Option<&'a PortConf> {
@@ -76,6 +86,7 @@ pub fn reason(reason: DropReason) -> String {
         DropReason::IngressVlan => "the port is not in its VLAN",
         DropReason::EgressVlan => "not in its VLAN",
         DropReason::PortBlocked => "the port, or its bridge, does not forward",
+        DropReason::MirrorPort => "reserved for the copies of a mirror",
         DropReason::SplitHorizon => "of the same split-horizon group as the ingress port",
         DropReason::NoMember => "there is no other port to send it to",
         DropReason::NoPort => "the link has no port",
@@ -104,7 +115,7 @@ impl Names<'_> {
             step("forward", self.forward(hop));
         }
         if let Some(why) = hop.dropped {
-            step("drop", reason(why));
+            step("drop", self.why_dropped(hop, why));
         }
         for output in &hop.outputs {
             step("egress", self.egress(hop, output));
@@ -113,6 +124,32 @@ impl Names<'_> {
             step("egress", text);
         }
         steps
+    }
+
+    /// Why a frame has no copy at all.
+    fn why_dropped(&self, hop: &Hop, why: DropReason) -> String {
+        let target = hop.target.map(|record| record.port).filter(|_| hop.learned.is_some());
+        let ends = [Some(hop.meta.ingress), target].into_iter().flatten();
+        let why_at = ends.filter_map(|port| self.blocked(port));
+        let text = why_at.map(|text| format!("{text} ({})", why.name())).next();
+        text.filter(|_| why == DropReason::PortBlocked).unwrap_or_else(|| reason(why))
+    }
+
+    /// Why a port does not get a copy.
+    fn why_not(&self, port: PortId, why: DropReason) -> String {
+        let text = self.blocked(port).filter(|_| why == DropReason::PortBlocked);
+        text.map_or_else(|| reason(why), |text| format!("{text} ({})", why.name()))
+    }
+
+    /// What keeps a port from forwarding: its bridge, a spanning tree or a loop guard.
+    fn blocked(&self, port: PortId) -> Option<String> {
+        let planned = self.planned(port)?;
+        let bridge = self.engine.desired.bridges.get(&planned.bridge)?;
+        if !bridge.forwards {
+            return Some(format!("bridge {} forwards nothing, as fail_mode has it", bridge.name));
+        }
+        let why = self.engine.spanning.blocked(&planned.bridge, port)?;
+        Some(format!("{} is blocked, {why}", planned.name))
     }
 
     fn ingress(&self, hop: &Hop) -> String {
@@ -155,7 +192,12 @@ impl Names<'_> {
         let mac = MacAddr::from_u64(target);
         if mac.is_group() {
             return match hop.meta.verdict {
-                Verdict::Multicast(_) => format!("{mac}: to the ports that snooping knows"),
+                Verdict::Multicast(_) => {
+                    let members: Vec<_> = hop.members.iter().map(|port| self.port(*port)).collect();
+                    let members =
+                        if members.is_empty() { "none".to_owned() } else { members.join(", ") };
+                    format!("{mac}: to the ports that snooping knows: {members}")
+                }
                 Verdict::Flood => format!("{mac} is a group address: to all ports of VLAN {vid}"),
                 _ => format!("{mac} is a group address"),
             };
@@ -172,10 +214,13 @@ impl Names<'_> {
     }
 
     fn egress(&self, hop: &Hop, output: &Output) -> String {
-        let port = self.port(output.port);
+        let mut port = self.port(output.port).to_owned();
+        if let Some(mirror) = output.mirror {
+            port = format!("mirror {} to {port}", self.mirror(mirror));
+        }
         let form = output.frame.as_deref().map(form).unwrap_or_default();
         match &output.fate {
-            Fate::Sent(_, _) if output.port == hop.meta.ingress => {
+            Fate::Sent(_, _) if output.port == hop.meta.ingress && output.mirror.is_none() => {
                 format!("{port}: an answer to the sender: {}", shown(output.frame.as_deref()))
             }
             Fate::Sent(_, wire) if Some(wire) == output.frame.as_ref() => format!("{port}: {form}"),
@@ -185,23 +230,25 @@ impl Names<'_> {
             Fate::Crossed(_) => format!("{port}: {form}, into the next bridge"),
             Fate::Waits => format!("{port}: waits until the next hop's address is known"),
             Fate::Fragmented => format!("{port}: too long, goes in fragments"),
-            Fate::Dropped(why) => format!("not {port}: {}", reason(*why)),
+            Fate::Dropped(why) => format!("not {port}: {}", self.why_not(output.port, *why)),
         }
     }
 
-    /// The ports of the bridge that a flooded frame does not go to.
+    /// The ports of the bridge that a frame for many ports does not go to.
     fn left_out(&self, hop: &Hop) -> Vec<String> {
-        let Some(ingress) = self.conf(hop.meta.ingress).filter(|_| hop.is_flood()) else {
+        let Some(ingress) = self.conf(hop.meta.ingress).filter(|_| hop.is_for_many()) else {
             return Vec::new();
         };
-        let sent: BTreeSet<_> = hop.outputs.iter().map(|output| output.port).collect();
+        let own = hop.outputs.iter().filter(|output| output.mirror.is_none());
+        let sent: BTreeSet<_> = own.map(|output| output.port).collect();
         self.ports()
             .filter(|(id, _)| *id != hop.meta.ingress && !sent.contains(id))
-            .filter_map(|(id, port)| Some((port, self.conf(id)?)))
-            .filter(|(_, conf)| conf.bridge == ingress.bridge)
-            .map(|(port, conf)| {
+            .filter_map(|(id, port)| Some((id, port, self.conf(id)?)))
+            .filter(|(_, _, conf)| conf.bridge == ingress.bridge)
+            .map(|(id, port, conf)| {
                 let why = trace::why_not(ingress, conf, hop.meta.vid);
-                let why = why.map_or_else(|| "no member".to_owned(), reason);
+                let why = why.map(|why| self.why_not(id, why));
+                let why = why.unwrap_or_else(|| "not one of the frame's ports".to_owned());
                 format!("not {}: {why}", port.name)
             })
             .collect()

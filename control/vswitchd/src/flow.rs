@@ -146,6 +146,7 @@ impl Ip {
             17 => Some(Transport::Udp),
             132 => Some(Transport::Sctp),
             1 if !is_v6 => Some(Transport::Icmp),
+            2 if !is_v6 => Some(Transport::Igmp),
             58 if is_v6 => Some(Transport::Icmp),
             _ => None,
         }
@@ -162,8 +163,8 @@ impl Ip {
             (Some(Transport::Sctp), true) => "sctp6",
             (Some(Transport::Icmp), false) => "icmp",
             (Some(Transport::Icmp), true) => "icmp6",
-            (None, false) => "ip",
-            (None, true) => "ipv6",
+            (None | Some(Transport::Igmp), false) => "ip",
+            (None | Some(Transport::Igmp), true) => "ipv6",
         }
     }
 }
@@ -179,6 +180,8 @@ pub enum Transport {
     Sctp,
     /// `ICMP` or `ICMPv6`.
     Icmp,
+    /// `IGMP`, whose type and code flows show as ports.
+    Igmp,
 }
 
 impl Flow {
@@ -322,7 +325,7 @@ impl Display for Ip {
         } else {
             write!(f, ",nw_src={},nw_dst={}", self.source, self.target)?;
         }
-        if self.transport().is_none() {
+        if matches!(self.transport(), None | Some(Transport::Igmp)) {
             write!(f, ",nw_proto={}", self.protocol)?;
         }
         write!(f, ",nw_tos={},nw_ecn={},nw_ttl={}", self.tos & 0xfc, self.tos & 3, self.ttl)?;
@@ -408,7 +411,7 @@ impl Ip {
     fn with_transport(mut self, payload: &[u8]) -> Self {
         let Some(transport) = self.transport() else { return self };
         let [a, b, c, d] = payload.first_chunk::<4>().copied().unwrap_or_default();
-        if transport == Transport::Icmp {
+        if matches!(transport, Transport::Icmp | Transport::Igmp) {
             (self.from, self.to) = (a.into(), b.into());
         } else {
             (self.from, self.to) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
@@ -425,7 +428,7 @@ impl Ip {
         let ports = [self.from.to_be_bytes(), self.to.to_be_bytes()].concat();
         match self.transport() {
             None => Vec::new(),
-            Some(Transport::Icmp) => {
+            Some(Transport::Icmp | Transport::Igmp) => {
                 let low = |field: u16| field.to_be_bytes()[1];
                 vec![low(self.from), low(self.to), 0, 0, 0, 0, 0, 0]
             }

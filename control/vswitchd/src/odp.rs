@@ -35,9 +35,6 @@ impl Names<'_> {
         if let Some(first) = hops.first() {
             let mut tags = tags(&first.frame);
             self.hop_actions(hops, first, style, &mut tags, &mut actions);
-            if hops.iter().any(|hop| hop.is_punted) {
-                actions.push("userspace(pid=0,slow_path(stp))".to_owned());
-            }
         }
         if actions.is_empty() { "drop".to_owned() } else { actions.join(",") }
     }

@@ -1,7 +1,8 @@
 //! What a trace says, put in order: bridge by bridge, port by port.
 
 use weft_switch::trace::Event;
-use weft_switch::{DropReason, FdbRecord, Learned, LinkId, Meta, PortId, Verdict};
+use weft_switch::{DropReason, FdbRecord, Learned, LinkId, Meta, MirrorId, PortId, Verdict};
+use weft_wire::stp::BRIDGE_GROUP_ADDRESS;
 
 /// The way of one frame through one bridge.
 #[derive(Clone, Debug)]
@@ -16,6 +17,10 @@ pub struct Hop {
     pub target: Option<FdbRecord>,
     /// What its source address taught; nothing when it was dropped before.
     pub learned: Option<Learned>,
+    /// The ports that multicast snooping has for it.
+    pub members: Vec<PortId>,
+    /// The mirror whose copies are being made.
+    copying: Option<MirrorId>,
     /// The copies, in the order in which they were made.
     pub outputs: Vec<Output>,
     /// Why there was none.
@@ -29,6 +34,8 @@ pub struct Hop {
 pub struct Output {
     /// The port that it was meant for.
     pub port: PortId,
+    /// The mirror that wants it; none for the frame itself.
+    pub mirror: Option<MirrorId>,
     /// With the tags of that port; absent when it was dropped before it had them.
     pub frame: Option<Vec<u8>>,
     /// What became of it.
@@ -63,6 +70,8 @@ pub fn hops(events: Vec<Event>) -> Vec<Hop> {
                 source,
                 target,
                 learned: None,
+                members: Vec::new(),
+                copying: None,
                 outputs: Vec::new(),
                 dropped: None,
                 is_punted: false,
@@ -74,12 +83,22 @@ pub fn hops(events: Vec<Event>) -> Vec<Hop> {
     hops
 }
 
+/// Why the control thread gets the frame, if it does, in Open vSwitch's word for it.
+#[must_use]
+pub fn slow_path(hops: &[Hop]) -> Option<&'static str> {
+    let hop = hops.iter().find(|hop| hop.is_punted)?;
+    let is_bpdu = hop.meta.target == BRIDGE_GROUP_ADDRESS.to_u64();
+    Some(if is_bpdu { "stp" } else { "action" })
+}
+
 impl Hop {
     fn take(&mut self, event: Event, crossed: &mut usize) {
         match event {
             Event::Entered { .. } => {}
             Event::Learned { outcome, .. } => self.learned = Some(outcome),
             Event::Decided(meta) => self.meta = meta,
+            Event::Members(members) => self.members = members,
+            Event::Copying(mirror) => self.copying = mirror,
             Event::Sent { port, frame } => {
                 // Until it turns out that it leaves by a link, it goes through a patch port.
                 *crossed += 1;
@@ -115,7 +134,7 @@ impl Hop {
     }
 
     fn push(&mut self, port: PortId, frame: Option<Vec<u8>>, fate: Fate) {
-        self.outputs.push(Output { port, frame, fate });
+        self.outputs.push(Output { port, mirror: self.copying, frame, fate });
     }
 
     /// The copy of which it is not known yet how it leaves.
@@ -123,10 +142,10 @@ impl Hop {
         self.outputs.last_mut().filter(|output| matches!(output.fate, Fate::Crossed(_)))
     }
 
-    /// True when the frame goes to all ports of its VLAN.
+    /// True when the frame goes to all ports of its VLAN, or of its group.
     #[must_use]
-    pub fn is_flood(&self) -> bool {
-        self.meta.verdict == Verdict::Flood
+    pub fn is_for_many(&self) -> bool {
+        matches!(self.meta.verdict, Verdict::Flood | Verdict::Multicast(_))
     }
 }
 
@@ -185,6 +204,21 @@ mod tests {
             (PortId(20), Some(DropReason::NoMember))
         );
         assert_eq!(fates(2), [(31, Fate::Sent(LinkId(31), vec![1]))]);
+    }
+
+    #[test]
+    fn copies_of_mirrors_are_told_from_the_frame() {
+        let hops = hops(vec![
+            entered(0),
+            Event::Copying(Some(MirrorId(7))),
+            sent(4),
+            wire(4),
+            Event::Copying(None),
+            sent(4),
+            wire(4),
+        ]);
+        let mirrors: Vec<_> = hops[0].outputs.iter().map(|output| output.mirror).collect();
+        assert_eq!(mirrors, [Some(MirrorId(7)), None]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use crate::{
     Batch, Counters, Datapath, DropReason, Fdb, FdbRecord, FrameBuf, FrameIo, Learned, LinkId,
-    LinkRole, Meta, PortConf, PortId, Snapshot, Station, Tick, pipeline, stage,
+    LinkRole, Meta, MirrorId, PortConf, PortId, Snapshot, Station, Tick, pipeline, stage,
 };
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -60,6 +60,10 @@ pub enum Event {
     },
     /// Where the frame goes.
     Decided(Meta),
+    /// The ports that multicast snooping has for the frame, whether or not they can take it.
+    Members(Vec<PortId>),
+    /// The copies that follow are of this mirror; with `None`, they are of the frame itself again.
+    Copying(Option<MirrorId>),
     /// The frame as it leaves a port, inside its tunnel.  [`Event::TxDropped`] for the same port
     /// right after it takes this back.
     Sent {
@@ -165,6 +169,8 @@ fn cross<I: FrameIo>(datapath: &mut Datapath<I::Frame>, snapshot: &Snapshot, io:
 pub fn why_not(ingress: &PortConf, port: &PortConf, vid: Vid) -> Option<DropReason> {
     if !port.forwards {
         Some(DropReason::PortBlocked)
+    } else if port.mirrors.is_output {
+        Some(DropReason::MirrorPort)
     } else if !port.vlan.carries(vid) {
         Some(DropReason::EgressVlan)
     } else if stage::same_group(ingress, port) {

@@ -11,8 +11,8 @@ use common::Switch;
 use weft_switch::trace::{self, Event, Ingress, Probe};
 use weft_switch::{
     BridgeConf, BridgeId, Capture, Direction, DropReason, Learned, LinkConf, LinkId, LinkRole,
-    PortConf, PortId, PortKind, Reach, SnapshotBuilder, Tick, TunnelConf, Verdict, VlanConf,
-    WorkerId,
+    MirrorConf, MirrorId, MirrorOutput, MirroredPorts, PortConf, PortId, PortKind, Reach,
+    SnapshotBuilder, Tick, TunnelConf, Verdict, VlanConf, WorkerId,
 };
 use weft_wire::vid::Vid;
 
@@ -152,4 +152,77 @@ fn a_short_frame_and_a_link_of_nobody_are_said_to_be_dropped() {
     let nobody =
         Probe { ingress: Ingress::Link(LinkId(77)), frame: frame(1, 2, 64), learns: false };
     assert_eq!(walk(&mut switch, &nobody).last().unwrap(), "LinkDropped(LinkId(77), NoPort)");
+}
+
+/// Why a port is left out of a flood is asked of the configuration, not of the frame: each reason
+/// has its port.
+#[test]
+fn what_is_left_out_has_its_reason() {
+    let mut builder = SnapshotBuilder::new(1);
+    let mirror = MirrorConf {
+        id: MirrorId(0),
+        sources: MirroredPorts::All,
+        targets: MirroredPorts::All,
+        vlans: None,
+        output: MirrorOutput::Port(PortId(4)),
+        snaplen: None,
+    };
+    builder.bridge(BridgeId(0), BridgeConf { mirrors: vec![mirror], ..BridgeConf::default() });
+    for id in 0..6 {
+        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+        port.split_horizon = u16::from(id == 0 || id == 1);
+        port.forwards = id != 2;
+        if id == 3 {
+            port.vlan = VlanConf::access(Vid::new(20).unwrap());
+        }
+        builder.port(PortId(id), port);
+    }
+    let snapshot = builder.build();
+    let port = |id| snapshot.port(PortId(id)).unwrap();
+    let why = |id| trace::why_not(port(0), port(id), Vid::UNTAGGED);
+    assert_eq!(
+        [1, 2, 3, 4, 5].map(why),
+        [
+            Some(DropReason::SplitHorizon),
+            Some(DropReason::PortBlocked),
+            Some(DropReason::EgressVlan),
+            Some(DropReason::MirrorPort),
+            None,
+        ]
+    );
+}
+
+/// Copies of mirrors are between their marks, and come before the frame itself.
+#[test]
+fn copies_of_a_mirror_are_marked() {
+    let mut builder = SnapshotBuilder::new(1);
+    let mirror = MirrorConf {
+        id: MirrorId(3),
+        sources: MirroredPorts::All,
+        targets: MirroredPorts::All,
+        vlans: None,
+        output: MirrorOutput::Port(PortId(2)),
+        snaplen: None,
+    };
+    builder.bridge(BridgeId(0), BridgeConf { mirrors: vec![mirror], ..BridgeConf::default() });
+    for id in 0..3 {
+        builder.port(PortId(id), PortConf::new(BridgeId(0), PortKind::Link(LinkId(id))));
+        let role = LinkRole::Port(PortId(id));
+        let conf = LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
+        builder.link(LinkId(id), conf);
+    }
+    let mut switch = Switch::new(builder.build());
+    let said = walk(&mut switch, &probe(0, frame(9, 1, 64)));
+    assert_eq!(
+        said.get(2..).unwrap(),
+        [
+            "Flood",
+            "Copying(Some(MirrorId(3)))",
+            "sent 2 64",
+            "wire 2 64",
+            "Copying(None)",
+            "sent 1 64",
+            "wire 1 64",
+        ]
+    );
 }

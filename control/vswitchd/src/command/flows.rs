@@ -10,7 +10,7 @@ use crate::explain::Names;
 use crate::flow::{self, Flow};
 use crate::odp::{Style, number};
 use crate::unixctl::Answer;
-use crate::walk::hops;
+use crate::walk::{hops, slow_path};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uuid::Uuid;
@@ -194,7 +194,11 @@ fn lines(
     }
     let names = Names::new(engine);
     let line = |(seen, events): (&Seen, Option<_>)| {
-        let actions = names.actions(&hops(events.unwrap_or_default()), style);
+        let hops = hops(events.unwrap_or_default());
+        let actions = match slow_path(&hops) {
+            Some(slow) => format!("userspace(pid=0,slow_path({slow}))"),
+            None => names.actions(&hops, style),
+        };
         let flow = &seen.flow;
         let mut text = String::new();
         if style.all {

@@ -13,6 +13,7 @@ mod mdb;
 mod net;
 mod stp;
 mod trace;
+mod trace_groups;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod weft;
 

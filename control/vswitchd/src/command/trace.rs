@@ -1,6 +1,6 @@
 //! `ofproto/trace` and `weft/trace`: one frame's walk through the real stages.
 
-use super::{Command, command};
+use super::{Command, command, trace_groups};
 use crate::engine::Engine;
 use crate::explain::Names;
 use crate::flow::{self, Flow};
@@ -8,7 +8,7 @@ use crate::odp::{Style, number};
 use crate::ofport::LOCAL;
 use crate::plan::{Held, PlannedPort};
 use crate::unixctl::Answer;
-use crate::walk::{Hop, hops};
+use crate::walk::{Hop, hops, slow_path};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use weft_switch::trace::{Ingress, Probe};
@@ -166,7 +166,7 @@ impl Page<'_> {
         let Request { bridge, flow, names, .. } = self.request;
         let mut text = format!("Flow: {}\n", self.named(flow.to_string()));
         if hops.is_empty() {
-            self.heading(&mut text, bridge);
+            self.heading(&mut text, bridge, true);
             let number = flow.in_port.unwrap_or(0);
             let _ = writeln!(text, "     >>>> received packet on unknown port {number} <<<<");
             text += "     >> no input bundle, dropping\n";
@@ -181,6 +181,15 @@ impl Page<'_> {
             text,
             "\nFinal flow: unchanged\nMegaflow: {megaflow}\nDatapath actions: {actions}\n"
         );
+        if let Some(slow) = slow_path(hops) {
+            let why = if slow == "stp" {
+                "Consists of STP packets"
+            } else {
+                "Uses action(s) not supported by datapath"
+            };
+            let because = "This flow is handled by the userspace slow path because it";
+            let _ = writeln!(text, "{because}:\n  - {why}.");
+        }
         text
     }
 
@@ -196,17 +205,23 @@ impl Page<'_> {
         }
     }
 
-    fn heading(&self, text: &mut String, bridge: &str) {
+    /// `is_normal` is false for a frame that is dealt with before the flow table.
+    fn heading(&self, text: &mut String, bridge: &str, is_normal: bool) {
         let title = format!("bridge(\"{bridge}\")");
         let _ = writeln!(text, "\n{title}\n{}", "-".repeat(title.len()));
         let forwards = self.engine.desired.bridges.get(bridge).is_none_or(|known| known.forwards);
-        *text +=
-            if forwards { " 0. priority 0\n    NORMAL\n" } else { " 0. No match.\n    drop\n" };
+        *text += match (forwards, is_normal) {
+            (true, true) => " 0. priority 0\n    NORMAL\n",
+            (true, false) => " 0. priority 0\n",
+            (false, _) => " 0. No match.\n    drop\n",
+        };
     }
 
     /// First what a stock switch says, then what it keeps to itself.
     fn hop(&self, text: &mut String, bridge: &str, hop: &Hop) {
-        self.heading(text, bridge);
+        let is_early = matches!(hop.meta.verdict, Verdict::Drop(DropReason::MirrorPort));
+        let is_normal = !(hop.learned.is_none() && is_early || hop.meta.verdict == Verdict::Punt);
+        self.heading(text, bridge, is_normal);
         for line in self.stock_lines(hop) {
             let _ = writeln!(text, "     {line}");
         }
@@ -225,6 +240,10 @@ impl Page<'_> {
             let mac = MacAddr::from_u64(hop.meta.source);
             lines.push(format!("-> learned that {mac} is on port {port} in VLAN {vid}"));
         }
+        if let Some(of_group) = trace_groups::lines(self.engine, hop) {
+            lines.extend(of_group);
+            return lines;
+        }
         match hop.meta.verdict {
             Verdict::Flood => {
                 lines.push("-> no learned MAC for destination, flooding".to_owned());
@@ -236,6 +255,13 @@ impl Page<'_> {
             Verdict::Drop(DropReason::Reserved) => {
                 lines.push("-> packet has reserved destination MAC, dropping".to_owned());
             }
+            Verdict::Drop(DropReason::MirrorPort) if hop.learned.is_some() => {
+                lines.push(">> learned port is a mirror port, dropping".to_owned());
+            }
+            Verdict::Drop(DropReason::MirrorPort) => lines.push(format!(
+                ">>>> dropping packet received on port {port}, which is reserved exclusively for \
+                 mirroring <<<<"
+            )),
             Verdict::Drop(DropReason::IngressVlan) => lines.extend(self.wrong_vlan(hop)),
             _ => {}
         }

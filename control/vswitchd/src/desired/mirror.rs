@@ -15,6 +15,8 @@ const TABLE: &str = "Mirror";
 pub struct Mirror {
     /// Its row.
     pub uuid: Uuid,
+    /// `name`, for people.
+    pub name: String,
     /// `select_src_port`, or all.
     pub sources: Selection,
     /// `select_dst_port`, or all.
@@ -68,7 +70,8 @@ impl<R: Rows> Reader<'_, R> {
         let (sources, targets) = (selection("select_src_port"), selection("select_dst_port"));
         let vlans = self.vlan_set(TABLE, uuid, "select_vlan");
         let snaplen = self.number(TABLE, uuid, "snaplen").and_then(|n| u16::try_from(n).ok());
-        Some(Mirror { uuid, sources, targets, vlans, output, snaplen })
+        let name = self.text(TABLE, uuid, "name");
+        Some(Mirror { uuid, name, sources, targets, vlans, output, snaplen })
     }
 
     /// `output_port` wins over `output_vlan`.

@@ -265,7 +265,7 @@ impl Mdb {
     }
 
     /// The ports with their settings.
-    pub(super) fn ports(&self) -> impl Iterator<Item = (PortId, PortSettings)> {
+    pub fn ports(&self) -> impl Iterator<Item = (PortId, PortSettings)> {
         self.ports.iter().map(|(port, settings)| (*port, *settings))
     }
 

@@ -97,6 +97,7 @@ fn multicast<I: FrameIo>(
     let Some(ingress) = snapshot.port(meta.ingress) else { return io.free(frame) };
     // Lent out, so that it can be read while the datapath sends.
     let Some(groups) = datapath.snooping.take(ingress.bridge) else { return io.free(frame) };
+    datapath.journal.note(|| trace::Event::Members(groups.list(list).to_vec()));
     let list = listed(groups.list(list), meta, ingress, snapshot);
     spread(frame, meta, ingress, list, snapshot, datapath, io);
     datapath.snooping.put_back(ingress.bridge, groups);

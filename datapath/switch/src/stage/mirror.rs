@@ -6,6 +6,7 @@
 
 use super::egress::{deliver, listed, recipients};
 use super::retag::retag;
+use crate::trace::Event;
 use crate::{
     Batch, BridgeConf, Datapath, DropReason, FrameBuf, FrameIo, Meta, MirrorConf, MirrorOutput,
     PortConf, PortId, Snapshot, Verdict,
@@ -47,6 +48,7 @@ pub(crate) fn mirror<I: FrameIo>(
                 }
                 Verdict::Punt | Verdict::Drop(_) | Verdict::Undecided => {}
             }
+            datapath.journal.note(|| Event::Copying(None));
         }
     }
 }
@@ -134,6 +136,7 @@ impl Copying<'_> {
         let meta = Meta { vid, ingress: Meta::NO_PORT, ..*self.meta };
         for port_id in members {
             if let Some(port) = snapshot.port(*port_id).filter(|port| port.forwards) {
+                datapath.journal.note(|| Event::Copying(Some(mirror.id)));
                 let to = (*port_id, port);
                 send_copy(self.bytes, &meta, to, mirror.snaplen, snapshot, datapath, io);
                 self.leaves(*port_id, snapshot, datapath, io);
