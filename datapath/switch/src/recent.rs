@@ -1,6 +1,6 @@
 //! Recent traffic, sampled: what `dpctl/dump-flows` is made from.
 //!
-//! A frame of a full batch costs some tens of nanoseconds, so noting every one would show.  Small
+//! Noting a frame is a look into a table, so noting every one of a full batch would show.  Small
 //! batches, which come when there is time, are all noted; of fuller ones, one in [`SAMPLED_OF`] and
 //! the first of each millisecond are, and their frames count for the batches that were passed over.
 //! So the numbers are exact while a worker is far from its limits, and estimates under load.
