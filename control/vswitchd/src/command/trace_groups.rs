@@ -71,18 +71,17 @@ fn data(engine: &Engine, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
 
 /// A line for each router of the VLAN, and for each port that wants reports.
 fn report(engine: &Engine, table: &Mdb, hop: &Hop) -> Vec<String> {
-    let is_ingress = |port: PortId| port == hop.meta.ingress;
+    let line = |port: PortId, here, there| if port == hop.meta.ingress { here } else { there };
     let entries = table.entries(engine.snooping.now());
     let routers = entries
         .filter(|entry| entry.kind == EntryKind::Router && entry.vid == hop.meta.vid)
-        .map(|entry| match is_ingress(entry.port) {
-            true => "-> mcast router port is input port, dropping",
-            false => "-> forwarding to mcast router port",
+        .map(|entry| {
+            let here = "-> mcast router port is input port, dropping";
+            line(entry.port, here, "-> forwarding to mcast router port")
         });
-    let flagged = table.ports().filter(|(_, port)| port.floods_reports);
-    let flagged = flagged.map(|(port, _)| match is_ingress(port) {
-        true => "-> mcast port is input port, dropping the Report",
-        false => "-> forwarding report to mcast flagged port",
+    let flagged = table.ports().filter(|(_, port)| port.floods_reports).map(|(port, _)| {
+        let here = "-> mcast port is input port, dropping the Report";
+        line(port, here, "-> forwarding report to mcast flagged port")
     });
     routers.chain(flagged).map(str::to_owned).collect()
 }
