@@ -194,7 +194,7 @@ fn decision(text: &str) -> Vec<String> {
     lines.filter(|line| !about.iter().any(|about| line.starts_with(about))).collect()
 }
 
-/// A general IGMPv2 query from 10.0.0.51, and an IGMPv2 report of 239.1.2.3 from 10.0.0.34.
+/// A general `IGMPv2` query from 10.0.0.51, and an `IGMPv2` report of 239.1.2.3 from 10.0.0.34.
 const QUERY: &str = "01005e0000010200000000330800\
     46c0002000000000010239e40a000033e0000001940400001164ee9b00000000";
 const REPORT: &str = "01005e0102030200000000220800\
