@@ -14,79 +14,16 @@ import argparse
 import ctypes
 import json
 import os
-import signal
 import socket
-import statistics
-import subprocess
 import sys
 import time
+
+from switches import Failure, OvsDaemon, Process, WeftDaemon, inside, median, ovs_version, run, soon, stolen
 
 GENERATOR_CORE, SWITCH_CORE = 0, 1
 SOURCE, TARGET = "02:00:00:00:00:01", "02:00:00:00:00:02"
 # (switch, at least so many times this peer)
 BARS = [("weft", "l2fwd", 0.9), ("weft", "ovs-afxdp", 1.0)]
-
-
-class Failure(Exception):
-    """What a person must know; no traceback helps."""
-
-
-def run(line, **more):
-    """Runs a command line (words by blanks) and gives its output."""
-    done = subprocess.run(line.split(), stdin=subprocess.DEVNULL, capture_output=True, text=True, **more)
-    if done.returncode:
-        raise Failure(f"{line}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout
-
-
-def inside(namespace, line, **more):
-    """Runs it in a network namespace, and leaves the mounts alone, so that bpffs is there."""
-    return run(f"nsenter --net=/run/netns/{namespace} {line}", **more)
-
-
-def soon(what, test, seconds=10.0):
-    """Waits until the test is true."""
-    end = time.monotonic() + seconds
-    while not test():
-        if time.monotonic() > end:
-            raise Failure(f"{what}: not within {seconds} s")
-        time.sleep(0.05)
-
-
-class Process:
-    """A program in a namespace; its output goes to a file."""
-
-    def __init__(self, args, namespace, line, env=None):
-        self.log = os.path.join(args.work, f"log{time.monotonic_ns()}")
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                # Ahead of whatever else this machine does; the same for all.
-                f"nice -n -15 nsenter --net=/run/netns/{namespace} {line}".split(), stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, env={**os.environ, **(env or {})})
-        self.line = line
-
-    def said(self, word=None):
-        """What it printed, or whether a word is in it; that it still lives is checked."""
-        with open(self.log, encoding="utf-8", errors="replace") as log:
-            text = log.read()
-        if self.process.poll() is not None:
-            raise Failure(f"{self.line} ended ({self.process.returncode}):\n{text[-2000:]}")
-        return text if word is None else word in text
-
-    def cpu_seconds(self):
-        """User and system time of all its threads."""
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
-            fields = stat.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def end(self):
-        """Ends it, gently first."""
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 class L2fwd:
@@ -118,77 +55,39 @@ class Bridge:
 
 
 class Vswitch:
-    """What ovs-vsctl configures."""
+    """What ovs-vsctl configures: a bridge of two ports."""
 
-    port_type = None
+    def __init__(self, args):
+        self.daemon = self.kind(args, "sut")
+        self.process = self.daemon.process
+        try:
+            self.configure()
+        except Failure:
+            self.end()
+            raise
 
-    def configure(self, rundir):
+    def configure(self):
         """The same commands for both, but for the type of the ports."""
-        mask = f"0x{1 << SWITCH_CORE:x}"
-        ports = ""
-        for port in ("p0", "p1"):
-            ports += f" -- add-port br0 {port}"
-            if self.port_type:
-                ports += f" -- set Interface {port} type={self.port_type}"
-        self.vsctl = f"ovs-vsctl --timeout=15 --db=unix:{rundir}/db.sock"
-        inside("sut", f"{self.vsctl} set Open_vSwitch . other_config:pmd-cpu-mask={mask}")
-        inside("sut", f"{self.vsctl} add-br br0 -- set Bridge br0 datapath_type=netdev{ports}")
-        for port in ("p0", "p1"):
-            wrong = inside("sut", f"{self.vsctl} get Interface {port} error").strip()
-            if wrong != "[]":
-                raise Failure(f"{self.name}: {port}: {wrong}")
+        self.daemon.vsctl(f"set Open_vSwitch . other_config:pmd-cpu-mask=0x{1 << SWITCH_CORE:x}")
+        ports = [self.daemon.netdev(port) for port in ("p0", "p1")]
+        self.daemon.vsctl(" -- ".join([self.daemon.bridge("br0"), *ports]))
+        self.daemon.check("p0", "p1")
 
-    def unconfigure(self):
-        inside("sut", f"{self.vsctl} --if-exists del-br br0")
+    def end(self):
+        self.daemon.vsctl("--if-exists del-br br0")
+        self.daemon.end()
 
 
 class Ovs(Vswitch):
     """Stock OVS, userspace datapath, AF_XDP ports."""
 
-    name, title, port_type = "ovs-afxdp", "OVS {version}, AF_XDP ports", "afxdp"
-
-    def __init__(self, args):
-        rundir = os.path.join(args.work, f"ovs{time.monotonic_ns()}")
-        os.mkdir(rundir)
-        env = {"OVS_RUNDIR": rundir, "OVS_LOGDIR": rundir, "OVS_DBDIR": rundir}
-        run(f"ovsdb-tool create {rundir}/conf.db /usr/share/openvswitch/vswitch.ovsschema")
-        self.server = Process(args, "sut", f"ovsdb-server {rundir}/conf.db --remote=punix:{rundir}/db.sock", env)
-        self.process = None
-        try:
-            soon("ovsdb-server", lambda: self.server.said() is not None and os.path.exists(f"{rundir}/db.sock"))
-            inside("sut", f"ovs-vsctl --no-wait --db=unix:{rundir}/db.sock init")
-            self.process = Process(args, "sut", f"/usr/sbin/ovs-vswitchd unix:{rundir}/db.sock", env)
-            self.configure(rundir)
-        except Failure:
-            self.end()
-            raise
-
-    def end(self):
-        if self.process:
-            self.unconfigure()
-            self.process.end()
-        self.server.end()
+    name, title, kind = "ovs-afxdp", "OVS {version}, AF_XDP ports", OvsDaemon
 
 
 class Weft(Vswitch):
     """The switch of this repository."""
 
-    name, title = "weft", "Weft"
-
-    def __init__(self, args):
-        rundir = os.path.join(args.work, f"weft{time.monotonic_ns()}")
-        os.mkdir(rundir)
-        self.process = Process(args, "sut", f"{args.weftd} --rundir {rundir} --db {rundir}/conf.db")
-        try:
-            soon("weftd", lambda: self.process.said() is not None and os.path.exists(f"{rundir}/db.sock"))
-            self.configure(rundir)
-        except Failure:
-            self.process.end()
-            raise
-
-    def end(self):
-        self.unconfigure()
-        self.process.end()
+    name, title, kind = "weft", "Weft", WeftDaemon
 
 
 SWITCHES = {kind.name: kind for kind in (Weft, L2fwd, Bridge, Ovs)}
@@ -226,12 +125,6 @@ def counted():
                 fields = line.split(":")[1].split()
                 return int(fields[1]), int(fields[0])
     raise Failure("s0 is gone")
-
-
-def stolen():
-    """Seconds that the hypervisor took from both cores."""
-    with open("/proc/stat", encoding="ascii") as stat:
-        return int(stat.readline().split()[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def teach():
@@ -297,12 +190,6 @@ def measure(args):
                 failed[name] = str(failure)
                 print(f"{name}: left out: {failure}", file=sys.stderr, flush=True)
     return samples, failed
-
-
-def median(values):
-    """The middle one, None of none."""
-    values = list(values)
-    return statistics.median(values) if values else None
 
 
 def ratio(samples, name, peer, size):
@@ -382,8 +269,7 @@ def main():
     parser.add_argument("--strict", action="store_true", help="fail when a bar is not met")
     args = parser.parse_args()
     args.peer, args.weftd = os.environ["PEER"], os.environ["WEFTD"]
-    version = run("ovs-vswitchd --version").split()
-    args.ovs_version = ".".join(version[3].split(".")[:2])
+    args.ovs_version = ovs_version()
     if (os.cpu_count() or 1) < 2:
         raise Failure("two cores are needed: one for the generator, one for the switch")
     busy = os.getloadavg()[0]

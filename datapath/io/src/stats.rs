@@ -73,6 +73,10 @@ counters! {
     rx_superframes,
     /// Segments made of them.
     rx_segments,
+    /// Super-frames that segments were joined to on their way to a TAP.
+    tx_superframes,
+    /// Segments in them.
+    tx_segments,
     /// Super-frames of a kind that cannot be cut, or of too many segments; dropped.
     rx_gso_refused,
     /// Reads and polls that ended with an error.

@@ -200,15 +200,12 @@ pub(crate) fn receive_into(
     Ok(len)
 }
 
-/// `writev(2)` from two buffers.
-pub(crate) fn write_from(fd: RawFd, buffers: [&[u8]; 2]) -> io::Result<usize> {
-    let vectors = buffers.map(|buffer| libc::iovec {
-        iov_base: buffer.as_ptr().cast_mut().cast(),
-        iov_len: buffer.len(),
-    });
-    // SAFETY: two vectors, each of a borrowed buffer and its length, which the kernel only reads
-    // (rule 6).
-    check_len(unsafe { libc::writev(fd, vectors.as_ptr(), 2) })
+/// `writev(2)`.
+pub(crate) fn write_from(fd: RawFd, buffers: &[io::IoSlice<'_>]) -> io::Result<usize> {
+    let count = libc::c_int::try_from(buffers.len()).unwrap_or(libc::c_int::MAX);
+    // SAFETY: an `IoSlice` has the layout of an iovec, and each is of a borrowed buffer and its
+    // length, which the kernel only reads (rule 6).
+    check_len(unsafe { libc::writev(fd, buffers.as_ptr().cast(), count) })
 }
 
 /// `ioctl(2)` with a `struct ifreq`.

@@ -338,7 +338,7 @@ impl FrameIo for WorkerIo {
         for serving in &mut self.queues {
             match &mut serving.queue {
                 Queue::Xsk(queue) => queue.flush(&mut self.pool),
-                Queue::Stack(queue) => queue.flush(),
+                Queue::Stack(queue) => queue.flush(&mut self.pool),
             }
         }
         if self.pool.has_retired() {

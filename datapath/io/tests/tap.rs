@@ -314,12 +314,15 @@ fn transfer(mtu: usize, ipv6: bool) -> QueueStats {
 }
 
 #[test]
-fn tcp_super_frames_are_cut() {
+fn tcp_super_frames_are_cut_and_joined() {
     in_netns(|| {
         for ipv6 in [false, true] {
             let stats = transfer(1500, ipv6);
             assert!(stats.rx_superframes > 50, "{stats:?}");
             assert!(stats.rx_segments > 5 * stats.rx_superframes, "{stats:?}");
+            // And joined again for the other host, which found no wrong checksum.
+            assert!(stats.tx_superframes > 50, "{stats:?}");
+            assert!(stats.tx_segments > 5 * stats.tx_superframes, "{stats:?}");
         }
     });
 }

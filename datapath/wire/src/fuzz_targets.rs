@@ -5,6 +5,7 @@
 //! fixed number of mutated inputs.
 
 use crate::checksum::{self, partial};
+use crate::coalesce::{Piece, Run};
 use crate::l4::L4;
 use crate::tlv::{GeneveOptions, LldpTlvs, NdOptions, Tlvs};
 use crate::{
@@ -20,7 +21,7 @@ const INPUT_MAX_BYTES: usize = 4096;
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the name is that of the binary in `fuzz/` and of its corpus folder.
-pub const ALL: [(&str, Target); 17] = [
+pub const ALL: [(&str, Target); 18] = [
     ("ethernet", ethernet),
     ("arp", arp),
     ("ipv4", ipv4),
@@ -36,6 +37,7 @@ pub const ALL: [(&str, Target); 17] = [
     ("tlv", tlv),
     ("partial", partial_checksum),
     ("segment", segments),
+    ("coalesce", coalesced),
     ("show", show),
     ("mac", mac),
 ];
@@ -245,6 +247,59 @@ fn segments(data: &[u8]) {
         }
         assert!(left == 0);
     }
+}
+
+/// Two frames in a row, each half of the input with its checksums made right: cutting what they are
+/// joined to gives them back.
+fn coalesced(data: &[u8]) {
+    let (mut first, mut second) = ([0; INPUT_MAX_BYTES], [0; INPUT_MAX_BYTES]);
+    let (head, frame) = data.split_at(data.len() / 2);
+    let (Some(first), Some(second)) = (first.get_mut(..head.len()), second.get_mut(..frame.len()))
+    else {
+        return;
+    };
+    first.copy_from_slice(head);
+    second.copy_from_slice(frame);
+    make_right(first);
+    make_right(second);
+    let (Some(piece), Some(next)) = (Piece::of(first), Piece::of(second)) else { return };
+    let mut run = Run::new(piece);
+    if !run.append(first, &next, second) {
+        return;
+    }
+    let mut joined = [0; 2 * INPUT_MAX_BYTES];
+    let payload = second.get(next.headers_len_bytes()..).unwrap_or_default();
+    let len = first.len() + payload.len();
+    let (front, back) = joined.split_at_mut(first.len());
+    front.copy_from_slice(first);
+    back.iter_mut().zip(payload).for_each(|(to, from)| *to = *from);
+    let offload = run.finish(front);
+    let superframe = joined.get(..len).unwrap_or_default();
+    let size = offload.map_or(0, |offload| offload.gso_size);
+    let mut cut = segment::tcp_segments(superframe, size).into_iter().flatten();
+    for frame in [&*first, &*second] {
+        let mut out = [0; INPUT_MAX_BYTES];
+        let written = cut.next().and_then(|segment| segment.write_into(&mut out).ok());
+        assert!(out.get(..written.unwrap_or(0)) == Some(frame));
+    }
+    assert!(cut.next().is_none());
+}
+
+/// Computes the checksums of an IP packet in a frame without tags, as far as there are some.
+fn make_right(frame: &mut [u8]) {
+    if let Some(header) = frame.get_mut(14..34)
+        && header.first() == Some(&0x45)
+    {
+        header.iter_mut().skip(10).take(2).for_each(|byte| *byte = 0);
+        let sum = checksum::internet_checksum(header).to_be_bytes();
+        header.iter_mut().skip(10).zip(sum).for_each(|(byte, value)| *byte = value);
+    }
+    let Some(l4) = L4::locate(frame) else { return };
+    let (Some(at), pseudo) = (l4.checksum_at(), l4.pseudo_sum(l4.end - l4.start)) else { return };
+    frame.iter_mut().skip(at).take(2).for_each(|byte| *byte = 0);
+    let sum = checksum::sum(frame.get(l4.start..l4.end).unwrap_or_default()) + pseudo;
+    let sum = checksum::finish(sum).to_be_bytes();
+    frame.iter_mut().skip(at).zip(sum).for_each(|(byte, value)| *byte = value);
 }
 
 /// The one-line form of a frame.

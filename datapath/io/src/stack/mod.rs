@@ -4,6 +4,7 @@
 //! Both hand frames over with an offload header: checksums not filled in and super-frames not cut.
 //! Both are finished in software, so that a whole super-frame costs one system call.
 
+mod join;
 mod packet;
 mod queue;
 mod vnet;

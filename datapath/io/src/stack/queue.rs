@@ -1,6 +1,7 @@
 //! Reading from and writing to a TAP or a packet socket.
 
 use super::VNET_HEADER_BYTES;
+use super::join::{Held, Joins};
 use super::packet::stripped_tag;
 use super::vnet::{Gso, VnetHeader};
 use crate::stats::{QueueStats, SharedStats};
@@ -8,17 +9,18 @@ use crate::sys;
 use crate::xsk::queue::QueueWatch;
 use crate::xsk::umem::{Chunk, ChunkPool};
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
 use weft_switch::{BATCH_MAX, FrameBuf};
+use weft_wire::coalesce::{Piece, SEGMENTS_MAX};
 use weft_wire::segment::{tcp_segments, udp_segments};
 
 /// Bytes of the largest super-frame: 64 KiB of IP packet behind Ethernet with tags.
 pub(crate) const SUPERFRAME_BYTES_MAX: usize = 65_536 + 64;
 
 /// Segments of one super-frame, at most: 64 KiB at the smallest MSS that Linux uses (48) less some.
-const SEGMENTS_MAX: usize = 1408;
+const CUT_SEGMENTS_MAX: usize = 1408;
 
 /// What the descriptor of a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct StackQueue {
     name: Arc<str>,
     /// Segments that did not fit the batch.
     pending: VecDeque<Chunk>,
+    /// Segments that wait for more of their flow.
+    joins: Joins,
     stats: QueueStats,
     published: u64,
     shared: Arc<SharedStats>,
@@ -67,7 +71,8 @@ impl StackQueue {
             fd: Arc::new(fd),
             source,
             name: name.into(),
-            pending: VecDeque::with_capacity(SEGMENTS_MAX),
+            pending: VecDeque::with_capacity(CUT_SEGMENTS_MAX),
+            joins: Joins::default(),
             stats: QueueStats::default(),
             published: 0,
             shared: Arc::default(),
@@ -224,7 +229,7 @@ impl StackQueue {
             self.stats.rx_gso_refused += 1;
             return;
         };
-        if segments.len() > SEGMENTS_MAX - self.pending.len() {
+        if segments.len() > CUT_SEGMENTS_MAX - self.pending.len() {
             self.stats.rx_gso_refused += 1;
             return;
         }
@@ -250,26 +255,101 @@ impl StackQueue {
         }
     }
 
-    /// Writes a frame at once; false when the kernel did not take it.
+    /// Sends a frame; false when the kernel did not take it.  A TAP's TCP segments that others may
+    /// follow are held back until the next flush.
     pub(crate) fn tx(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
+        let joins = self.source == Source::Tap;
+        if joins && let Some(piece) = Piece::of(chunk.bytes()) {
+            return self.join(pool, piece, chunk);
+        }
+        self.send_held(pool);
         // All zeros: checksums are complete, nothing to cut.
         let header = [0; VNET_HEADER_BYTES];
-        let written = sys::write_from(self.fd.as_raw_fd(), [&header, chunk.bytes()]);
+        let buffers = [IoSlice::new(&header), IoSlice::new(chunk.bytes())];
+        let written = sys::write_from(self.fd.as_raw_fd(), &buffers);
         pool.free(chunk);
-        let taken = written.is_ok();
-        match written.map_err(|error| error.raw_os_error()) {
-            Ok(_) => self.stats.tx_frames += 1,
-            Err(Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)) => self.stats.tx_ring_full += 1,
-            // The kernel's answers for a TAP that is down, and for a NIC.
-            Err(Some(libc::EIO | libc::ENETDOWN | libc::ENXIO)) => self.stats.tx_link_down += 1,
-            Err(Some(libc::EINVAL | libc::EMSGSIZE)) => self.stats.tx_invalid += 1,
-            Err(_) => self.stats.errors += 1,
+        self.count_sent(1, written)
+    }
+
+    /// Puts a segment behind those of its flow; sends what can have no more.
+    fn join(&mut self, pool: &mut ChunkPool, piece: Piece, chunk: Chunk) -> bool {
+        if let Some(held) = self.joins.find(&piece, chunk.bytes()) {
+            let Err(chunk) = held.append(&piece, chunk) else {
+                return !held.is_closed() || self.send_closed(pool);
+            };
+            held.close();
+            self.send_closed(pool);
+            return self.start_run(pool, piece, chunk);
+        }
+        if self.joins.is_full() {
+            self.send_held(pool);
+        }
+        self.start_run(pool, piece, chunk)
+    }
+
+    fn start_run(&mut self, pool: &mut ChunkPool, piece: Piece, chunk: Chunk) -> bool {
+        self.joins.start(piece, chunk);
+        self.send_closed(pool)
+    }
+
+    /// Sends the runs that nothing can follow.
+    fn send_closed(&mut self, pool: &mut ChunkPool) -> bool {
+        let mut taken = true;
+        while let Some(mut held) = self.joins.take_closed() {
+            taken &= self.send_run(pool, &mut held);
+            self.joins.give_back(held);
         }
         taken
     }
 
-    /// Shows the counters to those who have a [`QueueWatch`], when there is something new.
-    pub(crate) fn flush(&mut self) {
+    /// Sends all runs.
+    fn send_held(&mut self, pool: &mut ChunkPool) {
+        self.joins.close_all();
+        self.send_closed(pool);
+    }
+
+    fn send_run(&mut self, pool: &mut ChunkPool, held: &mut Held) -> bool {
+        let segments = held.len() as u64;
+        let header = held.finish();
+        let is_superframe = header.is_some();
+        let header = header.map_or([0; VNET_HEADER_BYTES], VnetHeader::of_superframe);
+        let mut buffers = [IoSlice::new(&[]); SEGMENTS_MAX + 1];
+        let mut count = 0;
+        let parts = std::iter::once(&header[..]).chain(held.parts());
+        for (buffer, part) in buffers.iter_mut().zip(parts) {
+            *buffer = IoSlice::new(part);
+            count += 1;
+        }
+        let written =
+            sys::write_from(self.fd.as_raw_fd(), buffers.get(..count).unwrap_or_default());
+        held.chunks.drain(..).for_each(|chunk| pool.free(chunk));
+        if is_superframe && written.is_ok() {
+            self.stats.tx_superframes += 1;
+            self.stats.tx_segments += segments;
+        }
+        self.count_sent(segments, written)
+    }
+
+    /// Counts so many frames by the kernel's answer; whether it took them.
+    fn count_sent(&mut self, frames: u64, written: io::Result<usize>) -> bool {
+        let stats = &mut self.stats;
+        let taken = written.is_ok();
+        let counter = match written.map_err(|error| error.raw_os_error()) {
+            Ok(_) => &mut stats.tx_frames,
+            Err(Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)) => &mut stats.tx_ring_full,
+            // The kernel's answers for a TAP that is down, and for a NIC.
+            Err(Some(libc::EIO | libc::ENETDOWN | libc::ENXIO)) => &mut stats.tx_link_down,
+            Err(Some(libc::EINVAL | libc::EMSGSIZE)) => &mut stats.tx_invalid,
+            Err(_) => &mut stats.errors,
+        };
+        *counter += frames;
+        taken
+    }
+
+    /// Sends what was held back, and shows the counters to those who have a [`QueueWatch`], when
+    /// there is something new.
+    pub(crate) fn flush(&mut self, pool: &mut ChunkPool) {
+        self.send_held(pool);
         let moved = self.stats.rx_frames.wrapping_add(self.stats.tx_frames);
         if moved != self.published {
             self.published = moved;
@@ -286,13 +366,14 @@ impl StackQueue {
         !self.pending.is_empty()
     }
 
-    /// Segments held back.
+    /// Segments held back, of either direction.
     pub(crate) fn pending(&self) -> usize {
-        self.pending.len()
+        self.pending.len() + self.joins.segments()
     }
 
     /// Takes it out of service.
     pub(crate) fn leave(&mut self, pool: &mut ChunkPool) {
+        self.send_held(pool);
         for chunk in self.pending.drain(..) {
             pool.free(chunk);
         }

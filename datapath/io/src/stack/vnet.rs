@@ -2,11 +2,15 @@
 
 use super::VNET_HEADER_BYTES;
 use weft_wire::checksum;
+use weft_wire::coalesce::Offload;
 
 const NEEDS_CSUM: u8 = 1;
 
 /// Offset of the checksum in a UDP header.
 const UDP_CHECKSUM_OFFSET: usize = 6;
+
+/// Offset of the checksum in a TCP header.
+const TCP_CHECKSUM_OFFSET: u16 = 16;
 
 /// What kind of super-frame it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +45,16 @@ impl VnetHeader {
             csum_start: u16::from_ne_bytes([c0, c1]),
             csum_offset: u16::from_ne_bytes([o0, o1]),
         }
+    }
+
+    /// The bytes for a TCP super-frame that we joined.
+    pub(super) const fn of_superframe(offload: Offload) -> [u8; VNET_HEADER_BYTES] {
+        let gso_type = if offload.is_v6 { 4 } else { 1 };
+        let [h0, h1] = offload.headers_len.to_ne_bytes();
+        let [s0, s1] = offload.gso_size.to_ne_bytes();
+        let [c0, c1] = offload.checksum_start.to_ne_bytes();
+        let [o0, o1] = TCP_CHECKSUM_OFFSET.to_ne_bytes();
+        [NEEDS_CSUM, gso_type, h0, h1, s0, s1, c0, c1, o0, o1]
     }
 
     pub(super) const fn gso(self) -> Gso {
@@ -136,6 +150,22 @@ mod tests {
             let done = header(NEEDS_CSUM, 34, offset).complete_checksum(&mut frame);
             assert_eq!(done, Some(true));
             assert_eq!(frame[at..at + 2], expected);
+        }
+    }
+
+    /// What is written for a super-frame is what is read of one.
+    #[test]
+    fn super_frames_of_ours() {
+        let offload = Offload { is_v6: true, headers_len: 86, gso_size: 1428, checksum_start: 54 };
+        for is_v6 in [false, true] {
+            let bytes = VnetHeader::of_superframe(Offload { is_v6, ..offload });
+            let header = VnetHeader::parse(bytes);
+            assert_eq!((header.flags, header.gso(), header.gso_size), (1, Gso::Tcp, 1428));
+            assert_eq!((header.csum_start, header.csum_offset), (54, 16));
+            assert_eq!(
+                (bytes[1], &bytes[2..4]),
+                (if is_v6 { 4 } else { 1 }, &86u16.to_ne_bytes()[..])
+            );
         }
     }
 
