@@ -1,5 +1,6 @@
 //! The command line of weftd.
 
+use crate::metrics::MetricsTarget;
 use crate::purge::Purge;
 use crate::run::RunConfig;
 use crate::store::StoreConfig;
@@ -39,6 +40,9 @@ pub struct Options {
     /// Log to a file [default: `$OVS_LOGDIR/weftd.log`, or /var/log/openvswitch/weftd.log].
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
     pub log_file: Option<Option<PathBuf>>,
+    /// Serve a page for Prometheus at unix:PATH or, on a loopback address, at IP:PORT.
+    #[arg(long, value_name = "TARGET")]
+    pub metrics: Option<MetricsTarget>,
     /// Delete all bridges from the database before anything is set up.
     #[arg(long)]
     pub delete_bridges: bool,
@@ -98,6 +102,7 @@ impl Options {
                 external: self.ovsdb.clone().or_else(|| self.database.clone()),
                 rundir: rundir.clone(),
             },
+            metrics: self.metrics.clone(),
             purge: Purge {
                 bridges: self.delete_bridges,
                 transient_ports: self.delete_transient_ports,

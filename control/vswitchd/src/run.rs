@@ -5,6 +5,7 @@ use crate::command;
 use crate::desired::Rows;
 use crate::engine::{Engine, Leave};
 use crate::kernel::{Monitor, watched};
+use crate::metrics::{Metrics, MetricsTarget};
 use crate::pidfile::Pidfile;
 use crate::purge::Purge;
 use crate::spanning::TICK;
@@ -44,6 +45,8 @@ pub struct RunConfig {
     pub unixctl: Option<PathBuf>,
     /// The database.
     pub store: StoreConfig,
+    /// Where the page for Prometheus is served, if anywhere.
+    pub metrics: Option<MetricsTarget>,
     /// What to delete from it at start.
     pub purge: Purge,
 }
@@ -53,12 +56,13 @@ struct Presence {
     _pidfiles: Vec<Pidfile>,
     _unixctls: Vec<Unixctl>,
     _capture: CaptureSocket,
+    _metrics: Option<Metrics>,
     requests: mpsc::Receiver<Request>,
     captures: mpsc::Receiver<capture::Request>,
 }
 
 impl Presence {
-    fn announce(config: &RunConfig) -> anyhow::Result<Self> {
+    async fn announce(config: &RunConfig) -> anyhow::Result<Self> {
         let pid = std::process::id();
         let rundir = &config.rundir;
         std::fs::create_dir_all(rundir).with_context(|| rundir.display().to_string())?;
@@ -81,11 +85,25 @@ impl Presence {
             let path = rundir.join(format!("ovsdb-server.{pid}.ctl"));
             unixctls.push(listen(&path, Target::Database)?);
         }
+        let metrics = match &config.metrics {
+            None => None,
+            Some(target) => {
+                let metrics = Metrics::listen(target, sender.clone()).await;
+                Some(metrics.with_context(|| format!("--metrics {target:?}"))?)
+            }
+        };
         let (sender, captures) = mpsc::channel(4);
         let path = rundir.join(format!("weft.{pid}.capture"));
         let capture = CaptureSocket::listen(&path, sender)
             .with_context(|| format!("capture socket {}", path.display()))?;
-        Ok(Self { _pidfiles: pidfiles, _unixctls: unixctls, _capture: capture, requests, captures })
+        Ok(Self {
+            _pidfiles: pidfiles,
+            _unixctls: unixctls,
+            _capture: capture,
+            _metrics: metrics,
+            requests,
+            captures,
+        })
     }
 }
 
@@ -98,7 +116,7 @@ pub async fn run(
     vlog: Vlog,
     ready: impl FnOnce() -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let presence = Presence::announce(&config)?;
+    let presence = Presence::announce(&config).await?;
     let mut store = Store::open(&config.store).await?;
     if store.is_active() {
         store.introduce(&config.store).await.context("writing the first rows")?;

@@ -9,6 +9,7 @@ mod flows;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod general;
 mod mdb;
+mod metrics;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod net;
 mod stp;
@@ -48,6 +49,7 @@ fn all() -> Vec<&'static Command> {
         fdb::COMMANDS,
         mdb::COMMANDS,
         datapath::COMMANDS,
+        metrics::COMMANDS,
         net::COMMANDS,
         stp::COMMANDS,
         flows::COMMANDS,
