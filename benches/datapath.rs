@@ -9,13 +9,15 @@ use criterion::{Criterion, Throughput};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::time::Duration;
-use weft_benches::{Case, Row, build_many, cases, print_and_save};
+use weft_benches::{Case, FdbFigures, Row, build_many, cases, fdb_figures, print_and_save};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-/// Rounds that are measured for the table, after as many to warm up.
-const ROUNDS: usize = 200;
+/// Rounds of each case that are measured for the table in one pass, after as many to warm up.
+const ROUNDS: usize = 40;
+/// Passes over all cases: rows can be compared even when the machine is not equally busy all along.
+const PASSES: usize = 5;
 
 fn main() {
     let is_test = std::env::args().any(|arg| arg == "--test");
@@ -28,11 +30,19 @@ fn main() {
         wall_time(&mut criterion, case);
     }
     criterion.final_summary();
-    let rounds = if is_test { 2 } else { ROUNDS };
-    let rows: Vec<Row> = cases.iter_mut().map(|case| cycles(case, rounds)).collect();
+    let (passes, rounds) = if is_test { (1, 2) } else { (PASSES, ROUNDS) };
+    let mut samples: Vec<Samples> = cases.iter().map(|_| Samples::default()).collect();
+    for _ in 0..passes {
+        for (case, samples) in cases.iter_mut().zip(&mut samples) {
+            measure(case, rounds, samples);
+        }
+    }
+    let rows: Vec<Row> =
+        cases.iter().zip(samples).map(|(case, samples)| samples.row(case)).collect();
     assert!(rows.iter().all(|row| row.allocations == 0), "the fast path allocates: {rows:?}");
     print_and_save(&rows, "bench.json");
     snapshot_of_many_tunnels(if is_test { 1 } else { 20 });
+    print_fdb(if is_test { 1 } else { 7 });
 }
 
 /// What a snapshot with many tunnels costs to build, and to keep: adding one tunnel to it builds it
@@ -73,11 +83,25 @@ fn wall_time(criterion: &mut Criterion, case: &mut Case) {
     group.finish();
 }
 
-/// The median over rounds, so that an interrupt in one of them does not count.
-fn cycles(case: &mut Case, rounds: usize) -> Row {
+/// What was measured of one case.
+#[derive(Default)]
+struct Samples {
+    cycles: Vec<f64>,
+    allocations: usize,
+}
+
+impl Samples {
+    /// The median over rounds, so that an interrupt in one of them does not count.
+    fn row(mut self, case: &Case) -> Row {
+        self.cycles.sort_by(f64::total_cmp);
+        let cycles = self.cycles.get(self.cycles.len() / 2).copied().unwrap_or(f64::NAN);
+        let (bar, allocations) = (case.bar.clone(), self.allocations);
+        Row { case: case.label(), cycles, bar, allocations }
+    }
+}
+
+fn measure(case: &mut Case, rounds: usize, samples: &mut Samples) {
     let clock = quanta::Clock::new();
-    let mut per_frame = Vec::with_capacity(rounds);
-    let mut allocations = 0;
     for round in 0..2 * rounds {
         case.prepare_round();
         let heap = Region::new(ALLOCATOR);
@@ -86,11 +110,22 @@ fn cycles(case: &mut Case, rounds: usize) -> Row {
         let took = clock.raw() - began;
         let change = heap.change();
         if round >= rounds {
-            per_frame.push(took as f64 / frames as f64);
-            allocations += change.allocations + change.reallocations;
+            samples.cycles.push(took as f64 / frames as f64);
+            samples.allocations += change.allocations + change.reallocations;
         }
     }
-    per_frame.sort_by(f64::total_cmp);
-    let median = per_frame.get(rounds / 2).copied().unwrap_or(f64::NAN);
-    Row { case: case.label(), cycles: median, bar: case.bar.clone(), allocations }
+}
+
+/// The FDB alone, with a million entries configured.
+fn print_fdb(rounds: usize) {
+    let FdbFigures { learned_per_sec, evicting_per_sec, lookup_nanos, bytes_each } =
+        fdb_figures(rounds);
+    let [few, many] = lookup_nanos;
+    println!(
+        "FDB for 1,000,000 entries: {bytes_each:.1} bytes each; learns {:.1} M/s, with an eviction \
+         each {:.1} M/s; a lookup takes {few:.1} ns of 1,000, {many:.1} ns of 1,000,000 ({:.2} x)",
+        learned_per_sec / 1e6,
+        evicting_per_sec / 1e6,
+        many / few
+    );
 }

@@ -4,8 +4,11 @@
 //! in plain memory.  Headers are written before the clock starts, so they are in the cache, as a
 //! NIC's direct cache access leaves them.
 
+mod bridge;
+mod fdb;
 mod tunnels;
 
+pub use fdb::{FdbFigures, fdb_figures};
 use std::sync::Arc;
 pub use tunnels::build_many;
 use weft_io::HeapIo;
@@ -253,11 +256,13 @@ pub fn cases() -> Vec<Case> {
         unicast("1_pair", 1, Some(100.0)),
         unicast("1000_pairs", 1000, None),
         unicast("100000_pairs", 100_000, Some(200.0)),
+        unicast("500000_pairs", 500_000, None),
         unicast_while_snooping(),
         flood(),
         group(),
         patch(),
     ];
+    cases.extend(bridge::cases());
     cases.extend(tunnels::cases());
     cases
 }
