@@ -94,6 +94,12 @@ class Daemon:
         """One ovs-vsctl command; its output."""
         return inside(self.namespace, f"ovs-vsctl --timeout=15 --db=unix:{self.rundir}/db.sock {line}")
 
+    def appctl(self, line):
+        """One ovs-appctl command; its output."""
+        (control,) = [name for name in os.listdir(self.rundir) if name.startswith("ovs-vswitchd.") and
+                      name.endswith(".ctl")]
+        return inside(self.namespace, f"ovs-appctl -t {self.rundir}/{control} {line}")
+
     @staticmethod
     def bridge(name):
         """The command that makes a bridge; Weft does not mind the type."""

@@ -24,12 +24,16 @@ GENERATOR_CORE, SWITCH_CORE = 0, 1
 SOURCE, TARGET = "02:00:00:00:00:01", "02:00:00:00:00:02"
 # (switch, at least so many times this peer)
 BARS = [("weft", "l2fwd", 0.9), ("weft", "ovs-afxdp", 1.0)]
+# What a tunnel puts in front of a frame, in bytes; p1 is the underlay then.
+TUNNELS = {"gre": 38, "geneve": 50, "vxlan": 50}
+BARS += [(f"weft-{kind}", f"ovs-afxdp-{kind}", 1.0) for kind in TUNNELS]
+LOCAL, REMOTE = "192.0.2.1", "192.0.2.2"
 
 
 class L2fwd:
     """The raw forwarder on xsk-rs: what AF_XDP alone costs."""
 
-    name, title = "l2fwd", "raw l2fwd (xsk-rs)"
+    name, title, overhead = "l2fwd", "raw l2fwd (xsk-rs)", 0
 
     def __init__(self, args):
         self.process = Process(args, "sut", f"taskset -c {SWITCH_CORE} {args.peer} l2fwd p0 p1")
@@ -42,7 +46,7 @@ class L2fwd:
 class Bridge:
     """The kernel's bridge. It has no thread: it runs where the softirq runs, on the generator's core."""
 
-    name, title = "bridge", "kernel bridge"
+    name, title, overhead = "bridge", "kernel bridge", 0
     process = None
 
     def __init__(self, args):
@@ -56,6 +60,8 @@ class Bridge:
 
 class Vswitch:
     """What ovs-vsctl configures: a bridge of two ports."""
+
+    overhead = 0
 
     def __init__(self, args):
         self.daemon = self.kind(args, "sut")
@@ -90,7 +96,49 @@ class Weft(Vswitch):
     name, title, kind = "weft", "Weft", WeftDaemon
 
 
-SWITCHES = {kind.name: kind for kind in (Weft, L2fwd, Bridge, Ovs)}
+class Encap(Vswitch):
+    """A bridge of p0 and a tunnel through p1; the sink is the next hop, under the target's address."""
+
+    def configure(self):
+        daemon, tunnel = self.daemon, self.tunnel
+        daemon.vsctl(f"set Open_vSwitch . other_config:pmd-cpu-mask=0x{1 << SWITCH_CORE:x}")
+        underlay = "p1"
+        if isinstance(daemon, OvsDaemon):
+            underlay = "phy"
+            daemon.vsctl(f"{daemon.bridge('phy')} -- {daemon.netdev('p1', 'phy')}")
+            daemon.check("p1")
+            run("ip -n sut link set phy up")
+        run(f"ip -n sut addr add {LOCAL}/24 dev {underlay}")
+        run(f"ip -n sut neigh replace {REMOTE} lladdr {TARGET} dev {underlay}")
+        daemon.vsctl(f"{daemon.bridge('br0')} -- {daemon.netdev('p0')} -- add-port br0 t0"
+                     f" -- set Interface t0 type={tunnel} options:remote_ip={REMOTE}")
+        daemon.check("p0", "t0")
+        if underlay == "phy":
+            daemon.appctl(f"tnl/neigh/set phy {REMOTE} {TARGET}")
+        daemon.appctl(f"fdb/add br0 t0 0 {TARGET}")
+
+    def end(self):
+        self.daemon.vsctl("--if-exists del-br br0 -- --if-exists del-br phy")
+        run("ip -n sut addr flush dev p1")
+        run("ip -n sut neigh flush nud permanent dev p1")
+        self.daemon.end()
+
+
+def encap(base, tunnel):
+    """The class of a switch with such a tunnel."""
+    return type(f"{base.__name__}{tunnel}", (Encap,), {
+        "name": f"{base.name}-{tunnel}", "title": f"{base.title}, {tunnel} encap", "kind": base.kind,
+        "tunnel": tunnel, "overhead": TUNNELS[tunnel]})
+
+
+SWITCHES = {kind.name: kind for kind in (
+    Weft, L2fwd, Bridge, Ovs, *(encap(base, tunnel) for tunnel in TUNNELS for base in (Weft, Ovs)))}
+
+
+def comparable(name, peer):
+    """Whether both do the same: a row with a tunnel has one peer, with the same tunnel."""
+    return name != peer and SWITCHES[name].overhead == SWITCHES[peer].overhead and \
+        getattr(SWITCHES[name], "tunnel", None) == getattr(SWITCHES[peer], "tunnel", None)
 
 
 def make_topology():
@@ -156,8 +204,9 @@ def sample(args, size, switch):
     frames, octets = frames_end - frames, octets_end - octets
     if frames < 1000:
         raise Failure(f"{switch.name}: {frames} frames arrived in {secs:.1f} s")
-    if abs(octets - frames * size) > size * 10:
-        raise Failure(f"{switch.name}: {frames} frames of {size} bytes, but {octets} bytes arrived")
+    expected = size + switch.overhead
+    if abs(octets - frames * expected) > expected * 10:
+        raise Failure(f"{switch.name}: {frames} frames of {expected} bytes, but {octets} bytes arrived")
     return {"rate": frames / secs, "cpu_ns": cpu * 1e9 / frames, "stolen": lost}
 
 
@@ -182,7 +231,7 @@ def measure(args):
                     for size in args.sizes:
                         got = sample(args, size, switch)
                         samples.setdefault((name, size), []).append(got)
-                        print(f"round {turn + 1}  {name:10} {size:5} B  {got['rate'] / 1e6:6.3f} Mpps"
+                        print(f"round {turn + 1}  {name:16} {size:5} B  {got['rate'] / 1e6:6.3f} Mpps"
                               f"  stolen {got['stolen']:.0%}", flush=True)
                 finally:
                     switch.end()
@@ -194,6 +243,8 @@ def measure(args):
 
 def ratio(samples, name, peer, size):
     """The median over the rounds of how many times the peer's rate it is."""
+    if not comparable(name, peer):
+        return None
     pairs = zip(samples.get((name, size), []), samples.get((peer, size), []))
     return median(one["rate"] / other["rate"] for one, other in pairs)
 
@@ -208,7 +259,7 @@ def figures(args, samples):
                 continue
             case = f"{name}/{size}"
             rate = round(median(one["rate"] for one in got))
-            peers = [peer for peer in args.only if peer != name and (peer, size) in samples]
+            peers = [peer for peer in args.only if comparable(name, peer) and (peer, size) in samples]
             for peer in peers or [None]:
                 share = ratio(samples, name, peer, size) if peer else None
                 rows.append({"case": case, "value": rate, "unit": "frames/s",
@@ -245,7 +296,8 @@ def table(args, samples, failed):
             got = samples.get((name, size), [])
             rate, cpu = median(one["rate"] for one in got), median(one["cpu_ns"] for one in got)
             line.append(f"{rate / 1e6:.3f}" if rate else "-")
-            for peer in ("l2fwd", "bridge", "ovs-afxdp"):
+            tunnel = getattr(SWITCHES[name], "tunnel", None)
+            for peer in ("l2fwd", "bridge", f"ovs-afxdp-{tunnel}" if tunnel else "ovs-afxdp"):
                 share = ratio(samples, name, peer, size)
                 line.append(f"{share:.2f}" if share else "-")
             line.append(f"{cpu:.0f}" if cpu else "-")

@@ -1,5 +1,6 @@
 //! What a queue counts, and how others read it while the worker runs.
 
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
@@ -73,7 +74,7 @@ counters! {
     rx_superframes,
     /// Segments made of them.
     rx_segments,
-    /// Super-frames that segments were joined to on their way to a TAP.
+    /// Super-frames that TCP segments were joined to on their way to the kernel's stack.
     tx_superframes,
     /// Segments in them.
     tx_segments,
@@ -81,6 +82,32 @@ counters! {
     rx_gso_refused,
     /// Reads and polls that ended with an error.
     errors,
+}
+
+impl QueueStats {
+    /// Counts so many frames by the kernel's answer to a write; whether it took them.
+    pub(crate) fn count_sent(&mut self, frames: u64, written: &io::Result<usize>) -> bool {
+        let counter = match written.as_ref().map_err(io::Error::raw_os_error) {
+            Ok(_) => &mut self.tx_frames,
+            Err(Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)) => &mut self.tx_ring_full,
+            // The kernel's answers for a TAP that is down, and for a NIC.
+            Err(Some(libc::EIO | libc::ENETDOWN | libc::ENXIO)) => &mut self.tx_link_down,
+            Err(Some(libc::EINVAL | libc::EMSGSIZE)) => &mut self.tx_invalid,
+            Err(_) => &mut self.errors,
+        };
+        *counter += frames;
+        written.is_ok()
+    }
+
+    /// Counts the segments of a run that was written as one frame; whether the kernel took it.
+    pub(crate) fn count_run(&mut self, segments: u64, written: &io::Result<usize>) -> bool {
+        let taken = self.count_sent(segments, written);
+        if taken && segments > 1 {
+            self.tx_superframes += 1;
+            self.tx_segments += segments;
+        }
+        taken
+    }
 }
 
 #[cfg(test)]

@@ -189,6 +189,7 @@ impl WorkerIo {
                 Queue::Xsk(queue) => {
                     let [fill, rx, tx, completion] =
                         queue.outstanding().map(|count| count as usize);
+                    sum.pending += queue.held();
                     sum.fill += fill;
                     sum.rx += rx;
                     sum.tx += tx;

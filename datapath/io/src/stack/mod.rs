@@ -4,12 +4,13 @@
 //! Both hand frames over with an offload header: checksums not filled in and super-frames not cut.
 //! Both are finished in software, so that a whole super-frame costs one system call.
 
-mod join;
+pub(crate) mod join;
 mod packet;
 mod queue;
 mod vnet;
 
 pub use packet::packet_queue;
+pub(crate) use packet::packet_socket;
 pub(crate) use queue::SUPERFRAME_BYTES_MAX;
 pub use queue::StackQueue;
 

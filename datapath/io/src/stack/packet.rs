@@ -7,7 +7,7 @@
 use super::StackQueue;
 use crate::sys;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 // Of `linux/if_packet.h`, which `libc` has in part.
 const SOL_PACKET: libc::c_int = 263;
@@ -36,6 +36,11 @@ const TPID_DEFAULT: u16 = 0x8100;
 ///
 /// What the kernel says: no permission, no such interface.
 pub fn packet_queue(ifindex: u32, ifname: &str, receives: bool) -> io::Result<StackQueue> {
+    Ok(StackQueue::of_packet_socket(packet_socket(ifindex, receives)?, ifname))
+}
+
+/// Opens and binds such a socket.
+pub(crate) fn packet_socket(ifindex: u32, receives: bool) -> io::Result<OwnedFd> {
     let fd = sys::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK)?;
     for option in [PACKET_VNET_HDR, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING] {
         sys::set_option(fd.as_fd(), SOL_PACKET, option, &1)?;
@@ -45,7 +50,7 @@ pub fn packet_queue(ifindex: u32, ifname: &str, receives: bool) -> io::Result<St
     let protocol = if receives { libc::ETH_P_ALL } else { 0 };
     let protocol = u16::try_from(protocol).unwrap_or(0);
     sys::bind_packet(fd.as_fd(), ifindex, protocol)?;
-    Ok(StackQueue::of_packet_socket(fd, ifname))
+    Ok(fd)
 }
 
 /// The first of two options is for those who may exceed the system's limit.

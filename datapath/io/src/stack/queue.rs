@@ -1,7 +1,7 @@
 //! Reading from and writing to a TAP or a packet socket.
 
 use super::VNET_HEADER_BYTES;
-use super::join::{Held, Joins};
+use super::join::Joins;
 use super::packet::stripped_tag;
 use super::vnet::{Gso, VnetHeader};
 use crate::stats::{QueueStats, SharedStats};
@@ -13,7 +13,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
 use weft_switch::{BATCH_MAX, FrameBuf};
-use weft_wire::coalesce::{Piece, SEGMENTS_MAX};
+use weft_wire::coalesce::Piece;
 use weft_wire::segment::{tcp_segments, udp_segments};
 
 /// Bytes of the largest super-frame: 64 KiB of IP packet behind Ethernet with tags.
@@ -260,7 +260,8 @@ impl StackQueue {
     pub(crate) fn tx(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
         let joins = self.source == Source::Tap;
         if joins && let Some(piece) = Piece::of(chunk.bytes()) {
-            return self.join(pool, piece, chunk);
+            self.joins.add(piece, chunk);
+            return self.send_closed(pool);
         }
         self.send_held(pool);
         // All zeros: checksums are complete, nothing to cut.
@@ -268,35 +269,16 @@ impl StackQueue {
         let buffers = [IoSlice::new(&header), IoSlice::new(chunk.bytes())];
         let written = sys::write_from(self.fd.as_raw_fd(), &buffers);
         pool.free(chunk);
-        self.count_sent(1, written)
-    }
-
-    /// Puts a segment behind those of its flow; sends what can have no more.
-    fn join(&mut self, pool: &mut ChunkPool, piece: Piece, chunk: Chunk) -> bool {
-        if let Some(held) = self.joins.find(&piece, chunk.bytes()) {
-            let Err(chunk) = held.append(&piece, chunk) else {
-                return !held.is_closed() || self.send_closed(pool);
-            };
-            held.close();
-            self.send_closed(pool);
-            return self.start_run(pool, piece, chunk);
-        }
-        if self.joins.is_full() {
-            self.send_held(pool);
-        }
-        self.start_run(pool, piece, chunk)
-    }
-
-    fn start_run(&mut self, pool: &mut ChunkPool, piece: Piece, chunk: Chunk) -> bool {
-        self.joins.start(piece, chunk);
-        self.send_closed(pool)
+        self.stats.count_sent(1, &written)
     }
 
     /// Sends the runs that nothing can follow.
     fn send_closed(&mut self, pool: &mut ChunkPool) -> bool {
         let mut taken = true;
         while let Some(mut held) = self.joins.take_closed() {
-            taken &= self.send_run(pool, &mut held);
+            let segments = held.len() as u64;
+            let written = held.write(self.fd.as_raw_fd(), pool);
+            taken &= self.stats.count_run(segments, &written);
             self.joins.give_back(held);
         }
         taken
@@ -306,44 +288,6 @@ impl StackQueue {
     fn send_held(&mut self, pool: &mut ChunkPool) {
         self.joins.close_all();
         self.send_closed(pool);
-    }
-
-    fn send_run(&mut self, pool: &mut ChunkPool, held: &mut Held) -> bool {
-        let segments = held.len() as u64;
-        let header = held.finish();
-        let is_superframe = header.is_some();
-        let header = header.map_or([0; VNET_HEADER_BYTES], VnetHeader::of_superframe);
-        let mut buffers = [IoSlice::new(&[]); SEGMENTS_MAX + 1];
-        let mut count = 0;
-        let parts = std::iter::once(&header[..]).chain(held.parts());
-        for (buffer, part) in buffers.iter_mut().zip(parts) {
-            *buffer = IoSlice::new(part);
-            count += 1;
-        }
-        let written =
-            sys::write_from(self.fd.as_raw_fd(), buffers.get(..count).unwrap_or_default());
-        held.chunks.drain(..).for_each(|chunk| pool.free(chunk));
-        if is_superframe && written.is_ok() {
-            self.stats.tx_superframes += 1;
-            self.stats.tx_segments += segments;
-        }
-        self.count_sent(segments, written)
-    }
-
-    /// Counts so many frames by the kernel's answer; whether it took them.
-    fn count_sent(&mut self, frames: u64, written: io::Result<usize>) -> bool {
-        let stats = &mut self.stats;
-        let taken = written.is_ok();
-        let counter = match written.map_err(|error| error.raw_os_error()) {
-            Ok(_) => &mut stats.tx_frames,
-            Err(Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)) => &mut stats.tx_ring_full,
-            // The kernel's answers for a TAP that is down, and for a NIC.
-            Err(Some(libc::EIO | libc::ENETDOWN | libc::ENXIO)) => &mut stats.tx_link_down,
-            Err(Some(libc::EINVAL | libc::EMSGSIZE)) => &mut stats.tx_invalid,
-            Err(_) => &mut stats.errors,
-        };
-        *counter += frames;
-        taken
     }
 
     /// Sends what was held back, and shows the counters to those who have a [`QueueWatch`], when

@@ -1,6 +1,7 @@
 //! One `AF_XDP` socket: one queue of one interface, with its four rings.
 
 use super::abi::{Descriptor, XDP_PKT_CONTD};
+use super::join::Joiner;
 use super::open::{self, Mode, OpenError, XskConfig};
 use super::ring::{Consumer, MappedRing, Producer};
 use super::umem::{Chunk, ChunkPool, LARGE_MTU_MAX, Received, RegionHandle};
@@ -57,7 +58,9 @@ pub struct XskQueue {
     /// Bound for frames in several chunks.
     multi_buffer: bool,
     gathered: Gathered,
-    stats: QueueStats,
+    /// For TCP segments that may go as super-frames.
+    pub(super) joiner: Option<Box<Joiner>>,
+    pub(super) stats: QueueStats,
     /// Frames moved when the counters were last published.
     published: u64,
     shared: Arc<SharedStats>,
@@ -175,6 +178,7 @@ impl XskQueue {
             stalled: false,
             multi_buffer: config.needs_multi_buffer(),
             gathered: Gathered::Nothing,
+            joiner: Joiner::new(config.ifindex, opened.mode),
             stats: QueueStats::default(),
             published: 0,
             shared: Arc::default(),
@@ -270,6 +274,7 @@ impl XskQueue {
         if let Gathered::Start(frame) = std::mem::take(&mut self.gathered) {
             pool.free(frame);
         }
+        self.free_held(pool);
         if let Some(slot) = self.slot.take() {
             pool.retire(slot);
         }
@@ -367,7 +372,7 @@ impl XskQueue {
 
     /// Puts a frame on the TX ring; false when it was freed instead.
     #[inline]
-    pub(crate) fn tx(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
+    pub(super) fn tx_ring(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
         let len = chunk.bytes().len();
         // The kernel never completes a descriptor that it finds invalid: the chunk would be lost.
         if len < FRAME_BYTES_MIN {
@@ -381,7 +386,7 @@ impl XskQueue {
         if self.tx.room(1) == 0 {
             // A link that is down gets one system call per batch, not one per frame.
             if !self.stalled {
-                self.flush(pool);
+                self.flush_ring(pool);
             }
             if self.tx.room(1) == 0 {
                 self.stats.tx_ring_full += 1;
@@ -418,7 +423,7 @@ impl XskQueue {
             return false;
         }
         if self.tx.room(pieces) < pieces && !self.stalled {
-            self.flush(pool);
+            self.flush_ring(pool);
         }
         if self.tx.room(pieces) < pieces {
             self.stats.tx_ring_full += 1;
@@ -444,8 +449,19 @@ impl XskQueue {
         true
     }
 
-    /// Sends what is in the TX ring and takes sent frames back.
+    /// Sends what is held back and what is in the TX ring, and takes sent frames back.
     pub(crate) fn flush(&mut self, pool: &mut ChunkPool) {
+        self.send_held(pool);
+        self.flush_ring(pool);
+    }
+
+    /// Sends what is in the TX ring; whether nothing is left there.
+    pub(super) fn drain(&mut self, pool: &mut ChunkPool) -> bool {
+        self.flush_ring(pool);
+        self.tx.pending() == 0
+    }
+
+    fn flush_ring(&mut self, pool: &mut ChunkPool) {
         if self.tx.unpublished() > 0 {
             self.tx.publish();
             self.stalled = false;
