@@ -19,7 +19,7 @@ use crate::taps::Listeners;
 use crate::tunnels::{self, Path, State};
 use crate::vlog::Vlog;
 use crate::workers::{WorkerError, Workers};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -418,11 +418,14 @@ impl Engine {
             self.ids.groups.give(group);
         }
         self.ids.keep_sequences(&next.ports);
+        let mut fresh = Vec::new();
         for port in &next.ports {
-            let (number, is_new) = self.ids.ports.give(&port.interface);
-            if is_new {
-                self.workers.clear_port(PortId(number))?;
+            if let (number, true) = self.ids.ports.give(&port.interface) {
+                fresh.push(PortId(number));
             }
+        }
+        if !fresh.is_empty() {
+            self.workers.clear_ports(&fresh.into())?;
         }
         self.number_mirrors()?;
         let moved = self.moved_vlans(&next);
@@ -444,9 +447,14 @@ impl Engine {
     fn configure_trees(&mut self) {
         let mut spanning = std::mem::take(&mut self.spanning);
         let address = |bridge: &Bridge| Some(MacAddr(self.device(&bridge.name)?.mac));
+        let planned: HashMap<(&str, &str), &PlannedPort> = self
+            .plan
+            .ports
+            .iter()
+            .map(|port| ((port.bridge.as_str(), port.name.as_str()), port))
+            .collect();
         let member = |bridge: &str, name: &str| {
-            let mut ports = self.plan.ports.iter();
-            let port = ports.find(|port| port.bridge == bridge && port.name == name)?;
+            let port = *planned.get(&(bridge, name))?;
             let id = self.ids.port(&port.interface)?;
             let local = self.device(bridge).map(|device| MacAddr(device.mac))?;
             let group = port.split_horizon.as_ref().and_then(|name| self.ids.groups.get(name));
@@ -517,7 +525,8 @@ impl Engine {
     /// When a worker is stuck.
     pub fn turn_trees(&mut self) -> Result<(), WorkerError> {
         for (port, frame) in self.workers.take_punted() {
-            let of = |planned: &&PlannedPort| self.ids.port(&planned.interface) == Some(port);
+            let row = self.ids.ports.key(port.0);
+            let of = |planned: &&PlannedPort| Some(&planned.interface) == row;
             if let Some(planned) = self.plan.ports.iter().find(of) {
                 self.spanning.receive(&planned.bridge, port, &frame);
             }

@@ -16,7 +16,7 @@ use crate::plan::{Carrier, Held, PlannedPort};
 use crate::spanning::Spanning;
 use crate::tunnel_options::Tunnel;
 use crate::tunnels::{Path, State};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use uuid::Uuid;
 use weft_switch::{
@@ -27,15 +27,24 @@ use weft_switch::{
 /// Gives names small numbers and keeps them.
 #[derive(Clone, Debug)]
 pub struct Numbers<K> {
-    by_key: BTreeMap<K, u16>,
-    first: u16,
+    by_key: HashMap<K, u16>,
+    by_number: BTreeMap<u16, K>,
+    /// Numbers that were taken back, all below `next`.
+    free: BTreeSet<u16>,
+    /// The lowest number that nobody ever had.
+    next: u16,
 }
 
 impl<K: Ord + Clone + Hash> Numbers<K> {
     /// No names; numbers start at `first`.
     #[must_use]
-    pub const fn new(first: u16) -> Self {
-        Self { by_key: BTreeMap::new(), first }
+    pub fn new(first: u16) -> Self {
+        Self {
+            by_key: HashMap::new(),
+            by_number: BTreeMap::new(),
+            free: BTreeSet::new(),
+            next: first,
+        }
     }
 
     /// The number of `key`, if it has one.
@@ -47,7 +56,7 @@ impl<K: Ord + Clone + Hash> Numbers<K> {
     /// Whose number this is.
     #[must_use]
     pub fn key(&self, number: u16) -> Option<&K> {
-        self.by_key.iter().find(|(_, other)| **other == number).map(|(key, _)| key)
+        self.by_number.get(&number)
     }
 
     /// Takes the numbers of all others back; returns them.
@@ -60,6 +69,10 @@ impl<K: Ord + Clone + Hash> Numbers<K> {
             }
             stays
         });
+        for number in &gone {
+            self.by_number.remove(number);
+            self.free.insert(*number);
+        }
         gone
     }
 
@@ -68,10 +81,13 @@ impl<K: Ord + Clone + Hash> Numbers<K> {
         if let Some(number) = self.get(key) {
             return (number, false);
         }
-        let taken: BTreeSet<_> = self.by_key.values().copied().collect();
-        let free = (self.first..u16::MAX).find(|number| !taken.contains(number));
-        let number = free.unwrap_or(u16::MAX);
+        let number = self.free.pop_first().unwrap_or_else(|| {
+            let number = self.next;
+            self.next = number.saturating_add(1);
+            number
+        });
         self.by_key.insert(key.clone(), number);
+        self.by_number.insert(number, key.clone());
         (number, true)
     }
 }

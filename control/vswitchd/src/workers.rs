@@ -304,12 +304,13 @@ impl Workers {
         self.tell(|| Command::ClearFdbStats { bridge })
     }
 
-    /// Zeroes the counters of a port number that has a new owner.
+    /// Zeroes the counters of port numbers that have new owners: all in one command, for a worker
+    /// takes only so many at a time.
     ///
     /// # Errors
     /// [`WorkerError::Stuck`].
-    pub fn clear_port(&self, port: PortId) -> Result<(), WorkerError> {
-        self.tell(|| Command::ClearPort(port))
+    pub fn clear_ports(&self, ports: &Arc<[PortId]>) -> Result<(), WorkerError> {
+        self.tell(|| Command::ClearPorts(Arc::clone(ports)))
     }
 
     /// Zeroes the counters of a mirror number that has a new owner.

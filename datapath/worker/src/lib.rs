@@ -95,8 +95,8 @@ pub enum Command<Q> {
     },
     /// Copy all counters into this box.  Answer: [`Event::Report`].
     Report(Box<Report>),
-    /// Zero one port's counters, because the number has a new owner.  No answer.
-    ClearPort(PortId),
+    /// Zero the counters of these ports, because the numbers have new owners.  No answer.
+    ClearPorts(Arc<[PortId]>),
     /// Zero one mirror's counters, because the number has a new owner.  No answer.
     ClearMirror(MirrorId),
     /// Send frames to this sink as well, or no longer.  Answer: [`Event::CaptureRetired`] with

@@ -236,7 +236,9 @@ impl<I: FrameIo> Loop<I> {
             }
             Command::DumpFdb { bridge } => self.dump_fdb(bridge),
             Command::Report(report) => self.report(report),
-            Command::ClearPort(port) => self.datapath.counters.clear_port(port),
+            Command::ClearPorts(ports) => {
+                ports.iter().for_each(|port| self.datapath.counters.clear_port(*port));
+            }
             Command::ClearMirror(mirror) => self.datapath.counters.clear_mirror(mirror),
             Command::Transmit { port, frame } => {
                 self.datapath.transmit(port, &frame, &self.snapshot, &mut self.io);
