@@ -96,6 +96,14 @@ pub struct Bridge {
     pub ports: BTreeMap<String, Port>,
 }
 
+impl Bridge {
+    /// `other_config:tunnel-mss-clamp`.
+    #[must_use]
+    pub fn clamps_mss(&self) -> bool {
+        self.other_config.get("tunnel-mss-clamp").is_some_and(|text| text == "true")
+    }
+}
+
 /// Which spanning tree protocol a bridge speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {

@@ -11,6 +11,7 @@ use crate::fail_mode::FailModes;
 use crate::ignored;
 use crate::kernel::Kernel;
 use crate::links::{Link, Links, pin_folder};
+use crate::path_mtu::PathMtus;
 use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Plan, PlannedPort, plan};
 use crate::publish::{Ids, snapshot};
 use crate::snooping::Snooping;
@@ -55,6 +56,8 @@ pub struct Engine {
     pub plan: Plan,
     /// The way of each tunnel.
     pub paths: BTreeMap<Uuid, Path>,
+    /// What routers of the underlay say of path MTUs.
+    pub path_mtus: PathMtus,
     /// Numbers of bridges and ports.
     pub ids: Ids,
     /// Spanning trees.
@@ -131,6 +134,7 @@ impl Engine {
             desired: Desired::default(),
             plan: Plan::default(),
             paths: BTreeMap::new(),
+            path_mtus: PathMtus::default(),
             ids: Ids::default(),
             spanning: Spanning::default(),
             snooping: Snooping::default(),
@@ -280,12 +284,6 @@ impl Engine {
 
     /// Asks the kernel for the way of every tunnel.
     fn resolve_paths(&mut self) {
-        let taps: BTreeSet<String> = self
-            .desired
-            .interfaces()
-            .filter(|(_, _, interface)| interface.kind == Kind::Internal)
-            .map(|(_, _, interface)| interface.name.clone())
-            .collect();
         let mut paths = BTreeMap::new();
         // Tunnels that differ in nothing but their keys go one way, which is asked for once.
         let mut ways: BTreeMap<_, tunnels::Path> = BTreeMap::new();
@@ -294,7 +292,9 @@ impl Engine {
                 let path = ways
                     .entry((tunnel.remote, tunnel.local))
                     .or_insert_with(|| {
-                        tunnels::resolve(&mut self.kernel, tunnel, |name| taps.contains(name))
+                        let mut path = tunnels::resolve(&mut self.kernel, tunnel);
+                        self.path_mtus.lower(&mut path, tunnel.remote);
+                        path
                     })
                     .clone();
                 if self.paths.get(&interface.uuid).map(|old| &old.state) != Some(&path.state) {

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use uuid::Uuid;
 use weft_switch::VlanConf;
-use weft_switch::{Encap, InKey, Local};
+use weft_switch::{Encap, InKey, Local, Vtep};
 use weft_wire::mac::MacAddr;
 
 /// The MTU of an internal port when nothing else decides.
@@ -161,6 +161,8 @@ pub struct PlannedPort {
     pub vlan: VlanConf,
     /// `other_config:split-horizon`.
     pub split_horizon: Option<String>,
+    /// What of an internal port is for tunnels, when some of their packets may come to it.
+    pub vtep: Option<Vtep>,
 }
 
 impl PlannedPort {
@@ -263,6 +265,7 @@ impl Planner<'_> {
             carrier,
             vlan: port.vlan.clone(),
             split_horizon: port.split_horizon.clone(),
+            vtep: None,
         });
     }
 
@@ -412,8 +415,12 @@ impl Planner<'_> {
         if let Some(link) = self.wanted.get(name)
             && link.held != Held::Underlay
         {
+            if link.held == Held::Tap {
+                return Ok(Some((name.clone(), *link)));
+            }
             return Err(format!(
-                "the route leaves by {name}, which is a port of a bridge: not supported yet"
+                "the route leaves by {name}, which is a port of a bridge: give its addresses to an \
+                 internal port of that bridge"
             ));
         }
         if let Some((ifindex, text)) = self.observed.failed.get(name)
@@ -491,8 +498,7 @@ impl Planner<'_> {
         let macs = self.wanted_macs();
         let mut steps = Vec::new();
         for bridge in self.desired.bridges.values() {
-            let mtu = self.system_devices(bridge).map(|device| device.mtu).min();
-            let mtu = mtu.unwrap_or(MTU_DEFAULT);
+            let mtu = self.bridge_mtu(bridge);
             self.plan.bridge_mtus.insert(bridge.name.clone(), mtu);
             for interface in bridge.ports.values().flat_map(|port| &port.interfaces) {
                 steps.extend(self.set_mac(interface, macs.get(&interface.name)));
@@ -508,6 +514,7 @@ impl Planner<'_> {
             }
         }
         self.plan.open.extend(steps);
+        self.mark_vteps();
     }
 
     /// The device of an open TAP that is still in sight.
@@ -613,6 +620,9 @@ impl Planner<'_> {
         self.plan.ports.retain(|port| port.ofport != 0);
     }
 }
+
+#[path = "plan_underlay.rs"]
+mod underlay;
 
 #[cfg(test)]
 #[path = "plan_tests.rs"]

@@ -312,7 +312,89 @@ fn a_tunnel_over_a_bridge_port_has_no_way() {
     assert_eq!(plan.open, [Step::OpenPort { name: "eth0".to_owned(), ifindex: 3 }]);
     let port = plan.ports.iter().find(|port| port.name == "gre1").unwrap();
     assert!(matches!(&port.carrier, Carrier::Tunnel(_, path)
-        if matches!(&path.state, State::Unreachable(text) if text.contains("not supported yet"))));
+        if matches!(&path.state, State::Unreachable(text) if text.contains("give its addresses"))));
+}
+
+/// `br-phy` with the NIC inside and the VTEP address on its own port, and `br0` with a tunnel.
+fn underlay_in_a_bridge() -> (Desired, Observed) {
+    let mut wanted = desired(vec![local(), interface(11, "gre1", gre_to("10.0.0.2"))]);
+    let inner = vec![interface(20, "br-phy", Kind::Internal), interface(21, "eth0", Kind::System)];
+    let mut phy = desired(inner).bridges.remove("br0").unwrap();
+    phy.name = "br-phy".to_owned();
+    phy.uuid = Uuid::from_u128(2);
+    wanted.bridges.insert("br-phy".to_owned(), phy);
+    let mut observed = Observed::default();
+    with_device(&mut observed, "eth0", 3);
+    let first = plan(&wanted, &observed);
+    let mut observed = carried_out(observed, &first);
+    let phy = observed.devices.get("br-phy").unwrap().ifindex;
+    observed.paths.insert(Uuid::from_u128(11), path("br-phy", phy));
+    observed.addresses = vec![(phy, "10.0.0.1".parse().unwrap())];
+    (wanted, observed)
+}
+
+#[test]
+fn a_tunnel_leaves_by_an_internal_port_which_is_its_vtep() {
+    let (wanted, observed) = underlay_in_a_bridge();
+    let plan = plan(&wanted, &observed);
+    let port = |name: &str| plan.ports.iter().find(|port| port.name == name).unwrap();
+    assert!(matches!(&port("gre1").carrier, Carrier::Tunnel(_, path)
+        if path.state == State::Ready(mac(99))));
+    let device = &observed.devices["br-phy"];
+    let addresses = vec!["10.0.0.1".parse().unwrap()];
+    assert_eq!(port("br-phy").vtep, Some(Vtep { mac: device.mac, addresses }));
+    assert_eq!((&port("br0").vtep, &port("eth0").vtep), (&None, &None));
+    // No program steers tunnel packets away from the bridge.
+    assert!(!plan.open.iter().any(|step| matches!(step, Step::OpenUnderlay { .. })));
+    assert_eq!(plan.bridge_mtus["br0"], 1462);
+    assert_eq!(plan.bridge_mtus["br-phy"], 1500);
+}
+
+/// Each bridge would make the other's MTU smaller, again and again.
+#[test]
+fn tunnels_that_leave_by_each_others_bridges_do_not_shrink_them() {
+    let (mut wanted, mut observed) = underlay_in_a_bridge();
+    let device = observed.devices.get("br0").unwrap().ifindex;
+    observed.paths.insert(Uuid::from_u128(30), path("br0", device));
+    let back = desired(vec![interface(30, "gre2", gre_to("10.9.9.9"))]);
+    let port = back.bridges["br0"].ports["gre2"].clone();
+    wanted.bridges.get_mut("br-phy").unwrap().ports.insert("gre2".to_owned(), port);
+    let plan = plan(&wanted, &observed);
+    assert_eq!((plan.bridge_mtus["br0"], plan.bridge_mtus["br-phy"]), (1500, 1500));
+}
+
+#[test]
+fn internal_ports_get_the_smallest_mtu_of_tunnels_and_nics() {
+    let mut observed = Observed::default();
+    with_device(&mut observed, "a", 7);
+    let tunnel = |id, name: &str, kind: TunnelType| {
+        interface(id, name, tunnel_to(kind, &[("remote_ip", "10.0.0.2")]))
+    };
+    let wanted = desired(vec![
+        local(),
+        interface(11, "a", Kind::System),
+        tunnel(12, "gre1", TunnelType::Gre),
+        tunnel(13, "vxlan1", TunnelType::Vxlan),
+    ]);
+    let mtu = |observed: &Observed| plan(&wanted, observed).bridge_mtus["br0"];
+    with_device(&mut observed, "eth0", 3);
+    observed.paths.insert(Uuid::from_u128(12), path("eth0", 3));
+    observed.paths.insert(Uuid::from_u128(13), path("eth0", 3));
+    assert_eq!(mtu(&observed), 1450);
+    observed.bridge_mtus.insert("br0".to_owned(), 1450);
+    // A route that is gone says nothing: what was found stays.
+    observed.paths.insert(Uuid::from_u128(13), Path::none("no route"));
+    assert_eq!(mtu(&observed), 1450);
+    let mut narrow = path("eth0", 3);
+    narrow.mtu = 1400;
+    observed.paths.insert(Uuid::from_u128(12), narrow.clone());
+    observed.paths.insert(Uuid::from_u128(13), path("eth0", 3));
+    assert_eq!(mtu(&observed), 1362);
+    observed.devices.get_mut("a").unwrap().mtu = 1300;
+    assert_eq!(mtu(&observed), 1300);
+    narrow.mtu = 50;
+    observed.paths.insert(Uuid::from_u128(12), narrow);
+    assert_eq!(mtu(&observed), 68);
 }
 
 #[test]

@@ -177,13 +177,15 @@ pub fn snapshot(
         }
     }
     for port in ports {
-        let bridge = desired.bridges.get(&port.bridge).and_then(|b| ids.bridge(&b.uuid));
-        let kind = kind(port, links, ids);
+        let row = desired.bridges.get(&port.bridge);
+        let bridge = row.and_then(|bridge| ids.bridge(&bridge.uuid));
+        let kind = kind(port, row.is_some_and(Bridge::clamps_mss), links, ids);
         if let (Some(id), Some(bridge), Some(kind)) = (ids.port(&port.interface), bridge, kind) {
             let mut conf = PortConf::new(bridge, kind);
             conf.vlan = port.vlan.clone();
             let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
             conf.split_horizon = group.unwrap_or(0);
+            conf.vtep = port.vtep.clone().map(Box::new);
             let gate = spanning.gate(&port.bridge, id);
             (conf.forwards, conf.learns) = (gate.forwards, gate.learns);
             builder.port(id, conf);
@@ -192,13 +194,14 @@ pub fn snapshot(
     builder.build()
 }
 
-fn kind(port: &PlannedPort, links: &Links, ids: &Ids) -> Option<PortKind> {
+fn kind(port: &PlannedPort, clamps_mss: bool, links: &Links, ids: &Ids) -> Option<PortKind> {
     match &port.carrier {
         Carrier::Link => Some(PortKind::Link(links.get(&port.name)?.id)),
         Carrier::Tunnel(conf, path) => {
             let numbers = ids.sequences.get(&port.interface);
             let mut conf = tunnel(conf, path, links, numbers);
             conf.source_ports = ids.source_ports;
+            conf.clamps_mss = clamps_mss;
             Some(PortKind::Tunnel(Box::new(conf)))
         }
         Carrier::Patch { other, .. } => {
@@ -223,7 +226,9 @@ fn bridge_conf(bridge: &Bridge, ids: &Ids, spanning: &Spanning) -> BridgeConf {
 fn link_conf(link: &crate::links::Link, role: LinkRole) -> LinkConf {
     LinkConf {
         role,
-        mtu: link.mtu,
+        // The MTU of an internal port is that of what it sends; a TAP takes what comes.  So a guest
+        // on the bridge of a tunnel may go on to use the whole MTU with the host.
+        mtu: if link.held == Held::Tap { link.mtu.max(link.mtu_max) } else { link.mtu },
         // Hardware hands over finished checksums; the other end of a veth need not.
         completes_checksums: link.driver == "veth",
         worker: link.workers.first().copied().unwrap_or(WorkerId(0)),
@@ -239,7 +244,7 @@ fn tunnel(tunnel: &Tunnel, path: &Path, links: &Links, numbers: Option<&Sequence
 
 fn reach(path: &Path, links: &Links) -> Reach {
     let Some(egress) = &path.egress else { return Reach::Unreachable };
-    let Some(link) = links.get(&egress.name).filter(|link| link.held == Held::Underlay) else {
+    let Some(link) = links.get(&egress.name).filter(|link| link.held != Held::Port) else {
         return Reach::Unreachable;
     };
     match (&path.state, path.source) {

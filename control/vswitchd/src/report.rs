@@ -201,6 +201,10 @@ fn tunnel_status(status: &mut InterfaceStatus, row: Uuid, tunnel: &Tunnel, path:
         status.status.insert("tunnel_egress_iface".to_owned(), egress.name.clone());
         status.status.insert("tunnel_egress_iface_carrier".to_owned(), carrier.to_owned());
     }
+    if path.mtu > 0 {
+        let mtu = tunnel.effective_mtu(path.mtu).to_string();
+        status.status.insert("tunnel_mtu".to_owned(), mtu);
+    }
     if let State::Unreachable(reason) = &path.state {
         status.status.insert("tunnel_unreachable".to_owned(), reason.clone());
     }

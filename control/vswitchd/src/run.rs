@@ -6,12 +6,14 @@ use crate::desired::Rows;
 use crate::engine::{Engine, Leave};
 use crate::kernel::{Monitor, watched};
 use crate::metrics::{Metrics, MetricsTarget};
+use crate::path_mtu::Report;
 use crate::pidfile::Pidfile;
 use crate::purge::Purge;
 use crate::spanning::TICK;
 use crate::status::Wanted;
 use crate::store::{Store, StoreConfig};
 use crate::taps;
+use crate::underlay_errors::UnderlayErrors;
 use crate::unixctl::{self, Answer, REQUESTS_MAX, Request, Target, Unixctl};
 use crate::vlog::Vlog;
 use anyhow::Context;
@@ -152,6 +154,7 @@ pub async fn run(
 struct Loop {
     presence: Presence,
     monitor: Monitor,
+    errors: UnderlayErrors,
     notices: AsyncFd<std::os::fd::OwnedFd>,
     terminate: Signal,
     interrupt: Signal,
@@ -173,6 +176,7 @@ struct Loop {
 enum Wake {
     Database(Result<weft_ovsdb::Changes, weft_ovsdb::ClientError>),
     Kernel(std::io::Result<Option<Vec<u8>>>),
+    PathMtu(Report),
     Command(Request),
     Capture(capture::Request),
     Workers,
@@ -191,6 +195,7 @@ impl Loop {
         Ok(Self {
             presence,
             monitor,
+            errors: UnderlayErrors::open(),
             notices: watched(engine.workers.notices()?)?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -217,6 +222,7 @@ impl Loop {
             Some(request) = self.presence.captures.recv() => Wake::Capture(request),
             () = sleep_until(self.due.unwrap_or(far)) => Wake::Due,
             news = self.monitor.next() => Wake::Kernel(news),
+            report = self.errors.next() => Wake::PathMtu(report),
             ready = self.notices.readable() => {
                 if let Ok(mut ready) = ready { ready.clear_ready(); }
                 Wake::Workers
@@ -251,6 +257,11 @@ impl Loop {
                     self.database(change, store, config).await?;
                 }
                 Wake::Kernel(news) => self.kernel(news?, engine)?,
+                Wake::PathMtu(report) => {
+                    if engine.note_report(&report) {
+                        self.soon(Duration::ZERO);
+                    }
+                }
                 Wake::Command(request) => {
                     if let Some((leave, reply)) = command::answer(request, engine, store) {
                         return Ok((leave, Some(reply)));
@@ -289,7 +300,7 @@ impl Loop {
                     if engine.captures.has_left() {
                         engine.captures_changed();
                     }
-                    if engine.wants_retry() {
+                    if engine.path_mtus.expire(std::time::Instant::now()) || engine.wants_retry() {
                         self.soon(Duration::ZERO);
                     }
                 }

@@ -73,25 +73,20 @@ impl Path {
     }
 }
 
-/// Asks the kernel for the way of one tunnel.  `is_ours` tells which devices are TAPs of ours.
-pub fn resolve(kernel: &mut Kernel, tunnel: &Tunnel, is_ours: impl Fn(&str) -> bool) -> Path {
+/// Asks the kernel for the way of one tunnel.
+pub fn resolve(kernel: &mut Kernel, tunnel: &Tunnel) -> Path {
     let Some(remote) = tunnel.remote else {
         return Path::none("remote_ip=flow: there are no flows to choose where to send to");
     };
     let local = tunnel.local.address();
     match (kernel.route(remote, local), local) {
-        (Some(route), _) => along(kernel, (remote, local), &route, is_ours),
+        (Some(route), _) => along(kernel, (remote, local), &route),
         (None, Some(local)) => Path::none(format!("no route to {remote} from {local}")),
         (None, None) => Path::none(format!("no route to {remote}")),
     }
 }
 
-fn along(
-    kernel: &Kernel,
-    (remote, local): (IpAddr, Option<IpAddr>),
-    route: &Route,
-    is_ours: impl Fn(&str) -> bool,
-) -> Path {
+fn along(kernel: &Kernel, (remote, local): (IpAddr, Option<IpAddr>), route: &Route) -> Path {
     if route.is_local {
         return Path::none(format!("{remote} is an address of this host"));
     }
@@ -99,11 +94,6 @@ fn along(
         return Path::none(format!("the route to {remote} names a device that is gone"));
     };
     let name = &link.name;
-    if is_ours(name) {
-        return Path::none(format!(
-            "the route to {remote} leaves by {name}, a port of a bridge: not supported yet"
-        ));
-    }
     if link.is_loopback || link.mac == [0; 6] {
         return Path::none(format!(
             "the route to {remote} leaves by {name}, which is no Ethernet device: not supported"

@@ -31,6 +31,7 @@
 
 pub mod fault;
 pub mod heap;
+mod icmp_errors;
 pub mod pcap;
 pub mod stack;
 pub mod stats;
@@ -42,6 +43,7 @@ pub mod xsk;
 
 pub use fault::{FaultConf, FaultIo, FaultStats};
 pub use heap::{HeapFrame, HeapIo, HeapQueue, HeapWire};
+pub use icmp_errors::{icmp_errors_v4, icmp_errors_v6};
 pub use pcap::PcapIo;
 pub use stack::{StackQueue, packet_queue};
 pub use stats::QueueStats;

@@ -17,6 +17,8 @@ unsafe impl Plain for libc::c_int {}
 // SAFETY: as above.
 unsafe impl Plain for u32 {}
 // SAFETY: as above.
+unsafe impl Plain for [u32; 8] {}
+// SAFETY: as above.
 unsafe impl Plain for [u32; 9] {}
 // SAFETY: as above.
 unsafe impl Plain for libc::xdp_umem_reg {}
@@ -49,6 +51,13 @@ fn length_of<T>() -> libc::socklen_t {
 pub(crate) fn socket(family: libc::c_int, kind: libc::c_int) -> io::Result<OwnedFd> {
     // SAFETY: takes no pointers.
     owned(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, 0) })
+}
+
+/// `socket(2)` for packets of one protocol, non-blocking, close-on-exec.
+pub(crate) fn raw_socket(family: libc::c_int, protocol: libc::c_int) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_RAW | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: takes no pointers.
+    owned(unsafe { libc::socket(family, kind, protocol) })
 }
 
 /// `open(2)` of a device, read and write, non-blocking, close-on-exec.

@@ -199,7 +199,7 @@ impl<F: FrameBuf> Datapath<F> {
         }
         self.announcer.refresh_secs = age_min_secs / 4;
         self.announcer.epoch = next.epoch;
-        if next.ports().any(|(_, port)| matches!(port.kind, PortKind::Patch(_))) {
+        if next.has_crossings() {
             self.crossing.reserve();
         }
         self.forget_departed(before, next);

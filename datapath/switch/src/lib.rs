@@ -20,6 +20,7 @@ pub mod loop_guard;
 pub mod mcast;
 pub mod mirror;
 mod moves;
+mod mss;
 pub mod pipeline;
 pub mod recent;
 pub mod rstp;
@@ -43,7 +44,9 @@ pub use ids::{BridgeId, LinkId, MirrorId, PortId, Tick, WorkerId};
 pub use mirror::{MirrorConf, MirrorOutput, MirroredPorts};
 pub use recent::Flow;
 pub use sighting::Sighting;
-pub use snapshot::{BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder};
+pub use snapshot::{
+    BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder, Vtep,
+};
 pub use tunnel::{
     Csum, Encap, InKey, Local, NextHop, OrInherit, Reach, Sequence, TunnelConf, TunnelKey,
 };

@@ -5,9 +5,11 @@
 use crate::mirror::{MIRRORS_MAX, PortMirrors};
 use crate::stage::Template;
 use crate::{
-    BridgeId, LinkId, MirrorConf, PortId, TunnelConf, TunnelTable, VidSet, VlanConf, WorkerId,
+    BridgeId, LinkId, MirrorConf, PortId, Reach, TunnelConf, TunnelTable, VidSet, VlanConf, WorkerId,
 };
 use std::collections::HashMap;
+use std::net::IpAddr;
+use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 
 /// The configuration that a worker forwards by.
@@ -26,6 +28,7 @@ pub struct Snapshot {
     /// Which tunnel port a received packet belongs to.
     pub tunnels: TunnelTable,
     guards_loops: bool,
+    clamps_mss: bool,
 }
 
 /// One bridge.
@@ -92,6 +95,23 @@ pub enum PortKind {
     Patch(Option<PortId>),
 }
 
+/// Where tunnels end on an internal port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vtep {
+    /// The MAC address of the internal port.
+    pub mac: MacAddr,
+    /// Its IP addresses that tunnel packets are sent to; mostly one.
+    pub addresses: Vec<IpAddr>,
+}
+
+impl Vtep {
+    /// True when tunnels end at this address.
+    #[must_use]
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.addresses.contains(&address)
+    }
+}
+
 /// One port of a bridge.
 #[derive(Clone, Debug)]
 pub struct PortConf {
@@ -107,6 +127,8 @@ pub struct PortConf {
     pub forwards: bool,
     /// False on a port that spanning tree keeps from learning, which it may do before it forwards.
     pub learns: bool,
+    /// An internal port on whose addresses tunnels end: their packets are not delivered to it.
+    pub vtep: Option<Box<Vtep>>,
     /// Worked out by [`SnapshotBuilder::build`].
     pub(crate) mirrors: PortMirrors,
 }
@@ -122,6 +144,7 @@ impl PortConf {
             split_horizon: 0,
             forwards: true,
             learns: true,
+            vtep: None,
             mirrors: PortMirrors::default(),
         }
     }
@@ -192,6 +215,22 @@ impl Snapshot {
     #[must_use]
     pub const fn guards_loops(&self) -> bool {
         self.guards_loops
+    }
+
+    /// True when some tunnel lowers the MSS of TCP.
+    #[must_use]
+    pub const fn clamps_mss(&self) -> bool {
+        self.clamps_mss
+    }
+
+    /// True when frames may go from one port of this switch to another without leaving it.
+    #[must_use]
+    pub(crate) fn has_crossings(&self) -> bool {
+        self.ports().any(|(_, port)| {
+            matches!(port.kind, PortKind::Patch(_))
+                || port.vtep.is_some()
+                || port.tunnel().is_some_and(|tunnel| tunnel.template.enters.is_some())
+        })
     }
 
     /// A port, if it exists.
@@ -298,6 +337,10 @@ impl SnapshotBuilder {
     pub fn build(mut self) -> Snapshot {
         self.part_from_absent_peers();
         self.mark_mirrors();
+        self.enter_bridges();
+        let clamps = |(_, port): (_, &PortConf)| port.tunnel().is_some_and(|t| t.clamps_mss);
+        let clamps_mss = self.snapshot.ports().any(clamps);
+        self.snapshot.clamps_mss = clamps_mss;
         self.snapshot.tunnels = TunnelTable::new(
             self.snapshot.ports().filter_map(|(id, port)| Some((id, port.tunnel()?))),
         );
@@ -317,6 +360,20 @@ impl SnapshotBuilder {
             let Some(bridge) = bridge.filter(|bridge| !bridge.mirrors.is_empty()) else { continue };
             *has_mirrors = true;
             port.mirrors = PortMirrors::of(PortId(id), &bridge.mirrors);
+        }
+    }
+
+    /// Packets of a tunnel whose next hop is behind an internal port enter the bridge of that port.
+    fn enter_bridges(&mut self) {
+        let Snapshot { ports, links, .. } = &mut self.snapshot;
+        for port in ports.iter_mut().flatten() {
+            let PortKind::Tunnel(tunnel) = &mut port.kind else { continue };
+            let Reach::Ready(next_hop) = tunnel.reach else { continue };
+            let link = links.get(next_hop.link.index()).and_then(Option::as_ref);
+            tunnel.template.enters = match link.map(|link| link.role) {
+                Some(LinkRole::Port(entrance)) => Some(entrance),
+                Some(LinkRole::Underlay) | None => None,
+            };
         }
     }
 

@@ -1,6 +1,7 @@
 //! Tunnels as the datapath sees them: how to recognise one, and the header to put in front.
 
 use crate::LinkId;
+use crate::mss;
 use crate::stage::Template;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -185,6 +186,8 @@ pub struct TunnelConf {
     pub df: bool,
     /// UDP source ports to send from, first and last; the inner flow picks one.
     pub source_ports: (u16, u16),
+    /// `other_config:tunnel-mss-clamp` of its bridge: the MSS of TCP is lowered to what fits.
+    pub clamps_mss: bool,
     /// Whether, and where to, packets can be sent.
     pub reach: Reach,
     /// The outer headers, worked out when the snapshot is built.
@@ -207,6 +210,7 @@ impl TunnelConf {
             tos: OrInherit::Value(0),
             df: true,
             source_ports: SOURCE_PORTS,
+            clamps_mss: false,
             reach: Reach::Unreachable,
             template: Template::default(),
         }
@@ -216,6 +220,15 @@ impl TunnelConf {
     #[must_use]
     pub fn gre(remote: IpAddr) -> Self {
         Self::new(Encap::Gre, Some(remote))
+    }
+
+    /// Lowers the MSS of a TCP SYN to what this tunnel takes, if that is configured.
+    #[inline]
+    pub(crate) fn clamp_mss(&self, inner: &mut [u8]) {
+        if self.clamps_mss {
+            // Whether there was a SYN makes no difference.
+            let _ = mss::clamp(inner, |l2_bytes| self.inner_mtu(l2_bytes));
+        }
     }
 
     /// True when packets are sent with a checksum of the tunnel header and all behind it.

@@ -42,6 +42,10 @@ impl<F> Crossing<F> {
         }
     }
 
+    const fn is_full(&self) -> bool {
+        self.frames == PATCH_FRAMES_MAX
+    }
+
     /// Takes what waits before the peers; `None`, and a fresh start, when nothing does.
     pub(crate) fn take(&mut self) -> Option<Batch<F>> {
         if self.batch.frames.is_empty() {
@@ -73,17 +77,32 @@ pub(crate) fn cross<I: FrameIo>(
     datapath: &mut Datapath<I::Frame>,
     io: &mut I,
 ) {
-    let refusal = match peer {
-        None => DropReason::NoPeer,
-        Some(_) if datapath.crossing.frames == PATCH_FRAMES_MAX => DropReason::PatchFull,
+    let refused = match peer {
+        None => Err((frame, DropReason::NoPeer)),
+        Some(_) if datapath.crossing.is_full() => Err((frame, DropReason::PatchFull)),
         Some(peer) => {
             sent(datapath, port_id, frame.bytes());
-            let crossing = &mut datapath.crossing;
-            crossing.frames += 1;
-            crossing.batch.metas.push(l2(frame.bytes(), peer));
-            return crossing.batch.frames.push(frame);
+            hand_over(frame, peer, datapath)
         }
     };
-    datapath.counters.tx_drop(port_id, refusal);
-    io.free(frame);
+    if let Err((frame, reason)) = refused {
+        datapath.counters.tx_drop(port_id, reason);
+        io.free(frame);
+    }
+}
+
+/// Lets a frame come in by a port of this switch, soon; gives it back when too many do.
+pub(crate) fn hand_over<F: FrameBuf>(
+    frame: F,
+    port: PortId,
+    datapath: &mut Datapath<F>,
+) -> Result<(), (F, DropReason)> {
+    let crossing = &mut datapath.crossing;
+    if crossing.is_full() {
+        return Err((frame, DropReason::PatchFull));
+    }
+    crossing.frames += 1;
+    crossing.batch.metas.push(l2(frame.bytes(), port));
+    crossing.batch.frames.push(frame);
+    Ok(())
 }

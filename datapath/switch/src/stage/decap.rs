@@ -23,7 +23,7 @@ pub(crate) fn decap<F: FrameBuf>(batch: &mut Batch<F>, snapshot: &Snapshot, comp
 }
 
 /// Leaves the inner frame in `frame`, and says which tunnel port it came in on.
-fn strip<F: FrameBuf>(
+pub(super) fn strip<F: FrameBuf>(
     frame: &mut F,
     snapshot: &Snapshot,
     completes: bool,
@@ -55,6 +55,11 @@ fn strip<F: FrameBuf>(
     if completes {
         // Whether there was one to complete makes no difference.
         let _ = partial::complete(frame.bytes_mut());
+    }
+    if snapshot.clamps_mss()
+        && let Some(tunnel) = snapshot.port(port).and_then(|port| port.tunnel())
+    {
+        tunnel.clamp_mss(frame.bytes_mut());
     }
     Ok(port)
 }

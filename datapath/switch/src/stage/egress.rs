@@ -1,8 +1,10 @@
 //! The way out: tags as the egress port wants them, copies for floods, headers for tunnels.
 
 use super::cross;
+use super::cross::hand_over;
 use super::forward::same_group;
 use super::retag::{push_tags, retag};
+use super::vtep;
 use crate::icmp::{self, Remedy};
 use crate::mcast::ListId;
 use crate::trace;
@@ -187,6 +189,11 @@ pub(super) fn deliver<I: FrameIo>(
 ) {
     match &port.kind {
         PortKind::Link(link) => {
+            if let Some(vtep) = &port.vtep
+                && vtep::is_tunnelled(frame.bytes(), vtep, &snapshot.tunnels)
+            {
+                return vtep::receive(frame, meta, port_id, snapshot, datapath, io);
+            }
             let fits = snapshot
                 .link(*link)
                 .is_some_and(|conf| frame.bytes().len() - l2_bytes <= conf.mtu as usize);
@@ -231,13 +238,21 @@ pub(crate) fn send_tunnelled<I: FrameIo>(
             return io.free(frame);
         }
     };
+    tunnel.clamp_mss(frame.bytes_mut());
     // Counted and captured as it is inside the tunnel; taken back if it does not go.
     let inner_bytes = frame.bytes().len() as u64;
     sent(datapath, port_id, frame.bytes());
     match tunnel.template.push(&mut frame, next_hop.mtu, datapath.journal.is_on()) {
         Ok(()) => {
-            if !io.tx(next_hop.link, frame) {
-                untake(&mut datapath.counters, port_id, inner_bytes, DropReason::TxRing);
+            let left = match tunnel.template.enters {
+                None => io.tx(next_hop.link, frame).then_some(()).ok_or(DropReason::TxRing),
+                Some(port) => hand_over(frame, port, datapath).map_err(|(frame, reason)| {
+                    io.free(frame);
+                    reason
+                }),
+            };
+            if let Err(reason) = left {
+                untake(&mut datapath.counters, port_id, inner_bytes, reason);
             }
         }
         Err(reason) => {
@@ -315,7 +330,7 @@ pub(super) fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8])
 }
 
 /// A frame counted as sent was not.
-fn untake(counters: &mut Counters, port_id: PortId, bytes: u64, reason: DropReason) {
+pub(super) fn untake(counters: &mut Counters, port_id: PortId, bytes: u64, reason: DropReason) {
     if let Some(counters) = counters.port_mut(port_id) {
         counters.tx_frames -= 1;
         counters.tx_bytes -= bytes;

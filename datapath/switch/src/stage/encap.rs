@@ -12,7 +12,7 @@
 
 use super::inner::Inner;
 use crate::tunnel::{Encap, OrInherit, Sequence};
-use crate::{DropReason, FrameBuf, NextHop, Reach, TunnelConf};
+use crate::{DropReason, FrameBuf, NextHop, PortId, Reach, TunnelConf};
 use std::net::IpAddr;
 use weft_wire::checksum;
 use weft_wire::{EtherType, IpProtocol, geneve, gre, udp, vxlan};
@@ -46,6 +46,9 @@ pub(crate) struct Template {
     /// sequence number as zero.
     covered_sum: Option<u32>,
     sequence: Option<Sequence>,
+    /// The internal port whose bridge the packets enter, when that is the way; else they leave by
+    /// the link of the next hop.
+    pub(crate) enters: Option<PortId>,
 }
 
 impl Default for Template {
@@ -61,6 +64,7 @@ impl Default for Template {
             ip_sum: 0,
             covered_sum: None,
             sequence: None,
+            enters: None,
         }
     }
 }
@@ -132,6 +136,7 @@ impl Template {
             ip_sum,
             covered_sum: tunnel.sends_checksum().then(|| u32::from(checksum::fold(covered))),
             sequence: tunnel.sequence.clone().filter(|_| !is_udp),
+            enters: None,
         }
     }
 

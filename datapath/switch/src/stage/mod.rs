@@ -15,6 +15,7 @@ mod parse;
 mod probe;
 mod retag;
 mod snoop;
+mod vtep;
 
 pub(crate) use cross::{Crossing, cross};
 pub use cross::{PATCH_FRAMES_MAX, PATCH_HOPS_MAX};

@@ -1,0 +1,79 @@
+//! What tunnels mean for the internal ports of bridges: their MTU, and which of them are VTEPs.
+
+use super::{Carrier, Held, MTU_DEFAULT, Planner};
+use crate::desired::{Bridge, Kind};
+use weft_switch::Vtep;
+
+/// No internal port gets a smaller MTU from us, however narrow its tunnels are (RFC 791: what every
+/// device must take).
+const MTU_MIN: u32 = 68;
+
+impl Planner<'_> {
+    /// The MTU for the internal ports of a bridge: whatever they send fits each of its NICs and
+    /// each of its tunnels.
+    ///
+    /// While a tunnel has no route nothing is known of its MTU, and that of the bridge does not
+    /// grow: routes flap.
+    pub(super) fn bridge_mtu(&self, bridge: &Bridge) -> u32 {
+        let nics = self.system_devices(bridge).map(|device| device.mtu);
+        let (mut known, mut is_lost) = (nics.min(), false);
+        let carries_tunnels = self.carries_tunnels(bridge);
+        for port in self.plan.ports.iter().filter(|port| port.bridge == bridge.name) {
+            let Carrier::Tunnel(tunnel, path) = &port.carrier else { continue };
+            let by_tap = path.egress.as_ref().is_some_and(|egress| self.is_tap(&egress.name));
+            // Two bridges whose tunnels leave by each other would pull each other down for ever.
+            if by_tap && carries_tunnels {
+                continue;
+            }
+            if path.mtu > 0 {
+                let mtu = tunnel.effective_mtu(path.mtu).max(MTU_MIN);
+                known = Some(known.map_or(mtu, |known| known.min(mtu)));
+            } else {
+                is_lost |= tunnel.remote.is_some();
+            }
+        }
+        let last = self.observed.bridge_mtus.get(&bridge.name).filter(|_| is_lost);
+        let mtu = known.unwrap_or(MTU_DEFAULT);
+        last.map_or(mtu, |last| mtu.min(*last))
+    }
+
+    fn is_tap(&self, name: &str) -> bool {
+        self.wanted.get(name).is_some_and(|link| link.held == Held::Tap)
+    }
+
+    /// True when some tunnel leaves by an internal port of this bridge.
+    fn carries_tunnels(&self, bridge: &Bridge) -> bool {
+        let interfaces = bridge.ports.values().flat_map(|port| &port.interfaces);
+        interfaces.filter(|interface| interface.kind == Kind::Internal).any(|interface| {
+            self.plan.ports.iter().any(|port| match &port.carrier {
+                Carrier::Tunnel(_, path) => {
+                    path.egress.as_ref().is_some_and(|egress| egress.name == interface.name)
+                }
+                Carrier::Link | Carrier::Patch { .. } => false,
+            })
+        })
+    }
+
+    /// Tells internal ports which of their addresses tunnel packets may be sent to.
+    pub(super) fn mark_vteps(&mut self) {
+        let mut marks = Vec::new();
+        for (index, port) in self.plan.ports.iter().enumerate() {
+            if port.carrier != Carrier::Link || !self.is_tap(&port.name) {
+                continue;
+            }
+            let Some(device) = self.tap_device(&port.name) else { continue };
+            let mut addresses = self.vteps(&port.name, device.ifindex);
+            addresses
+                .retain(|address| self.observed.addresses.contains(&(device.ifindex, *address)));
+            if !addresses.is_empty() {
+                let addresses = addresses.into_iter().collect();
+                marks.push((index, Vtep { mac: device.mac, addresses }));
+            }
+        }
+        for (index, vtep) in marks {
+            if let Some(port) = self.plan.ports.get_mut(index) {
+                port.vtep = Some(vtep);
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Path MTU of tunnels: found, shown, told, and followed; nobody types a number.
+
+use std::thread;
+use std::time::Duration;
+
+use weft_tests::{Host, Switch, cable, cable_named, can_make_hosts, tcp_transfer, within};
+
+/// A bridge with a GRE tunnel and an address, as in any guide, but without its `mtu 1420`.
+fn overlay(switch: &Switch<'_>, remote: &str, inner: &str) {
+    switch.vsctl("add-br br0");
+    switch.vsctl(&format!(
+        "add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip={remote}"
+    ));
+    switch.host().address("br0", inner);
+}
+
+fn mtu_becomes(host: &Host, device: &str, mtu: &str) {
+    let read = || host.sh(&format!("cat /sys/class/net/{device}/mtu")).trim().to_owned();
+    assert!(within(Duration::from_secs(5), || read() == mtu), "{device}: {} not {mtu}", read());
+}
+
+/// The MTU that a ping of 1500 bytes is refused with.
+fn told(host: &Host, address: &str) -> String {
+    let said = host.try_sh(&format!("ping -n -c 1 -W 1 -M do -s 1472 {address}"));
+    let text = said.stdout + &said.stderr;
+    let mtu = text.split("mtu").nth(1).unwrap_or_default();
+    mtu.chars().filter(char::is_ascii_digit).collect()
+}
+
+fn status(switch: &Switch<'_>, key: &str) -> String {
+    switch.vsctl(&format!("--if-exists get interface gre0 status:{key}")).replace('"', "")
+}
+
+/// Two hosts on one cable, with a tunnel.
+fn pair() -> (Host, Host) {
+    let (left, right) = (Host::new("left"), Host::new("right"));
+    cable(&left, &right);
+    left.address("eth0", "192.0.2.1/24");
+    right.address("eth0", "192.0.2.2/24");
+    (left, right)
+}
+
+#[test]
+fn an_overlay_without_any_mtu_setting_works() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = pair();
+    let (here, there) = (Switch::start(&left), Switch::start(&right));
+    overlay(&here, "192.0.2.2", "10.244.0.1/16");
+    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    left.must_reach("10.244.0.2");
+    mtu_becomes(&left, "br0", "1462");
+    mtu_becomes(&right, "br0", "1462");
+    assert_eq!(status(&here, "tunnel_mtu"), "1462");
+    // The host's own packets, and a guest's, which has 1500.
+    assert_eq!(told(&left, "10.244.0.2"), "1462");
+    let guest = here.plug("br0", "veth1", "10.244.1.1/16");
+    guest.must_reach("10.244.0.2");
+    assert_eq!(told(&guest, "10.244.0.2"), "1462");
+    tcp_transfer(&left, &right, "10.244.0.2:5001", 20_000_000);
+    tcp_transfer(&guest, &right, "10.244.0.2:5002", 20_000_000);
+    // Guest and host may use all of 1500 between them.
+    assert!(
+        guest.try_sh("ping -n -c 1 -W 2 -M do -s 1472 10.244.0.1").stdout.contains("1480 bytes")
+            || left.pings(1, "10.244.1.1") == 1
+    );
+    // What the operator asks for wins.
+    here.vsctl("set interface br0 mtu_request=1400");
+    mtu_becomes(&left, "br0", "1400");
+}
+
+/// Lowers and raises the underlay's MTU under a transfer, as a device and as a route.
+#[test]
+fn a_transfer_survives_that_the_underlay_gets_narrower() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = pair();
+    let (here, there) = (Switch::start(&left), Switch::start(&right));
+    overlay(&here, "192.0.2.2", "10.244.0.1/16");
+    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let guest = here.plug("br0", "veth1", "10.244.1.1/16");
+    left.must_reach("10.244.0.2");
+    guest.must_reach("10.244.0.2");
+    mtu_becomes(&left, "br0", "1462");
+    thread::scope(|scope| {
+        scope.spawn(|| tcp_transfer(&left, &right, "10.244.0.2:5001", 60_000_000));
+        scope.spawn(|| tcp_transfer(&guest, &right, "10.244.0.2:5002", 60_000_000));
+        thread::sleep(Duration::from_millis(200));
+        for host in [&left, &right] {
+            host.sh("ip link set eth0 mtu 1400");
+        }
+    });
+    mtu_becomes(&left, "br0", "1362");
+    assert_eq!(told(&guest, "10.244.0.2"), "1362");
+    assert_eq!(status(&here, "tunnel_mtu"), "1362");
+    left.sh("ip route add 192.0.2.2/32 dev eth0 mtu 1300");
+    mtu_becomes(&left, "br0", "1262");
+    tcp_transfer(&left, &right, "10.244.0.2:5003", 5_000_000);
+    left.sh("ip route del 192.0.2.2/32 dev eth0");
+    left.sh("ip link set eth0 mtu 1500");
+    mtu_becomes(&left, "br0", "1462");
+    assert!(here.port("gre0")["tunnel"]["effective_mtu"] == 1462);
+}
+
+/// A router whose far side takes 1300 bytes says so; nobody else may.
+#[test]
+fn what_a_router_says_of_the_path_is_believed() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right, router) = (Host::new("left"), Host::new("right"), Host::new("router"));
+    cable_named(&left, "eth0", &router, "eth0");
+    cable_named(&right, "eth0", &router, "eth1");
+    left.address("eth0", "192.0.2.1/24");
+    right.address("eth0", "198.51.100.2/24");
+    router.address("eth0", "192.0.2.254/24");
+    router.address("eth1", "198.51.100.254/24");
+    router.sh("sysctl -qw net.ipv4.ip_forward=1");
+    left.sh("ip route add default via 192.0.2.254");
+    right.sh("ip route add default via 198.51.100.254");
+    let (here, there) = (Switch::start(&left), Switch::start(&right));
+    overlay(&here, "198.51.100.2", "10.244.0.1/16");
+    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    left.must_reach("10.244.0.2");
+    mtu_becomes(&left, "br0", "1462");
+    // A liar that quotes a packet of nobody, and one that quotes a key that is not ours.
+    let mac = left.mac("eth0");
+    for quoted in [
+        "IP(src=\"192.0.2.1\",dst=\"198.51.100.9\",proto=47)/b\"\\x00\\x00\\x65\\x58\"",
+        "IP(src=\"192.0.2.1\",dst=\"198.51.100.2\",proto=47)/b\"\\x20\\x00\\x65\\x58\\x00\\x00\\x00\\x09\"",
+    ] {
+        let icmp = "IP(src=\"192.0.2.254\",dst=\"192.0.2.1\")/ICMP(type=3,code=4,nexthopmtu=700)";
+        router.send_frame("eth0", &format!("Ether(dst=\"{mac}\")/{icmp}/{quoted}"));
+    }
+    router.sh("ip link set eth1 mtu 1300");
+    tcp_transfer(&left, &right, "10.244.0.2:5001", 5_000_000);
+    mtu_becomes(&left, "br0", "1262");
+    assert_eq!(status(&here, "tunnel_mtu"), "1262");
+    assert_eq!(told(&left, "10.244.0.2"), "1262");
+}
+
+/// With `tunnel-mss-clamp` a guest's TCP fits although all ICMP to it is lost.
+#[test]
+fn the_mss_of_tcp_is_clamped() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = pair();
+    let (here, there) = (Switch::start(&left), Switch::start(&right));
+    overlay(&here, "192.0.2.2", "10.244.0.1/16");
+    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let a = here.plug("br0", "veth1", "10.244.1.1/16");
+    let b = there.plug("br0", "veth1", "10.244.1.2/16");
+    a.must_reach("10.244.1.2");
+    let mss_seen = || {
+        let watch = b.spawn("tcpdump -l -nn -v -c 1 -i eth0 tcp[tcpflags] == tcp-syn");
+        watch.wait_for("listening");
+        let _ = a.try_sh("socat -u OPEN:/dev/null TCP:10.244.1.2:9,connect-timeout=1");
+        let said = watch.finish();
+        let mss = said.split("mss ").nth(1).unwrap_or_default();
+        mss.chars().take_while(char::is_ascii_digit).collect::<String>()
+    };
+    assert_eq!(mss_seen(), "1460");
+    // What comes from a tunnel is clamped as well as what leaves by one.
+    there.vsctl("set bridge br0 other_config:tunnel-mss-clamp=true");
+    assert_eq!(mss_seen(), "1422");
+    there.vsctl("remove bridge br0 other_config tunnel-mss-clamp");
+    here.vsctl("set bridge br0 other_config:tunnel-mss-clamp=true");
+    assert_eq!(mss_seen(), "1422");
+    tcp_transfer(&a, &b, "10.244.1.2:5001", 5_000_000);
+    assert_eq!((a.checksum_errors(), b.checksum_errors()), (0, 0));
+}
