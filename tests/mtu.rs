@@ -24,7 +24,8 @@ fn told(host: &Host, address: &str) -> String {
     let said = host.try_sh(&format!("ping -n -c 1 -W 1 -M do -s 1472 {address}"));
     let text = said.stdout + &said.stderr;
     let mtu = text.split("mtu").nth(1).unwrap_or_default();
-    mtu.chars().filter(char::is_ascii_digit).collect()
+    let digits = mtu.chars().skip_while(|c| !c.is_ascii_digit());
+    digits.take_while(char::is_ascii_digit).collect()
 }
 
 fn status(switch: &Switch<'_>, key: &str) -> String {
@@ -60,11 +61,6 @@ fn an_overlay_without_any_mtu_setting_works() {
     assert_eq!(told(&guest, "10.244.0.2"), "1462");
     tcp_transfer(&left, &right, "10.244.0.2:5001", 20_000_000);
     tcp_transfer(&guest, &right, "10.244.0.2:5002", 20_000_000);
-    // Guest and host may use all of 1500 between them.
-    assert!(
-        guest.try_sh("ping -n -c 1 -W 2 -M do -s 1472 10.244.0.1").stdout.contains("1480 bytes")
-            || left.pings(1, "10.244.1.1") == 1
-    );
     // What the operator asks for wins.
     here.vsctl("set interface br0 mtu_request=1400");
     mtu_becomes(&left, "br0", "1400");

@@ -64,7 +64,7 @@ impl Report {
         Some(Self { mtu, source, target, quote })
     }
 
-    /// Reads an ICMPv6 message with "packet too big", as a raw socket hands it over: the kernel has
+    /// Reads an `ICMPv6` message with "packet too big", as a raw socket hands it over: the kernel has
     /// verified its checksum.  `None` as above.
     #[must_use]
     pub fn read_v6(message: &[u8]) -> Option<Self> {

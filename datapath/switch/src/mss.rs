@@ -34,7 +34,7 @@ pub(crate) fn clamp(frame: &mut [u8], mtu_of: impl FnOnce(usize) -> Option<u32>)
 /// The TCP segment of an IPv4 packet, unless it is another protocol's or a later fragment.
 fn segment_v4(packet: &mut [u8]) -> Option<&mut [u8]> {
     let &[first, _, _, _, _, _, frag_hi, frag_lo, _, protocol, ..] = packet.first_chunk::<20>()?;
-    let is_first = u16::from_be_bytes([frag_hi, frag_lo]) & 0x1fff == 0;
+    let is_first = (frag_hi & 0x1f, frag_lo) == (0, 0);
     let header_bytes = usize::from(first & 0x0f) * 4;
     (protocol == IpProtocol::TCP.get() && is_first).then_some(())?;
     packet.get_mut(header_bytes..)
@@ -70,7 +70,7 @@ fn lower(segment: &mut [u8], header_bytes: usize, mss_max: u16) -> Option<()> {
 fn write(segment: &mut [u8], at: usize, before: u16, after: u16) -> Option<()> {
     *segment.get_mut(at..)?.first_chunk_mut()? = after.to_be_bytes();
     // A value that straddles two of the words that are added counts with its bytes swapped.
-    let swap = |value: u16| if at % 2 == 0 { value } else { value.swap_bytes() };
+    let swap = |value: u16| if at.is_multiple_of(2) { value } else { value.swap_bytes() };
     let field = segment.get_mut(tcp::CHECKSUM_OFFSET..)?.first_chunk_mut()?;
     let sum = checksum::update_u16(u16::from_be_bytes(*field), swap(before), swap(after));
     *field = sum.to_be_bytes();

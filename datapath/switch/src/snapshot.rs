@@ -5,7 +5,8 @@
 use crate::mirror::{MIRRORS_MAX, PortMirrors};
 use crate::stage::Template;
 use crate::{
-    BridgeId, LinkId, MirrorConf, PortId, Reach, TunnelConf, TunnelTable, VidSet, VlanConf, WorkerId,
+    BridgeId, LinkId, MirrorConf, PortId, Reach, TunnelConf, TunnelTable, VidSet, VlanConf,
+    WorkerId,
 };
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -28,7 +29,6 @@ pub struct Snapshot {
     /// Which tunnel port a received packet belongs to.
     pub tunnels: TunnelTable,
     guards_loops: bool,
-    clamps_mss: bool,
 }
 
 /// One bridge.
@@ -217,12 +217,6 @@ impl Snapshot {
         self.guards_loops
     }
 
-    /// True when some tunnel lowers the MSS of TCP.
-    #[must_use]
-    pub const fn clamps_mss(&self) -> bool {
-        self.clamps_mss
-    }
-
     /// True when frames may go from one port of this switch to another without leaving it.
     #[must_use]
     pub(crate) fn has_crossings(&self) -> bool {
@@ -338,9 +332,6 @@ impl SnapshotBuilder {
         self.part_from_absent_peers();
         self.mark_mirrors();
         self.enter_bridges();
-        let clamps = |(_, port): (_, &PortConf)| port.tunnel().is_some_and(|t| t.clamps_mss);
-        let clamps_mss = self.snapshot.ports().any(clamps);
-        self.snapshot.clamps_mss = clamps_mss;
         self.snapshot.tunnels = TunnelTable::new(
             self.snapshot.ports().filter_map(|(id, port)| Some((id, port.tunnel()?))),
         );

@@ -99,6 +99,7 @@ pub struct TunnelTable {
     shapes: Vec<Shape>,
     /// UDP ports that tunnels listen on, in order: mostly one or two.
     udp_ports: Vec<(u16, Encap)>,
+    clamps_mss: bool,
 }
 
 impl TunnelTable {
@@ -119,6 +120,7 @@ impl TunnelTable {
             if !table.shapes.contains(&shape) {
                 table.shapes.push(shape);
             }
+            table.clamps_mss |= tunnel.clamps_mss;
             if let Some(udp_port) = tunnel.encap.udp_port() {
                 udp_ports.entry(udp_port).or_insert(tunnel.encap);
             }
@@ -126,6 +128,13 @@ impl TunnelTable {
         table.shapes.sort_unstable();
         table.udp_ports = udp_ports.into_iter().collect();
         table
+    }
+
+    /// True when some tunnel lowers the MSS of TCP.
+    #[must_use]
+    #[inline]
+    pub const fn clamps_mss(&self) -> bool {
+        self.clamps_mss
     }
 
     /// What arrives at a UDP port, if tunnels listen there.

@@ -56,7 +56,7 @@ pub(super) fn strip<F: FrameBuf>(
         // Whether there was one to complete makes no difference.
         let _ = partial::complete(frame.bytes_mut());
     }
-    if snapshot.clamps_mss()
+    if snapshot.tunnels.clamps_mss()
         && let Some(tunnel) = snapshot.port(port).and_then(|port| port.tunnel())
     {
         tunnel.clamp_mss(frame.bytes_mut());
