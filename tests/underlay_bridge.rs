@@ -72,6 +72,73 @@ fn a_stock_switch_is_a_peer() {
     }
 }
 
+/// What operators look at says the same as with a stock switch in the same place.
+#[test]
+fn views_are_those_of_a_stock_switch() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = two_hosts();
+    let (here, there) = (Switch::start(&left), Stock::start(&right));
+    underlay(&here, Underlay::V4, 0);
+    there.underlay("eth0", &|device| Underlay::V4.give(&right, device, 0));
+    there.vsctl("add-br br0 -- set bridge br0 datapath_type=netdev");
+    here.vsctl("add-br br0");
+    let mac = right.mac("br-phy");
+    for tunnel in [
+        "gre options:remote_ip=192.0.2.3",
+        "gre options:remote_ip=192.0.2.3 options:key=4",
+        "vxlan options:remote_ip=203.0.113.2 options:dst_port=8472",
+        "geneve options:remote_ip=192.0.2.3",
+    ] {
+        let name = format!("t{}", tunnel.len());
+        let words = format!("add-port br0 {name} -- set interface {name} type={tunnel}");
+        here.vsctl(&words);
+        there.vsctl(&words);
+    }
+    for host in [&left, &right] {
+        host.sh("ip route add 203.0.113.0/24 via 192.0.2.254");
+    }
+    // Numbers of datapath ports and addresses of devices are each switch's own.
+    let normal = |text: String, mac: &str| {
+        let lines = text.lines().map(|line| {
+            let (before, after) = line.split_once(" (").unwrap_or((line, ""));
+            let after = after.split_once(')').map_or("", |(_, rest)| rest);
+            format!("{before}{}", after.replace(mac, "MAC"))
+        });
+        let mut lines: Vec<_> = lines.collect();
+        lines.sort();
+        lines
+    };
+    let local = left.mac("br-phy");
+    let same = |words: &str| {
+        let ours = || normal(here.appctl(words), &local);
+        let theirs = || normal(there.appctl(words), &mac);
+        let agree = within(Duration::from_secs(5), || ours() == theirs());
+        assert!(agree, "{words}\n{:#?}\n{:#?}", ours(), theirs());
+    };
+    for words in ["tnl/ports/show", "tnl/ports/show -v", "ovs/route/show"] {
+        same(words);
+    }
+    same("ovs/route/lookup 192.0.2.9");
+    same("ovs/route/lookup 203.0.113.9");
+    same("tnl/neigh/set br-phy 192.0.2.3 02:00:00:00:00:03");
+    assert!(
+        here.appctl("tnl/neigh/show")
+            .contains("192.0.2.3                                     02:00:00:00:00:03   br-phy")
+    );
+    assert!(within(Duration::from_secs(2), || {
+        here.port("t31")["tunnel"]["next_hop_mac"] == "02:00:00:00:00:03"
+    }));
+    same("tnl/neigh/flush");
+    for words in ["ovs/route/lookup 8.8.8.8", "ovs/route/lookup x", "tnl/neigh/set br-phy x 0"] {
+        let (ours, theirs) = (here.try_appctl(words), there.try_appctl(words));
+        assert_eq!((ours.code, &ours.stderr), (theirs.code, &theirs.stderr), "{words}");
+    }
+    let refused = here.try_appctl("ovs/route/add 10.9.0.0/16 br-phy 192.0.2.254");
+    assert!(refused.stderr.contains("ip route add 10.9.0.0/16 via 192.0.2.254 dev br-phy"));
+}
+
 /// A NIC that is a port and still has the address is an error that says what to do; moving the
 /// address to the bridge mends it, and traffic comes back by itself.
 #[test]

@@ -16,7 +16,7 @@ use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteMessage, RouteMetric, RouteType,
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -32,6 +32,9 @@ const GROUPS: [u32; 8] = [1, 3, 5, 7, 8, 9, 11, 19];
 
 /// How long the kernel may take for an answer, which it gives at once.
 const ANSWER_SECS_MAX: i64 = 2;
+
+/// `linux/rtnetlink.h`.
+const RT_TABLE_LOCAL: u8 = 255;
 
 /// Bytes of notifications that may wait for us before the kernel throws some away.
 const NOTICES_BYTES: usize = 4 << 20;
@@ -357,21 +360,36 @@ impl Kernel {
         })
     }
 
+    /// The routes of the tables `local` and `main`: target, length of its prefix, and the way.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn routes(&mut self) -> io::Result<Vec<(IpAddr, u8, Route)>> {
+        let dump = RouteNetlinkMessage::GetRoute(RouteMessage::default());
+        let answers = self.request(dump, NLM_F_DUMP)?;
+        Ok(answers.iter().filter_map(table_entry).collect())
+    }
+
+    /// Tells the kernel the MAC address of a neighbour, as if it had just answered.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_neighbour(&mut self, ifindex: u32, address: IpAddr, mac: [u8; 6]) -> io::Result<()> {
+        let mut message = neighbour_message(ifindex, address);
+        message.header.state = NeighbourState::Reachable;
+        message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
+        let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
+        self.request(RouteNetlinkMessage::NewNeighbour(message), flags)?;
+        Ok(())
+    }
+
     /// Makes the kernel ask for a neighbour, or confirm one that it knows.
     ///
     /// # Errors
     /// When the kernel refuses, because the device is down for example.
     pub fn ask_neighbour(&mut self, ifindex: u32, address: IpAddr) -> io::Result<()> {
-        let mut message = NeighbourMessage::default();
-        message.header.family = family(address);
-        message.header.ifindex = ifindex;
+        let mut message = neighbour_message(ifindex, address);
         message.header.flags = NeighbourFlags::Use;
-        message.header.kind = RouteType::Unspec;
-        let target = match address {
-            IpAddr::V4(address) => NeighbourAddress::Inet(address),
-            IpAddr::V6(address) => NeighbourAddress::Inet6(address),
-        };
-        message.attributes.push(NeighbourAttribute::Destination(target));
         self.request(
             RouteNetlinkMessage::NewNeighbour(message),
             NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
@@ -505,6 +523,37 @@ fn messages(mut bytes: &[u8]) -> Vec<NetlinkMessage<RouteNetlinkMessage>> {
         bytes = bytes.get(len.next_multiple_of(4).max(16)..).unwrap_or_default();
     }
     found
+}
+
+fn neighbour_message(ifindex: u32, address: IpAddr) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family(address);
+    message.header.ifindex = ifindex;
+    message.header.kind = RouteType::Unspec;
+    let target = match address {
+        IpAddr::V4(address) => NeighbourAddress::Inet(address),
+        IpAddr::V6(address) => NeighbourAddress::Inet6(address),
+    };
+    message.attributes.push(NeighbourAttribute::Destination(target));
+    message
+}
+
+/// One answer of a dump of routes, unless it is of another table or for multicast.
+fn table_entry(answer: &RouteNetlinkMessage) -> Option<(IpAddr, u8, Route)> {
+    let RouteNetlinkMessage::NewRoute(message) = answer else { return None };
+    let is_shown = [RouteHeader::RT_TABLE_MAIN, RT_TABLE_LOCAL].contains(&message.header.table);
+    let unspecified = match message.header.address_family {
+        AddressFamily::Inet => IpAddr::from([0; 4]),
+        AddressFamily::Inet6 => IpAddr::from([0; 16]),
+        _ => return None,
+    };
+    let found = route(message).filter(|_| is_shown)?;
+    let target = message.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(address) => ip(address),
+        _ => None,
+    });
+    let len = message.header.destination_prefix_length;
+    Some((target.unwrap_or(unspecified), len, found))
 }
 
 const fn family(address: IpAddr) -> AddressFamily {

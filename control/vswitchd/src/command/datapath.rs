@@ -1,4 +1,4 @@
-//! `dpif/*`, `dpctl/*`, `ofproto/list`, `tnl/ports/show`.
+//! `dpif/*`, `dpctl/*`, `ofproto/list`.
 
 use super::{Command, command};
 use crate::desired::Bridge;
@@ -6,7 +6,6 @@ use crate::engine::Engine;
 use crate::odp::number;
 use crate::plan::{Carrier, Held};
 use crate::unixctl::Answer;
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use weft_switch::PortCounters;
 
@@ -72,7 +71,6 @@ pub(super) const COMMANDS: &[Command] = &[
     }),
     command("dpctl/show", "[-s] [dp...]", 0, usize::MAX, dpctl_show),
     command("ofproto/list", "", 0, 0, |engine, _| Ok(lines(engine.desired.bridges.keys()))),
-    command("tnl/ports/show", "-v", 0, 1, tnl_ports_show),
 ];
 
 fn lines(texts: impl Iterator<Item = impl std::fmt::Display>) -> String {
@@ -221,22 +219,6 @@ fn statistics(counted: &PortCounters, text: &mut String) {
         human(counted.rx_bytes),
         human(counted.tx_bytes),
     );
-}
-
-/// GRE has one listener for all its tunnels.
-fn tnl_ports_show(engine: &mut Engine, _args: &[String]) -> Answer {
-    let mut text = String::from("Listening ports:\n");
-    let tunnels: BTreeSet<_> = engine
-        .plan
-        .ports
-        .iter()
-        .filter(|port| matches!(port.carrier, Carrier::Tunnel(..)))
-        .filter_map(|port| engine.ids.port(&port.interface))
-        .collect();
-    if let Some(first) = tunnels.first() {
-        let _ = writeln!(text, "gre_sys ({}) ref_cnt={}", number(*first), tunnels.len());
-    }
-    Ok(text)
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod database;
-#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod datapath;
 mod fdb;
 mod flows;
@@ -13,6 +12,8 @@ mod metrics;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod net;
 mod stp;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
+mod tnl;
 mod trace;
 mod trace_groups;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
@@ -52,6 +53,7 @@ fn all() -> Vec<&'static Command> {
         metrics::COMMANDS,
         net::COMMANDS,
         stp::COMMANDS,
+        tnl::COMMANDS,
         flows::COMMANDS,
         trace::COMMANDS,
         weft::COMMANDS,

@@ -1,66 +1,117 @@
-//! `ovs/route/*` and `tnl/neigh/*`: what the kernel says, in the stock formats; and
-//! `tnl/egress_port_range`.
+//! `ovs/route/*` and `tnl/neigh/*`: what the kernel says, in the stock formats.  There are no
+//! tables of our own, so nothing differs from what `ip route` and `ip neigh` show and change.
 
 use super::{Command, command};
 use crate::engine::Engine;
+use crate::kernel::Route;
 use crate::unixctl::Answer;
+use std::cmp::Reverse;
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
+use weft_wire::mac::MacAddr;
 
 pub(super) const COMMANDS: &[Command] = &[
+    command("ovs/route/add", "ip_addr/prefix_len out_br_name [gw] [pkt_mark=mark]", 2, 4, add),
+    command("ovs/route/del", "ip_addr/prefix_len [pkt_mark=mark]", 1, 2, delete),
     command("ovs/route/lookup", "ip_addr [pkt_mark=mark]", 1, 2, lookup),
     command("ovs/route/show", "", 0, 0, show),
     command("tnl/neigh/show", "", 0, 0, neighbours),
     command("tnl/arp/show", "", 0, 0, neighbours),
-    command("tnl/egress_port_range", "min max", 0, 2, egress_port_range),
+    command("tnl/neigh/set", "BRIDGE IP MAC", 3, 3, set_neighbour),
+    command("tnl/arp/set", "BRIDGE IP MAC", 3, 3, set_neighbour),
+    command("tnl/neigh/flush", "", 0, 0, flush),
+    command("tnl/arp/flush", "", 0, 0, flush),
+    command("tnl/neigh/aging", "[SECS]", 0, 1, aging),
+    command("tnl/arp/aging", "[SECS]", 0, 1, aging),
 ];
+
+fn add(_engine: &mut Engine, args: &[String]) -> Answer {
+    let [prefix, device, rest @ ..] = args else { return Err("Invalid parameters\n".to_owned()) };
+    let via = rest.first().filter(|word| !word.starts_with("pkt_mark="));
+    let via = via.map_or_else(String::new, |gateway| format!(" via {gateway}"));
+    Err(format!(
+        "weftd has no routes of its own, it follows the kernel's: ip route add {prefix}{via} dev {device}\n"
+    ))
+}
+
+fn delete(_engine: &mut Engine, args: &[String]) -> Answer {
+    let prefix = args.first().map_or("", String::as_str);
+    Err(format!("weftd has no routes of its own, it follows the kernel's: ip route del {prefix}\n"))
+}
 
 fn lookup(engine: &mut Engine, args: &[String]) -> Answer {
     let target: IpAddr =
-        args.first().and_then(|text| text.parse().ok()).ok_or("Invalid 'ip_addr' parameter\n")?;
+        args.first().and_then(|text| text.parse().ok()).ok_or("Invalid parameters\n")?;
     let route = engine.kernel.route(target, None).ok_or("Not found\n")?;
     let device = engine.kernel.link(route.ifindex).ok_or("Not found\n")?;
-    let unspecified = if target.is_ipv4() { "0.0.0.0" } else { "::" };
-    let or_none =
-        |ip: Option<IpAddr>| ip.map_or_else(|| unspecified.to_owned(), |ip| ip.to_string());
+    // Stock has one type for both versions, and this is its nothing.
+    let or_none = |ip: Option<IpAddr>| ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     let (source, gateway) = (or_none(route.source), or_none(route.gateway));
     Ok(format!("src {source}\ngateway {gateway}\ndev {}\n", device.name))
 }
 
-/// The routes that matter here: those of the tunnels, and the local addresses.
+/// The kernel's tables `local` and `main`, in the order in which stock looks them up.
 fn show(engine: &mut Engine, _args: &[String]) -> Answer {
+    let failed = |error| format!("the kernel does not tell its routes: {error}\n");
+    let mut routes = engine.kernel.routes().map_err(failed)?;
+    let specificity = |target: &IpAddr, len: u8| if target.is_ipv4() { len + 96 } else { len };
+    routes.sort_by_key(|(target, len, route)| {
+        (!route.is_local, Reverse(specificity(target, *len)), *target)
+    });
     let mut text = String::from("Route Table:\n");
-    let mut addresses: Vec<_> = engine.kernel.addresses().collect();
-    addresses.sort_by_key(|(_, address)| *address);
-    for (ifindex, address) in addresses {
-        let Some(device) = engine.kernel.link(ifindex) else { continue };
-        let len = if address.is_ipv4() { 32 } else { 128 };
-        let _ = writeln!(text, "Cached: {address}/{len} dev {} SRC {address} local", device.name);
-    }
-    for path in engine.paths.values() {
-        let (Some(egress), Some(hop), Some(source)) = (&path.egress, path.next_hop, path.source)
-        else {
+    for (target, len, route) in routes {
+        let Route { ifindex, gateway, source, is_local, .. } = route;
+        let Some(name) = engine.kernel.link(ifindex).map(|device| device.name.clone()) else {
             continue;
         };
-        let len = if hop.is_ipv4() { 32 } else { 128 };
-        let _ = writeln!(text, "Cached: {hop}/{len} dev {} SRC {source}", egress.name);
+        let hop = gateway.unwrap_or(target);
+        let source = source.or_else(|| engine.kernel.route(hop, None)?.source);
+        let _ = write!(text, "Cached: {target}/{len} dev {name}");
+        if let Some(gateway) = gateway {
+            let _ = write!(text, " GW {gateway}");
+        }
+        if let Some(source) = source {
+            let _ = write!(text, " SRC {source}");
+        }
+        text.push_str(if is_local { " local\n" } else { "\n" });
     }
     Ok(text)
 }
 
-/// Shows, or with two numbers changes, the UDP ports that tunnels send from.
-fn egress_port_range(engine: &mut Engine, args: &[String]) -> Answer {
-    let (min, max) = engine.ids.source_ports;
-    let [wanted_min, wanted_max] = args else {
-        return Ok(format!("Tunnel UDP source port range: {min}-{max}\n"));
-    };
-    let port = |text: &String| text.parse::<u16>().ok().filter(|port| *port != 0);
-    // As stock has it, what is wrong is an answer and no failure.
-    let Some(min) = port(wanted_min) else { return Ok("Invalid min.\n".to_owned()) };
-    let Some(max) = port(wanted_max) else { return Ok("Invalid max.\n".to_owned()) };
-    engine.ids.source_ports = (min.min(max), min.max(max));
-    engine.install().map_err(|error| format!("{error}\n"))?;
+/// Tells the kernel a neighbour, as if it had answered: it ages as any other.
+fn set_neighbour(engine: &mut Engine, args: &[String]) -> Answer {
+    let [device, address, mac] = args else { return Err("bad IP address\n".to_owned()) };
+    let address: IpAddr = address.parse().map_err(|_| "bad IP address\n")?;
+    let mac: MacAddr = mac.parse().map_err(|_| "bad MAC address\n")?;
+    let link = engine.kernel.link_named(device);
+    let ifindex = link.map(|link| link.ifindex).ok_or_else(|| format!("no device {device}\n"))?;
+    engine
+        .kernel
+        .set_neighbour(ifindex, address, mac.octets())
+        .map_err(|error| format!("{device}: {error}\n"))?;
     Ok("OK\n".to_owned())
+}
+
+/// Has the kernel confirm every next hop of a tunnel.  Its entries are the host's as well, so none is
+/// deleted.
+fn flush(engine: &mut Engine, _args: &[String]) -> Answer {
+    let hops: Vec<_> = engine
+        .paths
+        .values()
+        .filter_map(|path| Some((path.egress.as_ref()?.ifindex, path.next_hop?)))
+        .collect();
+    for (ifindex, next_hop) in hops {
+        if let Err(error) = engine.kernel.ask_neighbour(ifindex, next_hop) {
+            tracing::debug!("asking for {next_hop}: {error}");
+        }
+    }
+    Ok("OK\n".to_owned())
+}
+
+fn aging(_engine: &mut Engine, _args: &[String]) -> Answer {
+    Err("neighbours are the kernel's, which ages them: \
+         sysctl net.ipv4.neigh.DEVICE.base_reachable_time_ms\n"
+        .to_owned())
 }
 
 fn neighbours(engine: &mut Engine, _args: &[String]) -> Answer {
@@ -69,7 +120,7 @@ fn neighbours(engine: &mut Engine, _args: &[String]) -> Answer {
     all.sort_by_key(|(_, address, _)| *address);
     for (ifindex, address, mac) in all {
         let Some(device) = engine.kernel.link(ifindex) else { continue };
-        let mac = weft_wire::mac::MacAddr(mac);
+        let mac = MacAddr(mac);
         if !mac.is_zero() && !mac.is_group() {
             let _ = writeln!(text, "{:<45} {mac}   {}", address.to_string(), device.name);
         }
