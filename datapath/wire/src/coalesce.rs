@@ -349,6 +349,9 @@ mod tests {
         let mut pushed = segments(0x10, 3000);
         pushed.splice(0..1, [bulk(false, 3, 0x18, 0xffff_fff0, 1000).build()]);
         assert_eq!(coalesce(&pushed).len(), 2, "PSH on the first");
+        let longer = Spec { id: 8, ..bulk(false, 3, 0x10, 100, 200) };
+        let growing = [bulk(false, 3, 0x10, 0, 100).build(), longer.build()];
+        assert_eq!(coalesce(&growing).len(), 2, "a longer one");
         assert_eq!(coalesce(&segments(0x10, 47_000)).len(), 1);
         assert_eq!(coalesce(&segments(0x10, 49_000)).len(), 2, "more segments than a run has");
         let large = cut(&bulk(false, 0, 0x10, 1, 65_000).build(), 8000);
