@@ -1,7 +1,7 @@
 //! Wraps any back end and makes the network worse, the same way for the same seed.
 
 use std::time::Duration;
-use weft_switch::{FrameBuf, FrameIo, LinkId};
+use weft_switch::{DropReason, FrameBuf, FrameIo, LinkId};
 
 /// How bad.  Rates are in frames per thousand, applied to each received frame in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,6 +149,10 @@ impl<I: FrameIo> FrameIo for FaultIo<I> {
 
     fn has_link(&self, link: LinkId) -> bool {
         self.inner.has_link(link)
+    }
+
+    fn refusal(&self) -> DropReason {
+        self.inner.refusal()
     }
 
     fn tx(&mut self, link: LinkId, frame: I::Frame) -> bool {

@@ -9,7 +9,7 @@ use pcap_file::{DataLink, PcapError};
 use std::borrow::Cow;
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use weft_switch::{Direction, FrameBuf, FrameIo, LinkId};
+use weft_switch::{Direction, DropReason, FrameBuf, FrameIo, LinkId};
 
 /// Timestamps are in nanoseconds: 10^-9.
 const RESOLUTION: u8 = 9;
@@ -141,6 +141,10 @@ impl<I: FrameIo, W: Write> FrameIo for PcapIo<I, W> {
 
     fn has_link(&self, link: LinkId) -> bool {
         self.inner.has_link(link)
+    }
+
+    fn refusal(&self) -> DropReason {
+        self.inner.refusal()
     }
 
     fn tx(&mut self, link: LinkId, frame: I::Frame) -> bool {

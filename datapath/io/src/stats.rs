@@ -54,7 +54,7 @@ counters! {
     bad_indices,
     /// Frames freed because the TX ring or the TAP's queue was full.
     tx_ring_full,
-    /// Frames freed because the interface of the TAP is down.
+    /// Frames freed because the interface is down.
     tx_link_down,
     /// Frames freed because no device takes them: shorter than an Ethernet header, or refused.
     tx_invalid,

@@ -8,13 +8,17 @@ use crate::xsk::umem::{Chunk, ChunkPool, RegionHandle};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
-use weft_switch::{FrameIo, LinkId};
+use weft_switch::{DropReason, FrameIo, LinkId};
 
 /// Bytes of the buffer for super-frames.
 const SCRATCH_BYTES: usize = crate::stack::SUPERFRAME_BYTES_MAX;
 
 /// How soon a worker looks again that has frames to send which the kernel did not take.
 const URGENT: Duration = Duration::from_millis(1);
+
+/// So many frames must be on rings before they are sent earlier than the batch's end for want of
+/// chunks: a system call per ring, not per frame.
+const UNSENT_MIN: usize = 1024;
 
 /// Stands for "no queue" in the table of links.
 const NO_QUEUE: u16 = u16::MAX;
@@ -131,6 +135,10 @@ pub struct WorkerIo {
     refused: u64,
     /// Frames for a link without a queue.
     no_link: u64,
+    /// Frames put on rings since all were flushed last.
+    unsent: usize,
+    /// Why `tx` refused a frame last.
+    refusal: DropReason,
 }
 
 impl WorkerIo {
@@ -148,6 +156,8 @@ impl WorkerIo {
             waiter: Waiter::new(waker),
             refused: 0,
             no_link: 0,
+            unsent: 0,
+            refusal: DropReason::TxRing,
         })
     }
 
@@ -237,10 +247,10 @@ impl WorkerIo {
         }
         let is_socket = |serving: &&Serving| matches!(serving.queue, Queue::Xsk(_));
         let sockets = self.queues.iter().filter(is_socket).count();
-        let chunks = self.pool.count().chunks;
+        self.pool.share_among(sockets);
         for serving in &mut self.queues {
             if let Queue::Xsk(queue) = &mut serving.queue {
-                queue.set_share(chunks, sockets);
+                queue.share(&self.pool);
                 queue.top_up(&mut self.pool);
             }
         }
@@ -256,7 +266,7 @@ impl WorkerIo {
                 Queue::Xsk(queue) => {
                     queue.top_up(&mut self.pool);
                     queue.publish();
-                    if queue.is_urgent() {
+                    if queue.is_urgent(&self.pool) {
                         timeout = timeout.min(URGENT);
                     }
                 }
@@ -326,16 +336,31 @@ impl FrameIo for WorkerIo {
         let position = self.links.get(link.index()).copied().unwrap_or(NO_QUEUE);
         let Some(serving) = self.queues.get_mut(usize::from(position)) else {
             self.no_link += 1;
+            self.refusal = DropReason::TxRing;
             self.pool.free(frame);
             return false;
         };
-        match &mut serving.queue {
+        let sent = match &mut serving.queue {
             Queue::Xsk(queue) => queue.tx(&mut self.pool, frame),
             Queue::Stack(queue) => queue.tx(&mut self.pool, frame),
+        };
+        if !sent {
+            self.refusal = match &serving.queue {
+                Queue::Xsk(queue) => queue.refusal(),
+                Queue::Stack(_) => DropReason::TxRing,
+            };
+            return false;
         }
+        self.unsent += 1;
+        true
+    }
+
+    fn refusal(&self) -> DropReason {
+        self.refusal
     }
 
     fn flush(&mut self) {
+        self.unsent = 0;
         for serving in &mut self.queues {
             match &mut serving.queue {
                 Queue::Xsk(queue) => queue.flush(&mut self.pool),
@@ -372,6 +397,10 @@ impl FrameIo for WorkerIo {
 
     #[inline]
     fn copy_from(&mut self, bytes: &[u8]) -> Option<Chunk> {
+        if self.pool.free_chunks() == 0 && self.unsent >= UNSENT_MIN {
+            // A flood to hundreds of ports: what was copied so far is sent, and comes back.
+            self.flush();
+        }
         self.pool.copy_from(bytes)
     }
 

@@ -48,6 +48,8 @@ reasons! {
     ExceedsMtu = "exceeds_mtu",
     /// The transmit ring was full.
     TxRing = "tx_ring",
+    /// The device to send on is down.
+    LinkDown = "link_down",
     /// No free frame was left for a copy.
     NoBuffer = "no_buffer",
     /// The outer headers did not fit in front of the frame.

@@ -1,6 +1,6 @@
 //! What the switch asks of the code that owns the bytes.
 
-use crate::LinkId;
+use crate::{DropReason, LinkId};
 
 /// One Ethernet frame in memory that somebody owns, with room in front of it.
 ///
@@ -74,6 +74,11 @@ pub trait FrameIo {
     /// Queues `frame` for sending on `link`; [`FrameIo::flush`] sends it.  A frame that cannot be
     /// queued (ring full, no such link) is freed and counted: false is returned then.
     fn tx(&mut self, link: LinkId, frame: Self::Frame) -> bool;
+
+    /// Why [`FrameIo::tx`] said false last.
+    fn refusal(&self) -> DropReason {
+        DropReason::TxRing
+    }
 
     /// Sends what [`FrameIo::tx`] queued, and takes sent frames back.
     fn flush(&mut self);

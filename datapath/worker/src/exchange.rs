@@ -17,7 +17,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use weft_switch::{Announcement, FrameBuf, FrameIo, LinkId, Snapshot, WorkerId};
+use weft_switch::{Announcement, DropReason, FrameBuf, FrameIo, LinkId, Snapshot, WorkerId};
 
 /// Parcels under way from one worker to another, at most.
 const PARCELS_MAX: usize = 256;
@@ -98,6 +98,8 @@ pub(crate) struct Exchange<I> {
     /// Which worker sends on a link, by link number.
     owners: Vec<WorkerId>,
     sleeping: Arc<AtomicBool>,
+    /// Why a frame was refused last.
+    refusal: DropReason,
 }
 
 impl<I: FrameIo> Exchange<I> {
@@ -108,7 +110,8 @@ impl<I: FrameIo> Exchange<I> {
         inbound: Vec<Inbound>,
         sleeping: Arc<AtomicBool>,
     ) -> Self {
-        Self { io, me, outbound, inbound, owners: Vec::new(), sleeping }
+        let (owners, refusal) = (Vec::new(), DropReason::TxRing);
+        Self { io, me, outbound, inbound, owners, sleeping, refusal }
     }
 
     /// Takes over which worker sends on which link.
@@ -202,10 +205,19 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
 
     fn tx(&mut self, link: LinkId, frame: Self::Frame) -> bool {
         if self.inbound.is_empty() || self.io.has_link(link) {
-            self.io.tx(link, frame)
+            let sent = self.io.tx(link, frame);
+            if !sent {
+                self.refusal = self.io.refusal();
+            }
+            sent
         } else {
+            self.refusal = DropReason::TxRing;
             self.hand_over(link, frame)
         }
+    }
+
+    fn refusal(&self) -> DropReason {
+        self.refusal
     }
 
     fn flush(&mut self) {

@@ -1,6 +1,7 @@
 //! `AF_XDP`: memory shared with the kernel, and the rings that pass it to and fro.
 
 pub mod abi;
+mod fill;
 mod join;
 mod large;
 pub mod open;

@@ -11,16 +11,16 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Weak};
-use weft_switch::{BATCH_MAX, FrameBuf};
+use weft_switch::{BATCH_MAX, DropReason, FrameBuf};
 
-/// Fewest chunks that a socket keeps with the kernel for receiving.
-const FILL_MIN: u32 = 64;
-
-/// The fill ring is topped up when this many chunks are missing.
+/// The fill ring is topped up when this many chunks are missing, or a quarter of them.
 const FILL_BATCH: u32 = 32;
 
 /// System calls in a row that may ask the kernel to send without anything being sent.
 const STALLED_KICKS_MAX: u32 = 3;
+
+/// Frames that wait in the TX ring of a link that is down.
+const STALLED_FRAMES_MAX: u32 = 64;
 
 /// The shortest frame that a device takes: an Ethernet header.
 const FRAME_BYTES_MIN: usize = 14;
@@ -172,7 +172,7 @@ impl XskQueue {
             tx_budget: opened.tx_budget,
             slot: None,
             retired: false,
-            fill_target: FILL_MIN,
+            fill_target: 0,
             receiving: 0,
             sending: 0,
             stalled: false,
@@ -280,23 +280,27 @@ impl XskQueue {
         }
     }
 
-    /// Sets how many chunks it keeps with the kernel: its share among `queues`.
-    pub(crate) fn set_share(&mut self, chunks: usize, queues: usize) {
-        let share = u32::try_from(chunks / (2 * queues.max(1))).unwrap_or(u32::MAX);
-        self.fill_target = share.max(FILL_MIN).min(self.fill.capacity());
+    /// Adapts how many chunks it keeps with the kernel, after the number of sockets changed.
+    pub(crate) fn share(&mut self, pool: &ChunkPool) {
+        self.fill_target = pool.fair_fill(self.fill_target).min(self.fill.capacity());
+    }
+
+    /// Keeps more chunks with the kernel from now on, as far as there are some.
+    #[cold]
+    fn grow(&mut self, pool: &ChunkPool) {
+        self.fill_target = pool.grown_fill(self.fill_target).min(self.fill.capacity());
     }
 
     /// Tops the fill ring up, in batches.
     pub(crate) fn top_up(&mut self, pool: &mut ChunkPool) {
         let Some(slot) = self.slot else { return };
         let missing = self.fill_target.saturating_sub(self.receiving);
-        if missing >= FILL_BATCH {
-            let count = missing.min(self.fill.room(missing));
+        if missing >= FILL_BATCH.min(self.fill_target / 4) && missing > 0 {
+            let lendable = pool.lendable(self.receiving, self.fill_target);
+            self.stats.no_chunk += u64::from(lendable == 0 && self.receiving == 0);
+            let count = lendable.min(self.fill.room(missing));
             for _ in 0..count {
-                let Some(address) = pool.lend(slot) else {
-                    self.stats.no_chunk += 1;
-                    break;
-                };
+                let Some(address) = pool.lend(slot) else { break };
                 // There is room: `count` is bounded by it.
                 let pushed = self.fill.push(address);
                 debug_assert!(pushed, "the fill ring has room");
@@ -316,8 +320,12 @@ impl XskQueue {
     /// Moves up to [`BATCH_MAX`] received frames to the end of `frames`.
     pub(crate) fn rx(&mut self, pool: &mut ChunkPool, frames: &mut Vec<Chunk>) {
         let Some(slot) = self.slot else { return };
-        let count = self.rx.available().min(u32::try_from(BATCH_MAX).unwrap_or(32));
+        let waiting = self.rx.available();
+        let count = waiting.min(u32::try_from(BATCH_MAX).unwrap_or(32));
         if count > 0 {
+            if waiting >= self.fill_target / 2 && self.fill_target < self.fill.capacity() {
+                self.grow(pool);
+            }
             let before = frames.len();
             for _ in 0..count {
                 let Some(descriptor) = self.rx.pop() else { break };
@@ -370,6 +378,12 @@ impl XskQueue {
         None
     }
 
+    /// Why a frame was refused just now.
+    #[cold]
+    pub(crate) const fn refusal(&self) -> DropReason {
+        if self.stalled { DropReason::LinkDown } else { DropReason::TxRing }
+    }
+
     /// Puts a frame on the TX ring; false when it was freed instead.
     #[inline]
     pub(super) fn tx_ring(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
@@ -377,6 +391,11 @@ impl XskQueue {
         // The kernel never completes a descriptor that it finds invalid: the chunk would be lost.
         if len < FRAME_BYTES_MIN {
             self.stats.tx_invalid += 1;
+            pool.free(chunk);
+            return false;
+        }
+        if self.stalled && self.sending >= STALLED_FRAMES_MAX {
+            self.stats.tx_link_down += 1;
             pool.free(chunk);
             return false;
         }
@@ -535,8 +554,8 @@ impl XskQueue {
 
     /// True when a sleeping worker must look again soon: something is left to send, or the kernel
     /// lacks chunks to receive into.
-    pub(crate) fn is_urgent(&mut self) -> bool {
-        let starved = self.receiving.saturating_add(FILL_BATCH) < self.fill_target.min(FILL_MIN);
+    pub(crate) fn is_urgent(&mut self, pool: &ChunkPool) -> bool {
+        let starved = self.receiving < pool.fill_base() / 2;
         (!self.stalled && self.tx.pending() > 0) || starved
     }
 

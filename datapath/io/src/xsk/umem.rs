@@ -4,6 +4,7 @@
 //! port to any port without a copy, and each socket keeps its own rings and flags.
 
 use super::abi::XDP_PACKET_HEADROOM;
+use super::fill::FillBudget;
 use super::large::{LARGE_BYTES, LargeArea, LargePool};
 use crate::sys::{self, Mapping};
 use std::io;
@@ -432,6 +433,7 @@ pub struct ChunkPool {
     /// Chunks of another region that were given to this pool; they are lost.
     strangers: u64,
     large: LargePool,
+    fill: FillBudget,
 }
 
 impl ChunkPool {
@@ -448,7 +450,33 @@ impl ChunkPool {
             count: PoolCount { chunks, ..PoolCount::default() },
             strangers: 0,
             large: LargePool::default(),
+            fill: FillBudget::new(chunks, 1),
         }
+    }
+
+    /// Shares the chunks among this many sockets.
+    pub(crate) fn share_among(&mut self, sockets: usize) {
+        self.fill = FillBudget::new(self.region.chunks(), sockets);
+    }
+
+    /// What a socket is to have for receiving at least.
+    pub(crate) const fn fill_base(&self) -> u32 {
+        self.fill.base()
+    }
+
+    /// What a socket with this target is to have after the number of sockets changed.
+    pub(crate) fn fair_fill(&self, target: u32) -> u32 {
+        self.fill.fair(target)
+    }
+
+    /// What a busy socket with this target is to have instead.
+    pub(crate) fn grown_fill(&self, target: u32) -> u32 {
+        self.fill.grown(target, self.count.receiving)
+    }
+
+    /// How many chunks a socket may get that has `receiving` of `target`.
+    pub(crate) fn lendable(&self, receiving: u32, target: u32) -> u32 {
+        self.fill.lendable(receiving, target, self.count.receiving, self.free.len())
     }
 
     /// The region, for opening queues.

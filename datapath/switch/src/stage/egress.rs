@@ -208,7 +208,7 @@ pub(super) fn deliver<I: FrameIo>(
             let frame_bytes = frame.bytes().len() as u64;
             sent(datapath, port_id, frame.bytes());
             if !io.tx(*link, frame) {
-                untake(&mut datapath.counters, port_id, frame_bytes, DropReason::TxRing);
+                untake(&mut datapath.counters, port_id, frame_bytes, io.refusal());
             }
         }
         PortKind::Tunnel(tunnel) => {
@@ -245,7 +245,7 @@ pub(crate) fn send_tunnelled<I: FrameIo>(
     match tunnel.template.push(&mut frame, next_hop.mtu, datapath.journal.is_on()) {
         Ok(()) => {
             let left = match tunnel.template.enters {
-                None => io.tx(next_hop.link, frame).then_some(()).ok_or(DropReason::TxRing),
+                None => io.tx(next_hop.link, frame).then_some(()).ok_or_else(|| io.refusal()),
                 Some(port) => hand_over(frame, port, datapath).map_err(|(frame, reason)| {
                     io.free(frame);
                     reason
