@@ -29,6 +29,9 @@ pub struct FdbFigures {
 }
 
 /// Measures them in so many rounds.
+///
+/// # Panics
+/// When a full table makes no room: then the figures would mean something else.
 #[must_use]
 pub fn fdb_figures(rounds: usize) -> FdbFigures {
     let mut samples = [const { Vec::new() }; 4];
