@@ -1,6 +1,7 @@
 //! Tags as the egress port wants them.
 
 use crate::{FrameBuf, Meta, PriorityTags, RawTag, Snapshot, VlanConf, VlanMode};
+use std::cmp::Ordering;
 use weft_wire::ethernet;
 use weft_wire::vid::Vid;
 
@@ -47,13 +48,27 @@ fn outer_tag(meta: &Meta, snapshot: &Snapshot) -> RawTag {
 /// Takes `taken` tags, 0 to 2, off the front, and puts `tag` there.
 fn splice<F: FrameBuf>(frame: &mut F, taken: usize, tag: Option<RawTag>) -> Option<()> {
     let added = usize::from(tag.is_some());
-    if added > taken {
-        frame.prepend(TAG_BYTES)?;
-        frame.bytes_mut().copy_within(TAG_BYTES..TAG_BYTES + ADDRESSES_BYTES, 0);
-    } else if added < taken {
-        let surplus_bytes = (taken - added) * TAG_BYTES;
-        frame.bytes_mut().copy_within(..ADDRESSES_BYTES, surplus_bytes);
-        frame.trim_front(surplus_bytes).then_some(())?;
+    match taken.cmp(&added) {
+        Ordering::Less => {
+            frame.prepend(TAG_BYTES)?;
+            // Copied as an array: a call of memmove costs more than the two loads and stores.
+            if let Some(head) = frame.bytes_mut().first_chunk_mut::<16>() {
+                let [_, _, _, _, addresses @ ..] = *head;
+                *head.first_chunk_mut()? = addresses;
+            }
+        }
+        Ordering::Equal => {}
+        Ordering::Greater if taken - added == 1 => {
+            let head = frame.bytes_mut().first_chunk_mut::<16>()?;
+            let [addresses @ .., _, _, _, _] = *head;
+            *head.last_chunk_mut()? = addresses;
+            frame.trim_front(TAG_BYTES).then_some(())?;
+        }
+        Ordering::Greater => {
+            let surplus_bytes = (taken - added) * TAG_BYTES;
+            frame.bytes_mut().copy_within(..ADDRESSES_BYTES, surplus_bytes);
+            frame.trim_front(surplus_bytes).then_some(())?;
+        }
     }
     if let Some(tag) = tag
         && let Some([.., a, b, c, d]) = frame.bytes_mut().first_chunk_mut::<16>()
