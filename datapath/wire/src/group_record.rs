@@ -10,7 +10,7 @@
 //! ~                 Auxiliary Data, in words of 4 bytes           ~
 //! ```
 
-use crate::WriteError;
+use crate::{Layer, WriteError};
 use core::fmt::Debug;
 use core::marker::PhantomData;
 use core::net::{Ipv4Addr, Ipv6Addr};
@@ -51,6 +51,47 @@ macro_rules! group_address {
 
 group_address!(Ipv4Addr, 4);
 group_address!(Ipv6Addr, 16);
+
+/// The second half of a query of `IGMPv3` (RFC 3376 section 4.1) or `MLDv2` (RFC 3810 section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceQuery<'a, A> {
+    /// S flag and robustness, as they stand; the upper four bits are ignored.
+    pub flags: u8,
+    /// Querier's Query Interval Code.
+    pub qqic: u8,
+    /// Source addresses, one behind the other: a multiple of an address's length.
+    pub sources: &'a [u8],
+    /// What the addresses are.
+    pub address: PhantomData<A>,
+}
+
+impl<'a, A: GroupAddress> SourceQuery<'a, A> {
+    /// Reads it; `None` when fewer sources are there than it says.
+    pub(crate) fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let (&[flags, qqic, high, low], rest) = bytes.split_first_chunk::<4>()?;
+        let count = usize::from(u16::from_be_bytes([high, low]));
+        let sources = rest.get(..count * A::LEN_BYTES)?;
+        Some(Self { flags, qqic, sources, address: PhantomData })
+    }
+
+    /// Fills `out`, which is as long as the half query.
+    ///
+    /// # Errors
+    /// [`WriteError::TooLong`] of `layer` when the sources are no whole addresses, or too many.
+    pub(crate) fn write(&self, layer: Layer, out: &mut [u8]) -> Result<(), WriteError> {
+        let len_bytes = self.sources.len();
+        let too_long = WriteError::TooLong { layer, len_bytes };
+        let count = u16::try_from(len_bytes / A::LEN_BYTES).map_err(|_| too_long)?;
+        if !len_bytes.is_multiple_of(A::LEN_BYTES) {
+            return Err(too_long);
+        }
+        let [high, low] = count.to_be_bytes();
+        let (head, rest) = out.split_first_chunk_mut::<4>().ok_or(too_long)?;
+        *head = [self.flags, self.qqic, high, low];
+        rest.copy_from_slice(self.sources);
+        Ok(())
+    }
+}
 
 /// What a record says of its sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

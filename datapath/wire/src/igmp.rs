@@ -14,7 +14,7 @@
 //! ```
 
 use crate::checksum;
-use crate::group_record::Records;
+use crate::group_record::{Records, SourceQuery};
 use crate::{Layer, ParseError, WriteError};
 use core::net::Ipv4Addr;
 
@@ -90,15 +90,7 @@ pub enum Igmp<'a> {
 }
 
 /// The second half of a query of version 3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueryV3<'a> {
-    /// S flag and robustness, as they stand; the upper four bits are ignored.
-    pub flags: u8,
-    /// Querier's Query Interval Code.
-    pub qqic: u8,
-    /// Source addresses, one behind the other: a multiple of 4 bytes.
-    pub sources: &'a [u8],
-}
+pub type QueryV3<'a> = SourceQuery<'a, Ipv4Addr>;
 
 impl<'a> Igmp<'a> {
     /// Reads the payload of an IP packet, its checksum included.  Bytes behind what a message says
@@ -160,7 +152,7 @@ impl<'a> Igmp<'a> {
         *fixed = match *self {
             Self::Query { code, group, v3 } => {
                 if let Some(v3) = v3 {
-                    v3.write(rest)?;
+                    v3.write(Layer::Igmp, rest)?;
                 }
                 plain(QUERY, code, group)
             }
@@ -179,28 +171,6 @@ impl<'a> Igmp<'a> {
             (*at_high, *at_low) = (high, low);
         }
         Ok(need_bytes)
-    }
-}
-
-impl<'a> QueryV3<'a> {
-    fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let (&[flags, qqic, high, low], rest) = bytes.split_first_chunk::<4>()?;
-        let sources = rest.get(..usize::from(u16::from_be_bytes([high, low])) * 4)?;
-        Some(Self { flags, qqic, sources })
-    }
-
-    fn write(&self, out: &mut [u8]) -> Result<(), WriteError> {
-        let len_bytes = self.sources.len();
-        let too_long = WriteError::TooLong { layer: Layer::Igmp, len_bytes };
-        let count = u16::try_from(len_bytes / 4).map_err(|_| too_long)?;
-        if !len_bytes.is_multiple_of(4) {
-            return Err(too_long);
-        }
-        let [high, low] = count.to_be_bytes();
-        let (head, rest) = out.split_first_chunk_mut::<4>().ok_or(too_long)?;
-        *head = [self.flags, self.qqic, high, low];
-        rest.copy_from_slice(self.sources);
-        Ok(())
     }
 }
 
@@ -224,7 +194,12 @@ pub mod generators {
             |(choice, fields, (count, records))| {
                 let ((code, flags, qqic), group, sources) = fields;
                 let sources = sources.concat();
-                let v3 = Some(QueryV3 { flags, qqic, sources: &sources });
+                let v3 = Some(QueryV3 {
+                    flags,
+                    qqic,
+                    sources: &sources,
+                    address: core::marker::PhantomData,
+                });
                 let message = match choice {
                     0 => Igmp::Query { code, group, v3: None },
                     1 => Igmp::Query { code, group, v3 },
@@ -302,7 +277,7 @@ mod tests {
             let longer = fixed([&bytes[..], &vec![0; words * 4]].concat());
             let (whole, longer) = (Igmp::parse(&bytes).unwrap(), Igmp::parse(&longer).unwrap());
             if let Igmp::Query { code, group, v3: None } = whole {
-                let v3 = Some(QueryV3 { flags: 0, qqic: 0, sources: &[] });
+                let v3 = Some(QueryV3 { flags: 0, qqic: 0, sources: &[], address: core::marker::PhantomData });
                 prop_assert_eq!(longer, Igmp::Query { code, group, v3 });
             } else {
                 prop_assert_eq!(longer, whole);

@@ -18,7 +18,7 @@
 //! [`Ipv6Header::walk`](crate::Ipv6Header::walk) steps over.
 
 use crate::checksum;
-use crate::group_record::{GroupAddress, Records};
+use crate::group_record::{GroupAddress, Records, SourceQuery};
 use crate::{IcmpHeader, Layer, ParseError, WriteError};
 use core::net::Ipv6Addr;
 
@@ -75,15 +75,7 @@ pub enum Mld<'a> {
 }
 
 /// The second half of a query of version 2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueryV2<'a> {
-    /// S flag and robustness, as they stand; the upper four bits are ignored.
-    pub flags: u8,
-    /// Querier's Query Interval Code.
-    pub qqic: u8,
-    /// Source addresses, one behind the other: a multiple of 16 bytes.
-    pub sources: &'a [u8],
-}
+pub type QueryV2<'a> = SourceQuery<'a, Ipv6Addr>;
 
 impl<'a> Mld<'a> {
     /// Reads an `ICMPv6` message, its checksum included; `None` when it is another message.
@@ -150,7 +142,7 @@ impl<'a> Mld<'a> {
             Self::Query { code, group, v2 } => {
                 let rest = group.put(rest).ok_or(short)?;
                 if let Some(v2) = v2 {
-                    v2.write(rest)?;
+                    v2.write(Layer::Mld, rest)?;
                 }
                 (QUERY, code.to_be_bytes(), [0, 0])
             }
@@ -176,28 +168,6 @@ impl<'a> Mld<'a> {
     }
 }
 
-impl<'a> QueryV2<'a> {
-    fn parse(bytes: &'a [u8]) -> Option<Self> {
-        let (&[flags, qqic, high, low], rest) = bytes.split_first_chunk::<4>()?;
-        let sources = rest.get(..usize::from(u16::from_be_bytes([high, low])) * 16)?;
-        Some(Self { flags, qqic, sources })
-    }
-
-    fn write(&self, out: &mut [u8]) -> Result<(), WriteError> {
-        let len_bytes = self.sources.len();
-        let too_long = WriteError::TooLong { layer: Layer::Mld, len_bytes };
-        let count = u16::try_from(len_bytes / 16).map_err(|_| too_long)?;
-        if !len_bytes.is_multiple_of(16) {
-            return Err(too_long);
-        }
-        let [high, low] = count.to_be_bytes();
-        let (head, rest) = out.split_first_chunk_mut::<4>().ok_or(too_long)?;
-        *head = [self.flags, self.qqic, high, low];
-        rest.copy_from_slice(self.sources);
-        Ok(())
-    }
-}
-
 /// Strategies for property tests.
 #[cfg(any(test, feature = "generators"))]
 pub mod generators {
@@ -218,7 +188,12 @@ pub mod generators {
             move |(choice, fields, (count, records))| {
                 let ((code, flags, qqic), group, sources) = fields;
                 let sources = sources.concat();
-                let v2 = Some(QueryV2 { flags, qqic, sources: &sources });
+                let v2 = Some(QueryV2 {
+                    flags,
+                    qqic,
+                    sources: &sources,
+                    address: core::marker::PhantomData,
+                });
                 let message = match choice {
                     0 => Mld::Query { code, group, v2: None },
                     1 => Mld::Query { code, group, v2 },
@@ -300,7 +275,7 @@ mod tests {
             let longer = fixed([&bytes[..], &vec![0; words * 4]].concat());
             let (whole, longer) = (parse(&bytes).unwrap(), parse(&longer).unwrap());
             if let Mld::Query { code, group, v2: None } = whole {
-                let v2 = Some(QueryV2 { flags: 0, qqic: 0, sources: &[] });
+                let v2 = Some(QueryV2 { flags: 0, qqic: 0, sources: &[], address: core::marker::PhantomData });
                 prop_assert_eq!(longer, Mld::Query { code, group, v2 });
             } else {
                 prop_assert_eq!(longer, whole);
