@@ -149,6 +149,9 @@ struct Monitored {
     db: String,
     tables: Vec<(String, Vec<String>)>,
     kind: Kind,
+    /// The call whose reply brings the first contents, until it comes. Updates that follow the reply, even
+    /// in the same bytes, are differences to them.
+    filled_by: Option<u64>,
 }
 
 /// A connection to an OVSDB server.
@@ -318,12 +321,10 @@ impl Client {
         ];
         let mut refused = ClientError::Protocol("no monitor method".to_owned());
         for (kind, method, params) in ladder {
-            self.monitored = Some(Monitored { db: db.to_owned(), tables: tables.clone(), kind });
+            let (db, tables, filled_by) = (db.to_owned(), tables.clone(), Some(self.next_id));
+            self.monitored = Some(Monitored { db, tables, kind, filled_by });
             match self.call(method, params).await {
-                Ok(reply) => {
-                    let rows = if kind == Kind::Update3 { reply.get(2) } else { Some(&reply) };
-                    return self.apply(kind, rows.unwrap_or(&Value::Null));
-                }
+                Ok(_) => return Ok(()),
                 Err(ClientError::Remote { error, .. }) if error == "unknown method" => {
                     refused = ClientError::Remote { method: method.to_owned(), error };
                 }
@@ -473,10 +474,19 @@ impl Client {
     fn take_in(&mut self, message: Message) -> Result<(), ClientError> {
         match message {
             Message::Reply { id, result } => {
-                if id.as_u64().is_some() && id.as_u64() == self.awaiting {
-                    self.answer = Some(result);
-                    self.awaiting = None;
+                if id.as_u64().is_none() || id.as_u64() != self.awaiting {
+                    return Ok(());
                 }
+                let awaited = self.awaiting.take();
+                let monitored = self.monitored.as_mut();
+                if let Some(monitored) =
+                    monitored.filter(|monitored| monitored.filled_by == awaited)
+                {
+                    monitored.filled_by = None;
+                    let kind = monitored.kind;
+                    self.fill(kind, &result)?;
+                }
+                self.answer = Some(result);
                 Ok(())
             }
             Message::Request { id, method, params } => {
@@ -510,6 +520,13 @@ impl Client {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Takes the first contents from the reply to a monitor call.
+    fn fill(&mut self, kind: Kind, result: &Result<Value, Value>) -> Result<(), ClientError> {
+        let Ok(reply) = result else { return Ok(()) };
+        let rows = if kind == Kind::Update3 { reply.get(2) } else { Some(reply) };
+        self.apply(kind, rows.unwrap_or(&Value::Null))
     }
 
     fn apply(&mut self, kind: Kind, json: &Value) -> Result<(), ClientError> {

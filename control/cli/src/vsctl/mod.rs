@@ -197,9 +197,8 @@ async fn session(
             continue;
         }
         let Some(results) = commit(&mut client, &plan, options, line).await? else {
-            // Somebody else was faster.  ovsdb-server 3.1 may sit on the news of it until it hears
-            // from us again.
-            client.call("echo", json!([])).await.map_err(refused)?;
+            // Somebody else was faster: the news of it may have come already.
+            client.next_change().await.map_err(refused)?;
             continue;
         };
         for warning in &plan.warnings {

@@ -1,9 +1,13 @@
 //! The client, against our server and the stock one alike.
 
+use std::io::Write;
+use std::os::unix::net::UnixListener;
+use std::thread;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::timeout;
+use uuid::Uuid;
 use weft_ovsdb::{Client, ClientError, Datum, ops};
 
 use crate::harness::{Stock, Weft};
@@ -190,6 +194,45 @@ fn a_conversion_is_noticed_and_reconnecting_reads_the_new_schema() {
             assert_eq!(row.try_get("fresh"), Some(&Datum::string("")));
         });
     }
+}
+
+/// Answers the calls of one client, the last of `replies` together with `update` in the same bytes.
+fn serve_once(listener: &UnixListener, replies: &[Value], update: &Value) {
+    let (stream, _) = listener.accept().unwrap();
+    let calls = serde_json::Deserializer::from_reader(&stream).into_iter::<Value>();
+    for (n, (call, reply)) in calls.zip(replies).enumerate() {
+        let id = call.unwrap()["id"].clone();
+        let mut bytes = json!({"id": id, "result": reply, "error": null}).to_string();
+        if n + 1 == replies.len() {
+            bytes.push_str(&update.to_string());
+        }
+        (&stream).write_all(bytes.as_bytes()).unwrap();
+    }
+}
+
+#[test]
+fn an_update_right_behind_the_first_contents_is_a_difference_to_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("db.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let column = json!({"type": {"key": "integer", "min": 0, "max": "unlimited"}});
+    let schema = json!({"name": "D", "version": "1.0.0",
+        "tables": {"T": {"columns": {"set": column}, "isRoot": true}}});
+    let row = Uuid::new_v4().to_string();
+    let contents = json!([false, Uuid::nil().to_string(),
+        {"T": {&row: {"initial": {"set": ["set", [1, 2]]}}}}]);
+    let update = json!({"id": null, "method": "update3", "params": [["monid", "D"],
+        Uuid::nil().to_string(), {"T": {&row: {"modify": {"set": ["set", [2, 3]]}}}}]});
+    let server = thread::spawn(move || {
+        serve_once(&listener, &[json!({}), schema, contents], &update);
+    });
+    block_on(async {
+        let mut client = Client::connect(&format!("unix:{}", socket.display())).await.unwrap();
+        client.monitor_all("D", &[("T", &[])]).await.unwrap();
+        let (_, row) = client.replica().table("T").unwrap().first().unwrap();
+        assert_eq!(row.get("set").integers().collect::<Vec<_>>(), [1, 3]);
+    });
+    server.join().unwrap();
 }
 
 #[test]
