@@ -16,7 +16,8 @@ use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot, WorkerId,
+    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot, Station,
+    WorkerId,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -330,7 +331,31 @@ impl Workers {
         &mut self,
         bridge: BridgeId,
     ) -> Result<(Vec<FdbRecord>, FdbStats), WorkerError> {
-        self.tell(|| Command::DumpFdb { bridge })?;
+        let (records, mut stats) = self.ask_fdb(bridge, None)?;
+        stats.entries = records.len() as u64;
+        Ok((records, stats))
+    }
+
+    /// The entry of one station in an FDB, as [`Workers::dump_fdb`] would list it.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stuck`].
+    pub fn find_fdb(
+        &mut self,
+        bridge: BridgeId,
+        vid: Vid,
+        mac: MacAddr,
+    ) -> Result<Option<FdbRecord>, WorkerError> {
+        let station = Station::new(vid, mac.to_u64());
+        Ok(self.ask_fdb(bridge, Some(station))?.0.pop())
+    }
+
+    fn ask_fdb(
+        &mut self,
+        bridge: BridgeId,
+        station: Option<Station>,
+    ) -> Result<(Vec<FdbRecord>, FdbStats), WorkerError> {
+        self.tell(|| Command::DumpFdb { bridge, station })?;
         let mut youngest: BTreeMap<(Vid, MacAddr), FdbRecord> = BTreeMap::new();
         let mut merged = FdbStats::default();
         self.gather(self.all(), |event| match event {
@@ -347,9 +372,7 @@ impl Workers {
             }
             event => Some(event),
         })?;
-        let records: Vec<_> = youngest.into_values().collect();
-        merged.entries = records.len() as u64;
-        Ok((records, merged))
+        Ok((youngest.into_values().collect(), merged))
     }
 
     /// Takes frames through the stages of one worker without side effects; all have the same

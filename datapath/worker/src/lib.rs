@@ -19,7 +19,7 @@ use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
     BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot,
-    WorkerId,
+    Station, WorkerId,
 };
 use weft_wire::{mac::MacAddr, vid::Vid};
 
@@ -88,10 +88,12 @@ pub enum Command<Q> {
         /// Of this bridge.
         bridge: BridgeId,
     },
-    /// List an FDB.  Answer: [`Event::Fdb`].
+    /// List an FDB, or one entry of it.  Answer: [`Event::Fdb`].
     DumpFdb {
         /// Of this bridge.
         bridge: BridgeId,
+        /// Only this station; `None` for all.
+        station: Option<Station>,
     },
     /// Copy all counters into this box.  Answer: [`Event::Report`].
     Report(Box<Report>),

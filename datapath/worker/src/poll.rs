@@ -234,7 +234,7 @@ impl<I: FrameIo> Loop<I> {
                     fdb.clear_stats();
                 }
             }
-            Command::DumpFdb { bridge } => self.dump_fdb(bridge),
+            Command::DumpFdb { bridge, station } => self.dump_fdb(bridge, station),
             Command::Report(report) => self.report(report),
             Command::ClearPorts(ports) => {
                 ports.iter().for_each(|port| self.datapath.counters.clear_port(*port));
@@ -292,9 +292,13 @@ impl<I: FrameIo> Loop<I> {
         self.answer(Event::FdbFlushed { entries });
     }
 
-    fn dump_fdb(&self, bridge: BridgeId) {
+    fn dump_fdb(&self, bridge: BridgeId, station: Option<Station>) {
         let fdb = self.datapath.fdb(bridge);
-        let records = fdb.map(|fdb| fdb.records(self.now)).unwrap_or_default();
+        let records = fdb.map(|fdb| match station {
+            None => fdb.records(self.now),
+            Some(station) => fdb.record(station, self.now).into_iter().collect(),
+        });
+        let records = records.unwrap_or_default();
         let stats = fdb.map(weft_switch::Fdb::stats).unwrap_or_default();
         self.answer(Event::Fdb { bridge, records, stats });
     }

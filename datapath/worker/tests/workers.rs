@@ -80,7 +80,7 @@ impl Rig {
     }
 
     fn stations(&self, worker: usize) -> Vec<(MacAddr, PortId)> {
-        self.handles[worker].send(Command::DumpFdb { bridge: BridgeId(0) }).unwrap();
+        self.handles[worker].send(Command::DumpFdb { bridge: BridgeId(0), station: None }).unwrap();
         match self.event(worker, |event| matches!(event, Event::Fdb { .. })) {
             Event::Fdb { records, .. } => {
                 let mut found: Vec<_> = records.iter().map(|one| (one.mac, one.port)).collect();
@@ -234,7 +234,7 @@ fn static_entries_and_flushes_reach_the_table() {
 fn control_is_woken_for_every_answer() {
     let rig = Rig::new(1, 1);
     rig.control.drain();
-    rig.handles[0].send(Command::DumpFdb { bridge: BridgeId(0) }).unwrap();
+    rig.handles[0].send(Command::DumpFdb { bridge: BridgeId(0), station: None }).unwrap();
     let mut fds = [rustix::event::PollFd::from_borrowed_fd(
         rig.control.as_fd(),
         rustix::event::PollFlags::IN,

@@ -7,7 +7,7 @@ use crate::unixctl::Answer;
 use crate::workers::WorkerError;
 use std::cmp::Reverse;
 use std::fmt::Write as _;
-use weft_switch::{BridgeId, FdbRecord, PortId};
+use weft_switch::{BridgeId, PortId};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 
@@ -127,7 +127,11 @@ fn add(engine: &mut Engine, args: &[String]) -> Answer {
         .and_then(|planned| engine.ids.port(&planned.interface))
         .ok_or_else(|| format!("unknown port {port}\n"))?;
     let (vid, mac) = vid_and_mac(vid, mac)?;
-    let before = record(engine, id, vid, mac)?.filter(|record| record.age_secs.is_some());
+    let before = engine
+        .workers
+        .find_fdb(id, vid, mac)
+        .map_err(stuck)?
+        .filter(|record| record.age_secs.is_some());
     engine.workers.set_static(id, vid, mac, Some(port)).map_err(stuck)?;
     let learned_on = before.and_then(|record| ofport(engine, record.port));
     Ok(learned_on.map_or_else(String::new, |number| {
@@ -139,22 +143,12 @@ fn del(engine: &mut Engine, args: &[String]) -> Answer {
     let [name, vid, mac] = args else { return Err(String::new()) };
     let id = bridge(engine, name)?;
     let (vid, mac) = vid_and_mac(vid, mac)?;
-    if record(engine, id, vid, mac)?.is_none_or(|record| record.age_secs.is_some()) {
+    let before = engine.workers.find_fdb(id, vid, mac).map_err(stuck)?;
+    if before.is_none_or(|record| record.age_secs.is_some()) {
         return Err("could not find static mac entry\n".to_owned());
     }
     engine.workers.set_static(id, vid, mac, None).map_err(stuck)?;
     Ok(String::new())
-}
-
-/// The entry of one station.
-fn record(
-    engine: &mut Engine,
-    bridge: BridgeId,
-    vid: Vid,
-    mac: MacAddr,
-) -> Result<Option<FdbRecord>, String> {
-    let (records, _) = engine.workers.dump_fdb(bridge).map_err(stuck)?;
-    Ok(records.into_iter().find(|record| (record.vid, record.mac) == (vid, mac)))
 }
 
 /// Forgets what was learned on one bridge, port or VLAN, or where several are named, on all of
