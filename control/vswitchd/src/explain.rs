@@ -246,7 +246,7 @@ impl Names<'_> {
             .filter_map(|(id, port)| Some((id, port, self.conf(id)?)))
             .filter(|(_, _, conf)| conf.bridge == ingress.bridge)
             .map(|(id, port, conf)| {
-                let why = trace::why_not(ingress, conf, hop.meta.vid);
+                let why = trace::why_not(ingress, conf, &hop.meta);
                 let why = why.map(|why| self.why_not(id, why));
                 let why = why.unwrap_or_else(|| "not one of the frame's ports".to_owned());
                 format!("not {}: {why}", port.name)

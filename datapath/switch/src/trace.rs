@@ -163,15 +163,15 @@ fn cross<I: FrameIo>(datapath: &mut Datapath<I::Frame>, snapshot: &Snapshot, io:
     }
 }
 
-/// Why a frame of VLAN `vid` that came in on `ingress` and is flooded does not leave by `port`;
-/// `None` when it does.
+/// Why a frame that came in on `ingress` and is flooded does not leave by `port`, given
+/// its VLAN and inner tag; `None` when it does.
 #[must_use]
-pub fn why_not(ingress: &PortConf, port: &PortConf, vid: Vid) -> Option<DropReason> {
+pub fn why_not(ingress: &PortConf, port: &PortConf, meta: &Meta) -> Option<DropReason> {
     if !port.forwards {
         Some(DropReason::PortBlocked)
     } else if port.mirrors.is_output {
         Some(DropReason::MirrorPort)
-    } else if !port.vlan.carries(vid) {
+    } else if !port.vlan.carries(meta.vid) || !port.vlan.takes_inner(meta.inner) {
         Some(DropReason::EgressVlan)
     } else if stage::same_group(ingress, port) {
         Some(DropReason::SplitHorizon)

@@ -11,8 +11,8 @@ use common::Switch;
 use weft_switch::trace::{self, Event, Ingress, Probe};
 use weft_switch::{
     BridgeConf, BridgeId, Capture, Direction, DropReason, Learned, LinkConf, LinkId, LinkRole,
-    MirrorConf, MirrorId, MirrorOutput, MirroredPorts, PortConf, PortId, PortKind, Reach,
-    SnapshotBuilder, Tick, TunnelConf, Verdict, VlanConf, WorkerId,
+    Meta, MirrorConf, MirrorId, MirrorOutput, MirroredPorts, PortConf, PortId, PortKind, RawTag,
+    Reach, SnapshotBuilder, Tick, TunnelConf, Verdict, VlanConf, VlanMode, WorkerId,
 };
 use weft_wire::vid::Vid;
 
@@ -179,7 +179,8 @@ fn what_is_left_out_has_its_reason() {
     }
     let snapshot = builder.build();
     let port = |id| snapshot.port(PortId(id)).unwrap();
-    let why = |id| trace::why_not(port(0), port(id), Vid::UNTAGGED);
+    let meta = Meta::new(PortId(0));
+    let why = |id| trace::why_not(port(0), port(id), &meta);
     assert_eq!(
         [1, 2, 3, 4, 5].map(why),
         [
@@ -225,4 +226,20 @@ fn copies_of_a_mirror_are_marked() {
             "wire 1 64",
         ]
     );
+}
+
+/// A port that is in the frame's VLAN may still refuse what is inside the tag.
+#[test]
+fn an_inner_tag_keeps_a_port_out_of_a_flood() {
+    let ingress = PortConf::new(BridgeId(0), PortKind::Link(LinkId(0)));
+    let [service, customer] = [5, 7].map(|raw| Vid::try_from(raw).unwrap());
+    let mut port = ingress.clone();
+    port.vlan = VlanConf { mode: VlanMode::Dot1qTunnel, ..VlanConf::access(service) };
+    port.vlan.cvlans = Some(Box::new(std::iter::once(customer).collect()));
+    let mut meta = Meta::new(PortId(0));
+    meta.vid = service;
+    meta.inner = RawTag { tpid: 0x8100, tci: 8 };
+    assert_eq!(trace::why_not(&ingress, &port, &meta), Some(DropReason::EgressVlan));
+    meta.inner.tci = 7;
+    assert_eq!(trace::why_not(&ingress, &port, &meta), None);
 }
