@@ -1,27 +1,34 @@
 //! The forwarding database as operators see and change it, beside stock Open vSwitch.
 
-use weft_tests::{Host, Outcome, Stock, Switch, cable_named, can_make_hosts};
+use std::time::Duration;
+use weft_tests::{Host, Outcome, Stock, Switch, cable_named, can_make_hosts, within};
 
 const A: &str = "02:00:00:00:00:0a";
 const B: &str = "02:00:00:00:00:0b";
 
-/// A host whose devices p1 and p2 lead into a bridge br0 of `host`, and which says nothing by
-/// itself.
-fn quiet_neighbour(host: &Host, name: &str) -> Host {
+/// A host whose devices p1 and p2 lead to those of `host`.
+fn neighbour(host: &Host, name: &str) -> Host {
     let far = Host::new(name);
-    for at in [host, &far] {
-        at.sh("sysctl -qw net.ipv6.conf.default.disable_ipv6=1");
-    }
     for port in ["p1", "p2"] {
         cable_named(host, port, &far, port);
     }
     far
 }
 
-fn send(far: &Host, port: &str, mac: &str, vlan: u16) {
-    let tag = if vlan == 0 { String::new() } else { format!("/Dot1Q(vlan={vlan})") };
-    let header = format!("Ether(src=\"{mac}\",dst=\"ff:ff:ff:ff:ff:ff\")");
-    far.send_frame(port, &format!("{header}{tag}/Raw(b\"x\"*60)"));
+/// A broadcast frame from `mac`, sent out of `port` (p1 or p2); back when the switch has flooded it,
+/// and so has learned.  An EtherType that was not used before keeps it out of the flows of a stock
+/// switch, which learns of what they forward half a second later.
+fn send(far: &Host, port: &str, mac: &str, vlan: u16, ethertype: u16) {
+    let other = if port == "p1" { "p2" } else { "p1" };
+    let before = far.rx_frames(other);
+    let tag = if vlan == 0 { String::new() } else { format!("8100{vlan:04x}") };
+    let (mac, payload) = (mac.replace(':', ""), "00".repeat(46));
+    let frame = format!("ffffffffffff{mac}{tag}{ethertype:04x}{payload}");
+    far.sh(&format!(
+        "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\
+          .sendto(bytes.fromhex(\"{frame}\"), (\"{port}\", 0))'"
+    ));
+    assert!(within(Duration::from_secs(10), || far.rx_frames(other) > before), "{port} {mac}");
 }
 
 fn said(outcome: &Outcome) -> String {
@@ -31,13 +38,13 @@ fn said(outcome: &Outcome) -> String {
 /// Everything that a bridge is asked in `lines`, where `SEND port mac` is a frame; ages are left
 /// out of the tables, and the entries sorted.
 fn answers(far: &Host, appctl: &dyn Fn(&str) -> Outcome) -> Vec<String> {
-    LINES.iter().map(|line| answer(far, appctl, line)).collect()
+    LINES.iter().zip(0x9000..).map(|(line, number)| answer(far, appctl, line, number)).collect()
 }
 
-fn answer(far: &Host, appctl: &dyn Fn(&str) -> Outcome, line: &str) -> String {
+fn answer(far: &Host, appctl: &dyn Fn(&str) -> Outcome, line: &str, ethertype: u16) -> String {
     if let Some(("SEND", rest)) = line.split_once(' ') {
         let (port, mac) = rest.split_once(' ').unwrap_or_default();
-        send(far, port, mac, 0);
+        send(far, port, mac, 0, ethertype);
         return String::new();
     }
     let outcome = appctl(line);
@@ -51,9 +58,9 @@ fn answer(far: &Host, appctl: &dyn Fn(&str) -> Outcome, line: &str) -> String {
 }
 
 fn without_age(entry: &str) -> String {
-    let words: Vec<&str> = entry.split_whitespace().collect();
-    let is_learned = words.last().is_some_and(|age| age.parse::<u32>().is_ok());
-    words[..words.len() - usize::from(is_learned)].join(" ")
+    let mut words: Vec<&str> = entry.split_whitespace().collect();
+    words.pop_if(|age| age.parse::<u32>().is_ok());
+    words.join(" ")
 }
 
 const LINES: &[&str] = &[
@@ -96,11 +103,12 @@ fn entries_are_changed_and_counted_as_in_stock() {
         return;
     }
     let (host, stock_host) = (Host::new("host"), Host::new("stock"));
-    let far = quiet_neighbour(&host, "far");
-    let stock_far = quiet_neighbour(&stock_host, "stockfar");
+    let far = neighbour(&host, "far");
+    let stock_far = neighbour(&stock_host, "stockfar");
     let switch = Switch::start(&host);
     let stock = Stock::start(&stock_host);
-    let ports = "-- add-port br0 p1 -- add-port br0 p2";
+    let ports = "-- add-port br0 p1 -- set interface p1 ofport_request=1 \
+                 -- add-port br0 p2 -- set interface p2 ofport_request=2";
     switch.vsctl(&format!("add-br br0 {ports}"));
     stock.vsctl(&format!("add-br br0 -- set bridge br0 datapath_type=netdev {ports}"));
     let expected = answers(&stock_far, &|line| stock.try_appctl(line));
@@ -118,7 +126,7 @@ fn static_entries_end_with_the_switch() {
         return;
     }
     let host = Host::new("host");
-    let _far = quiet_neighbour(&host, "far");
+    let _far = neighbour(&host, "far");
     let switch = Switch::start(&host);
     switch.vsctl("add-br br0 -- add-port br0 p1");
     switch.appctl(&format!("fdb/add br0 p1 0 {A}"));
@@ -134,13 +142,13 @@ fn a_part_of_the_table_can_be_flushed() {
         return;
     }
     let host = Host::new("host");
-    let far = quiet_neighbour(&host, "far");
+    let far = neighbour(&host, "far");
     let switch = Switch::start(&host);
     switch.vsctl("add-br br0 -- add-port br0 p1 -- add-port br0 p2");
     let teach = || {
-        send(&far, "p1", A, 5);
-        send(&far, "p1", A, 6);
-        send(&far, "p2", B, 5);
+        send(&far, "p1", A, 5, 0x9000);
+        send(&far, "p1", A, 6, 0x9000);
+        send(&far, "p2", B, 5, 0x9000);
     };
     let entries = || {
         let table = switch.appctl("fdb/show br0");
