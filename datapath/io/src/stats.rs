@@ -86,7 +86,7 @@ counters! {
 
 impl QueueStats {
     /// Counts so many frames by the kernel's answer to a write; whether it took them.
-    pub(crate) fn count_sent(&mut self, frames: u64, written: &io::Result<usize>) -> bool {
+    fn count_sent(&mut self, frames: u64, written: &io::Result<usize>) -> bool {
         let counter = match written.as_ref().map_err(io::Error::raw_os_error) {
             Ok(_) => &mut self.tx_frames,
             Err(Some(libc::EAGAIN | libc::ENOBUFS | libc::ENOMEM)) => &mut self.tx_ring_full,

@@ -347,7 +347,7 @@ impl FrameIo for WorkerIo {
         if !sent {
             self.refusal = match &serving.queue {
                 Queue::Xsk(queue) => queue.refusal(),
-                Queue::Stack(_) => DropReason::TxRing,
+                Queue::Stack(queue) => queue.refusal(),
             };
             return false;
         }

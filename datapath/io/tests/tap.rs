@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use weft_io::{Chunk, QueueStats, Tap, TapError, WorkerIo};
-use weft_switch::{BATCH_MAX, FrameBuf, FrameIo, LinkId};
+use weft_switch::{BATCH_MAX, DropReason, FrameBuf, FrameIo, LinkId};
 
 const A: LinkId = LinkId(0);
 const B: LinkId = LinkId(1);
@@ -89,11 +89,16 @@ fn frames_go_both_ways_and_a_tap_that_is_down_takes_none() {
         let tap = Tap::open("br0", None).unwrap();
         let mut io = worker(64);
         serve(&mut io, A, &tap);
-        let chunk = io.copy_from(&frame(0, 60)).unwrap();
-        assert!(!io.tx(A, chunk));
-        let stats = io.queue_stats().next().unwrap().1;
-        assert_eq!((stats.tx_link_down, stats.errors), (1, 0));
+        for refused in 1..=2 {
+            let chunk = io.copy_from(&frame(0, 60)).unwrap();
+            assert!(!io.tx(A, chunk));
+            assert_eq!(io.refusal(), DropReason::LinkDown);
+            let stats = io.queue_stats().next().unwrap().1;
+            assert_eq!((stats.tx_link_down, stats.errors), (refused, 0));
+        }
         run("ip link set br0 up");
+        // It is asked again after a flush, not for each frame.
+        io.flush();
         let raw = Raw::open(tap.ifindex());
         for number in 0..200 {
             let len = 60 + number * 7;

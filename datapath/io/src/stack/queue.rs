@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
-use weft_switch::{BATCH_MAX, FrameBuf};
+use weft_switch::{BATCH_MAX, DropReason, FrameBuf};
 use weft_wire::coalesce::Piece;
 use weft_wire::segment::{tcp_segments, udp_segments};
 
@@ -43,6 +43,8 @@ pub struct StackQueue {
     joins: Joins,
     stats: QueueStats,
     published: u64,
+    /// The kernel said that the device is down, since the last flush.
+    is_down: bool,
     shared: Arc<SharedStats>,
 }
 
@@ -75,6 +77,7 @@ impl StackQueue {
             joins: Joins::default(),
             stats: QueueStats::default(),
             published: 0,
+            is_down: false,
             shared: Arc::default(),
         }
     }
@@ -256,8 +259,13 @@ impl StackQueue {
     }
 
     /// Sends a frame; false when the kernel did not take it.  A TAP's TCP segments that others may
-    /// follow are held back until the next flush.
+    /// follow are held back until the next flush.  A device that is down is asked once in a batch.
     pub(crate) fn tx(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
+        if self.is_down {
+            self.stats.tx_link_down += 1;
+            pool.free(chunk);
+            return false;
+        }
         let joins = self.source == Source::Tap;
         if joins && let Some(piece) = Piece::of(chunk.bytes()) {
             self.joins.add(piece, chunk);
@@ -269,7 +277,19 @@ impl StackQueue {
         let buffers = [IoSlice::new(&header), IoSlice::new(chunk.bytes())];
         let written = sys::write_from(self.fd.as_raw_fd(), &buffers);
         pool.free(chunk);
-        self.stats.count_sent(1, &written)
+        self.note_sent(1, &written)
+    }
+
+    /// Why [`Self::tx`] said false last.
+    pub(crate) const fn refusal(&self) -> DropReason {
+        if self.is_down { DropReason::LinkDown } else { DropReason::TxRing }
+    }
+
+    fn note_sent(&mut self, segments: u64, written: &io::Result<usize>) -> bool {
+        let before = self.stats.tx_link_down;
+        let taken = self.stats.count_run(segments, written);
+        self.is_down |= self.stats.tx_link_down != before;
+        taken
     }
 
     /// Sends the runs that nothing can follow.
@@ -278,7 +298,7 @@ impl StackQueue {
         while let Some(mut held) = self.joins.take_closed() {
             let segments = held.len() as u64;
             let written = held.write(self.fd.as_raw_fd(), pool);
-            taken &= self.stats.count_run(segments, &written);
+            taken &= self.note_sent(segments, &written);
             self.joins.give_back(held);
         }
         taken
@@ -294,6 +314,7 @@ impl StackQueue {
     /// there is something new.
     pub(crate) fn flush(&mut self, pool: &mut ChunkPool) {
         self.send_held(pool);
+        self.is_down = false;
         let moved = self.stats.rx_frames.wrapping_add(self.stats.tx_frames);
         if moved != self.published {
             self.published = moved;
