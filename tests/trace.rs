@@ -80,6 +80,7 @@ fn questions() -> Vec<String> {
         format!("in_port=v2,dl_vlan=20,dl_vlan_pcp=3,{to}:44,icmp"),
         format!("in_port=v3,dl_vlan=10,{to}:22,icmp6,ipv6_src=fe80::1"),
         format!("in_port=LOCAL,dl_vlan=20,dl_vlan_pcp=3,{to}:44"),
+        format!("in_port=local,{to}:22"),
         "in_port=v1,dl_vlan=10,dl_dst=ff:ff:ff:ff:ff:ff,arp,arp_spa=10.0.0.1,arp_op=1".to_owned(),
         "in_port=v1,dl_vlan=20,dl_dst=01:80:c2:00:00:0e,dl_type=0x88cc".to_owned(),
         "in_port=v1,dl_vlan=10,dl_dst=33:33:00:00:00:01,ipv6,ipv6_dst=ff02::1".to_owned(),

@@ -317,7 +317,8 @@ impl<R: Rows> Reader<'_, R> {
         let Some(text) = self.key("Bridge", uuid, "other_config", key) else { return default };
         let [min, max] = range;
         if let Ok(number) = text.parse::<u32>() {
-            return number.clamp(min, max);
+            // As in Open vSwitch, zero is not the smallest of all but "as you think right".
+            return if number == 0 { default } else { number.clamp(min, max) };
         }
         let column = format!("other_config:{key}");
         self.problem(("Bridge", name), &column, &text, "not a number; ignored");

@@ -105,6 +105,10 @@ fn bridge_options_are_clamped_and_bad_ones_named() {
     assert!(problems.contains(
         &"Bridge br0: other_config:mac-table-size=nonsense: not a number; ignored".to_owned()
     ));
+    let options = [("mac-aging-time", "0"), ("mac-table-size", "0")];
+    fake.set("Bridge", 2, "other_config", Datum::map_of_strings(options));
+    let bridge = &Desired::read(&fake).bridges["br0"];
+    assert_eq!((bridge.fdb_age_secs, bridge.fdb_entries_max), (300, 8192));
 }
 
 #[test]

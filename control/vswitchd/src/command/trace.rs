@@ -97,7 +97,9 @@ fn read(engine: &Engine, args: &[String]) -> Result<Request, String> {
 fn openflow(engine: &Engine, bridge: &str, text: &str) -> Result<Flow, String> {
     let by_name = |name: &str| {
         let named = planned(engine).find(|(_, port)| port.bridge == bridge && port.name == name);
-        named.map(|(_, port)| port.ofport).or_else(|| (name == "LOCAL").then_some(LOCAL))
+        named
+            .map(|(_, port)| port.ofport)
+            .or_else(|| name.eq_ignore_ascii_case("LOCAL").then_some(LOCAL))
     };
     let flow = flow::parse(text, by_name);
     let flow = flow.map_err(|error| format!("Bad openflow flow syntax: {text}: {error}\n"))?;
