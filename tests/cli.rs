@@ -47,7 +47,7 @@ fn show_names_modes_workers_and_tunnels() {
                 host.mac("eth0")
             ),
         );
-        let counted = within(std::time::Duration::from_secs(3), || {
+        let counted = within(std::time::Duration::from_secs(10), || {
             let underlay = &switch.weft_json("show")["underlays"][0];
             underlay["name"] == "eth0" && underlay["rx_frames"] == 1
         });
@@ -84,7 +84,7 @@ fn drops_name_port_and_reason() {
         for _ in 0..3 {
             a.send_frame("eth0", "Ether(dst=\"01:80:c2:00:00:03\",type=0x888e)/(b\"x\"*46)");
         }
-        let counted = within(std::time::Duration::from_secs(3), || {
+        let counted = within(std::time::Duration::from_secs(10), || {
             switch.drops().get("veth1 rx reserved") == Some(&3)
         });
         assert!(counted, "{:?}", switch.drops());
@@ -92,10 +92,10 @@ fn drops_name_port_and_reason() {
         assert!(page.contains("reserved"), "{page}");
         // Watching goes on until it is interrupted, one reading per interval.
         let watched =
-            switch.client(&format!("timeout 2.5 {} drops --watch 0.5 --json", weft_program()));
+            switch.client(&format!("timeout 5 {} drops --watch 0.5 --json", weft_program()));
         assert_eq!(watched.code, 124, "{watched:?}");
         let readings = watched.stdout.lines().count();
-        assert!((3..=6).contains(&readings), "{}", watched.stdout);
+        assert!((3..=11).contains(&readings), "{}", watched.stdout);
     });
 }
 
@@ -112,7 +112,7 @@ fn capture_writes_what_tcpdump_reads() {
         let capture = host.spawn(&format!(
             "{weft} --rundir {rundir} --json capture veth1 -w {file} -c 11 --seconds 18"
         ));
-        assert!(within(std::time::Duration::from_secs(3), || {
+        assert!(within(std::time::Duration::from_secs(10), || {
             host.try_sh(&format!("test -s {file}")).ok()
         }));
         std::thread::sleep(std::time::Duration::from_millis(300));
@@ -138,9 +138,9 @@ fn capture_stops_at_a_count_and_pipes() {
         let piped = host.spawn(&format!(
             "sh -c \"{weft} --rundir {rundir} capture veth1 -c 3 --snaplen 64 -w - | tcpdump -nn -r -\""
         ));
-        std::thread::sleep(std::time::Duration::from_millis(700));
-        assert_eq!(a.pings(5, "10.0.0.2"), 5);
+        let pings = a.spawn("ping -n -i 0.2 10.0.0.2");
         let text = piped.finish();
+        drop(pings);
         assert_eq!(text.lines().filter(|line| line.contains("ICMP")).count(), 3, "{text}");
         let unknown = switch.try_weft("capture nope -w -");
         assert_eq!((unknown.code, unknown.stdout.as_str()), (1, ""), "{unknown:?}");

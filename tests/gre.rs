@@ -150,7 +150,7 @@ fn keys_keep_overlays_apart() {
 
     there.vsctl("set interface gre1 options:key=201");
     assert!(!left.reaches("10.245.0.2"));
-    let counted = within(std::time::Duration::from_secs(3), || {
+    let counted = within(std::time::Duration::from_secs(10), || {
         let state = there.weft_json("show");
         state["underlays"][0]["drops"]["key"].as_u64().unwrap_or(0) > 0
             || there.drops().keys().any(|name| name.ends_with(" key"))

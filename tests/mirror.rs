@@ -79,9 +79,15 @@ fn seen(host: &Host, switch: &impl Bridge) -> Vec<String> {
         capture.wait_for("listening on");
         a.send_frame("eth0", FRAMES);
         b.send_frame("eth0", FRAMES);
-        // Nothing says that all have come; what comes later would be missed on both sides.
-        std::thread::sleep(Duration::from_millis(500));
-        let mut lines: Vec<String> = capture.output().lines().filter_map(line).collect();
+        // Nothing says that all have come.
+        let mut text = String::new();
+        let settled = || {
+            std::thread::sleep(Duration::from_millis(300));
+            let before = std::mem::replace(&mut text, capture.output());
+            before == text
+        };
+        assert!(within(Duration::from_secs(10), settled), "frames without end");
+        let mut lines: Vec<String> = text.lines().filter_map(line).collect();
         lines.sort();
         all.push(format!("{columns}\n  {}", lines.join("\n  ")));
     }
@@ -136,10 +142,10 @@ fn a_mirror_disturbs_nobody() {
     }
     mirror(&switch, "select_all=true output_port=@vif3");
     let before = probe.rx_frames("eth0");
-    std::thread::sleep(Duration::from_millis(300));
+    let sees = || probe.rx_frames("eth0") > before + 50;
+    assert!(within(Duration::from_secs(10), sees), "the probe sees the flow");
     let tally = flow.finish();
     assert_eq!((tally.received, tally.duplicates), (tally.sent, 0), "{tally:?}");
-    assert!(probe.rx_frames("eth0") > before + 50, "the probe sees the flow");
 
     // Nobody reaches the output, and it reaches nobody.
     assert!(!a.reaches("10.0.0.3") && !probe.reaches("10.0.0.1"));

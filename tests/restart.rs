@@ -177,7 +177,7 @@ fn pinned_programs_are_taken_over_and_cleaned_up() {
     // A tunnel that goes away gives the underlay back entirely.
     here.vsctl("del-port gre0");
     let given_back =
-        weft_tests::within(std::time::Duration::from_secs(3), || !program().contains("xdp"));
+        weft_tests::within(std::time::Duration::from_secs(10), || !program().contains("xdp"));
     assert!(given_back, "{}", program());
     here.vsctl("add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip=192.0.2.2");
     guest.must_reach("10.244.0.2");

@@ -17,14 +17,14 @@ fn is_tapped(switch: &Switch<'_>, port: &str) -> bool {
 }
 
 fn becomes_tapped(switch: &Switch<'_>, port: &str, wanted: bool) {
-    let became = within(Duration::from_secs(5), || is_tapped(switch, port) == wanted);
+    let became = within(Duration::from_secs(10), || is_tapped(switch, port) == wanted);
     assert!(became, "{port}: {}", switch.port(port));
 }
 
 /// Whether frames pass by the kernel's stack, where a tap on all devices would see them come in.
 fn af_xdp_is_used(host: &Host, a: &Host) -> bool {
-    let seen = host.spawn("timeout 1 tcpdump -nn -i any icmp and inbound");
-    thread::sleep(Duration::from_millis(500));
+    let seen = host.spawn("timeout 2 tcpdump -nn -i any icmp and inbound");
+    seen.wait_for("listening on");
     assert_eq!(a.pings(3, "10.0.0.2"), 3);
     !seen.finish().contains("ICMP echo")
 }

@@ -35,7 +35,7 @@ fn a_flow_sees_loss() {
     let flow = Flow::start(&alice, &bob, "10.0.0.2:9000");
     std::thread::sleep(std::time::Duration::from_millis(300));
     let whole = flow.finish();
-    assert!(whole.sent > 100, "{whole:?}");
+    assert!(whole.sent > 20, "{whole:?}");
     assert_eq!((whole.received, whole.duplicates), (whole.sent, 0));
 
     let flow = Flow::start(&alice, &bob, "10.0.0.2:9000");
@@ -56,7 +56,7 @@ fn checksum_errors_are_seen() {
     alice.must_reach("10.0.0.2");
     alice.sh("/usr/bin/python3 -c 'from scapy.all import *; \
          send(IP(dst=\"10.0.0.2\")/UDP(sport=1,dport=2,chksum=0x1234)/b\"abc\", verbose=0)'");
-    assert!(weft_tests::within(std::time::Duration::from_secs(2), || bob.checksum_errors() == 1));
+    assert!(weft_tests::within(std::time::Duration::from_secs(10), || bob.checksum_errors() == 1));
 }
 
 /// Two stock switches joined by a GRE tunnel carry a ping: the peer that other tests rely on works.

@@ -129,13 +129,13 @@ impl Host {
         self.try_sh(&format!("ping -n -c 1 -W 1 {address}")).ok()
     }
 
-    /// Pings until an answer comes, at most for 10 seconds.
+    /// Pings until an answer comes, at most for 20 seconds.
     ///
     /// # Panics
     /// None comes.
     #[track_caller]
     pub fn must_reach(&self, address: &str) {
-        let reached = within(Duration::from_secs(10), || self.reaches(address));
+        let reached = within(Duration::from_secs(20), || self.reaches(address));
         assert!(reached, "{} does not reach {address}", self.name);
     }
 

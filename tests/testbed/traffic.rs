@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
+
 use crate::Host;
 
 /// How long a transfer may stand still.
@@ -116,6 +118,7 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Flow {
     stop: Arc<AtomicBool>,
+    has_stopped: Arc<AtomicBool>,
     sender: JoinHandle<u32>,
     receiver: JoinHandle<(usize, usize)>,
 }
@@ -130,21 +133,26 @@ impl Flow {
     pub fn start(from: &Host, to: &Host, address: &str) -> Self {
         let address: SocketAddr = address.parse().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
+        let has_stopped = Arc::new(AtomicBool::new(false));
         let (ready, is_ready) = std::sync::mpsc::channel();
+        let ended = Arc::clone(&has_stopped);
         let receiver = to.thread(move || {
             let socket = UdpSocket::bind(address).unwrap();
-            // Silence for so long ends the flow.
+            // A thread that has to wait for a processor must not look like a switch that drops.
+            set_socket_recv_buffer_size_force(&socket, 8 << 20).unwrap();
+            // Silence for so long ends the flow, once nobody sends any more.
             socket.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
             ready.send(()).unwrap();
             let mut seen = HashSet::new();
             let mut duplicates = 0;
             let mut number = [0; 4];
-            while let Ok(4) = socket.recv(&mut number) {
-                if !seen.insert(u32::from_be_bytes(number)) {
-                    duplicates += 1;
+            loop {
+                if let Ok(4) = socket.recv(&mut number) {
+                    duplicates += usize::from(!seen.insert(u32::from_be_bytes(number)));
+                } else if ended.load(Ordering::Relaxed) {
+                    break (seen.len(), duplicates);
                 }
             }
-            (seen.len(), duplicates)
         });
         is_ready.recv().unwrap();
         let stopped = Arc::clone(&stop);
@@ -160,7 +168,7 @@ impl Flow {
             }
             number
         });
-        Self { stop, sender, receiver }
+        Self { stop, has_stopped, sender, receiver }
     }
 
     /// Stops sending and waits for what is under way.
@@ -171,6 +179,7 @@ impl Flow {
     pub fn finish(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
         let sent = self.sender.join().unwrap() as usize;
+        self.has_stopped.store(true, Ordering::Relaxed);
         let (received, duplicates) = self.receiver.join().unwrap();
         Tally { sent, received, duplicates }
     }

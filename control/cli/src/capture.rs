@@ -184,7 +184,7 @@ mod tests {
             std::thread::sleep(Duration::from_mins(1));
         });
         let file = fake.rundir().join("out.pcapng");
-        let options = CaptureArgs { seconds: Some(0.3), ..options(&file) };
+        let options = CaptureArgs { seconds: Some(1.0), ..options(&file) };
         run(&fake.daemon(), false, &options, &mut Vec::new()).unwrap();
         assert_eq!(std::fs::read(&file).unwrap(), stream(1));
     }
