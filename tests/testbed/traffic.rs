@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -21,6 +22,13 @@ fn pattern(index: usize) -> u8 {
     a ^ b.rotate_left(3) ^ c.wrapping_mul(29)
 }
 
+/// What a transfer is sent and looked at in: no part of it takes long, however slow the machine is.
+const BLOCK_BYTES: usize = 1 << 18;
+
+fn blocks(bytes: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..bytes).step_by(BLOCK_BYTES).map(move |start| start..bytes.min(start + BLOCK_BYTES))
+}
+
 /// Sends `bytes` by TCP from a host to `address` (`IP:PORT`) of another; the answer is how long it took.
 ///
 /// # Panics
@@ -34,11 +42,15 @@ pub fn tcp_transfer(from: &Host, to: &Host, address: &str, bytes: usize) -> Dura
         ready.send(()).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(STALL)).unwrap();
-        let mut received = Vec::with_capacity(bytes);
-        let whole = stream.read_to_end(&mut received);
-        assert!(whole.is_ok(), "{whole:?} after {} of {bytes} bytes", received.len());
-        let first_wrong = (0..bytes).find(|&index| received.get(index) != Some(&pattern(index)));
-        assert_eq!((received.len(), first_wrong), (bytes, None), "length and first wrong byte");
+        for block in blocks(bytes) {
+            let mut received = vec![0; block.len()];
+            let whole = stream.read_exact(&mut received);
+            assert!(whole.is_ok(), "{whole:?} in {block:?} of {bytes} bytes");
+            let first_wrong = block.zip(received).find(|&(at, byte)| byte != pattern(at));
+            assert_eq!(first_wrong, None, "first wrong byte, and what it is");
+        }
+        let surplus = stream.read(&mut [0]);
+        assert_eq!(surplus.ok(), Some(0), "more than {bytes} bytes, or no end");
     });
     is_ready.recv().unwrap();
     let start = Instant::now();
@@ -46,8 +58,9 @@ pub fn tcp_transfer(from: &Host, to: &Host, address: &str, bytes: usize) -> Dura
         let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))
             .unwrap_or_else(|error| panic!("no connection to {address}: {error}"));
         stream.set_write_timeout(Some(STALL)).unwrap();
-        let data: Vec<u8> = (0..bytes).map(pattern).collect();
-        stream.write_all(&data).unwrap();
+        for block in blocks(bytes) {
+            stream.write_all(&block.map(pattern).collect::<Vec<_>>()).unwrap();
+        }
     });
     assert!(sender.join().is_ok(), "the sender of TCP to {address} failed, see above");
     assert!(receiver.join().is_ok(), "the receiver of TCP on {address} failed, see above");
