@@ -28,6 +28,14 @@ fn join(switch: &Switch<'_>, n: u8, settings: &str) {
     ));
 }
 
+/// Joins the bridges with patch ports, and not with a cable.
+fn join_by_patch(switch: &Switch<'_>, n: u8) {
+    switch.vsctl(&format!(
+        "add-port br0 left{n} -- set interface left{n} type=patch options:peer=right{n} -- \
+         add-port br1 right{n} -- set interface right{n} type=patch options:peer=left{n}"
+    ));
+}
+
 fn blocked(switch: &Switch<'_>, port: &str) -> bool {
     switch.vsctl(&format!("get port {port} status")).contains("loop_guard_state=blocked")
 }
@@ -81,6 +89,32 @@ fn a_second_cable_blocks_and_takes_over() {
     host.sh("ip link set left1 down");
     let heals = || left.reaches("10.0.0.2") && switch.vsctl("get port left2 status") == "{}";
     assert!(within(Duration::from_secs(15), heals), "{}", log(&switch));
+    assert!(noise(&right) < 10);
+}
+
+/// Patch ports close loops as cables do, and are watched as cables are, beside them and alone.
+#[test]
+fn a_patch_port_blocks_and_takes_over() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    let [left, right] = bridges(&switch, "other_config:none=1");
+    join(&switch, 1, "other_config:none=1");
+    left.must_reach("10.0.0.2");
+    join_by_patch(&switch, 2);
+    left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
+    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", log(&switch));
+    assert!(within(Duration::from_secs(10), || noise(&right) < 10), "the storm goes on");
+    assert!(!blocked(&switch, "left1"));
+    left.must_reach("10.0.0.2");
+    switch.vsctl("del-port left1 -- del-port right1");
+    let heals = || left.reaches("10.0.0.2") && switch.vsctl("get port left2 status") == "{}";
+    assert!(within(Duration::from_secs(15), heals), "{}", log(&switch));
+    join_by_patch(&switch, 3);
+    assert!(within(Duration::from_secs(10), || blocked(&switch, "left3")), "{}", log(&switch));
+    left.must_reach("10.0.0.2");
     assert!(noise(&right) < 10);
 }
 

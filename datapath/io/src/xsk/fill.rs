@@ -5,9 +5,13 @@
 //! the worker in its RX ring, out of a part of the memory that is for that; the rest stays free for
 //! frames that are sent and copied.
 
-/// Chunks of a socket that has received nothing, as long as an eighth of all suffices for that: a
+/// Chunks of a socket that has received nothing, while there are few: what comes in half a second at
+/// a frame a millisecond, for so long may a worker wait for its processor.
+const BASE_MAX: u32 = 512;
+
+/// The same for up to some dozens of sockets, as long as an eighth of all chunks suffices for that: a
 /// NAPI poll brings as many frames at most.
-const BASE_MAX: u32 = 64;
+const BASE: u32 = 64;
 
 /// The same for many sockets: the first flight of a TCP connection, and some.
 const BASE_MIN: u32 = 16;
@@ -26,8 +30,10 @@ pub(super) struct FillBudget {
 impl FillBudget {
     /// For this many chunks and sockets.
     pub(super) fn new(chunks: usize, sockets: usize) -> Self {
-        let few = sockets * BASE_MAX as usize <= chunks / 8;
-        let base = if few { BASE_MAX } else { BASE_MIN };
+        let suffices = sockets * BASE as usize <= chunks / 8;
+        let base_min = if suffices { BASE } else { BASE_MIN };
+        let share = u32::try_from(chunks / 16 / sockets.max(1)).unwrap_or(u32::MAX);
+        let base = share.clamp(base_min, BASE_MAX);
         let ceiling = (sockets * base as usize + chunks * 5 / 16).min(chunks * 7 / 8);
         Self { chunks, sockets, base, ceiling }
     }
@@ -98,6 +104,12 @@ mod tests {
     }
 
     #[test]
+    fn the_fewer_the_sockets_the_more_each_has_at_first() {
+        let base = |sockets| FillBudget::new(CHUNKS, sockets).base();
+        assert_eq!([1, 2, 4, 16, 32, 33, 512].map(base), [512, 512, 256, 64, 64, 31, 16]);
+    }
+
+    #[test]
     fn those_that_come_late_get_their_base_and_some_stays_free() {
         for sockets in [3, 12, 18, 40, 64, 128, 256, 512] {
             let (has, lent) = greedy(sockets);
@@ -116,7 +128,7 @@ mod tests {
     fn a_socket_shrinks_to_its_share_when_others_come() {
         let budget = FillBudget::new(CHUNKS, 40);
         assert_eq!(budget.fair(2048), 128);
-        assert_eq!(budget.fair(8), 16);
+        assert_eq!(budget.fair(8), 25);
         assert_eq!(FillBudget::new(CHUNKS, 500).fair(2048), 16);
     }
 }
