@@ -56,9 +56,9 @@ fn every_refusal_says_why() {
         let tap = Tap::open("br0", None).unwrap();
         let start = Instant::now();
         assert_eq!(text("br0"), "br0 is in use by another process (perhaps another weftd)");
-        assert!(start.elapsed() < Duration::from_secs(2));
+        assert!(start.elapsed() < Duration::from_secs(10));
         let ends = std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(200));
+            std::thread::sleep(Duration::from_millis(100));
             drop(tap);
         });
         assert!(Tap::open("br0", None).is_ok());

@@ -5,8 +5,9 @@
 //! the worker in its RX ring, out of a part of the memory that is for that; the rest stays free for
 //! frames that are sent and copied.
 
-/// Chunks of a socket that has received nothing, while there are few: what comes in half a second at
-/// a frame a millisecond, for so long may a worker wait for its processor.
+/// Chunks of a socket that has received nothing, while there are few, if that is a twenty-fourth of
+/// all: what comes in half a second at a frame a millisecond, for a worker may have to wait for its
+/// processor.
 const BASE_MAX: u32 = 512;
 
 /// The same for up to some dozens of sockets, as long as an eighth of all chunks suffices for that: a
@@ -32,7 +33,7 @@ impl FillBudget {
     pub(super) fn new(chunks: usize, sockets: usize) -> Self {
         let suffices = sockets * BASE as usize <= chunks / 8;
         let base_min = if suffices { BASE } else { BASE_MIN };
-        let share = u32::try_from(chunks / 16 / sockets.max(1)).unwrap_or(u32::MAX);
+        let share = u32::try_from(chunks / 24 / sockets.max(1)).unwrap_or(u32::MAX);
         let base = share.clamp(base_min, BASE_MAX);
         let ceiling = (sockets * base as usize + chunks * 5 / 16).min(chunks * 7 / 8);
         Self { chunks, sockets, base, ceiling }
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn the_fewer_the_sockets_the_more_each_has_at_first() {
         let base = |sockets| FillBudget::new(CHUNKS, sockets).base();
-        assert_eq!([1, 2, 4, 16, 32, 33, 512].map(base), [512, 512, 256, 64, 64, 31, 16]);
+        assert_eq!([1, 2, 4, 16, 32, 33, 512].map(base), [512, 341, 170, 64, 64, 20, 16]);
     }
 
     #[test]
@@ -128,7 +129,7 @@ mod tests {
     fn a_socket_shrinks_to_its_share_when_others_come() {
         let budget = FillBudget::new(CHUNKS, 40);
         assert_eq!(budget.fair(2048), 128);
-        assert_eq!(budget.fair(8), 25);
+        assert_eq!(budget.fair(8), 17);
         assert_eq!(FillBudget::new(CHUNKS, 500).fair(2048), 16);
     }
 }
