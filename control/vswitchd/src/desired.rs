@@ -5,6 +5,7 @@
 
 pub mod mirror;
 mod patch;
+mod trees;
 mod vlan;
 
 use crate::tunnel_options::{self, Tunnel, TunnelType};
@@ -306,6 +307,7 @@ impl<R: Rows> Reader<'_, R> {
         desired.reads_inner_tags = self.reads_inner_tags(root);
         for uuid in self.references(TABLE, root, "bridges") {
             let bridge = self.bridge(uuid);
+            self.name_bad_tree_settings(&bridge);
             desired.bridges.insert(bridge.name.clone(), bridge);
         }
         desired.problems = self.problems;
