@@ -61,7 +61,7 @@ fn runs_something(ifname: &str) -> bool {
 
 /// Whether it runs no program. Another test's look at all links may hold one for a moment after its end.
 fn runs_nothing(ifname: &str) -> bool {
-    let deadline = Instant::now() + Duration::from_millis(500);
+    let deadline = Instant::now() + Duration::from_secs(10);
     while runs_something(ifname) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(10));
     }
@@ -223,7 +223,7 @@ fn an_unpinned_program_ends_with_its_process() {
         assert!(is_held, "{error}");
         // It is waited for when it is just ending.
         let killer = thread::spawn(move || {
-            thread::sleep(Duration::from_millis(300));
+            thread::sleep(Duration::from_millis(100));
             child.kill().unwrap();
             child.wait().unwrap();
         });

@@ -9,6 +9,7 @@ mod support;
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::OwnedFd,
+    time::{Duration, Instant},
 };
 
 use etherparse::{
@@ -481,7 +482,12 @@ fn port_sends_everything_to_userspace() {
         check(&mut programs, program, &ours("set again", frames[0].clone()));
         drop(socket);
         // The kernel takes a closed socket out; a grace period later at the latest.
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while programs.test_run(program, &frames[0], None).unwrap() != PASS
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         check(&mut programs, program, &pass("closed", frames[0].clone(), Reason::NoSocket));
     }
 }
