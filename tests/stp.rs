@@ -173,8 +173,9 @@ fn a_mesh_of_tunnels_becomes_a_tree(protocol: &str, limit: Duration) {
     assert!(within(Duration::from_secs(10), arrived), "{:?}", copies());
     sleep(Duration::from_millis(500));
     let copies = copies();
+    // Neighbour probes of the hosts may be among them.
     assert!(
-        copies[0] == 0 && copies[1] < 20 && copies[2] < 20,
+        copies[0] < 10 && copies[1] < 20 && copies[2] < 20,
         "more than one copy of each: {copies:?}"
     );
     // The port that blocks has learned nobody.

@@ -89,6 +89,13 @@ pub fn cable(left: &str, right: &str) -> (u32, u32) {
     for end in [left, right] {
         run(&format!("ip link set {end} up"));
     }
+    // Until the kernel has noticed the carrier, which takes a moment on a busy machine, it throws away
+    // what packet sockets send and says that it went well.
+    until("queues at both ends", || {
+        [left, right]
+            .iter()
+            .all(|end| !run(&format!("ip -o link show {end}")).contains("qdisc noop "))
+    });
     (ifindex(left), ifindex(right))
 }
 
