@@ -42,6 +42,22 @@ fn veth_hosts_exchange_everything_with_default_offloads() {
     assert_eq!(switch.drops(), BTreeMap::new());
 }
 
+/// Bytes of each ring buffer in which XDP programs of this daemon could log frames.
+fn log_rings(switch: &Switch<'_>) -> Vec<u64> {
+    let folder = format!("/proc/{}/fdinfo", switch.pid());
+    let descriptors = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    // A descriptor may be closed meanwhile.
+    let texts = descriptors.filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+    let field = |text: &str, name: &str| {
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    };
+    // 27 is BPF_MAP_TYPE_RINGBUF.
+    texts
+        .filter(|text| field(text, "map_type:") == Some(27))
+        .filter_map(|text| field(&text, "max_entries:"))
+        .collect()
+}
+
 /// Only the two ports that a ping concerns count frames.
 #[test]
 fn known_unicast_touches_two_ports() {
@@ -60,6 +76,8 @@ fn known_unicast_touches_two_ports() {
     let expected = ["veth1 rx_frames", "veth1 tx_frames", "veth2 rx_frames", "veth2 tx_frames"];
     assert_eq!(moved, expected.map(|name| (name.to_owned(), 10)).into());
     assert_eq!(c.rx_frames("eth0"), bystander, "a bystander saw known unicast");
+    // A page is what is left when log statements are not in the programs; a frame costs none.
+    assert_eq!(log_rings(&switch), [4096; 3], "the XDP programs log frames");
 }
 
 /// Unknown unicast goes to every other port once, and no longer when the answer was learned from.

@@ -169,13 +169,13 @@ impl Links {
         let id = self.free_id()?;
         let role = if nic.held == Held::Underlay { Role::Underlay } else { Role::Port };
         let pin = self.pins.as_ref().map(|folder| folder.join(nic.name));
-        let debug = tracing::enabled!(target: "attach", tracing::Level::TRACE);
         let config = AttachConfig {
             ifindex: nic.ifindex,
             ifname: nic.name,
             role,
             pin: pin.as_deref(),
-            debug,
+            // Nobody here reads what the program would log, and every frame would pay for it.
+            debug: false,
             frags_first: workers.region(0).is_some_and(|region| nic.mtu > region.mtu_max()),
         };
         let mut attached = Attached::attach(&config)?;
