@@ -35,8 +35,18 @@ impl Piece {
     /// Looks at a frame; `None` when it has to go as it is.
     #[must_use]
     pub fn of(frame: &[u8]) -> Option<Self> {
-        let ethertype = frame.get(ethernet::TAG_OFFSET..)?.first_chunk::<2>()?;
-        let ethertype = EtherType(u16::from_be_bytes(*ethertype));
+        // Most frames that are none are told apart by their first bytes.
+        let &[.., type_hi, type_lo, version, _, _, _, _, _, next, _, _, protocol] =
+            frame.first_chunk::<24>()?;
+        let ethertype = EtherType(u16::from_be_bytes([type_hi, type_lo]));
+        let protocol = match ethertype {
+            EtherType::IPV4 if version == 0x45 => protocol,
+            EtherType::IPV6 => next,
+            _ => return None,
+        };
+        if IpProtocol(protocol) != IpProtocol::TCP {
+            return None;
+        }
         let l4 = L4::locate_l3(frame, ethernet::LEN_BYTES, ethertype)?;
         let packet = frame.get(ethernet::LEN_BYTES..)?;
         let (ip_len, id) = if ethertype == EtherType::IPV4 {

@@ -331,6 +331,7 @@ impl XskQueue {
                 let Some(descriptor) = self.rx.pop() else { break };
                 match pool.receive(slot, descriptor.address, descriptor.len_bytes) {
                     Received::Frame(chunk) => {
+                        chunk.prefetch();
                         self.receiving = self.receiving.wrapping_sub(1);
                         let goes_on = descriptor.options & XDP_PKT_CONTD != 0;
                         if !goes_on && matches!(self.gathered, Gathered::Nothing) {

