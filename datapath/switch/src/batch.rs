@@ -44,6 +44,9 @@ pub struct Meta {
     /// TPID of the outer tag; 0 when there is none in front of the frame, be it that the frame has
     /// none or that a dot1q-tunnel port has yet to put it on.
     pub tpid: u16,
+    /// TPID of the tag for the VLAN that the ingress port has put the frame in; 0 when it put it in
+    /// none.
+    pub given_tpid: u16,
     /// The tag inside the outer one.  Read only where it matters; otherwise it is payload.
     pub inner: RawTag,
     /// Decision so far.
@@ -68,6 +71,7 @@ impl Meta {
             vid: Vid::UNTAGGED,
             priority: 0,
             tpid: 0,
+            given_tpid: 0,
             inner: RawTag::NONE,
             verdict: Verdict::Undecided,
         }

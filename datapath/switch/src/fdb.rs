@@ -171,13 +171,15 @@ impl Fdb {
         usize::try_from(hash & (self.buckets.len() as u64 - 1)).unwrap_or(0)
     }
 
-    /// The slot number of a station.
-    fn find(&self, station: Station, hash: u64) -> Option<usize> {
+    /// The slot of a station, and its number.
+    #[inline]
+    fn find(&self, station: Station, hash: u64) -> Option<(usize, &Slot)> {
         let mut index = self.home(hash);
         for _ in 0..self.buckets.len() {
             let Bucket(slots) = self.buckets.get(index)?;
-            if let Some(at) = slots.iter().position(|slot| slot.key == station.0) {
-                return Some(index * BUCKET_SLOTS + at);
+            let numbers = index * BUCKET_SLOTS..;
+            if let Some(found) = numbers.zip(slots).find(|(_, slot)| slot.key == station.0) {
+                return Some(found);
             }
             if slots[0].overflow == 0 {
                 return None;
@@ -198,14 +200,14 @@ impl Fdb {
     /// The port that a station was last heard on, unless that is too long ago.
     #[must_use]
     pub fn lookup(&self, station: Station, hash: u64, now: Tick) -> Option<PortId> {
-        let slot = self.slot(self.find(station, hash)?)?;
+        let (_, slot) = self.find(station, hash)?;
         (slot.mark.is_static() || now.since(slot.heard_at) < self.age_max_secs).then_some(slot.port)
     }
 
     /// The entry of a station, unless it is too old.
     #[must_use]
     pub fn record(&self, station: Station, now: Tick) -> Option<FdbRecord> {
-        let slot = self.slot(self.find(station, self.hash(station))?)?;
+        let (_, slot) = self.find(station, self.hash(station))?;
         (slot.mark.is_static() || now.since(slot.heard_at) < self.age_max_secs)
             .then(|| slot.record(now))
     }
@@ -222,7 +224,7 @@ impl Fdb {
 
     /// Notes that a station was heard on `port`.
     pub fn learn(&mut self, station: Station, hash: u64, port: PortId, now: Tick) -> Learned {
-        let Some(number) = self.find(station, hash) else {
+        let Some((number, slot)) = self.find(station, hash) else {
             if self.is_frozen {
                 return Learned::New;
             }
@@ -232,7 +234,6 @@ impl Fdb {
             self.stats.learned += 1;
             return Learned::New;
         };
-        let Some(slot) = self.slot(number) else { return Learned::Unchanged };
         if slot.mark.is_static() || (slot.port == port && slot.heard_at >= now) {
             return Learned::Unchanged;
         }
@@ -249,13 +250,15 @@ impl Fdb {
     /// worker heard the newer one itself, returns that: the others may not know of it, for not
     /// every frame is announced.
     pub fn hear(&mut self, station: Station, hash: u64, news: Sighting) -> Option<Sighting> {
-        let Some(number) = self.find(station, hash) else {
+        let Some((number, slot)) = self.find(station, hash) else {
             self.make_room();
             self.insert(station, hash, news, Mark::learned(news.turn, false));
             self.stats.learned += 1;
             return None;
         };
-        let slot = self.slot(number).filter(|slot| !slot.mark.is_static())?;
+        if slot.mark.is_static() {
+            return None;
+        }
         let known = slot.sighting();
         if news <= known {
             return (slot.mark.is_own() && known.port != news.port).then_some(known);
@@ -267,7 +270,7 @@ impl Fdb {
     /// The sighting that a learned entry stands for.
     #[must_use]
     pub fn sighting(&self, station: Station, hash: u64) -> Option<Sighting> {
-        self.slot(self.find(station, hash)?).map(Slot::sighting)
+        self.find(station, hash).map(|(_, slot)| slot.sighting())
     }
 
     fn update(&mut self, number: usize, sighting: Sighting, is_own: bool) {
@@ -291,7 +294,7 @@ impl Fdb {
     /// Removes an entry, static or learned; false when there is none.
     pub fn forget(&mut self, station: Station) -> bool {
         let hash = self.hash(station);
-        let found = self.find(station, hash);
+        let found = self.find(station, hash).map(|(number, _)| number);
         if let Some(number) = found {
             self.remove(number);
         }

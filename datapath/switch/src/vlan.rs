@@ -155,17 +155,6 @@ impl VlanConf {
         self.trunks.as_ref().is_none_or(|set| set.contains(vid))
     }
 
-    /// The TPID of the tag for the VLAN that this port puts frames in; 0 when it puts them in none.
-    pub(crate) const fn given_tpid(&self) -> u16 {
-        match self.mode {
-            VlanMode::Trunk => 0,
-            VlanMode::Dot1qTunnel => self.service_tpid,
-            VlanMode::Access | VlanMode::NativeTagged | VlanMode::NativeUntagged => {
-                EtherType::C_TAG.0
-            }
-        }
-    }
-
     /// True when the tag of VLAN `vid` does not show on the port's wire.
     pub(crate) fn hides(&self, vid: Vid) -> bool {
         match self.mode {

@@ -1,11 +1,13 @@
 //! The destination address says where the frame goes.
 
+use super::ingress::drop_all;
 use crate::batch::undecided;
 use crate::{
-    Batch, BridgeConf, Datapath, DropReason, Fdb, FrameBuf, Meta, PortConf, PortId, Snapshot,
-    Station, Tick, Verdict,
+    Batch, BridgeConf, Datapath, DropReason, Fdb, FrameBuf, Meta, PortConf, PortId, RawTag,
+    Snapshot, Station, Tick, Verdict,
 };
 use weft_wire::mac::MacAddr;
+use weft_wire::vid::Vid;
 
 /// Gives every frame its verdict.
 pub(crate) fn forward<F: FrameBuf>(
@@ -17,14 +19,15 @@ pub(crate) fn forward<F: FrameBuf>(
     for (port_id, run) in batch.runs() {
         let context = snapshot.port(port_id).and_then(|port| {
             let fdb = datapath.fdbs.get(port.bridge.index())?.as_ref()?;
-            Some(Context { port_id, port, bridge: snapshot.bridge(port.bridge)?, fdb, snapshot })
+            let bridge = snapshot.bridge(port.bridge)?;
+            Some(Context { port_id, port, bridge, fdb, snapshot, last: None })
         });
-        for meta in undecided(run) {
-            meta.verdict = match &context {
-                Some(context) if context.port.forwards => context.decide(meta, now),
-                Some(_) => Verdict::Drop(DropReason::PortBlocked),
-                None => Verdict::Drop(DropReason::NoPort),
-            };
+        match context {
+            Some(mut context) if context.port.forwards => {
+                undecided(run).for_each(|meta| meta.verdict = context.decide(meta, now));
+            }
+            Some(_) => drop_all(run, DropReason::PortBlocked),
+            None => drop_all(run, DropReason::NoPort),
         }
     }
 }
@@ -36,17 +39,14 @@ struct Context<'a> {
     bridge: &'a BridgeConf,
     fdb: &'a Fdb,
     snapshot: &'a Snapshot,
+    /// What was asked last, and the answer.
+    last: Option<((PortId, Vid, RawTag), Verdict)>,
 }
 
 impl Context<'_> {
-    fn decide(&self, meta: &Meta, now: Tick) -> Verdict {
+    fn decide(&mut self, meta: &Meta, now: Tick) -> Verdict {
         if meta.target >> 40 & 1 == 1 {
-            let is_reserved = MacAddr::from_u64(meta.target).is_reserved();
-            return if is_reserved && !self.bridge.forward_reserved {
-                Verdict::Drop(DropReason::Reserved)
-            } else {
-                Verdict::Flood
-            };
+            return self.group(meta);
         }
         let station = Station::new(meta.vid, meta.target);
         match self.fdb.lookup(station, meta.target_hash, now) {
@@ -56,7 +56,32 @@ impl Context<'_> {
         }
     }
 
-    fn unicast(&self, meta: &Meta, target_id: PortId) -> Verdict {
+    /// For a frame to a group address.
+    #[inline(never)]
+    fn group(&self, meta: &Meta) -> Verdict {
+        let is_reserved = MacAddr::from_u64(meta.target).is_reserved();
+        if is_reserved && !self.bridge.forward_reserved {
+            Verdict::Drop(DropReason::Reserved)
+        } else {
+            Verdict::Flood
+        }
+    }
+
+    /// For a frame to a station behind `target_id`.  Frames that follow each other mostly ask the
+    /// same.
+    fn unicast(&mut self, meta: &Meta, target_id: PortId) -> Verdict {
+        let asked = (target_id, meta.vid, meta.inner);
+        if let Some((before, verdict)) = self.last
+            && before == asked
+        {
+            return verdict;
+        }
+        let verdict = self.admit(meta, target_id);
+        self.last = Some((asked, verdict));
+        verdict
+    }
+
+    fn admit(&self, meta: &Meta, target_id: PortId) -> Verdict {
         if target_id == self.port_id {
             return Verdict::Drop(DropReason::Reflection);
         }

@@ -42,7 +42,8 @@ pub(crate) fn ingress<F: FrameBuf>(
     }
 }
 
-fn drop_all(run: &mut [Meta], reason: DropReason) {
+/// Drops those that no stage has decided yet.
+pub(super) fn drop_all(run: &mut [Meta], reason: DropReason) {
     for meta in undecided(run) {
         meta.verdict = Verdict::Drop(reason);
     }
@@ -74,6 +75,7 @@ fn tunnel(run: &mut [Meta], vlan: &VlanConf) {
             meta.verdict = Verdict::Drop(DropReason::IngressVlan);
         }
         (meta.tpid, meta.priority, meta.vid, meta.inner) = (0, 0, vlan.tag, customer);
+        meta.given_tpid = vlan.service_tpid;
     }
 }
 
@@ -100,7 +102,7 @@ fn classify(run: &mut [Meta], port: &PortConf, snapshot: &Snapshot) {
         VlanMode::Access => {
             for meta in undecided(run) {
                 if meta.vid == Vid::UNTAGGED {
-                    meta.vid = port.vlan.tag;
+                    (meta.vid, meta.given_tpid) = (port.vlan.tag, EtherType::C_TAG.0);
                 } else {
                     meta.verdict = Verdict::Drop(DropReason::IngressVlan);
                 }
@@ -109,7 +111,7 @@ fn classify(run: &mut [Meta], port: &PortConf, snapshot: &Snapshot) {
         VlanMode::Trunk | VlanMode::NativeTagged | VlanMode::NativeUntagged => {
             for meta in undecided(run) {
                 if meta.vid == Vid::UNTAGGED && port.vlan.mode != VlanMode::Trunk {
-                    meta.vid = port.vlan.tag;
+                    (meta.vid, meta.given_tpid) = (port.vlan.tag, EtherType::C_TAG.0);
                 } else if !port.vlan.carries(meta.vid) {
                     meta.verdict = Verdict::Drop(DropReason::IngressVlan);
                 }

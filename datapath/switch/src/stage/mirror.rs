@@ -133,7 +133,7 @@ impl Copying<'_> {
             }
         };
         // No answer goes back to a copy's sender: it has no ingress port.
-        let meta = Meta { vid, ingress: Meta::NO_PORT, ..*self.meta };
+        let meta = Meta { vid, given_tpid: 0, ingress: Meta::NO_PORT, ..*self.meta };
         for port_id in members {
             if let Some(port) = snapshot.port(*port_id).filter(|port| port.forwards) {
                 datapath.journal.note(|| Event::Copying(Some(mirror.id)));
@@ -161,7 +161,7 @@ fn send_copy<I: FrameIo>(
     let Some(mut copy) = io.copy_from(start) else {
         return datapath.counters.tx_drop(port_id, DropReason::NoBuffer);
     };
-    let Some(l2_bytes) = retag(&mut copy, meta, &port.vlan, snapshot) else {
+    let Some(l2_bytes) = retag(&mut copy, meta, &port.vlan) else {
         datapath.counters.tx_drop(port_id, DropReason::NoHeadroom);
         return io.free(copy);
     };
