@@ -17,7 +17,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use crate::outbox::Outbox;
 use crate::remote::{Remote, UnixSocket, bind_tcp, bind_unix};
 use crate::server::Inner;
-use crate::session::{Slot, serve};
+use crate::session::{Full, Slot, serve};
 
 /// Silence after which a peer is asked for a sign of life, unless its row says otherwise.
 const PROBE: Duration = Duration::from_secs(5);
@@ -26,6 +26,8 @@ const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(8);
 /// Time that a peer has to finish a TLS handshake, and a connection to come about.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// Time between two lines of log about clients that are refused.
+const REFUSALS_LOGGED: Duration = Duration::from_secs(10);
 
 /// What a remote that connects is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,7 +178,7 @@ async fn keep_listening(inner: Rc<Inner>, endpoint: Rc<Endpoint>, first: Option<
 }
 
 async fn accept(inner: &Rc<Inner>, endpoint: &Rc<Endpoint>, listener: Listener) {
-    let mut full = false;
+    let mut refusals = Refusals::default();
     loop {
         let accepted = match &listener {
             Listener::Unix(socket) => socket.listener.accept().await.map(|(it, _)| Wire::Unix(it)),
@@ -184,15 +186,8 @@ async fn accept(inner: &Rc<Inner>, endpoint: &Rc<Endpoint>, listener: Listener) 
         };
         match accepted {
             Ok(wire) => match Slot::take(inner, endpoint) {
-                Some(slot) => {
-                    full = false;
-                    inner.spawn_session(session(wire, slot));
-                }
-                None if full => {}
-                None => {
-                    full = true;
-                    tracing::warn!(remote = %endpoint.remote, "too many connections: more are refused");
-                }
+                Ok(slot) => inner.spawn_session(session(wire, slot)),
+                Err(full) => refusals.log(&endpoint.remote, full),
             },
             Err(error) => {
                 endpoint.failed(inner, &format!("cannot accept a connection: {error}"));
@@ -200,6 +195,25 @@ async fn accept(inner: &Rc<Inner>, endpoint: &Rc<Endpoint>, listener: Listener) 
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
+    }
+}
+
+/// Clients that were hung up on because there are too many; the log must not grow with every one of them.
+#[derive(Default)]
+struct Refusals {
+    logged: Option<Instant>,
+    unlogged: usize,
+}
+
+impl Refusals {
+    fn log(&mut self, remote: &Remote, full: Full) {
+        self.unlogged += 1;
+        if self.logged.is_some_and(|logged| logged.elapsed() < REFUSALS_LOGGED) {
+            return;
+        }
+        let refused = std::mem::take(&mut self.unlogged);
+        tracing::warn!(%remote, refused, "too many connections, more are refused: {full}");
+        self.logged = Some(Instant::now());
     }
 }
 
@@ -254,7 +268,7 @@ async fn keep_connected(inner: Rc<Inner>, endpoint: Rc<Endpoint>) {
     let mut backoff = BACKOFF_MIN;
     loop {
         endpoint.phase.set(Phase::Connecting);
-        let Some(slot) = Slot::take(&inner, &endpoint) else {
+        let Ok(slot) = Slot::take(&inner, &endpoint) else {
             tokio::time::sleep(backoff).await;
             continue;
         };

@@ -68,14 +68,14 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Clients may take half of the files that the process may open, and those of one remote three quarters
-    /// of that: the rest of the process has to go on.
-    fn within_open_files(mut self) -> Self {
-        let files = getrlimit(Resource::Nofile).current;
-        let most = files.and_then(|files| usize::try_from(files / 2).ok()).unwrap_or(usize::MAX);
+    /// The same, for a process that may open `files` files at a time: clients may take five eighths of them,
+    /// those of one remote five sixths of that, for the rest of the process has to go on.
+    #[must_use]
+    pub fn within_open_files(mut self, files: usize) -> Self {
+        let most = files / 8 * 5;
         if self.sessions_max > most {
             self.sessions_max = most;
-            self.sessions_per_remote_max = self.sessions_per_remote_max.min(most / 4 * 3);
+            self.sessions_per_remote_max = self.sessions_per_remote_max.min(most / 6 * 5);
         }
         self
     }
@@ -193,7 +193,9 @@ impl Server {
         reason = "callers need a runtime around it; binding may wait one day"
     )]
     pub async fn start(config: ServerConfig) -> Result<Self, ServerError> {
-        let limits = config.limits.within_open_files();
+        let files = getrlimit(Resource::Nofile).current;
+        let files = files.and_then(|files| usize::try_from(files).ok()).unwrap_or(usize::MAX);
+        let limits = config.limits.within_open_files(files);
         let state = State::open(&config.db_path, &config.schema, limits)?;
         let inner = Rc::new(Inner {
             state: RefCell::new(state),

@@ -23,17 +23,32 @@ pub(crate) struct Slot {
     pub endpoint: Rc<Endpoint>,
 }
 
+/// Why there is no room for a session.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum Full {
+    #[error("this remote has {0} clients, as many as one may have")]
+    Remote(usize),
+    #[error("all remotes together have {0} clients, as many as they may have")]
+    Server(usize),
+}
+
 impl Slot {
-    /// None when there are too many.
-    pub fn take(inner: &Rc<Inner>, endpoint: &Rc<Endpoint>) -> Option<Self> {
+    /// Counts one more session.
+    ///
+    /// # Errors
+    /// [`Full`].
+    pub fn take(inner: &Rc<Inner>, endpoint: &Rc<Endpoint>) -> Result<Self, Full> {
         let limits = inner.limits;
         let (all, here) = (inner.slots.get(), endpoint.slots.get());
-        if all >= limits.sessions_max || here >= limits.sessions_per_remote_max {
-            return None;
+        if here >= limits.sessions_per_remote_max {
+            return Err(Full::Remote(here));
+        }
+        if all >= limits.sessions_max {
+            return Err(Full::Server(all));
         }
         inner.slots.set(all + 1);
         endpoint.slots.set(here + 1);
-        Some(Self { inner: Rc::clone(inner), endpoint: Rc::clone(endpoint) })
+        Ok(Self { inner: Rc::clone(inner), endpoint: Rc::clone(endpoint) })
     }
 }
 

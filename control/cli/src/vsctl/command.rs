@@ -3,7 +3,7 @@
 use super::grid::Grid;
 use super::model::Model;
 use super::topology::Topology;
-use super::{Failure, bridges, database, ports, remotes, show};
+use super::{Failure, auto_attach, bridges, database, ports, remotes, show, zones};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -48,9 +48,16 @@ const GENERAL: &[Command] = &[
 
 /// All commands, in the order in which `--help` lists them.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    [GENERAL, bridges::COMMANDS, ports::COMMANDS, remotes::COMMANDS, database::COMMANDS]
-        .into_iter()
-        .flatten()
+    let families = [
+        GENERAL,
+        bridges::COMMANDS,
+        ports::COMMANDS,
+        remotes::COMMANDS,
+        auto_attach::COMMANDS,
+        zones::COMMANDS,
+        database::COMMANDS,
+    ];
+    families.into_iter().flatten()
 }
 
 impl Command {

@@ -4,6 +4,7 @@
 //! transaction, which fails when somebody else changed the same columns meanwhile, and is then made
 //! anew.  Texts, output and exit codes are those of ovs-vsctl 3.1.
 
+mod auto_attach;
 mod bridges;
 mod command;
 mod condition;
@@ -16,6 +17,7 @@ mod remotes;
 mod show;
 mod text;
 mod topology;
+mod zones;
 
 use self::command::{Call, Context, Outcome, Symbols};
 use self::model::Model;
