@@ -248,10 +248,11 @@ impl State {
         let last = entry.history.last();
         let schema = Arc::clone(entry.db.schema());
         let mut texts: HashMap<(*const MonitorSpec, Kind), Option<Rc<str>>> = HashMap::new();
+        let mut start: Option<(Kind, String, Rc<str>)> = None;
         for id in &self.watching {
             let Some(session) = self.sessions.get_mut(id) else { continue };
             let behind = session.outbox.bytes() > LAGGING_BYTES;
-            for monitor in session.monitors.values_mut().filter(|monitor| monitor.db == db) {
+            for (id, monitor) in session.monitors.iter_mut().filter(|(_, it)| it.db == db) {
                 if behind || monitor.missed.is_some() {
                     let missed = monitor.missed.get_or_insert_default();
                     let known = missed.len();
@@ -263,8 +264,13 @@ impl State {
                     texts.entry((Rc::as_ptr(&monitor.spec), monitor.kind)).or_insert_with(|| {
                         monitor.spec.update(&schema, changes, monitor.kind).map(Rc::from)
                     });
-                if let Some(text) = text {
-                    session.outbox.update(monitor.update_start(last), text);
+                let Some(text) = text else { continue };
+                // Clients of one kind call their monitors by one name: most starts are those of before.
+                if start.as_ref().is_none_or(|(kind, of, _)| *kind != monitor.kind || of != id) {
+                    start = Some((monitor.kind, id.clone(), monitor.update_start(last)));
+                }
+                if let Some((_, _, start)) = &start {
+                    session.outbox.update(start, text);
                 }
             }
             if behind && self.missed_rows > self.limits.missed_rows_max {

@@ -10,7 +10,7 @@
 //! | [`schema`] | column types and constraints; the built-in schemas |
 //! | [`db`], `integrity` | tables in memory, indexes, reference counts; the checks of a commit |
 //! | [`condition`], [`mutate`], [`txn`] | the operations of `transact`, all or nothing |
-//! | [`log`], [`record`], `lockfile` | the file, in the format that `ovsdb-tool` reads |
+//! | [`log`], [`record`], `lockfile`, `disk` | the file, in the format that `ovsdb-tool` reads |
 //! | `state`, `commits`, `subscriptions`, [`convert`] | what each method does, without sockets |
 //! | [`monitor`], `history`, [`lock`], [`outbox`] | what sessions hear, missed, own, and have still to be sent |
 //! | [`server`], `endpoint`, `session`, `manager`, [`remote`], `tls`, [`jsonrpc`] | the sockets |
@@ -31,8 +31,8 @@
 //!
 //! # Threads
 //!
-//! One. Server and client are made for a `current_thread` runtime; the server's tasks are local tasks. Syncs
-//! and compactions alone run on tokio's threads for blocking work.
+//! One. Server and client are made for a `current_thread` runtime; the server's tasks are local tasks.
+//! Compactions, and syncs of a slow disk, alone run on tokio's threads for blocking work.
 //!
 //! # Limits
 //!
@@ -46,6 +46,7 @@ pub mod condition;
 pub mod convert;
 pub mod datum;
 pub mod db;
+mod disk;
 mod endpoint;
 pub mod error;
 mod history;

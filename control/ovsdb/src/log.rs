@@ -262,6 +262,12 @@ impl Log {
             && self.end > self.base.saturating_mul(4)
     }
 
+    /// True from the start of a compaction to its end.
+    #[must_use]
+    pub fn is_compacting(&self) -> bool {
+        self.tail.is_some()
+    }
+
     /// Starts a compaction: a new file with the schema and one transaction that holds every row. It copies
     /// pointers to the rows, no rows; [`Compaction::write`] does the work, [`Log::put_in_place`] ends it.
     /// None while one is under way, be it one that was given up.

@@ -479,14 +479,15 @@ pub(crate) struct Monitor {
 
 impl Monitor {
     /// The start of an update up to its body; `]}` ends it. `last` is the newest transaction in it.
-    pub fn update_start(&self, last: Uuid) -> String {
+    pub fn update_start(&self, last: Uuid) -> Rc<str> {
         let (method, id) = (self.kind.method(), &self.id);
-        match self.kind {
+        let start = match self.kind {
             Kind::Update3 => {
                 format!("{{\"id\":null,\"method\":\"{method}\",\"params\":[{id},\"{last}\",")
             }
             _ => format!("{{\"id\":null,\"method\":\"{method}\",\"params\":[{id},"),
-        }
+        };
+        Rc::from(start)
     }
 
     /// Rows that are remembered for it.

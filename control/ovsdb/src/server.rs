@@ -11,9 +11,10 @@ use std::rc::Rc;
 
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, spawn_blocking, spawn_local};
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::MissedTickBehavior;
 
+use crate::disk::{compact, compact_by_itself, sync};
 use crate::endpoint::{Endpoint, Place, start};
 use crate::jsonrpc::{MESSAGE_BYTES_MAX, Message};
 use crate::lock::SessionId;
@@ -176,7 +177,7 @@ pub(crate) struct Inner {
     /// Something happened that the managers or a waiting transaction depend on.
     changed: Notify,
     /// Replies wait for the disk.
-    unsynced: Notify,
+    pub unsynced: Notify,
     seen_commits: Cell<u64>,
     is_status_due: Cell<bool>,
     stopped: Cell<bool>,
@@ -439,56 +440,19 @@ async fn watch(inner: Rc<Inner>) {
     }
 }
 
-/// Has the disk take what replies wait for. Whatever is written during one write-out goes with the next.
-async fn sync(inner: Rc<Inner>) {
-    loop {
-        inner.unsynced.notified().await;
-        loop {
-            let Some(job) = inner.state.borrow_mut().take_sync() else { break };
-            let file = std::sync::Arc::clone(&job.file);
-            let outcome = blocking(move || file.sync_data()).await;
-            inner.state.borrow_mut().synced(job, &outcome);
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Runs what may take long on another thread.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> std::io::Result<T> {
-    spawn_blocking(work).await.map_err(std::io::Error::other)?
-}
-
-async fn compact_by_itself(inner: Rc<Inner>) {
-    tracing::info!("compacting the database file");
-    if let Err(error) = compact(&inner, 0).await {
-        tracing::warn!(%error, "compaction failed");
+    #[test]
+    fn files_that_may_be_open_bound_the_clients() {
+        let of = |files| {
+            let limits = Limits::default().within_open_files(files);
+            (limits.sessions_max, limits.sessions_per_remote_max)
+        };
+        assert_eq!(of(1 << 20), (16_384, 12_288));
+        assert_eq!(of(20_000), (12_500, 10_415));
+        assert_eq!(of(1024), (640, 530));
+        assert_eq!(of(0), (0, 0));
     }
-}
-
-/// Bytes that may be written to the new file while clients wait.
-const TAIL_BYTES_MAX: usize = 1 << 16;
-
-async fn compact(inner: &Rc<Inner>, db: usize) -> std::io::Result<()> {
-    let Some(job) = inner.state.borrow_mut().start_compaction(db) else {
-        return Err(std::io::Error::other("a compaction is under way already"));
-    };
-    let written = async {
-        let mut new = blocking(move || job.write()).await?;
-        loop {
-            let tail = inner.state.borrow_mut().take_tail(db);
-            let length = tail.len();
-            new = blocking(move || new.append(&tail).map(|()| new)).await?;
-            if length <= TAIL_BYTES_MAX {
-                return Ok(new);
-            }
-        }
-    }
-    .await;
-    let mut state = inner.state.borrow_mut();
-    let outcome = written.and_then(|new| state.put_in_place(db, new));
-    if outcome.is_err() {
-        state.give_up_compaction(db);
-    }
-    outcome
 }

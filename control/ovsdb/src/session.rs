@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::endpoint::{Endpoint, Phase};
 use crate::jsonrpc::{Framer, Message};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Sending};
 use crate::server::Inner;
 
 /// Unfinished input that a session may hold even when all together hold too much.
@@ -110,6 +110,8 @@ where
     let open = Open::new(slot);
     let remote = &open.slot.endpoint.remote;
     tokio::select! {
+        // In this order a reply goes out before the updates that other sessions hear of the same change.
+        biased;
         end = read(&open, reader) => {
             if let Err(error) = end {
                 tracing::warn!(%remote, session = open.id, %error, "connection closed");
@@ -174,33 +176,38 @@ async fn fill<R: AsyncRead + Unpin>(
 /// Writes until that fails.
 async fn write<W: AsyncWrite + Unpin>(open: &Open, mut writer: W) -> io::Error {
     let outbox = &open.outbox;
-    let mut buffer = Vec::new();
     loop {
         if outbox.bytes() == 0 {
             open.slot.inner.state.borrow_mut().catch_up(open.id);
-            buffer = Vec::new();
         }
-        let bytes = outbox.take(&mut buffer).await;
-        let mut rest = buffer.as_slice();
+        let mut sending = outbox.take().await;
+        let bytes = sending.bytes();
         let mut was_full = false;
-        while !rest.is_empty() {
-            match writer.write(rest).await {
+        while sending.bytes() > 0 {
+            match write_some(&mut writer, &sending).await {
                 Ok(0) => return io::Error::from(io::ErrorKind::WriteZero),
-                Ok(sent) => rest = rest.get(sent..).unwrap_or_default(),
+                Ok(sent) => sending.advance(sent),
                 Err(error) => return error,
             }
             if was_full {
                 // The socket was full and took more: a slow peer is no dead one.
                 open.heard.set(Instant::now());
             }
-            was_full = !rest.is_empty();
+            was_full = sending.bytes() > 0;
         }
         if let Err(error) = writer.flush().await {
             return error;
         }
         outbox.sent(bytes);
-        buffer.clear();
     }
+}
+
+/// Writes as much as the socket takes.
+async fn write_some<W: AsyncWrite + Unpin>(writer: &mut W, sending: &Sending) -> io::Result<usize> {
+    poll_fn(|context| {
+        sending.with_slices(|slices| Pin::new(&mut *writer).poll_write_vectored(context, slices))
+    })
+    .await
 }
 
 /// Asks for a sign of life after each silence; ends, with the length of the silence, when none comes.

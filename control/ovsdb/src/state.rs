@@ -207,6 +207,11 @@ impl State {
         log.is_some_and(Log::wants_compaction)
     }
 
+    /// True while a file is compacted.
+    pub fn is_compacting(&self) -> bool {
+        self.databases.iter().flat_map(|entry| &entry.log).any(Log::is_compacting)
+    }
+
     pub fn start_compaction(&mut self, db: usize) -> Option<Compaction> {
         let entry = self.databases.get_mut(db)?;
         entry.log.as_mut()?.start_compaction(&entry.db)

@@ -108,7 +108,7 @@ impl State {
             let changes = missed.changes(&entry.db);
             if let Some(text) = monitor.spec.update(entry.db.schema(), &changes, monitor.kind) {
                 let start = monitor.update_start(entry.history.last());
-                session.outbox.update(start, &Rc::from(text));
+                session.outbox.update(&start, &Rc::from(text));
             }
         }
     }
@@ -142,7 +142,7 @@ impl State {
             session.monitors.remove(&old_id.to_string());
             let monitor = Monitor { id: new_id.clone(), spec, ..monitor };
             if let Some(text) = text {
-                session.outbox.update(monitor.update_start(last), &Rc::from(text));
+                session.outbox.update(&monitor.update_start(last), &Rc::from(text));
             }
             session.monitors.insert(new_id.to_string(), monitor);
         }

@@ -1,0 +1,111 @@
+//! What the disk is asked for, so that nobody waits who need not: syncs and compactions.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::spawn_blocking;
+
+use crate::server::Inner;
+
+/// Has the disk take what replies wait for. Whatever is written during one write-out goes with the next.
+pub(crate) async fn sync(inner: Rc<Inner>) {
+    let mut pace = Pace::default();
+    loop {
+        inner.unsynced.notified().await;
+        loop {
+            let Some(job) = inner.state.borrow_mut().take_sync() else { break };
+            let is_short = pace.is_fast() && !inner.state.borrow().is_compacting();
+            let file = Arc::clone(&job.file);
+            let begun = Instant::now();
+            let outcome =
+                if is_short { file.sync_data() } else { blocking(move || file.sync_data()).await };
+            pace.note(begun.elapsed());
+            inner.state.borrow_mut().synced(job, &outcome);
+            // Whoever has asked meanwhile goes with the next one.
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// How the disk did lately. Clients must not wait for a slow one, but to hand a sync to another thread and
+/// to be woken up by it takes as long as a fast one.
+#[derive(Debug, Default)]
+struct Pace {
+    fast_in_a_row: u32,
+}
+
+impl Pace {
+    /// A sync below this is fast.
+    const FAST: Duration = Duration::from_millis(1);
+    /// That many in a row make a fast disk.
+    const ENOUGH: u32 = 16;
+
+    fn note(&mut self, took: Duration) {
+        self.fast_in_a_row =
+            if took < Self::FAST { self.fast_in_a_row.saturating_add(1) } else { 0 };
+    }
+
+    fn is_fast(&self) -> bool {
+        self.fast_in_a_row >= Self::ENOUGH
+    }
+}
+
+/// Runs what may take long on another thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+pub(crate) async fn compact_by_itself(inner: Rc<Inner>) {
+    tracing::info!("compacting the database file");
+    if let Err(error) = compact(&inner, 0).await {
+        tracing::warn!(%error, "compaction failed");
+    }
+}
+
+/// Bytes that may be written to the new file while clients wait.
+const TAIL_BYTES_MAX: usize = 1 << 16;
+
+pub(crate) async fn compact(inner: &Rc<Inner>, db: usize) -> io::Result<()> {
+    let Some(job) = inner.state.borrow_mut().start_compaction(db) else {
+        return Err(io::Error::other("a compaction is under way already"));
+    };
+    let written = async {
+        let mut new = blocking(move || job.write()).await?;
+        loop {
+            let tail = inner.state.borrow_mut().take_tail(db);
+            let length = tail.len();
+            new = blocking(move || new.append(&tail).map(|()| new)).await?;
+            if length <= TAIL_BYTES_MAX {
+                return Ok(new);
+            }
+        }
+    }
+    .await;
+    let mut state = inner.state.borrow_mut();
+    let outcome = written.and_then(|new| state.put_in_place(db, new));
+    if outcome.is_err() {
+        state.give_up_compaction(db);
+    }
+    outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_fast_after_a_while_and_slow_at_once() {
+        let mut pace = Pace::default();
+        for _ in 0..Pace::ENOUGH {
+            assert!(!pace.is_fast());
+            pace.note(Duration::from_micros(200));
+        }
+        assert!(pace.is_fast());
+        pace.note(Duration::from_millis(3));
+        assert!(!pace.is_fast());
+    }
+}
