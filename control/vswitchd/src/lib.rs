@@ -21,6 +21,7 @@ pub mod guards;
 pub mod ignored;
 pub mod kernel;
 pub mod links;
+pub mod machine;
 pub mod metrics;
 mod mirrors;
 pub mod odp;

@@ -5,6 +5,7 @@ use crate::command;
 use crate::desired::Rows;
 use crate::engine::{Engine, Leave};
 use crate::kernel::{Monitor, watched};
+use crate::machine;
 use crate::metrics::{Metrics, MetricsTarget};
 use crate::path_mtu::Report;
 use crate::pidfile::Pidfile;
@@ -134,7 +135,7 @@ pub async fn run(
     }
     ready()?;
     tracing::info!("weftd {} serves {}", env!("CARGO_PKG_VERSION"), config.rundir.display());
-    let mut control = Loop::new(presence, monitor, &engine)?;
+    let mut control = Loop::new(config.rundir.clone(), presence, monitor, &engine)?;
     let end = control.turn(&mut engine, &mut store, &config.store).await;
     engine.stop(end.as_ref().map_or(Leave::Devices, |(leave, _)| *leave));
     if let Some(server) = store.server.take() {
@@ -152,6 +153,7 @@ pub async fn run(
 }
 
 struct Loop {
+    rundir: PathBuf,
     presence: Presence,
     monitor: Monitor,
     errors: UnderlayErrors,
@@ -191,8 +193,14 @@ enum Wake {
 }
 
 impl Loop {
-    fn new(presence: Presence, monitor: Monitor, engine: &Engine) -> anyhow::Result<Self> {
+    fn new(
+        rundir: PathBuf,
+        presence: Presence,
+        monitor: Monitor,
+        engine: &Engine,
+    ) -> anyhow::Result<Self> {
         Ok(Self {
+            rundir,
             presence,
             monitor,
             errors: UnderlayErrors::open(),
@@ -411,7 +419,9 @@ impl Loop {
         engine.kernel.refresh_links()?;
         let counters = engine.counters()?;
         engine.rates.note(&counters);
-        self.write(store, &engine.statistics(&counters)).await;
+        let mut wanted = engine.statistics(&counters);
+        machine::want(store, &self.rundir, &mut wanted);
+        self.write(store, &wanted).await;
         Ok(())
     }
 

@@ -21,9 +21,10 @@ pub const DATABASE: &str = "Open_vSwitch";
 pub const OVS_VERSION: &str = "3.1.0";
 
 /// The tables that weftd reads or writes.
-const TABLES: [(&str, &[&str]); 6] = [
+const TABLES: [(&str, &[&str]); 7] = [
     ("Open_vSwitch", &[]),
     ("Controller", &["target"]),
+    ("Datapath", &["capabilities"]),
     (
         "Bridge",
         &[
