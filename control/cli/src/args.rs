@@ -50,7 +50,6 @@ pub struct Args {
     pub command: Command,
 }
 
-/// The verbs.
 /// What to do with addresses.
 #[derive(Debug, Subcommand)]
 pub enum FdbVerb {
@@ -71,6 +70,7 @@ pub struct FdbPart {
     pub vlan: Option<u16>,
 }
 
+/// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Bridges, ports, tunnels and underlays: modes, workers, rates, effective MTU.
@@ -87,6 +87,9 @@ pub enum Command {
         )]
         watch: Option<f64>,
     },
+    /// What the switch does now: ports, rates, drops, address churn, workers. On a terminal a screen that
+    /// renews itself, in a pipe one page after another.
+    Top(TopArgs),
     /// Learned and static addresses.
     #[command(args_conflicts_with_subcommands = true)]
     Fdb {
@@ -109,6 +112,37 @@ pub enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+}
+
+/// Options of `weft top`.
+#[derive(Debug, clap::Args)]
+pub struct TopArgs {
+    /// Seconds between two readings.
+    #[arg(short, long, value_name = "SECS", default_value = "1", value_parser = seconds)]
+    pub delay: f64,
+
+    /// Stop after N readings.
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub number: Option<u64>,
+
+    /// Print one page, with the rates of one delay, and stop.
+    #[arg(long, conflicts_with = "number")]
+    pub once: bool,
+
+    /// Order of the ports.
+    #[arg(short, long, value_enum, default_value_t = TopSort::Rate)]
+    pub sort: TopSort,
+}
+
+/// Orders of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum TopSort {
+    /// What carries most comes first.
+    Rate,
+    /// What drops most comes first.
+    Drops,
+    /// By name.
+    Name,
 }
 
 /// Options of `weft capture`.

@@ -13,6 +13,7 @@ mod json;
 mod pcapng;
 mod show;
 mod table;
+mod top;
 mod trace;
 mod unixctl;
 mod vsctl;
@@ -59,6 +60,7 @@ fn run(args: &Args, out: &mut impl Write) -> Result<u8, Error> {
     match &args.command {
         Command::Show => show::run(&daemon, args.json, out),
         Command::Drops { watch } => drops::run(&daemon, args.json, *watch, out),
+        Command::Top(options) => top::run(&daemon, args.json, options, out),
         Command::Fdb { verb: Some(FdbVerb::Flush(what)), .. } => {
             fdb::flush(&daemon, args.json, what, out)
         }

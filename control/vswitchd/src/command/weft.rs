@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::time::Instant;
 use weft_switch::mcast::Mdb;
-use weft_switch::{Counters, DropReason, LinkCounters, PortCounters, VlanMode};
+use weft_switch::{Counters, DropReason, FdbStats, LinkCounters, PortCounters, VlanMode};
 use weft_worker::Report;
 
 pub(super) const COMMANDS: &[Command] = &[
@@ -61,11 +61,11 @@ fn show(engine: &mut Engine, _args: &[String]) -> Answer {
     for report in &reports {
         now.add(&report.counters);
     }
-    let mut entries = BTreeMap::new();
+    let mut fdbs = BTreeMap::new();
     for bridge in engine.desired.bridges.values() {
         if let Some(id) = engine.ids.bridge(&bridge.uuid) {
             let (_, stats) = engine.workers.dump_fdb(id).map_err(stuck)?;
-            entries.insert(bridge.name.clone(), stats.entries);
+            fdbs.insert(bridge.name.clone(), stats);
         }
     }
     let secs = engine.rates.at.map_or(0.0, |at| at.elapsed().as_secs_f64());
@@ -74,7 +74,7 @@ fn show(engine: &mut Engine, _args: &[String]) -> Answer {
         .desired
         .bridges
         .values()
-        .map(|bridge| view.bridge(bridge, entries.get(&bridge.name).copied().unwrap_or(0)))
+        .map(|bridge| view.bridge(bridge, fdbs.get(&bridge.name).copied().unwrap_or_default()))
         .collect();
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -99,6 +99,7 @@ fn workers(engine: &Engine, reports: &[Report]) -> Vec<Value> {
         json!({
             "id": report.worker.0,
             "cpu": places.get(&report.worker).copied().flatten(),
+            "busy_nanos": report.busy_nanos,
             "busy_percent": (busy.min(100.0) * 10.0).round() / 10.0,
             "rx_frames": report.rx_frames,
             "sleeps": report.sleeps,
@@ -121,7 +122,7 @@ fn xdp_mode(link: Option<&Link>) -> Option<String> {
 }
 
 impl View<'_> {
-    fn bridge(&self, bridge: &crate::desired::Bridge, entries: u64) -> Value {
+    fn bridge(&self, bridge: &crate::desired::Bridge, fdb: FdbStats) -> Value {
         let ports: Vec<_> = bridge
             .ports
             .values()
@@ -133,7 +134,14 @@ impl View<'_> {
             "datapath_id": self.engine.datapath_id(bridge),
             "fail_mode": if bridge.fail_mode.is_empty() { "standalone" } else { &bridge.fail_mode },
             "forwards": bridge.forwards,
-            "fdb": {"entries": entries, "max": bridge.fdb_entries_max},
+            "fdb": {
+                "entries": fdb.entries,
+                "max": bridge.fdb_entries_max,
+                "learned": fdb.learned,
+                "moved": fdb.moved,
+                "expired": fdb.expired,
+                "evicted": fdb.evicted,
+            },
             "snooping": self.engine.snooping.table(&bridge.name).map(snooping),
             "ports": ports,
         })
