@@ -42,6 +42,7 @@ impl L4 {
         }
     }
 
+    #[inline]
     fn locate_v4(packet: &[u8], l3_offset: usize) -> Option<Self> {
         let (header, payload) = Ipv4Header::parse(packet).ok()?;
         if header.is_fragment() {
