@@ -1,7 +1,7 @@
 //! Traffic that knows what should arrive.
 
 use std::collections::HashSet;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 
-use crate::Host;
+use crate::{Host, within};
 
 /// How long a transfer may stand still.
 const STALL: Duration = Duration::from_secs(20);
@@ -47,6 +47,20 @@ fn blocks(bytes: usize) -> impl Iterator<Item = Range<usize>> {
     (0..bytes).step_by(BLOCK_BYTES).map(move |start| start..bytes.min(start + BLOCK_BYTES))
 }
 
+/// A socket at an address that an earlier one had, which is closed here: a program that another test
+/// is just starting may hold a copy of it for a moment.
+fn bound<S>(mut bind: impl FnMut() -> io::Result<S>) -> S {
+    let mut last = bind();
+    let is_bound = || {
+        if last.is_err() {
+            last = bind();
+        }
+        last.is_ok()
+    };
+    assert!(within(Duration::from_secs(10), is_bound), "the address is not to be had");
+    last.unwrap()
+}
+
 /// Sends `bytes` by TCP from a host to `address` (`IP:PORT`) of another; the answer is how long it took.
 ///
 /// # Panics
@@ -56,7 +70,7 @@ pub fn tcp_transfer(from: &Host, to: &Host, address: &str, bytes: usize) -> Dura
     let address: SocketAddr = address.parse().unwrap();
     let (ready, is_ready) = std::sync::mpsc::channel();
     let receiver = to.thread(move || {
-        let listener = TcpListener::bind(address).unwrap();
+        let listener = bound(|| TcpListener::bind(address));
         ready.send(()).unwrap();
         let (mut stream, _) = listener.accept().unwrap();
         stream.set_read_timeout(Some(STALL)).unwrap();
@@ -100,7 +114,7 @@ pub fn udp_echoes(from: &Host, to: &Host, address: &str, count: usize, bytes: us
     let (ready, is_ready) = std::sync::mpsc::channel();
     let stopped = Arc::clone(&stop);
     let echo = to.thread(move || {
-        let socket = UdpSocket::bind(address).unwrap();
+        let socket = bound(|| UdpSocket::bind(address));
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
         ready.send(()).unwrap();
         let mut buffer = vec![0; 65536];
@@ -170,7 +184,7 @@ impl Flow {
         let (ready, is_ready) = std::sync::mpsc::channel();
         let ended = Arc::clone(&has_stopped);
         let receiver = to.thread(move || {
-            let socket = UdpSocket::bind(address).unwrap();
+            let socket = bound(|| UdpSocket::bind(address));
             // A thread that has to wait for a processor must not look like a switch that drops.
             set_socket_recv_buffer_size_force(&socket, 8 << 20).unwrap();
             // Silence for so long ends the flow, once nobody sends any more.

@@ -1,7 +1,7 @@
 //! Remotes beyond plain sockets: managers that the database names, TLS, connecting out, signs of life.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -39,8 +39,10 @@ impl Managed {
     }
 }
 
+/// A port that nobody has: asked for as one of UDP, as a program that another test is just starting
+/// may hold a copy of the socket for a moment.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// Keys and certificates of stock `ovs-pki`: one of each type, under CAs of their own.

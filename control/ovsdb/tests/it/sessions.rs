@@ -396,6 +396,8 @@ fn sockets_are_for_root_and_its_group_and_go_with_the_server() {
     assert!(!socket.exists());
     // A socket that a kill left behind is replaced.
     drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    // A program that another test is just starting may hold a copy of it for a moment.
+    wait_for("nobody to listen", || std::os::unix::net::UnixStream::connect(&socket).is_err());
     assert!(socket.exists());
     let server = Weft::start_in(dir, &db, |config| config);
     assert_eq!(server.connect().call("echo", &json!([1])), json!([1]));

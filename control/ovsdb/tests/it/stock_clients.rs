@@ -195,7 +195,7 @@ fn waits_for_cur_cfg() {
 #[test]
 fn managers_listen_as_told() {
     let Some(vs) = Vsctl::start() else { return };
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let target = format!("ptcp:{port}:127.0.0.1");
     vs.run(&["set-manager", &target, "ssl:127.0.0.1:1", "nonsense:1"]);
     assert!(vs.run(&["get-manager"]).contains(&target));
