@@ -1,7 +1,7 @@
 //! `weft` against the real daemon.
 
 use serde_json::Value;
-use weft_tests::{Host, Switch, cable_named, can_make_hosts, weft_program, within};
+use weft_tests::{Host, Switch, cable_named, can_make_hosts, introduce, weft_program, within};
 
 fn with_guests(test: impl FnOnce(&Host, &Switch<'_>, &Host, &Host)) {
     if !can_make_hosts() {
@@ -103,8 +103,7 @@ fn drops_name_port_and_reason() {
 #[test]
 fn capture_writes_what_tcpdump_reads() {
     with_guests(|host, switch, a, b| {
-        a.knows("eth0", "10.0.0.2", &b.mac("eth0"));
-        b.knows("eth0", "10.0.0.1", &a.mac("eth0"));
+        introduce(a, "10.0.0.1", b, "10.0.0.2");
         let file = switch.rundir().join("out.pcapng");
         let file = file.display();
         let weft = weft_program();

@@ -2,21 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use weft_tests::{Host, Switch, can_make_hosts, tcp_transfer, udp_echoes, within};
-
-/// A bridge with LOCAL up; hosts are plugged in by the tests.
-fn bridge(host: &Host) -> Switch<'_> {
-    let switch = Switch::start(host);
-    switch.vsctl("add-br br0");
-    host.sh("ip link set br0 up");
-    switch
-}
-
-/// Spares both hosts the ARP exchange, so that every frame is one that the test sent.
-fn introduce(a: &Host, a_address: &str, b: &Host, b_address: &str) {
-    a.knows("eth0", b_address, &b.mac("eth0"));
-    b.knows("eth0", a_address, &a.mac("eth0"));
-}
+use weft_tests::{Host, Switch, can_make_hosts, introduce, tcp_transfer, udp_echoes, within};
 
 /// Partial checksums and large segments of veth peers are the switch's task: no offload is switched
 /// off anywhere, and no receiver may see a wrong checksum.
@@ -26,7 +12,7 @@ fn veth_hosts_exchange_everything_with_default_offloads() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     a.must_reach("10.0.0.2");
@@ -65,7 +51,7 @@ fn known_unicast_touches_two_ports() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     let c = switch.plug("br0", "veth3", "10.0.0.3/24");
@@ -87,7 +73,7 @@ fn unknown_unicast_is_flooded_until_learned() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     let c = switch.plug("br0", "veth3", "10.0.0.3/24");
@@ -106,7 +92,7 @@ fn a_moved_address_is_followed() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let old = switch.plug("br0", "veth2", "10.0.0.2/24");
     a.must_reach("10.0.0.2");
@@ -130,7 +116,7 @@ fn reserved_and_malformed_frames_die_with_a_reason() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     introduce(&a, "10.0.0.1", &b, "10.0.0.2");
@@ -165,7 +151,7 @@ fn bridges_are_apart() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     switch.vsctl("add-br br1");
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br1", "veth2", "10.0.0.2/24");
@@ -185,7 +171,7 @@ fn missed_frames_are_counted() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let weftd = switch.pid();
     host.sh(&format!("kill -STOP {weftd}"));

@@ -47,10 +47,6 @@ fn noise(guest: &Host) -> u64 {
     guest.rx_frames("eth0") - before
 }
 
-fn log(switch: &Switch<'_>) -> String {
-    std::fs::read_to_string(switch.rundir().join("weftd.log")).unwrap_or_default()
-}
-
 /// The second cable makes a loop: its port blocks, the storm dies, traffic goes on, and when the
 /// first cable is cut, the second carries it.
 #[test]
@@ -66,12 +62,12 @@ fn a_second_cable_blocks_and_takes_over() {
     assert_eq!(switch.vsctl("get port left1 status"), "{}");
     join(&switch, 2, "other_config:none=1");
     left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
-    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", log(&switch));
+    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", switch.log());
     assert!(within(Duration::from_secs(10), || noise(&right) < 10), "the storm goes on");
     left.must_reach("10.0.0.2");
     assert!(!blocked(&switch, "left1"));
     let said = "loop guard blocks it for 30 s: a probe came back between it and left1";
-    assert!(log(&switch).contains(&format!("br0: left2: {said}")), "{}", log(&switch));
+    assert!(switch.log().contains(&format!("br0: left2: {said}")), "{}", switch.log());
     let page = switch.try_weft("show").expect_ok();
     assert!(page.contains("blocked left2: loop guard: a probe came back"), "{page}");
     let trace = switch.appctl("ofproto/trace br0 in_port=vif0,dl_dst=ff:ff:ff:ff:ff:ff");
@@ -88,7 +84,7 @@ fn a_second_cable_blocks_and_takes_over() {
 
     host.sh("ip link set left1 down");
     let heals = || left.reaches("10.0.0.2") && switch.vsctl("get port left2 status") == "{}";
-    assert!(within(Duration::from_secs(15), heals), "{}", log(&switch));
+    assert!(within(Duration::from_secs(15), heals), "{}", switch.log());
     assert!(noise(&right) < 10);
 }
 
@@ -105,15 +101,15 @@ fn a_patch_port_blocks_and_takes_over() {
     left.must_reach("10.0.0.2");
     join_by_patch(&switch, 2);
     left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
-    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", log(&switch));
+    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", switch.log());
     assert!(within(Duration::from_secs(10), || noise(&right) < 10), "the storm goes on");
     assert!(!blocked(&switch, "left1"));
     left.must_reach("10.0.0.2");
     switch.vsctl("del-port left1 -- del-port right1");
     let heals = || left.reaches("10.0.0.2") && switch.vsctl("get port left2 status") == "{}";
-    assert!(within(Duration::from_secs(15), heals), "{}", log(&switch));
+    assert!(within(Duration::from_secs(15), heals), "{}", switch.log());
     join_by_patch(&switch, 3);
-    assert!(within(Duration::from_secs(10), || blocked(&switch, "left3")), "{}", log(&switch));
+    assert!(within(Duration::from_secs(10), || blocked(&switch, "left3")), "{}", switch.log());
     left.must_reach("10.0.0.2");
     assert!(noise(&right) < 10);
 }
@@ -131,10 +127,10 @@ fn a_loop_in_a_tagged_vlan_is_found_by_moves() {
     join(&switch, 1, "trunks=10");
     join(&switch, 2, "trunks=10");
     left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
-    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", log(&switch));
+    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", switch.log());
     assert!(within(Duration::from_secs(10), || noise(&right) < 10), "the storm goes on");
     left.must_reach("10.0.0.2");
-    assert!(log(&switch).contains("in VLAN 10 moves back and forth between it and left1"));
+    assert!(switch.log().contains("in VLAN 10 moves back and forth between it and left1"));
     // Off again: all is as without it.
     switch.vsctl("remove bridge br0 other_config loop-guard");
     assert_eq!(switch.vsctl("get port left2 status"), "{}");

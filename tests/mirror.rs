@@ -1,7 +1,7 @@
 //! Mirrors: what a guest on the output sees, beside what a stock switch shows there.
 
 use std::time::Duration;
-use weft_tests::{Flow, Host, Stock, Switch, can_make_hosts, within};
+use weft_tests::{Flow, Host, Stock, Switch, can_make_hosts, introduce, within};
 
 /// What both switches under comparison offer.
 trait Bridge {
@@ -151,8 +151,7 @@ fn a_mirror_disturbs_nobody() {
     assert!(!a.reaches("10.0.0.3") && !probe.reaches("10.0.0.1"));
     assert!(switch.drops().contains_key("vif3 rx mirror_port"), "{:?}", switch.drops());
     // Each echo is one frame there and one back, each copied once; both guests know each other.
-    a.knows("eth0", "10.0.0.2", &b.mac("eth0"));
-    b.knows("eth0", "10.0.0.1", &a.mac("eth0"));
+    introduce(&a, "10.0.0.1", &b, "10.0.0.2");
     let moved = switch.deltas(|| assert_eq!(a.pings(10, "10.0.0.2"), 10));
     let figure = |name: &str| moved.get(name).copied().unwrap_or(0);
     assert_eq!(figure("vif3 tx_frames"), figure("vif1 rx_frames") + figure("vif2 rx_frames"));

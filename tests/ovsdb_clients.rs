@@ -426,6 +426,6 @@ fn the_commands_of_the_database_server() {
     assert_eq!(ask("ovsdb-server/disable-monitor-cond").expect_ok(), "");
     switch.vsctl("del-port br0 int0");
     assert_eq!(switch.vsctl("get controller . is_connected"), "false");
-    let log = std::fs::read_to_string(switch.rundir().join("weftd.log")).unwrap();
+    let log = switch.log();
     assert_eq!(log.matches("controller tcp:192.0.2.1:6653: OpenFlow is not there yet").count(), 1);
 }

@@ -1,7 +1,9 @@
 //! Patch ports between bridges of one switch: stock ovs-vsctl makes them, guests talk across.
 
 use std::time::Duration;
-use weft_tests::{Flow, Host, OvsdbServer, Stock, Switch, can_make_hosts, tcp_transfer, within};
+use weft_tests::{
+    Flow, Host, OvsdbServer, Stock, Switch, can_make_hosts, introduce, tcp_transfer, within,
+};
 
 /// One of the columns of an interface.
 fn column(switch: &Switch<'_>, interface: &str, column: &str) -> String {
@@ -119,8 +121,7 @@ fn ends_come_and_go_and_change_their_vlans() {
     let switch = Switch::start(&host);
     let [a, b] = joined(&switch);
     a.must_reach("10.0.0.2");
-    a.knows("eth0", "10.0.0.2", &b.mac("eth0"));
-    b.knows("eth0", "10.0.0.1", &a.mac("eth0"));
+    introduce(&a, "10.0.0.1", &b, "10.0.0.2");
 
     // One end goes: nothing crosses, and the other end says why.
     switch.vsctl("del-port p1");

@@ -9,10 +9,6 @@ fn bridge(host: &Host) -> Switch<'_> {
     switch
 }
 
-fn log(switch: &Switch<'_>) -> String {
-    std::fs::read_to_string(switch.rundir().join("weftd.log")).unwrap_or_default()
-}
-
 /// Waits until a column of an interface has a value.
 #[track_caller]
 fn becomes(switch: &Switch<'_>, interface: &str, column: &str, value: &str) {
@@ -40,7 +36,7 @@ fn fail_mode_secure_is_in_force_from_the_start_of_a_bridge() {
         page.contains("bridge br0: forwards (fail_mode secure is in force from the next start")
     );
     assert!(page.contains("bridge br1: does not forward (fail_mode secure)"), "{page}");
-    assert!(log(&switch).contains("Bridge br0: fail_mode=secure: in force from the next start on"));
+    assert!(switch.log().contains("Bridge br0: fail_mode=secure: in force from the next start on"));
 
     let switch = switch.exit("").start_again();
     assert_eq!(a.pings(5, "10.0.0.2"), 0);
@@ -81,7 +77,7 @@ fn a_device_that_goes_away_and_returns_is_taken_back() {
     };
     host.sh("ip link set veth1 down && ip link set veth1 name veth9");
     goes();
-    assert!(log(&switch).contains("veth1: its device is called veth9 now"), "{}", log(&switch));
+    assert!(switch.log().contains("veth1: its device is called veth9 now"), "{}", switch.log());
     host.sh("ip link set veth9 name veth1 && ip link set veth1 up");
     returns();
 
@@ -89,7 +85,7 @@ fn a_device_that_goes_away_and_returns_is_taken_back() {
     host.sh(&format!("ip link set veth1 netns {}", away.netns()));
     goes();
     let said = "veth1: its device was removed, or moved to another namespace";
-    assert!(log(&switch).contains(said), "{}", log(&switch));
+    assert!(switch.log().contains(said), "{}", switch.log());
     away.sh(&format!("ip link set veth1 netns {}", host.netns()));
     host.sh("ip link set veth1 up");
     returns();
@@ -101,7 +97,7 @@ fn a_device_that_goes_away_and_returns_is_taken_back() {
     // It has another address now.
     b.sh("ip neigh flush all");
     returns();
-    assert!(!log(&switch).contains("refused our status"), "{}", log(&switch));
+    assert!(!switch.log().contains("refused our status"), "{}", switch.log());
 }
 
 /// Administrative state and carrier are followed as they change.
@@ -155,7 +151,7 @@ fn one_device_is_in_one_bridge() {
         assert!(switch.client(&line).expect_ok().contains("\"count\":1"));
         let said =
             format!("Bridge {other}: ports=veth1: the interface is in another port or bridge");
-        assert!(within(Duration::from_secs(5), || log(&switch).contains(&said)));
+        assert!(within(Duration::from_secs(5), || switch.log().contains(&said)));
     }
     assert_eq!(a.pings(5, "10.0.0.2"), 5);
     assert_eq!(switch.vsctl("get interface veth1 error"), "[]");
@@ -187,7 +183,7 @@ fn columns_without_effect_are_named_once() {
     for tag in 1..4 {
         switch.vsctl(&format!("set port veth1 tag={tag}"));
     }
-    let log = log(&switch);
+    let log = switch.log();
     for said in [
         "Interface veth1: lldp={enable=\"true\"}: has no effect yet; kept",
         "Interface veth1: ingress_policing_rate=1000: has no effect yet; kept",

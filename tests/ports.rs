@@ -5,13 +5,6 @@ use std::time::Duration;
 
 use weft_tests::{Host, Switch, can_make_hosts, tcp_transfer, udp_echoes, within};
 
-fn bridge(host: &Host) -> Switch<'_> {
-    let switch = Switch::start(host);
-    switch.vsctl("add-br br0");
-    host.sh("ip link set br0 up");
-    switch
-}
-
 /// Tagged frames of guests cross a bridge of trunk ports with their tags, though veth keeps the tag
 /// beside the frame by default.
 #[test]
@@ -20,7 +13,7 @@ fn tagged_guests_talk_through_trunk_ports() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     if !a.try_sh("ip link add link eth0 name eth0.100 type vlan id 100").ok() {
@@ -51,7 +44,7 @@ fn a_port_with_two_queues_carries_both() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = Host::new("queues");
     let (here, there) = (host.netns(), b.netns());
@@ -107,7 +100,7 @@ fn the_table_of_addresses_keeps_its_limit() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     switch.vsctl("set bridge br0 other_config:mac-table-size=10");
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
@@ -131,7 +124,7 @@ fn workers_follow_the_cpu_mask() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let _b = switch.plug("br0", "veth2", "10.0.0.2/24");
     for mask in ["0x1", "0x3", "0x2"] {
@@ -164,7 +157,7 @@ fn clients_at_once_do_not_lose_changes() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let failures: Vec<_> = thread::scope(|scope| {
         let clients: Vec<_> = (0..8)
             .map(|number| {
@@ -198,7 +191,7 @@ fn links_that_flap_come_back() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     a.must_reach("10.0.0.2");

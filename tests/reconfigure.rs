@@ -1,6 +1,6 @@
 //! Changes while traffic runs: whoever is not concerned notices nothing.
 
-use weft_tests::{Flow, Host, Switch, Tally, cable_named, can_make_hosts};
+use weft_tests::{Flow, Host, Switch, Tally, cable_named, can_make_hosts, introduce};
 
 /// Two guests that talk all the time, and a switch to change under them.
 fn undisturbed(change: impl FnOnce(&Host, &Switch<'_>)) -> Tally {
@@ -95,8 +95,7 @@ fn a_change_holds_when_the_client_returns() {
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     a.must_reach("10.0.0.2");
-    a.knows("eth0", "10.0.0.2", &b.mac("eth0"));
-    b.knows("eth0", "10.0.0.1", &a.mac("eth0"));
+    introduce(&a, "10.0.0.1", &b, "10.0.0.2");
     for _ in 0..5 {
         switch.vsctl("del-port veth2");
         assert_eq!(a.pings(3, "10.0.0.2"), 0, "a removed port forwards");

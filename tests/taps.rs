@@ -5,13 +5,6 @@ use std::time::Duration;
 
 use weft_tests::{Flow, Host, Switch, can_make_hosts, tcp_transfer, within};
 
-fn bridge(host: &Host) -> Switch<'_> {
-    let switch = Switch::start(host);
-    switch.vsctl("add-br br0");
-    host.sh("ip link set br0 up");
-    switch
-}
-
 fn is_tapped(switch: &Switch<'_>, port: &str) -> bool {
     switch.port(port).get("tapped").is_some_and(|tapped| *tapped == true)
 }
@@ -37,7 +30,7 @@ fn tcpdump_on_a_port_sees_both_directions() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     a.must_reach("10.0.0.2");
@@ -73,7 +66,7 @@ fn tags_are_seen_and_kept() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let trunk = switch.plug("br0", "veth1", "");
     let access = switch.plug("br0", "veth2", "10.0.0.2/24");
     switch.vsctl("set port veth2 tag=100");
@@ -108,7 +101,7 @@ fn taps_come_and_go_under_traffic() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     a.must_reach("10.0.0.2");
@@ -137,7 +130,7 @@ fn tcp_is_whole_on_tapped_ports() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     host.address("br0", "10.0.0.9/24");
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
@@ -161,7 +154,7 @@ fn the_host_never_answers_on_a_tapped_port() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     // An address of the port itself: nothing but the shield keeps the host from answering.
     host.sh("ip addr add 10.0.0.77/24 dev veth1");
@@ -186,7 +179,7 @@ fn a_tapped_port_can_go() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let _b = switch.plug("br0", "veth2", "10.0.0.2/24");
     let _tap = host.spawn("tcpdump -nn -i veth1 -w /dev/null");
@@ -211,7 +204,7 @@ fn tunnels_of_others_cross_a_tapped_port() {
         return;
     }
     let middle = Host::new("middle");
-    let between = bridge(&middle);
+    let between = Switch::with_bridge(&middle);
     let left = between.plug("br0", "veth1", "192.0.2.1/24");
     let right = between.plug("br0", "veth2", "192.0.2.2/24");
     let (here, there) = (Switch::start(&left), Switch::start(&right));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weft_tests::{Flow, Host, Stock, Switch, cable_named, can_make_hosts, within};
+use weft_tests::{Flow, Host, Stock, Switch, cable_named, can_make_hosts, introduce, within};
 
 /// Ports by name, and how the columns of their row are set.
 const PORTS: [(&str, &str); 8] = [
@@ -95,13 +95,6 @@ fn frames_go_where_a_stock_switch_sends_them() {
     }
 }
 
-fn bridge(host: &Host) -> Switch<'_> {
-    let switch = Switch::start(host);
-    switch.vsctl("add-br br0");
-    host.sh("ip link set br0 up");
-    switch
-}
-
 /// The lines of `fdb/show` for one address.
 fn entries(switch: &Switch<'_>, mac: &str) -> Vec<String> {
     let table = switch.appctl("fdb/show br0");
@@ -115,7 +108,7 @@ fn vlans_change_without_loss_on_other_ports() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     let _c = switch.plug("br0", "veth3", "");
@@ -149,13 +142,12 @@ fn addresses_in_a_vlan_that_a_port_left_are_gone_at_once() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     switch.vsctl("set port veth1 tag=5 -- set port veth2 tag=5");
     a.must_reach("10.0.0.2");
-    a.knows("eth0", "10.0.0.2", &b.mac("eth0"));
-    b.knows("eth0", "10.0.0.1", &a.mac("eth0"));
+    introduce(&a, "10.0.0.1", &b, "10.0.0.2");
     let (a_mac, b_mac) = (a.mac("eth0"), b.mac("eth0"));
     assert_eq!((entries(&switch, &a_mac).len(), entries(&switch, &b_mac).len()), (1, 1));
     switch.vsctl("set port veth2 tag=6");
@@ -178,7 +170,7 @@ fn customer_tags_cross_inside_the_service_tag() {
     for port in ["c1", "c2", "wire", "other"] {
         cable_named(&host, port, &far, port);
     }
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     switch.vsctl(
         "add-port br0 c1 tag=100 vlan_mode=dot1q-tunnel -- set port c1 cvlans=7 \
          -- add-port br0 c2 tag=100 vlan_mode=dot1q-tunnel \
@@ -224,7 +216,7 @@ fn addresses_behind_a_link_that_went_down_are_forgotten() {
         return;
     }
     let host = Host::new("host");
-    let switch = bridge(&host);
+    let switch = Switch::with_bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let b = switch.plug("br0", "veth2", "10.0.0.2/24");
     a.must_reach("10.0.0.2");

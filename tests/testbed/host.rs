@@ -277,6 +277,13 @@ impl Drop for Background {
     }
 }
 
+/// Tells two hosts each other's MAC addresses for good, so that every frame is one that the test sent.
+#[track_caller]
+pub fn introduce(a: &Host, a_address: &str, b: &Host, b_address: &str) {
+    a.knows("eth0", b_address, &b.mac("eth0"));
+    b.knows("eth0", a_address, &a.mac("eth0"));
+}
+
 /// Joins `eth0` of two hosts with a cable.
 #[track_caller]
 pub fn cable(a: &Host, b: &Host) {

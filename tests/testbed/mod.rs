@@ -20,7 +20,7 @@ mod stock;
 mod switch;
 mod traffic;
 
-pub use host::{Background, Host, cable, cable_named};
+pub use host::{Background, Host, cable, cable_named, introduce};
 pub use overlay::{Underlay, between_two_switches, exchange, overlay, with_a_stock_peer};
 pub use stock::{OvsdbServer, Stock};
 pub use switch::{Gone, Switch};

@@ -39,7 +39,20 @@ impl<'h> Switch<'h> {
         Self::start_with(host, "")
     }
 
-    /// The same with more options for weftd.
+    /// The same, and a bridge br0 whose LOCAL port is up; hosts are plugged in by the tests.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[track_caller]
+    #[must_use]
+    pub fn with_bridge(host: &'h Host) -> Self {
+        let switch = Self::start(host);
+        switch.vsctl("add-br br0");
+        host.sh("ip link set br0 up");
+        switch
+    }
+
+    /// [`Switch::start`] with more options for weftd.
     ///
     /// # Panics
     /// It does not start.
@@ -82,6 +95,12 @@ impl<'h> Switch<'h> {
     #[must_use]
     pub fn rundir(&self) -> &Path {
         self.rundir.path()
+    }
+
+    /// What is in its log.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.rundir().join("weftd.log")).unwrap_or_default()
     }
 
     /// Names of the objects that it has pinned.
