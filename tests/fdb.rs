@@ -24,10 +24,7 @@ fn send(far: &Host, port: &str, mac: &str, vlan: u16, ethertype: u16) {
     let tag = if vlan == 0 { String::new() } else { format!("8100{vlan:04x}") };
     let (mac, payload) = (mac.replace(':', ""), "00".repeat(46));
     let frame = format!("ffffffffffff{mac}{tag}{ethertype:04x}{payload}");
-    far.sh(&format!(
-        "/usr/bin/python3 -c 'import socket; socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\
-          .sendto(bytes.fromhex(\"{frame}\"), (\"{port}\", 0))'"
-    ));
+    far.send_hex(port, &frame);
     assert!(within(Duration::from_secs(10), || far.rx_frames(other) > before), "{port} {mac}");
 }
 

@@ -41,11 +41,18 @@ fn mirror(switch: &impl Bridge, columns: &str) {
     switch.settle();
 }
 
-/// A tagged broadcast, a plain one, and a link-local frame, as scapy says it.
-const FRAMES: &str = r#"[
-    Ether(src="02:00:00:00:00:01",dst="ff:ff:ff:ff:ff:ff")/Dot1Q(vlan=6,prio=3,type=0x88b5)/("A"*100),
-    Ether(src="02:00:00:00:00:01",dst="ff:ff:ff:ff:ff:ff",type=0x88b5)/("B"*100),
-    Ether(src="02:00:00:00:00:01",dst="01:80:c2:00:00:0e",type=0x88b5)/("C"*100)]"#;
+/// Headers of a tagged broadcast, a plain one, and a link-local frame.
+const HEADERS: [&str; 3] = [
+    "ffffffffffff 020000000001 8100 6006 88b5",
+    "ffffffffffff 020000000001 88b5",
+    "0180c200000e 020000000001 88b5",
+];
+
+fn send(guest: &Host) {
+    for header in HEADERS {
+        guest.send_hex("eth0", &format!("{header} {}", "41".repeat(100)));
+    }
+}
 
 /// Guests `va` (trunk), `vb` (access, VLAN 5) and `vc` (trunk), and what `vc` sees of the frames that
 /// the others send, under one mirror after another.
@@ -77,8 +84,8 @@ fn seen(host: &Host, switch: &impl Bridge) -> Vec<String> {
         mirror(switch, columns);
         let capture = c.spawn("tcpdump -lnnei eth0 -s 0 ether src 02:00:00:00:00:01");
         capture.wait_for("listening on");
-        a.send_frame("eth0", FRAMES);
-        b.send_frame("eth0", FRAMES);
+        send(a);
+        send(b);
         // Nothing says that all have come.
         let mut text = String::new();
         let settled = || {
