@@ -120,7 +120,7 @@ where
         error = write(&open, writer) => {
             tracing::debug!(%remote, session = open.id, %error, "connection lost");
         }
-        reason = open.outbox.closed() => {
+        reason = last_words(&open) => {
             tracing::warn!(%remote, session = open.id, "disconnected: {reason}");
         }
         silence = probe(&open) => {
@@ -128,6 +128,14 @@ where
                 "disconnected: no response to inactivity probe after {} seconds", silence.as_secs_f32());
         }
     }
+}
+
+/// Waits until the session is to end, and a little longer while there is something to be sent: who
+/// asks for a conversion hears that it is done, even when that ends the own session.
+async fn last_words(open: &Open) -> String {
+    let reason = open.outbox.closed().await;
+    let _ = tokio::time::timeout(Duration::from_millis(200), open.outbox.wait_empty()).await;
+    reason
 }
 
 /// Handles messages until the stream ends; then lets what is unsent go out.
