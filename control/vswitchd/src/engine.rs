@@ -19,6 +19,7 @@ use crate::spanning::{Errand, Member, Spanning};
 use crate::taps::Listeners;
 use crate::tunnels::{self, Path, State};
 use crate::vlog::Vlog;
+use crate::ways::Ways;
 use crate::workers::{WorkerError, Workers};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -56,6 +57,8 @@ pub struct Engine {
     pub plan: Plan,
     /// The way of each tunnel.
     pub paths: BTreeMap<Uuid, Path>,
+    /// What those ways were before.
+    pub ways: Ways,
     /// What routers of the underlay say of path MTUs.
     pub path_mtus: PathMtus,
     /// Numbers of bridges and ports.
@@ -134,6 +137,7 @@ impl Engine {
             desired: Desired::default(),
             plan: Plan::default(),
             paths: BTreeMap::new(),
+            ways: Ways::default(),
             path_mtus: PathMtus::default(),
             ids: Ids::default(),
             spanning: Spanning::default(),
@@ -285,18 +289,17 @@ impl Engine {
     /// Asks the kernel for the way of every tunnel.
     fn resolve_paths(&mut self) {
         let mut paths = BTreeMap::new();
-        // Tunnels that differ in nothing but their keys go one way, which is asked for once.
-        let mut ways: BTreeMap<_, tunnels::Path> = BTreeMap::new();
+        let now = Instant::now();
+        self.ways.begin(self.kernel.generation(), now);
         for (_, _, interface) in self.desired.interfaces() {
             if let Kind::Tunnel(tunnel) = &interface.kind {
-                let path = ways
-                    .entry((tunnel.remote, tunnel.local))
-                    .or_insert_with(|| {
-                        let mut path = tunnels::resolve(&mut self.kernel, tunnel);
-                        self.path_mtus.lower(&mut path, tunnel.remote);
-                        path
-                    })
-                    .clone();
+                if self.ways.get(tunnel).is_none() {
+                    let mut fresh = tunnels::resolve(&mut self.kernel, tunnel);
+                    self.path_mtus.lower(&mut fresh, tunnel.remote);
+                    let kernel = &self.kernel;
+                    self.ways.put(tunnel, fresh, now, |old| tunnels::is_usable(kernel, old));
+                }
+                let Some(path) = self.ways.get(tunnel).cloned() else { continue };
                 if self.paths.get(&interface.uuid).map(|old| &old.state) != Some(&path.state) {
                     log_path(&interface.name, &path);
                 }
@@ -311,15 +314,15 @@ impl Engine {
     pub fn ask_neighbours(&mut self) {
         let mut asks = Vec::new();
         for path in self.paths.values() {
-            let (Some(egress), Some(next_hop)) = (&path.egress, path.next_hop) else { continue };
+            let Some(hop) = path.asked else { continue };
             let pause = match &path.state {
+                _ if path.is_held => ASK_AGAIN,
                 State::Ready(_) if path.is_stale => CONFIRM_AGAIN,
                 State::Ready(_) => continue,
                 State::Resolving | State::Unreachable(_) => ASK_AGAIN,
             };
-            let asked = self.asked.get(&(egress.ifindex, next_hop));
-            if asked.is_none_or(|at| at.elapsed() > pause) {
-                asks.push((egress.ifindex, next_hop));
+            if self.asked.get(&hop).is_none_or(|at| at.elapsed() > pause) {
+                asks.push(hop);
             }
         }
         for (ifindex, next_hop) in asks {

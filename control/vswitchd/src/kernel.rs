@@ -16,7 +16,7 @@ use netlink_packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteType,
+    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteType,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -117,6 +117,7 @@ pub struct Changes {
 pub struct Kernel {
     socket: Socket,
     sequence: u32,
+    generation: u64,
     links: BTreeMap<u32, Link>,
     addresses: BTreeSet<(u32, IpAddr)>,
     neighbours: HashMap<(u32, IpAddr), Neighbour>,
@@ -185,6 +186,7 @@ impl Kernel {
         let mut kernel = Self {
             socket,
             sequence: 0,
+            generation: 0,
             links: BTreeMap::new(),
             addresses: BTreeSet::new(),
             neighbours: HashMap::new(),
@@ -198,6 +200,7 @@ impl Kernel {
     /// # Errors
     /// When the kernel does not answer.
     pub fn refresh(&mut self) -> io::Result<()> {
+        self.generation += 1;
         self.links.clear();
         self.addresses.clear();
         self.neighbours.clear();
@@ -221,11 +224,21 @@ impl Kernel {
     pub fn refresh_links(&mut self) -> io::Result<()> {
         let get = RouteNetlinkMessage::GetLink(LinkMessage::default());
         let answers = self.request(get, NLM_F_DUMP)?;
-        self.links.clear();
+        let before = std::mem::take(&mut self.links);
         for answer in answers {
             self.note(answer);
         }
+        // Their notifications will bring nothing new any more.
+        if !before.values().map(essence).eq(self.links.values().map(essence)) {
+            self.generation += 1;
+        }
         Ok(())
+    }
+
+    /// Goes up when anything changed that the way of a tunnel may depend on.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// Takes one datagram of notifications into the tables.
@@ -238,6 +251,9 @@ impl Kernel {
                 changes.states |= one.states;
                 changes.paths |= one.paths;
             }
+        }
+        if changes != Changes::default() {
+            self.generation += 1;
         }
         changes
     }
@@ -345,19 +361,29 @@ impl Kernel {
     /// there is none.
     #[must_use]
     pub fn route(&mut self, target: IpAddr, source: Option<IpAddr>) -> Option<Route> {
-        let mut message = RouteMessage::default();
-        message.header.address_family = family(target);
-        message.header.destination_prefix_length = prefix_len(target);
-        message.attributes.push(RouteAttribute::Destination(RouteAddress::from(target)));
-        if let Some(source) = source {
-            message.header.source_prefix_length = prefix_len(source);
-            message.attributes.push(RouteAttribute::Source(RouteAddress::from(source)));
-        }
-        let answers = self.request(RouteNetlinkMessage::GetRoute(message), 0).ok()?;
+        let question = RouteNetlinkMessage::GetRoute(way_to(target, source));
+        let answers = self.request(question, 0).ok()?;
         answers.into_iter().find_map(|answer| match answer {
             RouteNetlinkMessage::NewRoute(answer) => route(&answer),
             _ => None,
         })
+    }
+
+    /// The devices of the next hops that share the route to `target`, when there is more than one.
+    #[must_use]
+    pub fn equal_routes(&mut self, target: IpAddr, source: Option<IpAddr>) -> Vec<u32> {
+        let mut message = way_to(target, source);
+        message.header.flags = RouteFlags::FibMatch;
+        let answers = self.request(RouteNetlinkMessage::GetRoute(message), 0).unwrap_or_default();
+        let attributes = answers.into_iter().filter_map(|answer| match answer {
+            RouteNetlinkMessage::NewRoute(answer) => Some(answer.attributes),
+            _ => None,
+        });
+        let hops = attributes.flatten().filter_map(|attribute| match attribute {
+            RouteAttribute::MultiPath(hops) => Some(hops),
+            _ => None,
+        });
+        hops.flatten().map(|hop| hop.interface_index).collect()
     }
 
     /// The routes of the tables `local` and `main`: target, length of its prefix, and the way.
@@ -523,6 +549,25 @@ fn messages(mut bytes: &[u8]) -> Vec<NetlinkMessage<RouteNetlinkMessage>> {
         bytes = bytes.get(len.next_multiple_of(4).max(16)..).unwrap_or_default();
     }
     found
+}
+
+/// What of a device matters to others than those who count its frames.
+fn essence(link: &Link) -> (u32, &str, [u8; 6], u32, [bool; 2]) {
+    let state = [link.is_admin_up, link.is_running];
+    (link.ifindex, &link.name, link.mac, link.mtu, state)
+}
+
+/// The question for the route to `target`, from `source` when that is given.
+fn way_to(target: IpAddr, source: Option<IpAddr>) -> RouteMessage {
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(target);
+    message.header.destination_prefix_length = prefix_len(target);
+    message.attributes.push(RouteAttribute::Destination(RouteAddress::from(target)));
+    if let Some(source) = source {
+        message.header.source_prefix_length = prefix_len(source);
+        message.attributes.push(RouteAttribute::Source(RouteAddress::from(source)));
+    }
+    message
 }
 
 fn neighbour_message(ifindex: u32, address: IpAddr) -> NeighbourMessage {

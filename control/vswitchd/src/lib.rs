@@ -45,4 +45,5 @@ mod underlay_errors;
 pub mod unixctl;
 pub mod vlog;
 pub mod walk;
+pub mod ways;
 pub mod workers;

@@ -53,6 +53,9 @@ pub struct Link {
     pub mtu_max: u32,
     /// The device's driver, or kind.
     pub driver: String,
+    /// Its frames may carry checksums that are not complete: it is no hardware, and who sends to it
+    /// may be on this machine.  A TAP of ours says so itself, frame by frame.
+    pub has_partial_checksums: bool,
     /// The XDP program of a NIC.
     pub attached: Option<Attached>,
     /// How `AF_XDP` exchanges frames: `zero-copy` or `copy`.
@@ -210,6 +213,7 @@ impl Links {
             mtu: nic.mtu,
             mtu_max: LARGE_MTU_MAX,
             driver: driver(nic.name, nic.kind),
+            has_partial_checksums: !nic.kind.is_empty(),
             attached: None,
             af_xdp_mode: None,
             watches: Vec::new(),
@@ -264,6 +268,7 @@ impl Links {
             mtu: crate::plan::MTU_DEFAULT,
             mtu_max: LARGE_MTU_MAX,
             driver: "tun".to_owned(),
+            has_partial_checksums: false,
             attached: None,
             af_xdp_mode: None,
             watches: Vec::new(),

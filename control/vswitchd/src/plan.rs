@@ -7,7 +7,7 @@
 use crate::desired::{Bridge, Desired, Interface, Kind, Port};
 use crate::ofport::{self, Claim};
 use crate::tunnel_options::Tunnel;
-use crate::tunnels::Path;
+use crate::tunnels::{Nic, Path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use uuid::Uuid;
@@ -348,7 +348,10 @@ impl Planner<'_> {
                 self.listen(tunnel.local);
             } else {
                 match self.underlay(&path) {
-                    Ok(Some((name, link))) => drop(self.wanted.entry(name).or_insert(link)),
+                    Ok(Some((name, link))) => {
+                        self.wanted.entry(name).or_insert(link);
+                        self.listen_on(&path.nics);
+                    }
                     Ok(None) => lost = true,
                     Err(reason) => path = Path { egress: path.egress, ..Path::none(reason) },
                 }
@@ -396,15 +399,28 @@ impl Planner<'_> {
             let is_meant = local.address().is_none_or(|local| local == *address);
             let mut devices = self.observed.devices.iter();
             let found = devices.find(|(_, device)| device.ifindex == *ifindex);
-            let Some((name, device)) = found.filter(|_| is_meant) else { continue };
-            if device.is_loopback || device.mac.is_zero() || self.foreign_device(name).is_none() {
-                continue;
+            if let Some((name, _)) = found.filter(|_| is_meant) {
+                self.steer(name, *ifindex);
             }
-            let has_failed = self.observed.failed.get(name).is_some_and(|(at, _)| at == ifindex);
-            if !has_failed {
-                let link = OpenLink { held: Held::Underlay, ifindex: *ifindex };
-                self.wanted.entry(name.clone()).or_insert(link);
-            }
+        }
+    }
+
+    /// Packets of a tunnel may come in by any of these NICs.
+    fn listen_on(&mut self, nics: &BTreeSet<Nic>) {
+        for (name, ifindex) in nics {
+            self.steer(name, *ifindex);
+        }
+    }
+
+    /// Wants tunnel packets of a NIC, unless it is none, or is wanted for something else.
+    fn steer(&mut self, name: &str, ifindex: u32) {
+        let Some(device) = self.foreign_device(name).filter(|it| it.ifindex == ifindex) else {
+            return;
+        };
+        let has_failed = self.observed.failed.get(name).is_some_and(|(at, _)| *at == ifindex);
+        if !device.is_loopback && !device.mac.is_zero() && !has_failed {
+            let link = OpenLink { held: Held::Underlay, ifindex };
+            self.wanted.entry(name.to_owned()).or_insert(link);
         }
     }
 
@@ -562,7 +578,8 @@ impl Planner<'_> {
             let local = tunnel.local.address();
             vteps.extend(local.or(path.source));
             // A tunnel without a way may come back by any NIC: its packets are still awaited.
-            let uses_this = path.egress.as_ref().is_none_or(|egress| egress.name == name);
+            let uses_this = path.egress.as_ref().is_none_or(|egress| egress.name == name)
+                || path.nics.iter().any(|(nic, _)| nic == name);
             if local.is_none() && uses_this {
                 let here = self.observed.addresses.iter().filter(|(index, _)| *index == ifindex);
                 vteps.extend(here.map(|(_, address)| *address));

@@ -81,7 +81,10 @@ fn path(name: &str, ifindex: u32) -> Path {
         next_hop: Some("10.0.0.254".parse().unwrap()),
         source: Some("10.0.0.1".parse().unwrap()),
         mtu: 1500,
+        asked: None,
         is_stale: false,
+        is_held: false,
+        nics: BTreeSet::from([(name.to_owned(), ifindex)]),
     }
 }
 
@@ -277,6 +280,39 @@ fn a_lost_route_keeps_the_nic() {
     // Unless the NIC itself is gone.
     observed.devices.remove("eth0");
     assert_eq!(changes(&plan(&wanted, &observed)), [&close("eth0", false)]);
+}
+
+/// Packets may come in by other NICs than those that go out do; not by what is a port, or is gone.
+#[test]
+fn all_nics_of_a_way_are_listened_to() {
+    let mut observed = Observed::default();
+    for (name, ifindex) in [("eth0", 3), ("eth1", 4), ("eth2", 5), ("eth3", 7)] {
+        with_device(&mut observed, name, ifindex);
+    }
+    let mut way = path("eth0", 3);
+    way.nics.extend([("eth1".to_owned(), 4), ("eth2".to_owned(), 5), ("eth3".to_owned(), 6)]);
+    observed.paths.insert(Uuid::from_u128(11), way);
+    observed.addresses.push((4, "10.1.0.1".parse().unwrap()));
+    let wanted = desired(vec![
+        interface(11, "gre1", gre_to("10.0.0.2")),
+        interface(12, "eth2", Kind::System),
+    ]);
+    let steps = plan(&wanted, &observed).open;
+    let opened: Vec<_> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::OpenUnderlay { name, ifindex } => Some((name.as_str(), *ifindex)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(opened, [("eth0", 3), ("eth1", 4)]);
+    // At each of them, packets to the source address and to its own addresses are meant.
+    let of_eth1 = Step::SetVteps {
+        name: "eth1".to_owned(),
+        addresses: vec!["10.0.0.1".parse().unwrap(), "10.1.0.1".parse().unwrap()],
+        udp_ports: vec![],
+    };
+    assert!(steps.contains(&of_eth1), "{steps:?}");
 }
 
 #[test]

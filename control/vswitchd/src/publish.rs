@@ -229,8 +229,7 @@ fn link_conf(link: &crate::links::Link, role: LinkRole) -> LinkConf {
         // The MTU of an internal port is that of what it sends; a TAP takes what comes.  So a guest
         // on the bridge of a tunnel may go on to use the whole MTU with the host.
         mtu: if link.held == Held::Tap { link.mtu.max(link.mtu_max) } else { link.mtu },
-        // Hardware hands over finished checksums; the other end of a veth need not.
-        completes_checksums: link.driver == "veth",
+        completes_checksums: link.has_partial_checksums,
         worker: link.workers.first().copied().unwrap_or(WorkerId(0)),
     }
 }

@@ -308,7 +308,12 @@ impl Loop {
                     if engine.captures.has_left() {
                         engine.captures_changed();
                     }
-                    if engine.path_mtus.expire(std::time::Instant::now()) || engine.wants_retry() {
+                    let now = std::time::Instant::now();
+                    let is_wider = engine.path_mtus.expire(now);
+                    if is_wider {
+                        engine.ways.invalidate();
+                    }
+                    if is_wider || engine.ways.is_due(now) || engine.wants_retry() {
                         self.soon(Duration::ZERO);
                     }
                 }
@@ -394,6 +399,7 @@ impl Loop {
         // The devices that were just made or changed have their rows in this transaction.
         engine.kernel.refresh_links()?;
         engine.note_carriers()?;
+        self.catch_up(engine);
         self.write(store, &engine.statuses()).await;
         Ok(())
     }
@@ -417,12 +423,20 @@ impl Loop {
             return Ok(());
         }
         engine.kernel.refresh_links()?;
+        self.catch_up(engine);
         let counters = engine.counters()?;
         engine.rates.note(&counters);
         let mut wanted = engine.statistics(&counters);
         machine::want(store, &self.rundir, &mut wanted);
         self.write(store, &wanted).await;
         Ok(())
+    }
+
+    /// What was read instead of heard of is looked at, too.
+    fn catch_up(&mut self, engine: &Engine) {
+        if engine.ways.is_behind(engine.kernel.generation()) {
+            self.soon(SETTLE);
+        }
     }
 
     /// Writes what changed, if the database is there.

@@ -1,7 +1,8 @@
 //! Where the packets of a tunnel go: the kernel's route and neighbour tables, asked and followed.
 
-use crate::kernel::{Kernel, Neighbour, Route};
+use crate::kernel::{Kernel, Link, Neighbour, Route};
 use crate::tunnel_options::Tunnel;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use weft_wire::mac::MacAddr;
 
@@ -41,6 +42,9 @@ pub struct Egress {
     pub is_running: bool,
 }
 
+/// A NIC: its name and number.
+pub type Nic = (String, u32);
+
 /// The way to a tunnel's remote end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Path {
@@ -54,8 +58,16 @@ pub struct Path {
     pub source: Option<IpAddr>,
     /// The largest outer packet, bytes; 0 when there is no route.
     pub mtu: u32,
+    /// The neighbour to ask for, on the device with this number: the next hop, or the one that
+    /// takes its place as soon as it answers.
+    pub asked: Option<(u32, IpAddr)>,
     /// The next hop's address was not confirmed lately.
     pub is_stale: bool,
+    /// The next hop serves only until the one that is asked for answers.
+    pub is_held: bool,
+    /// The NICs that packets of the remote end may come in by: that of the route, those of routes
+    /// that cost the same, and those that were so lately.
+    pub nics: BTreeSet<Nic>,
 }
 
 impl Path {
@@ -68,9 +80,20 @@ impl Path {
             next_hop: None,
             source: None,
             mtu: 0,
+            asked: None,
             is_stale: false,
+            is_held: false,
+            nics: BTreeSet::new(),
         }
     }
+}
+
+/// True when packets could still be sent along a way of before.
+#[must_use]
+pub fn is_usable(kernel: &Kernel, path: &Path) -> bool {
+    let Some(egress) = &path.egress else { return false };
+    let is_up = |link: &Link| link.name == egress.name && link.is_admin_up && link.is_running;
+    kernel.link(egress.ifindex).is_some_and(is_up)
 }
 
 /// Asks the kernel for the way of one tunnel.
@@ -80,7 +103,17 @@ pub fn resolve(kernel: &mut Kernel, tunnel: &Tunnel) -> Path {
     };
     let local = tunnel.local.address();
     match (kernel.route(remote, local), local) {
-        (Some(route), _) => along(kernel, (remote, local), &route),
+        (Some(route), _) => {
+            let mut path = along(kernel, (remote, local), &route);
+            if path.egress.is_some() {
+                let equals = kernel.equal_routes(remote, local);
+                let names = equals
+                    .into_iter()
+                    .filter_map(|ifindex| Some((kernel.link(ifindex)?.name.clone(), ifindex)));
+                path.nics.extend(names);
+            }
+            path
+        }
         (None, Some(local)) => Path::none(format!("no route to {remote} from {local}")),
         (None, None) => Path::none(format!("no route to {remote}")),
     }
@@ -112,7 +145,10 @@ fn along(kernel: &Kernel, (remote, local): (IpAddr, Option<IpAddr>), route: &Rou
         next_hop: Some(next_hop),
         source: local.or(route.source),
         mtu: route.mtu.map_or(link.mtu, |mtu| mtu.min(link.mtu)),
+        asked: Some((link.ifindex, next_hop)),
         is_stale: false,
+        is_held: false,
+        nics: BTreeSet::from([(name.clone(), link.ifindex)]),
     };
     if !link.is_admin_up {
         path.state = State::Unreachable(format!("{name} is down"));

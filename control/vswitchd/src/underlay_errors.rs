@@ -79,6 +79,7 @@ impl Engine {
         self.cover("path_mtu_report");
         let is_news = self.path_mtus.note(report, before, Instant::now());
         if is_news {
+            self.ways.invalidate();
             let Report { mtu, target, .. } = report;
             tracing::info!("the path to {target} takes {mtu} bytes, says a router");
         }

@@ -117,6 +117,28 @@ fn a_refusal_is_an_error() {
     });
 }
 
+#[test]
+fn next_hops_that_share_a_route_are_told() {
+    if !in_namespace("next_hops_that_share_a_route_are_told") {
+        return;
+    }
+    run(async |mut kernel, _| {
+        ip("link add v0 type veth peer name v1");
+        for (device, net) in [("v0", 1), ("v1", 2)] {
+            ip(&format!("link set {device} up"));
+            ip(&format!("addr add 10.0.{net}.1/24 dev {device}"));
+        }
+        let hops = "nexthop via 10.0.1.2 dev v0 nexthop via 10.0.2.2 dev v1";
+        ip(&format!("route add 203.0.113.0/24 {hops}"));
+        kernel.refresh().unwrap();
+        let number = |name| kernel.link_named(name).unwrap().ifindex;
+        let both = vec![number("v0"), number("v1")];
+        assert_eq!(kernel.equal_routes(address("203.0.113.9"), None), both);
+        assert_eq!(kernel.equal_routes(address("10.0.1.2"), None), [0; 0]);
+        assert_eq!(kernel.equal_routes(address("8.8.8.8"), None), [0; 0]);
+    });
+}
+
 /// A peer namespace at the other end of v0 with 10.0.0.254.
 #[expect(clippy::zombie_processes, reason = "it sleeps for the namespace and ends by itself")]
 fn with_peer() {
