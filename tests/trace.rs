@@ -171,7 +171,7 @@ fn a_trace_says_why_not() {
          -- add-port br1 p1 -- set interface p1 type=patch options:peer=p0",
     );
     let text = switch.appctl("ofproto/trace br0 in_port=v4,dl_dst=02:00:00:00:00:55 --names");
-    assert!(text.contains("p0: VLAN 20 priority 0, 64 bytes, into the next bridge\n"), "{text}");
+    assert!(text.contains("p0: VLAN 20 priority 0, 64 bytes, into bridge br1\n"), "{text}");
     assert!(text.contains("\nbridge(\"br1\")\n-------------\n"), "{text}");
     let actions = text.lines().last().unwrap_or_default();
     assert!(actions.contains("br1"), "{text}");

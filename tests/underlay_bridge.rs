@@ -74,6 +74,29 @@ fn a_stock_switch_is_a_peer() {
     }
 }
 
+/// A trace goes into the tunnel, and then through the bridge below; `macs` are each end's own.
+fn show_the_whole_way(here: &Switch<'_>, there: &Stock<'_>, macs: [&str; 2]) {
+    let traced = |text: String| {
+        let actions = text.lines().find_map(|line| line.strip_prefix("Datapath actions: "));
+        let pieces = actions.unwrap_or(&text).split("port(");
+        let pieces = pieces.map(|piece| piece.trim_start_matches(|c: char| c.is_ascii_digit()));
+        pieces.collect::<Vec<_>>().join("port(").replace(macs[0], "MAC").replace(macs[1], "MAC")
+    };
+    let words = "ofproto/trace br0 in_port=LOCAL,dl_dst=02:00:00:00:00:55,dl_type=0x0800";
+    let (ours, theirs) = (traced(here.appctl(words)), traced(there.appctl(words)));
+    assert!(ours.starts_with("tnl_push(tnl_port(),header(size=38,type=3,"), "{ours}");
+    let last = |text: &str| text.rsplit_once(',').map(|(before, _)| before.to_owned());
+    assert_eq!(last(&ours), last(&theirs));
+    let text = here.appctl(words);
+    for line in [
+        "egress: t31: untagged, 60 bytes, into bridge br-phy as ",
+        "ingress: br-phy of bridge br-phy, trunk port: the frame is in VLAN 0",
+        "egress: eth0: untagged, 98 bytes",
+    ] {
+        assert!(text.contains(line), "no {line:?} in\n{text}");
+    }
+}
+
 /// What operators look at says the same as with a stock switch in the same place.
 #[test]
 fn views_are_those_of_a_stock_switch() {
@@ -132,6 +155,8 @@ fn views_are_those_of_a_stock_switch() {
     assert!(within(Duration::from_secs(10), || {
         here.port("t31")["tunnel"]["next_hop_mac"] == "02:00:00:00:00:03"
     }));
+    same("fdb/add br0 t31 0 02:00:00:00:00:55");
+    show_the_whole_way(&here, &there, [&local, &mac]);
     same("tnl/neigh/flush");
     for words in ["ovs/route/lookup 8.8.8.8", "ovs/route/lookup x", "tnl/neigh/set br-phy x 0"] {
         let (ours, theirs) = (here.try_appctl(words), there.try_appctl(words));

@@ -1,7 +1,7 @@
 //! A trace in words, stage by stage.
 
 use crate::engine::Engine;
-use crate::plan::PlannedPort;
+use crate::plan::{Carrier, PlannedPort};
 use crate::walk::{Fate, Hop, Output};
 use std::collections::{BTreeMap, BTreeSet};
 use weft_switch::{
@@ -68,6 +68,13 @@ impl<'a> Names<'a> {
         named.map_or("that is gone", |mirror| &mirror.name)
     }
 
+    /// True for a tunnel.
+    #[must_use]
+    pub fn is_tunnel(&self, port: PortId) -> bool {
+        let carrier = self.planned(port).map(|port| &port.carrier);
+        matches!(carrier, Some(Carrier::Tunnel(..)))
+    }
+
     /// How the datapath has a port.
     #[must_use]
     pub fn conf(&self, port: PortId) -> Option<&'a PortConf> {
@@ -98,9 +105,10 @@ pub fn reason(reason: DropReason) -> String {
 }
 
 impl Names<'_> {
-    /// The way through one bridge, stage by stage.  `learns` says that the trace leaves its mark.
+    /// The way through one bridge, which is one of `hops`, stage by stage.  `learns` says that the
+    /// trace leaves its mark.
     #[must_use]
-    pub fn steps(&self, hop: &Hop, learns: bool) -> Vec<Step> {
+    pub fn steps(&self, hops: &[Hop], hop: &Hop, learns: bool) -> Vec<Step> {
         let mut steps = Vec::new();
         let mut step = |stage, text| steps.push(Step { stage, text });
         step("parse", Show(&hop.frame).to_string());
@@ -118,7 +126,7 @@ impl Names<'_> {
             step("drop", self.why_dropped(hop, why));
         }
         for output in &hop.outputs {
-            step("egress", self.egress(hop, output));
+            step("egress", self.egress(hops, hop, output));
         }
         for text in self.left_out(hop) {
             step("egress", text);
@@ -213,7 +221,7 @@ impl Names<'_> {
         }
     }
 
-    fn egress(&self, hop: &Hop, output: &Output) -> String {
+    fn egress(&self, hops: &[Hop], hop: &Hop, output: &Output) -> String {
         let mut port = self.port(output.port).to_owned();
         if let Some(mirror) = output.mirror {
             port = format!("mirror {} to {port}", self.mirror(mirror));
@@ -227,7 +235,19 @@ impl Names<'_> {
             Fate::Sent(link, wire) => {
                 format!("{port}: {form}, by {} as {}", self.link(*link), Show(wire))
             }
-            Fate::Crossed(_) => format!("{port}: {form}, into the next bridge"),
+            Fate::Crossed(next) => {
+                let Some(next) = hops.get(*next) else { return format!("{port}: {form}") };
+                let bridge = self.planned(next.meta.ingress).map_or("?", |port| &port.bridge);
+                let way = if self.is_tunnel(output.port) {
+                    format!("into bridge {bridge} as {}", Show(&next.frame))
+                } else if self.is_tunnel(next.meta.ingress) {
+                    let tunnel = self.port(next.meta.ingress);
+                    format!("a packet of tunnel {tunnel}, into bridge {bridge} without its headers")
+                } else {
+                    format!("into bridge {bridge}")
+                };
+                format!("{port}: {form}, {way}")
+            }
             Fate::Waits => format!("{port}: waits until the next hop's address is known"),
             Fate::Fragmented => format!("{port}: too long, goes in fragments"),
             Fate::Dropped(why) => format!("not {port}: {}", self.why_not(output.port, *why)),

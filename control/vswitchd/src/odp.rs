@@ -36,6 +36,12 @@ impl Names<'_> {
             let mut tags = tags(&first.frame);
             self.hop_actions(hops, first, style, &mut tags, &mut actions);
         }
+        // After the last copy nothing needs the frame as it was.
+        if let Some(last) = actions.last_mut()
+            && let Some(bare) = last.strip_prefix("clone(").and_then(|text| text.strip_suffix(')'))
+        {
+            *last = bare.to_owned();
+        }
         if actions.is_empty() { "drop".to_owned() } else { actions.join(",") }
     }
 
@@ -64,13 +70,40 @@ impl Names<'_> {
                 }
                 Fate::Crossed(next) => {
                     // A patch port bounds itself, and so does this.
-                    if let Some(hop) = hops.get(*next) {
-                        self.hop_actions(hops, hop, style, now, actions);
+                    let Some(next) = hops.get(*next) else { continue };
+                    if self.is_tunnel(output.port) {
+                        retag(now, &tags(frame), actions);
+                        actions.push(self.through_bridge(hops, output.port, frame, next, style));
+                        continue;
                     }
+                    if self.is_tunnel(next.meta.ingress) {
+                        let port = self.odp_port(next.meta.ingress, style);
+                        actions.push(format!("tnl_pop({port})"));
+                        *now = tags(&next.frame);
+                    }
+                    self.hop_actions(hops, next, style, now, actions);
                 }
                 Fate::Waits | Fate::Fragmented | Fate::Dropped(_) => {}
             }
         }
+    }
+
+    /// A frame gets the headers of tunnel `port`, and goes on as hop `next` of the bridge that the
+    /// tunnel leaves by.
+    fn through_bridge(
+        &self,
+        hops: &[Hop],
+        port: PortId,
+        frame: &[u8],
+        next: &Hop,
+        style: Style,
+    ) -> String {
+        let headers = next.frame.len().saturating_sub(frame.len());
+        let outer = next.frame.get(..headers).unwrap_or_default();
+        let port = self.odp_port(port, style);
+        let mut actions = vec![tnl_push(&port, outer, &self.odp_port(next.meta.ingress, style))];
+        self.hop_actions(hops, next, style, &mut tags(&next.frame), &mut actions);
+        format!("clone({})", actions.join(","))
     }
 
     /// The match of a flow of `frame` on `port`.

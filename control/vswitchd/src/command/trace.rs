@@ -175,7 +175,7 @@ impl Page<'_> {
         }
         for hop in hops {
             let bridge = self.names.planned(hop.meta.ingress).map_or(bridge, |port| &port.bridge);
-            self.hop(&mut text, bridge, hop);
+            self.hop(&mut text, bridge, hops, hop);
         }
         let actions = self.names.actions(hops, Style { names: *names, all: false });
         let megaflow = self.named(flow.megaflow(actions.contains("_vlan")));
@@ -220,14 +220,14 @@ impl Page<'_> {
     }
 
     /// First what a stock switch says, then what it keeps to itself.
-    fn hop(&self, text: &mut String, bridge: &str, hop: &Hop) {
+    fn hop(&self, text: &mut String, bridge: &str, hops: &[Hop], hop: &Hop) {
         let is_early = matches!(hop.meta.verdict, Verdict::Drop(DropReason::MirrorPort));
         let is_normal = !(hop.learned.is_none() && is_early || hop.meta.verdict == Verdict::Punt);
         self.heading(text, bridge, is_normal);
         for line in self.stock_lines(hop) {
             let _ = writeln!(text, "     {line}");
         }
-        for step in self.names.steps(hop, self.request.learns) {
+        for step in self.names.steps(hops, hop, self.request.learns) {
             if step.stage != "parse" {
                 let _ = writeln!(text, "     - {}: {}", step.stage, step.text);
             }
@@ -329,14 +329,14 @@ fn weft_trace(engine: &mut Engine, args: &[String]) -> Answer {
     let value = json!({
         "port": name,
         "outer": outer,
-        "hops": hops.iter().map(|hop| hop_json(&names, hop, learns)).collect::<Vec<_>>(),
+        "hops": hops.iter().map(|hop| hop_json(&names, &hops, hop, learns)).collect::<Vec<_>>(),
         "actions": names.actions(&hops, Style { names: true, all: false }),
     });
     Ok(format!("{value}\n"))
 }
 
-fn hop_json(names: &Names<'_>, hop: &Hop, learns: bool) -> Value {
-    let steps = names.steps(hop, learns);
+fn hop_json(names: &Names<'_>, hops: &[Hop], hop: &Hop, learns: bool) -> Value {
+    let steps = names.steps(hops, hop, learns);
     let steps: Vec<_> =
         steps.iter().map(|step| json!({"stage": step.stage, "text": step.text})).collect();
     let port = names.planned(hop.meta.ingress);
