@@ -3,10 +3,11 @@
 
 use weft_wire::checksum;
 use weft_wire::tcp::{self, TcpFlags};
+use weft_wire::tlv::{TcpOptions, Tlvs};
 use weft_wire::{EtherType, IpProtocol, parse_l2};
 
-/// The option's kind and length, RFC 9293 section 3.2.
-const MSS: [u8; 2] = [2, 4];
+/// The option's kind, RFC 9293 section 3.2; its value has two bytes.
+const MSS: u8 = 2;
 const IPV4_BYTES: u32 = 20;
 const IPV6_BYTES: usize = 40;
 const TCP_BYTES: u32 = 20;
@@ -47,23 +48,13 @@ fn segment_v6(packet: &mut [u8]) -> Option<&mut [u8]> {
     packet.get_mut(IPV6_BYTES..)
 }
 
-/// Walks the options of a segment with a header of `header_bytes`.
+/// Lowers the option in a segment with a header of `header_bytes`.
 fn lower(segment: &mut [u8], header_bytes: usize, mss_max: u16) -> Option<()> {
-    let mut at = tcp::LEN_BYTES;
-    loop {
-        let options = segment.get(at..header_bytes)?;
-        at += match *options {
-            [kind, length, high, low, ..] if [kind, length] == MSS => {
-                let before = u16::from_be_bytes([high, low]);
-                return (before > mss_max).then(|| write(segment, at + 2, before, mss_max))?;
-            }
-            // End of the list.
-            [0, ..] => return None,
-            [1, ..] => 1,
-            [_, length, ..] if length >= 2 => usize::from(length),
-            _ => return None,
-        };
-    }
+    let mut options = Tlvs::<TcpOptions>::new(segment.get(tcp::LEN_BYTES..header_bytes)?);
+    let found = options.find_map(|option| option.ok().filter(|option| option.kind == MSS))?;
+    let before = u16::from_be_bytes(found.value.try_into().ok()?);
+    let at = header_bytes - options.rest().len() - found.value.len();
+    (before > mss_max).then(|| write(segment, at, before, mss_max))?
 }
 
 /// Replaces the value at `at`, and makes the checksum fit.

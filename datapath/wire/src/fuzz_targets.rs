@@ -7,7 +7,7 @@
 use crate::checksum::{self, partial};
 use crate::coalesce::{Piece, Run};
 use crate::l4::L4;
-use crate::tlv::{GeneveOptions, LldpTlvs, NdOptions, Tlvs};
+use crate::tlv::{GeneveOptions, LldpTlvs, NdOptions, TcpOptions, Tlvs};
 use crate::{
     ArpPacket, EthernetHeader, Geneve, Gre, IcmpHeader, Igmp, IpProtocol, Ipv4Header, Ipv6Header,
     Layer, MacAddr, Mld, Show, Tag, TcpHeader, UdpHeader, Vxlan, ethernet, ipv4, parse_l2, segment,
@@ -203,6 +203,7 @@ fn tlv(data: &[u8]) {
     assert!(Tlvs::<GeneveOptions>::new(data).count() <= steps_max);
     assert!(Tlvs::<NdOptions>::new(data).count() <= steps_max);
     assert!(Tlvs::<LldpTlvs>::new(data).count() <= steps_max);
+    assert!(Tlvs::<TcpOptions>::new(data).count() <= data.len());
 }
 
 /// Completion of partial checksums: afterwards the checksum is right, and done again it stays.

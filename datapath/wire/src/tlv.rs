@@ -21,6 +21,12 @@ pub trait Shape {
     /// the length cannot be.
     fn head(head: &[u8]) -> Option<(Self::Kind, usize)>;
 
+    /// The kind of an entry that is this one byte, without length and value.
+    #[must_use]
+    fn lone(_first: u8) -> Option<Self::Kind> {
+        None
+    }
+
     /// True when an entry of this kind ends the list, whatever follows.
     fn is_end(_kind: Self::Kind) -> bool {
         false
@@ -50,9 +56,19 @@ impl<'a, S: Shape> Tlvs<'a, S> {
         Self { rest: bytes, shape: PhantomData }
     }
 
+    /// What was not walked yet: it starts where the value of the last entry ends.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// Splits the first entry off.
     fn step(&mut self) -> Result<Tlv<'a, S::Kind>, ParseError> {
         let bytes = self.rest;
+        if let Some(kind) = bytes.first().and_then(|first| S::lone(*first)) {
+            self.rest = bytes.get(1..).filter(|_| !S::is_end(kind)).unwrap_or_default();
+            return Ok(Tlv { kind, value: &[] });
+        }
         let truncated = |need| ParseError::truncated(S::LAYER, need, bytes.len());
         let head = bytes.get(..S::HEAD_BYTES).ok_or(truncated(S::HEAD_BYTES))?;
         let (kind, len) = S::head(head).ok_or(ParseError::OptionLength { layer: S::LAYER })?;
@@ -136,6 +152,29 @@ impl Shape for NdOptions {
     }
 }
 
+/// TCP options, RFC 9293 section 3.1: the length counts the head; 0 ends and 1 is padding, both alone.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpOptions;
+
+impl Shape for TcpOptions {
+    type Kind = u8;
+    const LAYER: Layer = Layer::Tcp;
+    const HEAD_BYTES: usize = 2;
+
+    fn head(head: &[u8]) -> Option<(u8, usize)> {
+        let &[kind, len] = head else { return None };
+        usize::from(len).checked_sub(2).map(|len| (kind, len))
+    }
+
+    fn lone(first: u8) -> Option<u8> {
+        (first < 2).then_some(first)
+    }
+
+    fn is_end(kind: u8) -> bool {
+        kind == 0
+    }
+}
+
 /// LLDP TLVs, IEEE 802.1AB section 8.4: seven bits of type and nine of length; type 0 ends.
 #[derive(Clone, Copy, Debug)]
 pub struct LldpTlvs;
@@ -181,6 +220,13 @@ mod tests {
             check_walk::<GeneveOptions>(&noise);
             check_walk::<NdOptions>(&noise);
             check_walk::<LldpTlvs>(&noise);
+            let mut walk = Tlvs::<TcpOptions>::new(&noise);
+            let mut before = noise.len();
+            while let Some(Ok(option)) = walk.next() {
+                let after = walk.rest().len();
+                prop_assert!(after < before && option.value.len() < before);
+                before = after;
+            }
         }
 
         /// A list that was built is read back, and cut at any length fails but at entry bounds.
@@ -200,6 +246,21 @@ mod tests {
                 let is_whole = Tlvs::<GeneveOptions>::new(&bytes[..len]).all(|step| step.is_ok());
                 prop_assert_eq!(is_whole, bounds.contains(&len), "at {}", len);
             }
+        }
+    }
+
+    #[test]
+    fn tcp_options_are_walked_past_padding_to_their_end() {
+        // Padding, an MSS of 1460, end, and what is behind it.
+        let mut walk = Tlvs::<TcpOptions>::new(&[1, 1, 2, 4, 5, 0xb4, 0, 2, 4]);
+        let found: Vec<_> = walk.by_ref().map(|option| option.unwrap()).collect();
+        let kinds: Vec<_> = found.iter().map(|option| option.kind).collect();
+        assert_eq!(
+            (kinds, found[2].value, walk.rest()),
+            (vec![1, 1, 2, 0], &[5, 0xb4][..], &[][..])
+        );
+        for bad in [&[2, 0, 5][..], &[2, 1], &[2], &[3, 4, 0]] {
+            assert!(Tlvs::<TcpOptions>::new(bad).next().unwrap().is_err(), "{bad:?}");
         }
     }
 
