@@ -1,70 +1,27 @@
 //! The decapsulators as a whole under arbitrary bytes: the committed corpus, cut at every point, and
 //! a fixed number of mutations of it, the same ones each time.  An input that fails is printed, to
-//! be kept in `corpus/decap`.
+//! be kept in `corpus/decap`.  `fuzz/` runs the same body with libFuzzer.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop at once")]
 #![expect(clippy::indexing_slicing, reason = "frames here are made by the test itself")]
 
 mod common;
+#[path = "common/decap.rs"]
+mod decap;
 #[path = "common/random.rs"]
 mod random;
 #[path = "common/tunnels.rs"]
 mod tunnels;
 
-use common::Switch;
+use decap::run;
 use random::Random;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use tunnels::*;
-use weft_switch::{Csum, DropReason, InKey, LinkId, Tick, TunnelConf};
+use tunnels::fix_ipv4;
 
 /// Mutated inputs.
 const ROUNDS: u32 = 20_000;
-
-/// Tunnels of every type from `ends`, with keys and without, and one that takes from anyone.
-fn switch() -> Switch {
-    let mut tunnels = Vec::new();
-    for encap in ENCAPS {
-        for is_v6 in [false, true] {
-            let [remote, local] = ends(is_v6);
-            tunnels.push(tunnel(encap, local, remote));
-            let mut keyed = tunnel(encap, local, remote);
-            (keyed.in_key, keyed.csum) = (InKey::Exact(7), Csum::Off);
-            tunnels.push(keyed);
-        }
-    }
-    let mut any = TunnelConf::new(GENEVE, None);
-    any.in_key = InKey::Any;
-    tunnels.push(any);
-    // What a frame to its own sender teaches is another matter.
-    Switch::new(bridge(1, &tunnels, false))
-}
-
-/// Runs one frame; says what became of it.
-fn run(data: &[u8]) -> Vec<(LinkId, Vec<u8>)> {
-    let mut far = switch();
-    let sent = far.receive(UNDERLAY, &[data.to_vec()], Tick(0));
-    let dropped: u64 = DropReason::ALL
-        .iter()
-        .map(|&reason| {
-            let counters = &far.datapath.counters;
-            let ports = (0..20).filter_map(|id| counters.port(weft_switch::PortId(id)));
-            ports.map(|port| port.rx_drops[reason as usize]).sum::<u64>()
-                + counters.link(UNDERLAY).unwrap().rx_drops[reason as usize]
-        })
-        .sum();
-    assert!(dropped <= 1, "dropped twice");
-    assert!(dropped == 1 || !sent.is_empty(), "neither forwarded nor counted");
-    // What the VIF gets is a piece of what came in, but for ECN bits and the sum over them.
-    for (_, inner) in sent.iter().filter(|(link, _)| *link == VIF) {
-        let payload = &inner[inner.len().min(40)..];
-        let end = payload.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        let is_part = data.windows(end.max(1)).any(|window| window[..end] == payload[..end]);
-        assert!(is_part, "bytes that did not come in go out");
-    }
-    sent
-}
 
 /// Runs one input, and on a panic says how to keep it.
 fn check(data: &[u8]) -> usize {
