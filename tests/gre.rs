@@ -196,6 +196,20 @@ fn a_stock_switch_is_a_peer_with_a_key() {
 }
 
 #[test]
+fn a_stock_switch_is_a_peer_over_ipv6() {
+    if can_make_hosts() {
+        with_a_stock_peer("gre", Underlay::V6, INNER_MTU - 20);
+    }
+}
+
+#[test]
+fn a_stock_switch_is_a_peer_with_a_checksum() {
+    if can_make_hosts() {
+        with_a_stock_peer("gre options:csum=true", Underlay::V4, INNER_MTU - 4);
+    }
+}
+
+#[test]
 fn a_stock_switch_is_a_peer_with_key_and_checksum() {
     if can_make_hosts() {
         let options = "gre options:key=77 options:csum=true options:tos=inherit";
@@ -212,9 +226,16 @@ fn a_stock_switch_is_a_peer_with_sequence_numbers() {
 }
 
 #[test]
-fn a_stock_switch_is_a_peer_over_ipv6() {
+fn a_stock_switch_is_a_peer_over_ipv6_with_a_checksum() {
     if can_make_hosts() {
         with_a_stock_peer("ip6gre options:csum=true", Underlay::V6, INNER_MTU - 24);
+    }
+}
+
+#[test]
+fn a_stock_switch_is_a_peer_over_ipv6_with_a_key() {
+    if can_make_hosts() {
+        with_a_stock_peer("gre options:key=77", Underlay::V6, INNER_MTU - 24);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use weft_tests::{Flow, Host, Switch, cable, cable_named, can_make_hosts, tcp_transfer, within};
+use weft_tests::{Flow, Host, Switch, Underlay, cable_named, can_make_hosts, tcp_transfer, within};
 
 /// A guest whose cable carries 9000 bytes.
 fn plug(switch: &Switch<'_>, port: &str, cidr: &str) -> Host {
@@ -57,34 +57,71 @@ fn a_bridge_of_jumbo_ports_carries_9000() {
     assert!(switch.drops().is_empty(), "{:?}", switch.drops());
 }
 
-/// A tunnel over an underlay of 9000 carries what is left of it, and says so to what is larger.
-#[test]
-fn a_tunnel_over_a_jumbo_underlay_carries_8962() {
-    if !can_make_hosts() {
-        return;
-    }
-    let (left, right) = (Host::new("left"), Host::new("right"));
-    cable(&left, &right);
-    for (host, address) in [(&left, "192.0.2.1/24"), (&right, "192.0.2.2/24")] {
+/// A tunnel over an underlay of 9000 carries what is left of it, and says so to what is larger; also
+/// when it is flooded, and to and from the host.
+fn tunnel_over_a_jumbo_underlay(kind: &str, underlay: Underlay, mtu: u32) {
+    let (left, right) = underlay.hosts();
+    for host in [&left, &right] {
         host.sh("ip link set eth0 mtu 9000");
-        host.address("eth0", address);
     }
     let (here, there) = (Switch::start(&left), Switch::start(&right));
-    for (switch, remote) in [(&here, "192.0.2.2"), (&there, "192.0.2.1")] {
+    let [near, far] = underlay.ends();
+    for (switch, remote) in [(&here, far), (&there, near)] {
         switch.vsctl(&format!(
-            "add-br br0 -- add-port br0 gre1 -- set interface gre1 type=gre options:remote_ip={remote}"
+            "add-br br0 -- add-port br0 tun0 -- set interface tun0 type={kind} \
+             options:remote_ip=\\\"{remote}\\\""
         ));
     }
     let a = plug(&here, "veth1", "10.0.0.1/24");
     let b = plug(&there, "veth1", "10.0.0.2/24");
-    left.address("br0", "10.0.0.8/24");
+    let c = plug(&there, "veth2", "10.0.0.3/24");
+    for (host, cidr) in [(&left, "10.0.0.8/24"), (&right, "10.0.0.9/24")] {
+        host.address("br0", cidr);
+        let read = || host.sh("cat /sys/class/net/br0/mtu").trim().to_owned();
+        assert!(within(Duration::from_secs(5), || read() == mtu.to_string()), "{kind}: {}", read());
+    }
     a.must_reach("10.0.0.2");
-    // IPv4 20, GRE 4, Ethernet 14.
-    assert!(largest_ping(&a, "10.0.0.2", 8962), "{:?}", here.drops());
-    assert!(!largest_ping(&a, "10.0.0.2", 8963), "more than the underlay carries");
+    left.must_reach("10.0.0.9");
+    for (from, to) in [(&a, "10.0.0.2"), (&b, "10.0.0.1"), (&left, "10.0.0.9"), (&a, "10.0.0.9")] {
+        assert!(largest_ping(from, to, mtu), "{kind}, {to}: {:?}", here.drops());
+    }
+    assert!(!largest_ping(&a, "10.0.0.2", mtu + 1), "{kind}: more than the underlay carries");
+    // Unknown unicast: all at the other end have it, the host too.
+    right.sh("ip link set br0 promisc on");
+    let before = [b.rx_frames("eth0"), c.rx_frames("eth0"), right.rx_frames("br0")];
+    a.send_frame("eth0", &format!("Ether(dst=\"02:00:00:00:00:99\",type=0x88b5)/(b\"x\"*{mtu})"));
+    let after = || [b.rx_frames("eth0"), c.rx_frames("eth0"), right.rx_frames("br0")];
+    let came = || after().iter().zip(before).all(|(after, before)| *after > before);
+    assert!(within(Duration::from_secs(3), came), "{kind}: {before:?} {:?}", after());
     tcp_transfer(&a, &b, "10.0.0.2:5001", 20_000_000);
     tcp_transfer(&left, &b, "10.0.0.2:5002", 20_000_000);
-    assert_eq!((a.checksum_errors(), b.checksum_errors()), (0, 0));
+    tcp_transfer(&b, &left, "10.0.0.8:5002", 20_000_000);
+    for host in [&a, &b, &left, &right] {
+        assert_eq!(host.checksum_errors(), 0, "{kind}, {}", host.name());
+    }
+}
+
+#[test]
+fn gre_over_a_jumbo_underlay_carries_8962() {
+    if can_make_hosts() {
+        // IPv4 20, GRE 4, Ethernet 14.
+        tunnel_over_a_jumbo_underlay("gre", Underlay::V4, 8962);
+    }
+}
+
+#[test]
+fn geneve_over_a_jumbo_underlay_of_ipv6_carries_8930() {
+    if can_make_hosts() {
+        // IPv6 40, UDP 8, Geneve 8, Ethernet 14.
+        tunnel_over_a_jumbo_underlay("geneve options:key=7", Underlay::V6, 8930);
+    }
+}
+
+#[test]
+fn vxlan_over_a_jumbo_underlay_carries_8950() {
+    if can_make_hosts() {
+        tunnel_over_a_jumbo_underlay("vxlan options:csum=true", Underlay::V4, 8950);
+    }
 }
 
 /// An MTU that is raised while the port is in use works a moment later; one that is beyond all buffers is

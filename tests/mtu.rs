@@ -21,7 +21,8 @@ fn mtu_becomes(host: &Host, device: &str, mtu: &str) {
 
 /// The MTU that a ping of 1500 bytes is refused with.
 fn told(host: &Host, address: &str) -> String {
-    let said = host.try_sh(&format!("ping -n -c 1 -W 1 -M do -s 1472 {address}"));
+    let payload = 1500 - if address.contains(':') { 48 } else { 28 };
+    let said = host.try_sh(&format!("ping -n -c 1 -W 1 -M do -s {payload} {address}"));
     let text = said.stdout + &said.stderr;
     let mtu = text.split("mtu").nth(1).unwrap_or_default();
     let digits = mtu.chars().skip_while(|c| !c.is_ascii_digit());
@@ -135,6 +136,115 @@ fn what_a_router_says_of_the_path_is_believed() {
     mtu_becomes(&left, "br0", "1262");
     assert_eq!(status(&here, "tunnel_mtu"), "1262");
     assert_eq!(told(&left, "10.244.0.2"), "1262");
+}
+
+/// The same over IPv6, in the middle of a transfer, with UDP outside.  What is below the least MTU of
+/// IPv6 is not believed, nor what quotes other ends, ports, or another VNI.
+#[test]
+fn what_a_router_of_ipv6_says_is_believed_if_it_can_be_true() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right, router) = (Host::new("left"), Host::new("right"), Host::new("router"));
+    cable_named(&left, "eth0", &router, "eth0");
+    cable_named(&right, "eth0", &router, "eth1");
+    for (host, device, cidr) in [
+        (&left, "eth0", "2001:db8:1::1/64"),
+        (&right, "eth0", "2001:db8:2::2/64"),
+        (&router, "eth0", "2001:db8:1::fe/64"),
+        (&router, "eth1", "2001:db8:2::fe/64"),
+    ] {
+        assert!(host.address6(device, cidr), "no IPv6 in this kernel");
+    }
+    router.sh("sysctl -qw net.ipv6.conf.all.forwarding=1");
+    left.sh("ip -6 route add default via 2001:db8:1::fe");
+    right.sh("ip -6 route add default via 2001:db8:2::fe");
+    let (here, there) = (Switch::start(&left), Switch::start(&right));
+    for (switch, remote, inner) in
+        [(&here, "2001:db8:2::2", "10.244.0.1/16"), (&there, "2001:db8:1::1", "10.244.0.2/16")]
+    {
+        switch.vsctl(&format!(
+            "add-br br0 -- add-port br0 gre0 -- set interface gre0 type=geneve options:key=7 \
+             options:remote_ip=\\\"{remote}\\\""
+        ));
+        switch.host().address("br0", inner);
+    }
+    left.must_reach("10.244.0.2");
+    // IPv6 40, UDP 8, Geneve 8, Ethernet 14.
+    mtu_becomes(&left, "br0", "1430");
+    let mac = left.mac("eth0");
+    let report = |mtu: u32, source: &str, target: &str, udp: &str, vni: u8| {
+        format!(
+            "Ether(dst=\"{mac}\")/IPv6(src=\"2001:db8:1::fe\",dst=\"2001:db8:1::1\")/\
+             ICMPv6PacketTooBig(mtu={mtu})/IPv6(src=\"{source}\",dst=\"{target}\")/UDP({udp},chksum=1)/\
+             (b\"\\x00\\x00\\x65\\x58\\x00\\x00\" + bytes([{vni},0]))"
+        )
+    };
+    let (us, them, ports) = ("2001:db8:1::1", "2001:db8:2::2", "sport=40000,dport=6081");
+    let lies = [
+        report(1279, us, them, ports, 7),
+        report(1300, us, "2001:db8:2::3", ports, 7),
+        report(1300, "2001:db8:1::2", them, ports, 7),
+        report(1300, us, them, "sport=40000,dport=4789", 7),
+        report(1300, us, them, "sport=53,dport=6081", 7),
+        report(1300, us, them, ports, 8),
+    ];
+    router.send_frame("eth0", &format!("[{}]", lies.join(",")));
+    router.send_frame("eth0", &report(1480, us, them, ports, 7));
+    // Reports are taken in their order: the lies were judged before.
+    mtu_becomes(&left, "br0", "1410");
+    thread::scope(|scope| {
+        scope.spawn(|| tcp_transfer(&left, &right, "10.244.0.2:5001", 60_000_000));
+        thread::sleep(Duration::from_millis(200));
+        router.sh("ip link set eth1 mtu 1300");
+    });
+    mtu_becomes(&left, "br0", "1230");
+    assert_eq!(status(&here, "tunnel_mtu"), "1230");
+    assert_eq!(told(&left, "10.244.0.2"), "1230");
+}
+
+/// Whoever sends what does not fit hears of it where he is: inside his VLAN, tagged or not, and in
+/// IPv6 too.
+#[test]
+fn senders_in_vlans_are_told() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = pair();
+    let (here, there) = (Switch::start(&left), Switch::start(&right));
+    overlay(&here, "192.0.2.2", "10.244.0.1/16");
+    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let near = here.plug("br0", "veth1", "10.9.0.1/24");
+    let far = there.plug("br0", "veth1", "10.9.0.2/24");
+    let trunk = here.plug("br0", "veth2", "10.8.0.1/24");
+    for switch in [&here, &there] {
+        switch.vsctl("set port veth1 tag=10");
+    }
+    for (host, cidr) in [(&near, "fd00::1/64"), (&far, "fd00::2/64")] {
+        assert!(host.address6("eth0", cidr), "no IPv6 in this kernel");
+    }
+    near.must_reach("10.9.0.2");
+    near.must_reach("fd00::2");
+    // What the tag costs is counted: it crosses the tunnel.
+    assert_eq!(told(&near, "10.9.0.2"), "1458");
+    assert_eq!(told(&near, "fd00::2"), "1458");
+    // A station that tags by itself.
+    let mac = far.mac("eth0");
+    let watch = trunk.spawn("tcpdump -l -nn -e -c 2 -i eth0 ether dst 02:00:00:00:00:77");
+    watch.wait_for("listening");
+    for packet in [
+        "IP(src=\"10.9.0.7\",dst=\"10.9.0.2\",flags=\"DF\")/UDP()/(b\"x\"*1472)",
+        "IPv6(src=\"fd00::7\",dst=\"fd00::2\")/UDP()/(b\"x\"*1452)",
+    ] {
+        let tag = "Dot1Q(vlan=10,prio=3)";
+        let addresses = format!("Ether(src=\"02:00:00:00:00:77\",dst=\"{mac}\")");
+        trunk.send_frame("eth0", &format!("{addresses}/{tag}/{packet}"));
+    }
+    let seen = watch.finish();
+    assert_eq!(seen.matches("vlan 10").count(), 2, "{seen}");
+    for said in ["need to frag (mtu 1458)", "packet too big, mtu 1458"] {
+        assert!(seen.contains(said), "{said}: {seen}");
+    }
 }
 
 /// With `tunnel-mss-clamp` a guest's TCP fits although all ICMP to it is lost.
