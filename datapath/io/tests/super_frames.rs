@@ -34,11 +34,20 @@ fn served(io: &mut WorkerIo) -> (Attached, Raw) {
     (attached, Raw::open(host))
 }
 
-/// `count` segments of one flow in a row; the last one is shorter.
+/// `count` segments of one flow in a row; the last one is shorter, which ends a run.
 fn segments(flow: u32, is_v6: bool, count: u16) -> Vec<Vec<u8>> {
+    segments_ending_with(flow, is_v6, count, 700)
+}
+
+/// As many of one length: more may follow.
+fn open_segments(flow: u32, is_v6: bool, count: u16) -> Vec<Vec<u8>> {
+    segments_ending_with(flow, is_v6, count, MSS)
+}
+
+fn segments_ending_with(flow: u32, is_v6: bool, count: u16, last: usize) -> Vec<Vec<u8>> {
     let segment = |number: u16| {
         let is_last = number + 1 == count;
-        let payload = vec![number.to_be_bytes()[1] ^ 0x5a; if is_last { 700 } else { MSS }];
+        let payload = vec![number.to_be_bytes()[1] ^ 0x5a; if is_last { last } else { MSS }];
         let sequence = 1000 + u32::from(number) * u32::try_from(MSS).unwrap();
         let seed = 0x0a00_0001 + flow;
         let id = 7 + number;
@@ -133,7 +142,8 @@ fn the_order_of_a_flow_stays() {
         let mut io = worker(512);
         let (_program, raw) = served(&mut io);
         without_offload();
-        let (one, other) = (segments(1, false, 10), segments(2, true, 10));
+        // Nothing but what follows ends the first.
+        let (one, other) = (open_segments(1, false, 10), segments(2, true, 10));
         let fin = Spec { flags: TcpFlags::ACK.with(TcpFlags::FIN).0, ..Spec::default() }.build();
         // First what is no segment, then two flows in turn, then the end of one of them.
         let mut frames = vec![frame(1, 60)];
@@ -169,7 +179,7 @@ fn nothing_that_is_held_is_lost() {
         let after = stats(&io);
         assert_eq!((after.tx_superframes, after.tx_link_down), (0, 20), "{after:?}");
         run("ip link set a0 up");
-        for segment in segments(1, false, 3) {
+        for segment in open_segments(1, false, 3) {
             let chunk = io.copy_from(&segment).unwrap();
             assert!(io.tx(A, chunk));
         }

@@ -11,7 +11,9 @@ mod tunnels;
 use common::Switch;
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
-use tunnels::{TUNNEL_PORT, UNDERLAY, VIF, VIF_PORT, drops, host, link, send, set_flags, udp};
+use tunnels::{
+    TUNNEL_PORT, UNDERLAY, VIF, VIF_PORT, drops, fix_ipv4, host, link, send, set_flags, udp,
+};
 use weft_switch::{
     BridgeConf, BridgeId, Csum, DropReason, Encap, InKey, LinkRole, PortConf, PortId, PortKind,
     Reach, SnapshotBuilder, Tick, TunnelConf,
@@ -272,6 +274,26 @@ fn a_packet_without_df_is_fragmented() {
     assert_eq!(payload, long[34..]);
     assert_eq!(drops(&switch, DropReason::ExceedsMtu), 0);
     assert_eq!(switch.datapath.counters.port(TUNNEL_PORT).unwrap().tx_frames, 2);
+}
+
+/// What is a fragment already goes on to be one of the same packet.
+#[test]
+fn a_fragment_without_df_is_fragmented_again() {
+    let mut switch = Switch::new(host(1, &[tunnel("1.1.1.1", "2.2.2.2")]));
+    let mut long = udp(1500 - 28);
+    // More fragments follow; this one is 800 bytes into the packet.
+    long[20..22].copy_from_slice(&0x2064u16.to_be_bytes());
+    let sent = send(&mut switch, &fix_ipv4(long));
+    assert_eq!(sent.len(), 2);
+    let mut at = 800;
+    for (_, bytes) in &sent {
+        let inner = SlicedPacket::from_ethernet(&bytes[38..]).unwrap();
+        let Some(NetSlice::Ipv4(ip)) = inner.net else { panic!("no IPv4") };
+        assert!(ip.header().more_fragments());
+        assert_eq!(usize::from(ip.header().fragments_offset().value()) * 8, at);
+        at += bytes.len() - 38 - 34;
+    }
+    assert_eq!(at, 800 + 1480);
 }
 
 #[test]
