@@ -84,6 +84,20 @@ fn a_start_right_after_a_kill_works() {
     drop(others);
 }
 
+/// A shell allows 1,024 open files; thousands of ports and clients need more.
+#[test]
+fn the_daemon_takes_the_open_files_that_it_may() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    let limits = host.sh(&format!("grep 'open files' /proc/{}/limits", switch.pid()));
+    let [soft, hard] = [3, 4].map(|column| limits.split_whitespace().nth(column).unwrap());
+    assert_eq!(soft, hard, "{limits}");
+    assert_ne!(soft, "1024");
+}
+
 /// People look for it by name, and so do supervisors.
 #[test]
 fn the_daemon_has_its_name() {

@@ -76,8 +76,9 @@ impl<'h> Switch<'h> {
         let (weftd, dir) = (weftd.display(), self.rundir().display());
         let embedded = !self.options.contains("--ovsdb");
         let database = if embedded { format!("--db {dir}/conf.db") } else { String::new() };
+        // The soft limit of open files is what a login shell has.
         let line = format!(
-            "mount --bind {dir}/bpf /sys/fs/bpf && {weftd} --rundir {dir} {database} --pidfile={dir}/ovs-vswitchd.pid \
+            "ulimit -S -n 1024 && mount --bind {dir}/bpf /sys/fs/bpf && {weftd} --rundir {dir} {database} --pidfile={dir}/ovs-vswitchd.pid \
              --log-file={dir}/weftd.log --detach {}",
             self.options
         );

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::task::LocalSet;
@@ -55,12 +56,21 @@ fn logging(options: &Options) -> anyhow::Result<Vlog> {
     Ok(log)
 }
 
+/// Each port and each client needs open files, and shells allow 1,024: takes what the hard limit gives.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!("cannot raise the number of open files from {:?}: {error}", limit.current);
+    }
+}
+
 fn serve(options: &Options) -> anyhow::Result<()> {
     let is_detached = detach::is_child();
     if is_detached {
         detach::enter()?;
     }
     let log = logging(options)?;
+    allow_open_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let config = options.run_config();
     let ready = {
