@@ -310,23 +310,7 @@ impl Loop {
                     self.due = None;
                     self.reconcile(engine, store).await?;
                 }
-                Wake::Tend => {
-                    if !self.is_connected {
-                        self.connect(store).await;
-                    }
-                    engine.ask_neighbours();
-                    if engine.captures.has_left() {
-                        engine.captures_changed();
-                    }
-                    let now = std::time::Instant::now();
-                    let is_wider = engine.path_mtus.expire(now);
-                    if is_wider {
-                        engine.ways.invalidate();
-                    }
-                    if is_wider || engine.ways.is_due(now) || engine.wants_retry() {
-                        self.soon(Duration::ZERO);
-                    }
-                }
+                Wake::Tend => self.tend(engine, store).await,
                 Wake::Statistics => self.statistics(engine, store).await?,
                 Wake::FirstStatistics => {
                     self.first_due = None;
@@ -336,6 +320,25 @@ impl Loop {
                     }
                 }
             }
+        }
+    }
+
+    /// Does what time alone brings.
+    async fn tend(&mut self, engine: &mut Engine, store: &mut Store) {
+        if !self.is_connected {
+            self.connect(store).await;
+        }
+        engine.ask_neighbours();
+        if engine.captures.has_left() {
+            engine.captures_changed();
+        }
+        let now = std::time::Instant::now();
+        let is_wider = engine.path_mtus.expire(now);
+        if is_wider {
+            engine.ways.invalidate();
+        }
+        if is_wider || engine.ways.is_due(now) || engine.wants_retry() {
+            self.soon(Duration::ZERO);
         }
     }
 
