@@ -213,11 +213,12 @@ impl Engine {
             self.failed_at = Instant::now();
         }
         touched.is_elsewhere |= news.is_elsewhere;
+        // A setting without effect changes nothing else.
+        self.log_problems();
         if touched.is_empty() && self.plan.is_complete {
             return Ok(false);
         }
         self.cover("bridge_reconfigure");
-        self.log_problems();
         if self.worker_cpus != self.desired.worker_cpus {
             self.restart_workers()?;
         }
