@@ -12,12 +12,11 @@ use crate::commits::{Pending, Unsynced};
 use crate::db::Database;
 use crate::error::OvsdbError;
 use crate::history::History;
-use crate::initial::Initials;
 use crate::jsonrpc::Message;
 use crate::lock::{LockEvent, Locks, SessionId};
 use crate::log::{Compacted, Compaction, Log, LogError};
 use crate::monitor::{Kind, Monitor, MonitorSpec};
-use crate::outbox::{Chunk, Outbox};
+use crate::outbox::Outbox;
 use crate::schema::{SERVER_SCHEMA, Schema};
 use crate::server::Limits;
 use crate::value::is_id;
@@ -55,7 +54,6 @@ pub(crate) struct State {
     pub locks: Locks,
     pub pending: Vec<Pending>,
     pub specs: HashMap<(usize, String), Weak<MonitorSpec>>,
-    pub initials: Initials,
     pub limits: Limits,
     server_id: Uuid,
     /// `monitor_cond` and what came after it are answered as by a server that does not know them.
@@ -116,7 +114,6 @@ impl State {
             locks: Locks::default(),
             pending: Vec::new(),
             specs: HashMap::new(),
-            initials: Initials::default(),
             limits,
             server_id: Uuid::new_v4(),
             monitor_cond_disabled: false,
@@ -296,13 +293,9 @@ impl State {
         self.send(session, text);
     }
 
-    /// Answers a call with a result that is text already.
-    pub(crate) fn reply_pieces(&mut self, session: SessionId, id: &Value, result: Vec<Chunk>) {
+    pub(crate) fn reply_text(&mut self, session: SessionId, id: &Value, result: &str) {
         self.catch_up(session);
-        let Some(session) = self.sessions.get(&session) else { return };
-        let start = Chunk::Own(format!("{{\"id\":{id},\"result\":").into_bytes());
-        let end = Chunk::Fixed(",\"error\":null}");
-        session.outbox.pieces([start].into_iter().chain(result).chain([end]));
+        self.send(session, format!("{{\"id\":{id},\"result\":{result},\"error\":null}}"));
     }
 
     fn send(&self, session: SessionId, text: String) {

@@ -88,9 +88,7 @@ impl Engine {
 
     fn open_tap(&mut self, name: &str, mac: Option<MacAddr>) -> Result<(), LinkError> {
         self.links.open_tap(name, mac, &self.workers)?;
-        if let Some(link) = self.links.get(name) {
-            self.kernel.refresh_link(link.ifindex)?;
-        }
+        self.kernel.refresh_links()?;
         let mtu = self.kernel.link_named(name).map(|link| link.mtu);
         if let (Some(link), Some(mtu)) = (self.links.get_mut(name), mtu) {
             link.mtu = mtu;

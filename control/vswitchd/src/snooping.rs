@@ -5,7 +5,7 @@
 //! tenth of this thread's time at most.
 
 use crate::desired::Desired;
-use crate::planned::Ports;
+use crate::plan::PlannedPort;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ impl Snooping {
     pub fn configure(
         &mut self,
         desired: &Desired,
-        ports: &Ports,
+        ports: &[PlannedPort],
         bridge: impl Fn(&Uuid) -> Option<BridgeId>,
         port: impl Fn(&Uuid) -> Option<PortId>,
         is_down: impl Fn(&str) -> bool,
@@ -91,7 +91,8 @@ impl Snooping {
             });
             table.mdb.configure(settings);
             let members: Vec<_> = ports
-                .of_bridge(name)
+                .iter()
+                .filter(|planned| planned.bridge == *name)
                 .filter_map(|planned| Some((port(&planned.interface)?, planned)))
                 .collect();
             self.bridges.extend(members.iter().map(|(id, _)| (*id, name.clone())));
