@@ -6,7 +6,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Everything but benches/xskpeer, which needs a C compiler, libelf and zlib.
 ALL := --workspace --exclude weft-xskpeer
 
-.PHONY: help build demo test fast netns lint bench bench-veth bench-tcp bench-ovsdb bpf install manuals deb deps clean
+.PHONY: help build demo test fast netns lint bench bench-veth bench-tcp bench-ovsdb bench-scale bpf install manuals deb deps clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -53,6 +53,10 @@ bench: ## What a frame costs, in memory; figures in target/bench.json
 bench-veth: ## Beside raw AF_XDP, the kernel bridge and OVS, on veth (root); target/bench-veth.json
 	@tests/need-root.sh "make bench-veth"
 	benches/veth.sh
+
+bench-scale: ## What a port more costs among 10,000 (root); target/bench-scale.json
+	@tests/need-root.sh "make bench-scale"
+	benches/scale.sh
 
 bench-tcp: ## TCP over tunnels and between containers, beside OVS (root); target/bench-tcp.json
 	@tests/need-root.sh "make bench-tcp"

@@ -47,6 +47,14 @@ fn noise(guest: &Host) -> u64 {
     guest.rx_frames("eth0") - before
 }
 
+/// A broadcast finds the loop: the younger port blocks, and the storm ends.
+#[track_caller]
+fn must_block_left2(switch: &Switch<'_>, left: &Host, right: &Host) {
+    left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
+    assert!(within(Duration::from_secs(10), || blocked(switch, "left2")), "{}", switch.log());
+    assert!(within(Duration::from_secs(10), || noise(right) < 10), "the storm goes on");
+}
+
 /// The second cable makes a loop: its port blocks, the storm dies, traffic goes on, and when the
 /// first cable is cut, the second carries it.
 #[test]
@@ -61,9 +69,7 @@ fn a_second_cable_blocks_and_takes_over() {
     left.must_reach("10.0.0.2");
     assert_eq!(switch.vsctl("get port left1 status"), "{}");
     join(&switch, 2, "other_config:none=1");
-    left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
-    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", switch.log());
-    assert!(within(Duration::from_secs(10), || noise(&right) < 10), "the storm goes on");
+    must_block_left2(&switch, &left, &right);
     left.must_reach("10.0.0.2");
     assert!(!blocked(&switch, "left1"));
     let said = "loop guard blocks it for 30 s: a probe came back between it and left1";
@@ -100,9 +106,7 @@ fn a_patch_port_blocks_and_takes_over() {
     join(&switch, 1, "other_config:none=1");
     left.must_reach("10.0.0.2");
     join_by_patch(&switch, 2);
-    left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
-    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", switch.log());
-    assert!(within(Duration::from_secs(10), || noise(&right) < 10), "the storm goes on");
+    must_block_left2(&switch, &left, &right);
     assert!(!blocked(&switch, "left1"));
     left.must_reach("10.0.0.2");
     switch.vsctl("del-port left1 -- del-port right1");
@@ -126,9 +130,7 @@ fn a_loop_in_a_tagged_vlan_is_found_by_moves() {
     let [left, right] = bridges(&switch, "tag=10");
     join(&switch, 1, "trunks=10");
     join(&switch, 2, "trunks=10");
-    left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
-    assert!(within(Duration::from_secs(10), || blocked(&switch, "left2")), "{}", switch.log());
-    assert!(within(Duration::from_secs(10), || noise(&right) < 10), "the storm goes on");
+    must_block_left2(&switch, &left, &right);
     left.must_reach("10.0.0.2");
     assert!(switch.log().contains("in VLAN 10 moves back and forth between it and left1"));
     // Off again: all is as without it.

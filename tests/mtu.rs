@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use weft_tests::{Host, Switch, cable, cable_named, can_make_hosts, tcp_transfer, within};
+use weft_tests::{Host, Switch, Underlay, cable_named, can_make_hosts, tcp_transfer, within};
 
 /// A bridge with a GRE tunnel and an address, as in any guide, but without its `mtu 1420`.
 fn overlay(switch: &Switch<'_>, remote: &str, inner: &str) {
@@ -33,13 +33,12 @@ fn status(switch: &Switch<'_>, key: &str) -> String {
     switch.vsctl(&format!("--if-exists get interface gre0 status:{key}")).replace('"', "")
 }
 
-/// Two hosts on one cable, with a tunnel.
-fn pair() -> (Host, Host) {
-    let (left, right) = (Host::new("left"), Host::new("right"));
-    cable(&left, &right);
-    left.address("eth0", "192.0.2.1/24");
-    right.address("eth0", "192.0.2.2/24");
-    (left, right)
+/// A switch on each host, with a tunnel between them.
+fn overlays<'h>(left: &'h Host, right: &'h Host) -> (Switch<'h>, Switch<'h>) {
+    let (here, there) = (Switch::start(left), Switch::start(right));
+    overlay(&here, "192.0.2.2", "10.244.0.1/16");
+    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    (here, there)
 }
 
 #[test]
@@ -47,10 +46,8 @@ fn an_overlay_without_any_mtu_setting_works() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = pair();
-    let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "10.244.0.1/16");
-    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let (left, right) = Underlay::V4.hosts();
+    let (here, _there) = overlays(&left, &right);
     left.must_reach("10.244.0.2");
     mtu_becomes(&left, "br0", "1462");
     mtu_becomes(&right, "br0", "1462");
@@ -73,10 +70,8 @@ fn a_transfer_survives_that_the_underlay_gets_narrower() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = pair();
-    let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "10.244.0.1/16");
-    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let (left, right) = Underlay::V4.hosts();
+    let (here, _there) = overlays(&left, &right);
     let guest = here.plug("br0", "veth1", "10.244.1.1/16");
     left.must_reach("10.244.0.2");
     guest.must_reach("10.244.0.2");
@@ -210,10 +205,8 @@ fn senders_in_vlans_are_told() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = pair();
-    let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "10.244.0.1/16");
-    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let (left, right) = Underlay::V4.hosts();
+    let (here, there) = overlays(&left, &right);
     let near = here.plug("br0", "veth1", "10.9.0.1/24");
     let far = there.plug("br0", "veth1", "10.9.0.2/24");
     let trunk = here.plug("br0", "veth2", "10.8.0.1/24");
@@ -253,10 +246,8 @@ fn the_mss_of_tcp_is_clamped() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = pair();
-    let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "10.244.0.1/16");
-    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let (left, right) = Underlay::V4.hosts();
+    let (here, there) = overlays(&left, &right);
     let a = here.plug("br0", "veth1", "10.244.1.1/16");
     let b = there.plug("br0", "veth1", "10.244.1.2/16");
     a.must_reach("10.244.1.2");

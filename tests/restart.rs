@@ -155,6 +155,12 @@ fn exit_leaves_internal_ports_and_cleanup_takes_them() {
     let links = host.sh("ip -d link show dev veth1");
     assert!(!links.contains("xdp"), "an XDP program stays on the port: {links}");
     let switch = gone.start_again();
+    // It serves before its ports are there.
+    let is_there = || host.try_sh("test -e /sys/class/net/br0").ok();
+    assert!(
+        weft_tests::within(std::time::Duration::from_secs(5), is_there),
+        "br0 does not come back"
+    );
     host.address("br0", "10.0.0.254/24");
     guest.must_reach("10.0.0.254");
     drop(switch);

@@ -3,23 +3,14 @@
 use std::thread;
 use std::time::Duration;
 
-use weft_tests::{Flow, Host, Switch, cable, can_make_hosts, tcp_transfer, udp_echoes};
+use weft_tests::{Flow, Host, Switch, Underlay, can_make_hosts, overlay, tcp_transfer, udp_echoes};
 
-fn pair() -> (Host, Host) {
-    let (left, right) = (Host::new("left"), Host::new("right"));
-    cable(&left, &right);
-    left.address("eth0", "192.0.2.1/24");
-    right.address("eth0", "192.0.2.2/24");
-    (left, right)
-}
-
-fn overlay(switch: &Switch<'_>, remote: &str, inner: &str) {
-    switch.vsctl("add-br br0");
-    switch.vsctl(&format!(
-        "add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip={remote}"
-    ));
-    switch.host().sh("ip link set br0 mtu 1420");
-    switch.host().address("br0", inner);
+/// A switch on each host, with a tunnel between them.
+fn overlays<'h>(left: &'h Host, right: &'h Host) -> (Switch<'h>, Switch<'h>) {
+    let (here, there) = (Switch::start(left), Switch::start(right));
+    overlay(&here, "gre", "192.0.2.2", "10.244.0.1/16", 1420);
+    overlay(&there, "gre", "192.0.2.1", "10.244.0.2/16", 1420);
+    (here, there)
 }
 
 /// Ping, TCP and UDP between the underlay addresses.
@@ -39,10 +30,8 @@ fn the_hosts_own_traffic_is_untouched_while_tunnels_run() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = pair();
-    let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "10.244.0.1/16");
-    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let (left, right) = Underlay::V4.hosts();
+    let _switches = overlays(&left, &right);
     left.must_reach("10.244.0.2");
     let overlay_flow = Flow::start(&left, &right, "10.244.0.2:9000");
     own_traffic(&left, &right);
@@ -57,15 +46,13 @@ fn foreign_tunnel_traffic_belongs_to_the_host() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = pair();
-    let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "10.244.0.1/16");
-    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let (left, right) = Underlay::V4.hosts();
+    let (_here, there) = overlays(&left, &right);
     left.must_reach("10.244.0.2");
     assert_eq!(udp_echoes(&left, &right, "192.0.2.2:4789", 5, 100), 5);
     assert_eq!(udp_echoes(&left, &right, "192.0.2.2:6081", 5, 100), 5);
     // An address that is no local end of a tunnel: this tunnel names the one it uses.
-    there.vsctl("set interface gre0 options:local_ip=192.0.2.2");
+    there.vsctl("set interface tun0 options:local_ip=192.0.2.2");
     left.must_reach("10.244.0.2");
     right.sh("ip addr add 192.0.2.77/24 dev eth0");
     let raw = right.spawn("tcpdump -l -nn -c 1 -i eth0 dst host 192.0.2.77 and proto gre");
@@ -83,10 +70,8 @@ fn the_hosts_own_traffic_survives_the_switch() {
     if !can_make_hosts() {
         return;
     }
-    let (left, right) = pair();
-    let (here, there) = (Switch::start(&left), Switch::start(&right));
-    overlay(&here, "192.0.2.2", "10.244.0.1/16");
-    overlay(&there, "192.0.2.1", "10.244.0.2/16");
+    let (left, right) = Underlay::V4.hosts();
+    let (_here, there) = overlays(&left, &right);
     left.must_reach("10.244.0.2");
 
     let flow = Flow::start(&left, &right, "192.0.2.2:9001");

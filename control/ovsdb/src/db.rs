@@ -97,9 +97,32 @@ pub struct Table {
     pub(crate) weak: HashMap<Uuid, BTreeSet<(usize, Uuid)>>,
     /// One per index of the schema.
     pub(crate) indexes: Vec<HashMap<IndexKey, Uuid>>,
+    /// By group of rows: another value after each commit that changed one of them.
+    stamps: Vec<Uuid>,
 }
 
+/// Groups that the rows of a table are divided into, by the first byte of their uuids.
+pub const GROUPS: usize = 256;
+
 impl Table {
+    /// Rows of group number `group`, in order of uuid.
+    pub(crate) fn group(&self, group: usize) -> impl Iterator<Item = (&Uuid, &Arc<Row>)> {
+        let first = (group as u128) << 120;
+        self.rows.range(Uuid::from_u128(first)..=Uuid::from_u128(first | (u128::MAX >> 8)))
+    }
+
+    /// Changes when a row of the group does.
+    pub(crate) fn stamp(&self, group: usize) -> Uuid {
+        self.stamps.get(group).copied().unwrap_or_default()
+    }
+
+    fn renew_stamp(&mut self, uuid: Uuid) {
+        let [group, ..] = *uuid.as_bytes();
+        if let Some(stamp) = self.stamps.get_mut(usize::from(group)) {
+            *stamp = fresh_version();
+        }
+    }
+
     /// Rows in order of uuid.
     #[must_use]
     pub fn rows(&self) -> &BTreeMap<Uuid, Arc<Row>> {
@@ -142,6 +165,7 @@ impl Database {
             .iter()
             .map(|table| Table {
                 indexes: table.indexes.iter().map(|_| HashMap::new()).collect(),
+                stamps: (0..GROUPS).map(|_| fresh_version()).collect(),
                 ..Table::default()
             })
             .collect();
@@ -254,6 +278,9 @@ impl Database {
         let schema = Arc::clone(&self.schema);
         for change in changes {
             self.unindex_row(&schema, change);
+            if let Some(table) = self.tables.get_mut(change.table) {
+                table.renew_stamp(change.uuid);
+            }
         }
         for change in changes {
             self.index_row(&schema, change);

@@ -12,7 +12,7 @@
 //! | [`condition`], [`mutate`], [`txn`] | the operations of `transact`, all or nothing |
 //! | [`log`], [`record`], `lockfile`, `disk` | the file, in the format that `ovsdb-tool` reads |
 //! | `state`, `commits`, `subscriptions`, [`convert`] | what each method does, without sockets |
-//! | [`monitor`], `history`, [`lock`], [`outbox`] | what sessions hear, missed, own, and have still to be sent |
+//! | [`monitor`], `initial`, `history`, [`lock`], [`outbox`] | what sessions hear, missed, own, and have still to be sent |
 //! | [`server`], `endpoint`, `session`, `manager`, [`remote`], `tls`, [`jsonrpc`] | the sockets |
 //! | [`client`], [`replica`], [`ops`] | the other side |
 //!
@@ -50,6 +50,7 @@ mod disk;
 mod endpoint;
 pub mod error;
 mod history;
+mod initial;
 mod integrity;
 pub mod jsonrpc;
 pub mod lock;

@@ -124,25 +124,35 @@ impl MonitorSpec {
         format!("{self:?}")
     }
 
-    /// The reply to the monitor request: every row that the client may see.
-    #[must_use]
-    pub fn initial(&self, db: &Database, kind: Kind) -> String {
-        let mut text = TablesText::new(db.schema());
-        for (index, monitor) in &self.tables {
-            let Some(table) = db.table(*index) else { continue };
-            if monitor.select & INITIAL == 0 {
-                continue;
+    /// Numbers of the tables whose rows the reply to the monitor request holds.
+    pub(crate) fn initial_tables(&self) -> impl Iterator<Item = usize> {
+        let wanted = self.tables.iter().filter(|(_, monitor)| monitor.select & INITIAL != 0);
+        wanted.map(|(index, _)| *index)
+    }
+
+    /// Those of `rows` that the client may see, as the members of a JSON object.
+    pub(crate) fn initial_rows<'r>(
+        &self,
+        index: usize,
+        table: &TableSchema,
+        rows: impl Iterator<Item = (&'r Uuid, &'r std::sync::Arc<Row>)>,
+        kind: Kind,
+    ) -> String {
+        let Some(monitor) = self.tables.get(&index) else { return String::new() };
+        let mut out = Out(Vec::new());
+        for (uuid, row) in rows.filter(|(uuid, row)| monitor.condition.any(**uuid, row)) {
+            if !out.0.is_empty() {
+                out.raw(b",");
             }
-            for (uuid, row) in table.rows() {
-                if monitor.condition.any(*uuid, row) {
-                    text.row(*index, *uuid, |out, table| match kind {
-                        Kind::Update => out.full(b"{\"new\":", table, monitor, INITIAL, *uuid, row),
-                        _ => out.brief(b"{\"initial\":", table, monitor, INITIAL, *uuid, row),
-                    });
-                }
+            out.row_name(*uuid);
+            match kind {
+                Kind::Update => out.full(b"{\"new\":", table, monitor, INITIAL, *uuid, row),
+                _ => out.brief(b"{\"initial\":", table, monitor, INITIAL, *uuid, row),
             }
+            out.raw(b"}");
         }
-        text.finish().unwrap_or_else(|| "{}".to_owned())
+        // It is JSON, which is UTF-8.
+        String::from_utf8(out.0).unwrap_or_default()
     }
 
     /// What the client hears of a commit; None when nothing.
@@ -303,10 +313,7 @@ impl<'a> TablesText<'a> {
             self.out.raw(b":{");
             self.table = Some(index);
         }
-        let mut buffer = Uuid::encode_buffer();
-        self.out.raw(b"\"");
-        self.out.raw(uuid.hyphenated().encode_lower(&mut buffer).as_bytes());
-        self.out.raw(b"\":");
+        self.out.row_name(uuid);
         write(&mut self.out, table);
         self.out.raw(b"}");
     }
@@ -364,6 +371,13 @@ struct Out(Vec<u8>);
 impl Out {
     fn raw(&mut self, bytes: &[u8]) {
         self.0.extend_from_slice(bytes);
+    }
+
+    fn row_name(&mut self, uuid: Uuid) {
+        let mut buffer = Uuid::encode_buffer();
+        self.raw(b"\"");
+        self.raw(uuid.hyphenated().encode_lower(&mut buffer).as_bytes());
+        self.raw(b"\":");
     }
 
     fn json<T: Serialize + ?Sized>(&mut self, value: &T) {

@@ -25,16 +25,21 @@ const SLICES_MAX: usize = 64;
 /// Bytes that go to a socket at a time, and one chunk.
 const SENDING_BYTES: usize = 1 << 16;
 
+/// A piece of a message.
 #[derive(Debug)]
-enum Chunk {
+pub enum Chunk {
+    /// Of this message alone.
     Own(Vec<u8>),
-    /// What many sessions are sent is there once.
+    /// Of other messages, too: what many sessions are sent is there once.
     Shared(Rc<str>),
+    /// Of the protocol.
     Fixed(&'static str),
 }
 
 impl Chunk {
-    fn bytes(&self) -> &[u8] {
+    /// What it says.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
         match self {
             Self::Own(bytes) => bytes,
             Self::Shared(text) => text.as_bytes(),
@@ -131,6 +136,13 @@ impl Outbox {
     /// Adds a reply, or any other whole message.
     pub fn reply(&self, text: String) {
         self.push(Chunk::Own(text.into_bytes()));
+    }
+
+    /// Adds a whole message in pieces.
+    pub fn pieces(&self, chunks: impl IntoIterator<Item = Chunk>) {
+        for chunk in chunks {
+            self.push(chunk);
+        }
     }
 
     /// Adds an update: its start and its body, either of which sessions may share, and its end.

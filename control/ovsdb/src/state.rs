@@ -12,11 +12,12 @@ use crate::commits::{Pending, Unsynced};
 use crate::db::Database;
 use crate::error::OvsdbError;
 use crate::history::History;
+use crate::initial::Initials;
 use crate::jsonrpc::Message;
 use crate::lock::{LockEvent, Locks, SessionId};
 use crate::log::{Compacted, Compaction, Log, LogError};
 use crate::monitor::{Kind, Monitor, MonitorSpec};
-use crate::outbox::Outbox;
+use crate::outbox::{Chunk, Outbox};
 use crate::schema::{SERVER_SCHEMA, Schema};
 use crate::server::Limits;
 use crate::value::is_id;
@@ -54,6 +55,7 @@ pub(crate) struct State {
     pub locks: Locks,
     pub pending: Vec<Pending>,
     pub specs: HashMap<(usize, String), Weak<MonitorSpec>>,
+    pub initials: Initials,
     pub limits: Limits,
     server_id: Uuid,
     /// `monitor_cond` and what came after it are answered as by a server that does not know them.
@@ -114,6 +116,7 @@ impl State {
             locks: Locks::default(),
             pending: Vec::new(),
             specs: HashMap::new(),
+            initials: Initials::default(),
             limits,
             server_id: Uuid::new_v4(),
             monitor_cond_disabled: false,
@@ -293,9 +296,13 @@ impl State {
         self.send(session, text);
     }
 
-    pub(crate) fn reply_text(&mut self, session: SessionId, id: &Value, result: &str) {
+    /// Answers a call with a result that is text already.
+    pub(crate) fn reply_pieces(&mut self, session: SessionId, id: &Value, result: Vec<Chunk>) {
         self.catch_up(session);
-        self.send(session, format!("{{\"id\":{id},\"result\":{result},\"error\":null}}"));
+        let Some(session) = self.sessions.get(&session) else { return };
+        let start = Chunk::Own(format!("{{\"id\":{id},\"result\":").into_bytes());
+        let end = Chunk::Fixed(",\"error\":null}");
+        session.outbox.pieces([start].into_iter().chain(result).chain([end]));
     }
 
     fn send(&self, session: SessionId, text: String) {

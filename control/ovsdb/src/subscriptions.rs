@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::error::OvsdbError;
 use crate::lock::SessionId;
 use crate::monitor::{Kind, Monitor, MonitorSpec};
+use crate::outbox::Chunk;
 use crate::state::{Answer, State};
 use crate::value::parse_uuid;
 
@@ -21,8 +22,8 @@ impl State {
         kind: Kind,
     ) -> Option<Answer> {
         match self.start_monitor(session, params, kind) {
-            Ok(text) => {
-                self.reply_text(session, id, &text);
+            Ok(chunks) => {
+                self.reply_pieces(session, id, chunks);
                 None
             }
             Err(error) => Some(Err(error)),
@@ -34,7 +35,7 @@ impl State {
         session: SessionId,
         params: Vec<Value>,
         kind: Kind,
-    ) -> Result<String, Value> {
+    ) -> Result<Vec<Chunk>, Value> {
         let method = match kind {
             Kind::Update => "monitor",
             Kind::Update2 => "monitor_cond",
@@ -56,24 +57,28 @@ impl State {
             .map_err(|error| error.to_json())?;
         let last = entry.history.last();
         let missed = entry.history.since(known).filter(|_| kind == Kind::Update3);
-        let text = match missed {
-            None if kind == Kind::Update3 => {
-                format!("[false,\"{last}\",{}]", spec.initial(&entry.db, kind))
-            }
-            None => spec.initial(&entry.db, kind),
-            Some(missed) => {
-                let changes = missed.changes(&entry.db);
-                let rows = spec.update(entry.db.schema(), &changes, kind);
-                format!("[true,\"{last}\",{}]", rows.as_deref().unwrap_or("{}"))
-            }
-        };
+        let mut chunks = Vec::new();
+        if kind == Kind::Update3 {
+            let found = missed.is_some();
+            chunks.push(Chunk::Own(format!("[{found},\"{last}\",").into_bytes()));
+        }
+        if let Some(missed) = missed {
+            let changes = missed.changes(&entry.db);
+            let rows = spec.update(entry.db.schema(), &changes, kind);
+            chunks.push(Chunk::Own(rows.unwrap_or_else(|| "{}".to_owned()).into_bytes()));
+        } else {
+            chunks.extend(self.initials.text((db, &entry.db), (&spec, kind)));
+        }
+        if kind == Kind::Update3 {
+            chunks.push(Chunk::Fixed("]"));
+        }
         let spec = self.intern(db, spec);
         if let Some(session) = self.sessions.get_mut(&session) {
             let monitor = Monitor { id: id.clone(), db, kind, spec, missed: None };
             session.monitors.insert(id.to_string(), monitor);
         }
         self.watching.insert(session);
-        Ok(text)
+        Ok(chunks)
     }
 
     fn check_new_monitor(&self, session: SessionId, id: &Value) -> Result<(), Value> {

@@ -88,7 +88,9 @@ impl Engine {
 
     fn open_tap(&mut self, name: &str, mac: Option<MacAddr>) -> Result<(), LinkError> {
         self.links.open_tap(name, mac, &self.workers)?;
-        self.kernel.refresh_links()?;
+        if let Some(link) = self.links.get(name) {
+            self.kernel.refresh_link(link.ifindex)?;
+        }
         let mtu = self.kernel.link_named(name).map(|link| link.mtu);
         if let (Some(link), Some(mtu)) = (self.links.get_mut(name), mtu) {
             link.mtu = mtu;

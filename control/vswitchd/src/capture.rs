@@ -3,7 +3,6 @@
 //! A client connects to `<rundir>/weft.<pid>.capture` and says `PORT [SNAPLEN]`.  The sink that
 //! workers hold never blocks: a client that does not keep up misses frames, which are counted.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -88,9 +87,9 @@ impl Captures {
     }
 
     /// Finds the numbers of ports anew; true when workers need another sink.
-    pub fn rebind(&mut self, ports: &BTreeMap<String, PortId>) -> bool {
+    pub fn rebind(&mut self, number: impl Fn(&str) -> Option<PortId>) -> bool {
         for tap in &mut self.taps {
-            let port = ports.get(&tap.name).copied();
+            let port = number(&tap.name);
             self.is_stale |= tap.port != port;
             tap.port = port;
         }
@@ -318,8 +317,8 @@ mod tests {
         let request = Request { port: "p".to_owned(), snap_bytes: 10, reply };
         captures.answer(request, |port| port == "p");
         let (frames, missed) = answer.try_recv().unwrap().unwrap();
-        assert!(captures.rebind(&BTreeMap::from([("p".to_owned(), PortId(3))])));
-        assert!(!captures.rebind(&BTreeMap::from([("p".to_owned(), PortId(3))])));
+        assert!(captures.rebind(|name| (name == "p").then_some(PortId(3))));
+        assert!(!captures.rebind(|name| (name == "p").then_some(PortId(3))));
         let mut sink = captures.sink().unwrap();
         assert!(sink.wants(PortId(3)) && !sink.wants(PortId(4)));
         for _ in 0..FRAMES_MAX + 5 {

@@ -3,13 +3,19 @@
 //! A row that makes no sense gets an error and the rest goes on.  An error that concerns an
 //! interface stands in `Interface.error`; the others are logged.
 
+mod index;
+pub mod known;
 pub mod mirror;
 mod patch;
 mod trees;
 mod vlan;
 
+use crate::news::News;
 use crate::tunnel_options::{self, Tunnel, TunnelType};
+use index::Index;
+use known::Known;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 use weft_switch::mcast::BridgeSettings;
@@ -58,10 +64,11 @@ pub struct Desired {
     pub bridges: BTreeMap<String, Bridge>,
     /// What was wrong, except what stands in [`Kind::Unusable`].
     pub problems: Vec<ConfigError>,
+    index: Index,
 }
 
 /// One row of Bridge.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bridge {
     /// Its row.
     pub uuid: Uuid,
@@ -94,7 +101,7 @@ pub struct Bridge {
     /// Its mirrors.
     pub mirrors: Vec<mirror::Mirror>,
     /// Its ports, by name.
-    pub ports: BTreeMap<String, Port>,
+    pub ports: BTreeMap<String, Arc<Port>>,
 }
 
 impl Bridge {
@@ -153,7 +160,7 @@ impl Protocol {
 }
 
 /// One row of Port.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Port {
     /// Its row.
     pub uuid: Uuid,
@@ -170,7 +177,7 @@ pub struct Port {
 }
 
 /// One row of Interface.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// Its row.
     pub uuid: Uuid,
@@ -180,8 +187,6 @@ pub struct Interface {
     pub type_name: String,
     /// What it is.
     pub kind: Kind,
-    /// `ofport`: what it had before.
-    pub ofport: Option<u16>,
     /// `ofport_request`.
     pub ofport_request: Option<u16>,
     /// `mtu_request`.
@@ -214,19 +219,12 @@ impl Interface {
 }
 
 impl Desired {
-    /// Reads the whole configuration.
+    /// Reads the whole configuration.  An interface that is in two places is in both.
     #[must_use]
     pub fn read(rows: &impl Rows) -> Self {
-        Reader { rows, problems: Vec::new() }.desired()
-    }
-
-    /// All interfaces, with where they are.
-    pub fn interfaces(&self) -> impl Iterator<Item = (&Bridge, &Port, &Interface)> {
-        self.bridges.values().flat_map(|bridge| {
-            bridge.ports.values().flat_map(move |port| {
-                port.interfaces.iter().map(move |interface| (bridge, port, interface))
-            })
-        })
+        let mut desired = Self::default();
+        Known::default().follow(rows, &News::default(), &mut desired, true);
+        desired
     }
 }
 
@@ -282,11 +280,14 @@ impl<R: Rows> Reader<'_, R> {
         });
     }
 
-    fn desired(mut self) -> Desired {
+    /// The one row of `Open_vSwitch`, and the bridges that it lists.
+    fn root(&mut self) -> (Desired, Vec<Uuid>) {
         const TABLE: &str = "Open_vSwitch";
         let mut desired =
             Desired { stats_interval_millis: DEFAULT_STATS_MILLIS, ..Desired::default() };
-        let Some(root) = self.rows.uuids(TABLE).first().copied() else { return desired };
+        let Some(root) = self.rows.uuids(TABLE).first().copied() else {
+            return (desired, Vec::new());
+        };
         desired.root = Some(root);
         desired.next_cfg = self.number(TABLE, root, "next_cfg").unwrap_or_default();
         if let Some(mask) = self.key(TABLE, root, "other_config", "pmd-cpu-mask") {
@@ -305,13 +306,7 @@ impl<R: Rows> Reader<'_, R> {
             desired.stats_interval_millis = millis.max(DEFAULT_STATS_MILLIS);
         }
         desired.reads_inner_tags = self.reads_inner_tags(root);
-        for uuid in self.references(TABLE, root, "bridges") {
-            let bridge = self.bridge(uuid);
-            self.name_bad_tree_settings(&bridge);
-            desired.bridges.insert(bridge.name.clone(), bridge);
-        }
-        desired.problems = self.problems;
-        desired
+        (desired, self.references(TABLE, root, "bridges"))
     }
 
     /// A number in `other_config`, clamped; the default when it is none.
@@ -327,6 +322,7 @@ impl<R: Rows> Reader<'_, R> {
         default
     }
 
+    /// A bridge, without its ports and mirrors.
     fn bridge(&mut self, uuid: Uuid) -> Bridge {
         const TABLE: &str = "Bridge";
         let name = self.text(TABLE, uuid, "name");
@@ -353,11 +349,6 @@ impl<R: Rows> Reader<'_, R> {
             .key(TABLE, uuid, "other_config", "forward-bpdu")
             .is_some_and(|text| text == "true");
         let snooping = self.snooping(uuid, &name);
-        let mut ports = BTreeMap::new();
-        for port in self.references(TABLE, uuid, "ports") {
-            let port = self.port(port);
-            ports.insert(port.name.clone(), port);
-        }
         Bridge {
             uuid,
             forwards: fail_mode != "secure",
@@ -383,8 +374,8 @@ impl<R: Rows> Reader<'_, R> {
             snooping,
             other_config: self.map(TABLE, uuid, "other_config"),
             flood_vlans: self.vlan_set(TABLE, uuid, "flood_vlans"),
-            mirrors: self.mirrors(uuid, &ports),
-            ports,
+            mirrors: Vec::new(),
+            ports: BTreeMap::new(),
         }
     }
 
@@ -464,14 +455,10 @@ impl<R: Rows> Reader<'_, R> {
             }
             mac
         });
-        let port_number = |number: Option<i64>| {
-            number.and_then(|number| u16::try_from(number).ok()).filter(|number| *number != 0)
-        };
         Interface {
             uuid,
             kind,
-            ofport: port_number(self.number(TABLE, uuid, "ofport")),
-            ofport_request: port_number(self.number(TABLE, uuid, "ofport_request")),
+            ofport_request: port_number(self.rows, uuid, "ofport_request"),
             mtu_request: self
                 .number(TABLE, uuid, "mtu_request")
                 .and_then(|mtu| u32::try_from(mtu).ok()),
@@ -493,6 +480,12 @@ impl<R: Rows> Reader<'_, R> {
             Err(text) => Kind::Unusable(text),
         }
     }
+}
+
+/// A column of an interface that holds a port number.
+pub fn port_number(rows: &impl Rows, interface: Uuid, column: &str) -> Option<u16> {
+    let number = rows.datum("Interface", interface, column)?.as_int()?;
+    u16::try_from(number).ok().filter(|number| *number != 0)
 }
 
 /// What stands in `Interface.error` for a type that cannot be set up.

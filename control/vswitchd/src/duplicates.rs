@@ -4,11 +4,16 @@
 //! interface is at work already keeps it; of two new ones the first by name gets it.
 
 use crate::desired::{Bridge, ConfigError, Desired, Port};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// Takes interfaces that are in several places out of all but one, and says so in the problems.
 pub fn settle(desired: &mut Desired, before: &Desired) {
+    let mut seen = HashSet::new();
+    if desired.interfaces().all(|(_, _, interface)| seen.insert(interface.uuid)) {
+        return;
+    }
     let at_work: BTreeMap<Uuid, (Uuid, Uuid)> = places(before).collect();
     let mut owners: BTreeMap<Uuid, (Uuid, Uuid)> = BTreeMap::new();
     for (interface, place) in places(desired) {
@@ -22,7 +27,7 @@ pub fn settle(desired: &mut Desired, before: &Desired) {
         let (row, name) = (bridge.uuid, bridge.name.clone());
         bridge.ports.retain(|_, port| {
             let here = (row, port.uuid);
-            port.interfaces.retain(|interface| {
+            Arc::make_mut(port).interfaces.retain(|interface| {
                 let is_ours = owners.get(&interface.uuid) == Some(&here);
                 if !is_ours {
                     problems.push(elsewhere(&name, &interface.name));
@@ -33,6 +38,7 @@ pub fn settle(desired: &mut Desired, before: &Desired) {
         });
     }
     desired.problems.extend(problems);
+    desired.index_again();
 }
 
 /// Each interface with its bridge and port.

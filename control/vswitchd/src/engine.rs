@@ -5,17 +5,19 @@
 //! nothing when nothing is to be done.
 
 use crate::capture::Captures;
-use crate::desired::{Bridge, Desired, Kind, Rows};
-use crate::duplicates;
+use crate::desired::known::Known;
+use crate::desired::{Bridge, Desired, Kind, Rows, port_number};
 use crate::fail_mode::FailModes;
-use crate::ignored;
 use crate::kernel::Kernel;
 use crate::links::{Link, Links, pin_folder};
+use crate::news::News;
 use crate::path_mtu::PathMtus;
-use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Plan, PlannedPort, plan};
-use crate::publish::{Ids, snapshot};
+use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Plan, Scope, plan};
+use crate::planned::Standing;
+use crate::publish::{self, Ids};
 use crate::snooping::Snooping;
 use crate::spanning::{Errand, Member, Spanning};
+use crate::status::InterfaceStatus;
 use crate::taps::Listeners;
 use crate::tunnels::{self, Path, State};
 use crate::vlog::Vlog;
@@ -54,7 +56,7 @@ pub struct Engine {
     /// What is wanted, as read last.
     pub desired: Desired,
     /// What was published last.
-    pub plan: Plan,
+    pub plan: Standing,
     /// The way of each tunnel.
     pub paths: BTreeMap<Uuid, Path>,
     /// What those ways were before.
@@ -85,7 +87,19 @@ pub struct Engine {
     pub coverage: BTreeMap<&'static str, u64>,
     /// How often the carrier of a link came or went since it was opened, and its last state.
     pub resets: BTreeMap<String, (bool, i64)>,
-    fingerprint: String,
+    known: Known,
+    /// Ports that may be other than in the snapshot.
+    unpublished: BTreeSet<PortId>,
+    /// Interfaces that may be other than their rows say.
+    pub(crate) untold: BTreeSet<Uuid>,
+    /// Interfaces that forward since a moment ago: their counters are not in their rows yet.
+    pub(crate) fresh: BTreeSet<Uuid>,
+    /// What was told of the counters of ports without a device.
+    pub(crate) told_counters: HashMap<Uuid, [u64; 4]>,
+    /// What rows of Interface were told last.
+    pub(crate) told: HashMap<Uuid, InterfaceStatus>,
+    /// A spanning tree or a loop guard was at work when rows were told of it last.
+    pub(crate) told_trees: bool,
     worker_cpus: Vec<usize>,
     has_restarted: bool,
     states_changed: bool,
@@ -135,7 +149,7 @@ impl Engine {
             workers: Workers::start(&[])?,
             links: Links::new(pin_folder()),
             desired: Desired::default(),
-            plan: Plan::default(),
+            plan: Standing::default(),
             paths: BTreeMap::new(),
             ways: Ways::default(),
             path_mtus: PathMtus::default(),
@@ -151,7 +165,13 @@ impl Engine {
             rundir,
             coverage: BTreeMap::new(),
             resets: BTreeMap::new(),
-            fingerprint: String::new(),
+            known: Known::default(),
+            unpublished: BTreeSet::new(),
+            untold: BTreeSet::new(),
+            fresh: BTreeSet::new(),
+            told_counters: HashMap::new(),
+            told: HashMap::new(),
+            told_trees: false,
             worker_cpus: Vec::new(),
             has_restarted: false,
             states_changed: false,
@@ -167,37 +187,64 @@ impl Engine {
 
     /// Counts an event for `coverage/show`.
     pub fn cover(&mut self, name: &'static str) {
-        *self.coverage.entry(name).or_default() += 1;
+        self.cover_many(name, 1);
     }
 
-    /// Makes what is there equal to what is wanted, as far as that is possible.
+    /// Counts so many events.
+    pub fn cover_many(&mut self, name: &'static str, count: u64) {
+        *self.coverage.entry(name).or_default() += count;
+    }
+
+    /// Makes what is there equal to what is wanted, as far as that is possible, given that `news`
+    /// names what has changed.  False when nothing was to be done: rows changed that say nothing of
+    /// it, as those do that we write ourselves.
     ///
     /// # Errors
     /// When a worker is stuck.  All other failures are failures of single interfaces.
-    pub fn reconcile(&mut self, rows: &impl Rows) -> Result<(), WorkerError> {
-        self.cover("bridge_reconfigure");
-        let mut desired = Desired::read(rows);
-        duplicates::settle(&mut desired, &self.desired);
-        self.fail_modes.apply(&mut desired);
-        ignored::note(&mut desired, rows);
-        if desired.next_cfg != self.desired.next_cfg || self.failed_at.elapsed() > RETRY_AFTER {
+    pub fn reconcile(&mut self, rows: &impl Rows, news: &News) -> Result<bool, WorkerError> {
+        let next_cfg = self.desired.next_cfg;
+        let mut touched = self.known.update(rows, news, &mut self.desired);
+        self.fail_modes.apply(&mut self.desired);
+        let read = self.known.take_read();
+        self.cover_many("port_read", read);
+        if next_cfg != self.desired.next_cfg || self.failed_at.elapsed() > RETRY_AFTER {
+            touched.is_elsewhere |= !self.failed.is_empty();
             self.failed.clear();
             self.failed_at = Instant::now();
         }
-        self.desired = desired;
+        touched.is_elsewhere |= news.is_elsewhere;
+        // A setting without effect changes nothing else.
         self.log_problems();
+        if touched.is_empty() && self.plan.is_complete {
+            return Ok(false);
+        }
+        self.cover("bridge_reconfigure");
         if self.worker_cpus != self.desired.worker_cpus {
             self.restart_workers()?;
         }
+        let mut scope = if self.plan.is_complete {
+            Scope::of(&touched, &self.desired, &self.plan)
+        } else {
+            Scope::all(&self.desired, &self.plan)
+        };
         for round in 1.. {
-            let observed = self.observe();
-            let next = plan(&self.desired, &observed);
+            let observed = self.observe(rows, &scope);
+            let next = plan(&self.desired, &observed, &self.plan, &scope);
+            if scope.linked {
+                self.paths = observed.paths;
+            }
             self.remove(&next)?;
             if self.add(&next) || round == ROUNDS_MAX {
-                return self.publish(next);
+                self.publish(next)?;
+                break;
             }
+            scope.linked = true;
         }
-        Ok(())
+        if touched.is_elsewhere {
+            // Devices may be in another state, which is in no plan.
+            self.untold.extend(self.desired.linked().map(|(_, _, interface)| interface.uuid));
+        }
+        Ok(true)
     }
 
     /// True, once, after all workers were replaced.
@@ -231,20 +278,28 @@ impl Engine {
         std::mem::replace(&mut self.workers, workers).stop();
         self.worker_cpus = cpus;
         self.has_restarted = true;
-        self.fingerprint.clear();
-        self.plan.ports.clear();
+        self.snapshot = Arc::default();
+        let bridge_mtus = std::mem::take(&mut self.plan.bridge_mtus);
+        self.plan = Standing { bridge_mtus, ..Standing::default() };
         self.rates = Rates::default();
         self.snooping.tell_again();
         Ok(())
     }
 
-    /// What there is: devices, links, and the way of each tunnel.
-    fn observe(&mut self) -> Observed {
+    /// What there is: devices, links, and the way of each tunnel.  Takes the paths with it.
+    fn observe(&mut self, rows: &impl Rows, scope: &Scope) -> Observed {
+        let linked = self.desired.linked().map(|(_, _, interface)| &interface.uuid);
+        let looked_at = scope.rows.iter().chain(linked.filter(|_| scope.linked));
+        let numberless = looked_at.filter(|row| self.plan.ports.get(row).is_none());
+        let held = numberless.filter_map(|row| Some((*row, port_number(rows, *row, "ofport")?)));
+        let ofports = held.collect();
+        if !scope.linked {
+            return Observed { ofports, ..Observed::default() };
+        }
         self.sync_links();
         self.resolve_paths();
         let is_outgrown = |link: &Link| link.held != Held::Tap && link.mtu > link.mtu_max;
         let outgrown = self.links.iter().filter(|(_, link)| is_outgrown(link));
-        let outgrown = outgrown.map(|(name, _)| name.clone()).collect();
         let devices = self.kernel.links().map(|link| {
             let device = Device {
                 ifindex: link.ifindex,
@@ -260,10 +315,10 @@ impl Engine {
         Observed {
             devices: devices.collect(),
             open: open.collect(),
-            outgrown,
-            paths: self.paths.clone(),
+            outgrown: outgrown.map(|(name, _)| name.clone()).collect(),
+            paths: std::mem::take(&mut self.paths),
             addresses: self.kernel.addresses().collect(),
-            ofports: self.plan.ports.iter().map(|port| (port.interface, port.ofport)).collect(),
+            ofports,
             failed: self.failed.clone(),
             bridge_mtus: self.plan.bridge_mtus.clone(),
         }
@@ -286,25 +341,24 @@ impl Engine {
         }
     }
 
-    /// Asks the kernel for the way of every tunnel.
+    /// Finds the way of every tunnel; asks the kernel when its tables may lead elsewhere now.
     fn resolve_paths(&mut self) {
         let mut paths = BTreeMap::new();
         let now = Instant::now();
         self.ways.begin(self.kernel.generation(), now);
-        for (_, _, interface) in self.desired.interfaces() {
-            if let Kind::Tunnel(tunnel) = &interface.kind {
-                if self.ways.get(tunnel).is_none() {
-                    let mut fresh = tunnels::resolve(&mut self.kernel, tunnel);
-                    self.path_mtus.lower(&mut fresh, tunnel.remote);
-                    let kernel = &self.kernel;
-                    self.ways.put(tunnel, fresh, now, |old| tunnels::is_usable(kernel, old));
-                }
-                let Some(path) = self.ways.get(tunnel).cloned() else { continue };
-                if self.paths.get(&interface.uuid).map(|old| &old.state) != Some(&path.state) {
-                    log_path(&interface.name, &path);
-                }
-                paths.insert(interface.uuid, path);
+        for (_, _, interface) in self.desired.linked() {
+            let Kind::Tunnel(tunnel) = &interface.kind else { continue };
+            if self.ways.get(tunnel).is_none() {
+                let mut fresh = tunnels::resolve(&mut self.kernel, tunnel);
+                self.path_mtus.lower(&mut fresh, tunnel.remote);
+                let kernel = &self.kernel;
+                self.ways.put(tunnel, fresh, now, |old| tunnels::is_usable(kernel, old));
             }
+            let Some(path) = self.ways.get(tunnel).cloned() else { continue };
+            if self.paths.get(&interface.uuid).map(|old| &old.state) != Some(&path.state) {
+                log_path(&interface.name, &path);
+            }
+            paths.insert(interface.uuid, path);
         }
         self.paths = paths;
         self.ask_neighbours();
@@ -358,31 +412,49 @@ impl Engine {
             })
             .collect();
         let stay: BTreeSet<Uuid> = next.ports.iter().map(|port| port.interface).collect();
-        let before = self.plan.ports.len();
-        let is_underlay_closing =
-            |name: &String| self.links.get(name).is_some_and(|link| link.held == Held::Underlay);
-        let close_underlays = closing.iter().any(|name| is_underlay_closing(name));
-        self.plan
-            .ports
-            .retain(|port| stay.contains(&port.interface) && !closing.contains(&port.name));
-        if before == self.plan.ports.len() && closing.is_empty() {
+        let is_gone = |row: &&Uuid| {
+            self.plan.ports.get(row).is_some_and(|port| {
+                let closes = port.carrier == Carrier::Link && closing.contains(&port.name);
+                closes || !stay.contains(*row)
+            })
+        };
+        let gone: Vec<Uuid> = next.planned.iter().filter(is_gone).copied().collect();
+        if gone.is_empty() && closing.is_empty() {
             return Ok(());
         }
-        if close_underlays {
-            for port in &mut self.plan.ports {
-                port.leave_underlays(&closing);
-            }
+        for row in &gone {
+            self.plan.ports.remove(row);
+            self.unpublished.extend(self.ids.port(row));
         }
+        self.leave_underlays(&closing);
         self.install()?;
-        let keep: BTreeSet<Uuid> = self.plan.ports.iter().map(|port| port.interface).collect();
-        for number in self.ids.ports.keep_only(&keep) {
-            self.workers.flush_fdb(None, Some(PortId(number)), None)?;
-            self.snooping.forget_port(PortId(number));
+        for row in gone {
+            if let Some(number) = self.ids.ports.take_back(&row) {
+                self.workers.flush_fdb(None, Some(PortId(number)), None)?;
+                self.snooping.forget_port(PortId(number));
+            }
         }
         for step in &next.close {
             self.step(step);
         }
         Ok(())
+    }
+
+    /// Tunnels that leave by a NIC that is closed have no way any more.
+    fn leave_underlays(&mut self, closing: &BTreeSet<&String>) {
+        let mut links = closing.iter().filter_map(|name| self.links.get(name));
+        if !links.any(|link| link.held == Held::Underlay) {
+            return;
+        }
+        for row in self.plan.ports.linked().clone() {
+            let Some(port) = self.plan.ports.get(&row) else { continue };
+            let mut left = port.clone();
+            left.leave_underlays(closing);
+            if left != *port {
+                self.unpublished.extend(self.ids.port(&row));
+                self.plan.ports.insert(left);
+            }
+        }
     }
 
     /// Second half: what comes is opened.  False when a step failed, so that a new plan is needed.
@@ -408,23 +480,19 @@ impl Engine {
     fn publish(&mut self, next: Plan) -> Result<(), WorkerError> {
         let bridges: BTreeSet<Uuid> =
             self.desired.bridges.values().map(|bridge| bridge.uuid).collect();
-        for number in self.ids.bridges.keep_only(&bridges) {
+        for number in self.ids.bridges.keep_only(|row| bridges.contains(row)) {
             self.workers.flush_fdb(Some(weft_switch::BridgeId(number)), None, None)?;
         }
         for bridge in bridges {
             self.ids.bridges.give(&bridge);
         }
-        let groups: BTreeSet<String> =
-            next.ports.iter().filter_map(|port| port.split_horizon.clone()).collect();
-        self.ids.groups.keep_only(&groups);
-        for group in &groups {
-            self.ids.groups.give(group);
-        }
-        self.ids.keep_sequences(&next.ports);
+        self.ids.keep_sequences(&next);
         let mut fresh = Vec::new();
         for port in &next.ports {
-            if let (number, true) = self.ids.ports.give(&port.interface) {
+            let (number, is_fresh) = self.ids.ports.give(&port.interface);
+            if is_fresh {
                 fresh.push(PortId(number));
+                self.fresh.insert(port.interface);
             }
         }
         if !fresh.is_empty() {
@@ -432,8 +500,18 @@ impl Engine {
         }
         self.number_mirrors()?;
         let moved = self.moved_vlans(&next);
-        self.plan = next;
+        self.cover_many("port_planned", next.planned.len() as u64);
+        for row in &next.planned {
+            self.unpublished.extend(self.ids.port(row));
+        }
+        self.untold.extend(next.planned.iter().copied());
+        for group in next.ports.iter().filter_map(|port| port.split_horizon.as_ref()) {
+            self.ids.groups.give(group);
+        }
+        self.plan.take_over(next);
+        self.ids.groups.keep_only(|group| self.plan.ports.has_group(group));
         self.configure_trees();
+        self.unpublish_gates();
         self.configure_snooping();
         for port in &moved {
             self.snooping.forget_port(*port);
@@ -450,14 +528,8 @@ impl Engine {
     fn configure_trees(&mut self) {
         let mut spanning = std::mem::take(&mut self.spanning);
         let address = |bridge: &Bridge| Some(MacAddr(self.device(&bridge.name)?.mac));
-        let planned: HashMap<(&str, &str), &PlannedPort> = self
-            .plan
-            .ports
-            .iter()
-            .map(|port| ((port.bridge.as_str(), port.name.as_str()), port))
-            .collect();
         let member = |bridge: &str, name: &str| {
-            let port = *planned.get(&(bridge, name))?;
+            let port = self.plan.ports.named(name).filter(|port| port.bridge == bridge)?;
             let id = self.ids.port(&port.interface)?;
             let local = self.device(bridge).map(|device| MacAddr(device.mac))?;
             let group = port.split_horizon.as_ref().and_then(|name| self.ids.groups.get(name));
@@ -478,13 +550,18 @@ impl Engine {
                 id,
                 source: device.map_or(local, |device| MacAddr(device.mac)),
                 is_up: device.is_some_and(|device| device.is_running),
-                speed_mbps: crate::report::speed_mbps(name),
+                speed_mbps: link.speed_mbps,
                 vid,
                 group,
             })
         };
         spanning.configure(&self.desired, address, member);
         self.spanning = spanning;
+    }
+
+    /// The gates of ports that take part in something may be others now.
+    fn unpublish_gates(&mut self) {
+        self.unpublished.extend(self.spanning.all_members());
     }
 
     /// Makes snooping fit the plan.
@@ -529,8 +606,7 @@ impl Engine {
     pub fn turn_trees(&mut self) -> Result<(), WorkerError> {
         for (port, frame) in self.workers.take_punted() {
             let row = self.ids.ports.key(port.0);
-            let of = |planned: &&PlannedPort| Some(&planned.interface) == row;
-            if let Some(planned) = self.plan.ports.iter().find(of) {
+            if let Some(planned) = row.and_then(|row| self.plan.ports.get(row)) {
                 self.spanning.receive(&planned.bridge, port, &frame);
             }
         }
@@ -543,6 +619,9 @@ impl Engine {
         }
         self.spanning.tick();
         let (errands, changed) = self.spanning.take_errands();
+        if changed {
+            self.unpublish_gates();
+        }
         // Gates first: what is sent afterwards may open those of a neighbour.
         self.install()?;
         self.states_changed |= changed;
@@ -569,31 +648,26 @@ impl Engine {
 
     /// Ports that have other VLANs in `next`: what was learned on them is not true any more.
     fn moved_vlans(&self, next: &Plan) -> Vec<PortId> {
-        let vlans: BTreeMap<Uuid, String> = self
-            .plan
-            .ports
-            .iter()
-            .map(|port| (port.interface, format!("{:?}", port.vlan)))
-            .collect();
         let moved = next.ports.iter().filter(|port| {
-            vlans.get(&port.interface).is_some_and(|old| *old != format!("{:?}", port.vlan))
+            self.plan.ports.get(&port.interface).is_some_and(|old| old.vlan != port.vlan)
         });
         moved.filter_map(|port| self.ids.port(&port.interface)).collect()
     }
 
+    /// Looks at all ports anew, then as [`Engine::install`].
+    pub(crate) fn install_all(&mut self) -> Result<(), WorkerError> {
+        let rows = self.plan.ports.iter().map(|port| &port.interface);
+        self.unpublished.extend(rows.filter_map(|row| self.ids.port(row)));
+        self.install()
+    }
+
     /// Sends the snapshot of [`Engine::plan`] to the workers, unless they have it.
     pub(crate) fn install(&mut self) -> Result<(), WorkerError> {
-        let build = |engine: &Self, epoch| {
-            let Self { desired, plan, links, ids, spanning, .. } = engine;
-            snapshot(epoch, desired, &plan.ports, links, ids, spanning)
-        };
-        let fingerprint = format!("{:?}", build(self, 0));
-        if fingerprint == self.fingerprint {
-            return Ok(());
-        }
-        self.epoch += 1;
+        let touched = std::mem::take(&mut self.unpublished);
+        let Some(snapshot) = publish::snapshot(self, &touched) else { return Ok(()) };
+        self.epoch = snapshot.epoch;
         self.cover("snapshot_installed");
-        let snapshot = Arc::new(build(self, self.epoch));
+        let snapshot = Arc::new(snapshot);
         self.workers.install(&snapshot)?;
         self.snapshot = snapshot;
         let rows: BTreeSet<_> = self.desired.bridges.values().map(|bridge| bridge.uuid).collect();
@@ -601,7 +675,6 @@ impl Engine {
         for row in rows {
             self.bridges_since.entry(row).or_insert_with(Instant::now);
         }
-        self.fingerprint = fingerprint;
         self.captures_changed();
         Ok(())
     }
@@ -609,13 +682,11 @@ impl Engine {
     /// Gives workers the sink for the captures that run now.
     pub fn captures_changed(&mut self) {
         self.captures.prune();
-        let names: BTreeMap<String, PortId> = self
-            .plan
-            .ports
-            .iter()
-            .filter_map(|port| Some((port.name.clone(), self.ids.port(&port.interface)?)))
-            .collect();
-        if !self.captures.rebind(&names) {
+        let number = |name: &str| {
+            let port = self.plan.ports.named(name)?;
+            self.ids.port(&port.interface)
+        };
+        if !self.captures.rebind(number) {
             return;
         }
         let captures = &self.captures;
@@ -643,12 +714,13 @@ impl Engine {
     /// When a worker is stuck.
     pub fn note_carriers(&mut self) -> Result<(), WorkerError> {
         let mut lost = Vec::new();
-        for (name, link) in self.links.iter() {
+        for (name, link) in self.links.iter_mut() {
             let now = self.kernel.link(link.ifindex).filter(|now| now.name == *name);
             let is_running = now.is_some_and(|now| now.is_running);
             let entry = self.resets.entry(name.clone()).or_insert((is_running, 0));
             if entry.0 != is_running {
                 *entry = (is_running, entry.1 + 1);
+                link.speed_mbps = crate::report::speed_mbps(name);
                 lost.extend((!is_running).then(|| name.clone()));
             }
         }
@@ -662,8 +734,7 @@ impl Engine {
 
     /// The number of the port that a link of this name carries.
     fn link_port(&self, name: &str) -> Option<PortId> {
-        let mut ports = self.plan.ports.iter();
-        let port = ports.find(|port| port.carrier == Carrier::Link && port.name == name)?;
+        let port = self.plan.ports.link(name)?;
         self.ids.port(&port.interface)
     }
 

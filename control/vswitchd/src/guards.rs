@@ -61,6 +61,11 @@ impl Guards {
         }
     }
 
+    /// All ports that are watched.
+    pub fn members(&self) -> impl Iterator<Item = PortId> + '_ {
+        self.0.values().flat_map(|guard| guard.members.keys().copied())
+    }
+
     /// Takes a frame that came in on `port` of a bridge.
     pub fn receive(&mut self, bridge: &str, port: PortId, frame: &[u8]) {
         if let Some(guard) = self.0.get_mut(bridge) {

@@ -3,7 +3,7 @@
 //! What stands here is left out of `README.md`'s table of columns that do something, and goes when
 //! somebody builds it.
 
-use crate::desired::{ConfigError, Desired, Kind, Rows};
+use crate::desired::{ConfigError, Kind, Port, Rows};
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 
@@ -37,48 +37,33 @@ pub fn columns(table: &str) -> &'static [&'static str] {
 /// What is said of them.
 const NO_EFFECT: &str = "has no effect yet; kept";
 
-/// Names everything that is set and has no effect, as problems of `desired`.
-pub fn note(desired: &mut Desired, rows: &impl Rows) {
-    let mut problems = Vec::new();
-    for (table, columns) in COLUMNS {
-        for row in rows_of(desired, table) {
-            for column in columns {
-                if let Some(value) = rows.datum(table, row, column).and_then(meaning) {
-                    let name = name(rows, table, row);
-                    problems.push(problem(table, name, column, value, NO_EFFECT));
-                }
-            }
+/// Names everything in a row that is set and has no effect.
+pub fn note(rows: &impl Rows, table: &'static str, row: Uuid, problems: &mut Vec<ConfigError>) {
+    for column in columns(table) {
+        if let Some(value) = rows.datum(table, row, column).and_then(meaning) {
+            let name = name(rows, table, row);
+            problems.push(problem(table, name, column, value, NO_EFFECT));
         }
     }
-    for (bridge, _, interface) in desired.interfaces() {
-        if let Some(mac) = interface.mac {
-            let why = match interface.kind {
-                _ if interface.is_local(bridge) => {
-                    "has no effect: other_config:hwaddr of the bridge sets the LOCAL port's address"
-                }
-                Kind::Internal => continue,
-                _ => "has no effect: only internal ports have an address of ours",
-            };
-            problems.push(problem(
-                "Interface",
-                interface.name.clone(),
-                "mac",
-                mac.to_string(),
-                why,
-            ));
-        }
-    }
-    desired.problems.extend(problems);
 }
 
-/// The rows that are in use.
-fn rows_of(desired: &Desired, table: &str) -> Vec<Uuid> {
-    let bridges = desired.bridges.values();
-    match table {
-        "Bridge" => bridges.map(|bridge| bridge.uuid).collect(),
-        "Port" => bridges.flat_map(|bridge| bridge.ports.values()).map(|port| port.uuid).collect(),
-        _ => desired.interfaces().map(|(_, _, interface)| interface.uuid).collect(),
+/// Names addresses of interfaces that are not given to them, of a port in `bridge`.
+#[must_use]
+pub fn addresses(bridge: &str, port: &Port) -> Vec<ConfigError> {
+    let mut problems = Vec::new();
+    for interface in &port.interfaces {
+        let Some(mac) = interface.mac else { continue };
+        let why = match interface.kind {
+            _ if interface.name == bridge => {
+                "has no effect: other_config:hwaddr of the bridge sets the LOCAL port's address"
+            }
+            Kind::Internal => continue,
+            _ => "has no effect: only internal ports have an address of ours",
+        };
+        let name = interface.name.clone();
+        problems.push(problem("Interface", name, "mac", mac.to_string(), why));
     }
+    problems
 }
 
 fn name(rows: &impl Rows, table: &str, row: Uuid) -> String {

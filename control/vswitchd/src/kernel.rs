@@ -113,6 +113,20 @@ pub struct Changes {
     pub paths: bool,
 }
 
+impl Changes {
+    fn add(&mut self, more: Self) {
+        self.devices |= more.devices;
+        self.states |= more.states;
+        self.paths |= more.paths;
+    }
+
+    /// True when anything changed.
+    #[must_use]
+    pub const fn any(&self) -> bool {
+        self.devices || self.states || self.paths
+    }
+}
+
 /// The requests, and our copy of the tables.
 pub struct Kernel {
     socket: Socket,
@@ -141,6 +155,19 @@ impl Monitor {
         let _ = socket.set_rx_buf_sz(NOTICES_BYTES);
         socket.set_non_blocking(true)?;
         Ok(Self(watched(socket)?))
+    }
+
+    /// One datagram of notifications, if one is there already; otherwise as [`Monitor::next`].
+    ///
+    /// # Errors
+    /// As [`Monitor::next`].
+    pub fn take(&self) -> io::Result<Option<Vec<u8>>> {
+        match self.0.get_ref().recv_from_full() {
+            Ok((bytes, _)) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(Vec::new())),
+            Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Waits for notifications and returns one datagram of them; `None` when some were lost and
@@ -217,20 +244,39 @@ impl Kernel {
         Ok(())
     }
 
-    /// Reads the links anew, for their counters.
+    /// Reads the links anew, for their counters.  What else has changed is news that nobody gets
+    /// from the [`Monitor`] any more.
     ///
     /// # Errors
     /// When the kernel does not answer.
-    pub fn refresh_links(&mut self) -> io::Result<()> {
+    pub fn refresh_links(&mut self) -> io::Result<Changes> {
         let get = RouteNetlinkMessage::GetLink(LinkMessage::default());
         let answers = self.request(get, NLM_F_DUMP)?;
-        let before = std::mem::take(&mut self.links);
+        let mut gone: BTreeSet<u32> = self.links.keys().copied().collect();
+        let mut changes = Changes::default();
         for answer in answers {
-            self.note(answer);
+            if let RouteNetlinkMessage::NewLink(message) = &answer {
+                gone.remove(&message.header.index);
+            }
+            changes.add(self.note(answer));
         }
-        // Their notifications will bring nothing new any more.
-        if !before.values().map(essence).eq(self.links.values().map(essence)) {
+        for index in gone {
+            self.links.remove(&index);
             self.generation += 1;
+            changes.add(Changes { devices: true, states: true, paths: true });
+        }
+        Ok(changes)
+    }
+
+    /// Reads one link anew: one that was made just now, for example.
+    ///
+    /// # Errors
+    /// When the kernel does not answer, or has no such link.
+    pub fn refresh_link(&mut self, ifindex: u32) -> io::Result<()> {
+        let mut get = LinkMessage::default();
+        get.header.index = ifindex;
+        for answer in self.request(RouteNetlinkMessage::GetLink(get), 0)? {
+            self.note(answer);
         }
         Ok(())
     }
@@ -246,19 +292,19 @@ impl Kernel {
         let mut changes = Changes::default();
         for message in messages(bytes) {
             if let NetlinkPayload::InnerMessage(inner) = message.payload {
-                let one = self.note(inner);
-                changes.devices |= one.devices;
-                changes.states |= one.states;
-                changes.paths |= one.paths;
+                changes.add(self.note(inner));
             }
-        }
-        if changes != Changes::default() {
-            self.generation += 1;
         }
         changes
     }
 
     fn note(&mut self, message: RouteNetlinkMessage) -> Changes {
+        let changes = self.take_in(message);
+        self.generation += u64::from(changes.any());
+        changes
+    }
+
+    fn take_in(&mut self, message: RouteNetlinkMessage) -> Changes {
         let mut changes = Changes::default();
         match message {
             RouteNetlinkMessage::NewLink(message) => return self.note_link(&message),
@@ -549,12 +595,6 @@ fn messages(mut bytes: &[u8]) -> Vec<NetlinkMessage<RouteNetlinkMessage>> {
         bytes = bytes.get(len.next_multiple_of(4).max(16)..).unwrap_or_default();
     }
     found
-}
-
-/// What of a device matters to others than those who count its frames.
-fn essence(link: &Link) -> (u32, &str, [u8; 6], u32, [bool; 2]) {
-    let state = [link.is_admin_up, link.is_running];
-    (link.ifindex, &link.name, link.mac, link.mtu, state)
 }
 
 /// The question for the route to `target`, from `source` when that is given.

@@ -1,6 +1,7 @@
 //! The links that we hold open: XDP programs, `AF_XDP` queues, TAPs.  Opened whole or not at all.
 
 use crate::plan::Held;
+use crate::report::speed_mbps;
 use crate::taps::LinkTap;
 use crate::workers::{WorkerError, Workers};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,8 @@ pub struct Link {
     /// Its frames may carry checksums that are not complete: it is no hardware, and who sends to it
     /// may be on this machine.  A TAP of ours says so itself, frame by frame.
     pub has_partial_checksums: bool,
+    /// Megabits per second, where the kernel knows, when its carrier came or went last.
+    pub speed_mbps: Option<u64>,
     /// The XDP program of a NIC.
     pub attached: Option<Attached>,
     /// How `AF_XDP` exchanges frames: `zero-copy` or `copy`.
@@ -214,6 +217,7 @@ impl Links {
             mtu_max: LARGE_MTU_MAX,
             driver: driver(nic.name, nic.kind),
             has_partial_checksums: !nic.kind.is_empty(),
+            speed_mbps: speed_mbps(nic.name),
             attached: None,
             af_xdp_mode: None,
             watches: Vec::new(),
@@ -269,6 +273,7 @@ impl Links {
             mtu_max: LARGE_MTU_MAX,
             driver: "tun".to_owned(),
             has_partial_checksums: false,
+            speed_mbps: speed_mbps(name),
             attached: None,
             af_xdp_mode: None,
             watches: Vec::new(),

@@ -18,7 +18,7 @@ pub fn confs(bridge: &Bridge, ids: &Ids) -> Vec<MirrorConf> {
         return Vec::new();
     }
     let by_row: BTreeMap<Uuid, &Port> =
-        bridge.ports.values().map(|port| (port.uuid, port)).collect();
+        bridge.ports.values().map(|port| (port.uuid, &**port)).collect();
     let running = |row: &Uuid| -> Vec<PortId> {
         let interfaces = by_row.get(row).into_iter().flat_map(|port| &port.interfaces);
         interfaces.filter_map(|interface| ids.port(&interface.uuid)).collect()
@@ -49,7 +49,7 @@ impl Engine {
         let bridges = self.desired.bridges.values();
         let rows: BTreeSet<Uuid> =
             bridges.flat_map(|bridge| &bridge.mirrors).map(|mirror| mirror.uuid).collect();
-        self.ids.mirrors.keep_only(&rows);
+        self.ids.mirrors.keep_only(|row| rows.contains(row));
         for row in &rows {
             if let (number, true) = self.ids.mirrors.give(row) {
                 self.workers.clear_mirror(MirrorId(number))?;

@@ -1,14 +1,15 @@
 //! What is wanted, less what is there: the steps that make them equal.  Pure.
 //!
 //! Steps touch the kernel and the rings: devices, XDP programs, queues.  All else (VLANs, FDB
-//! limits, tunnels, next hops) is data, which [`Plan::ports`] lists whole and `publish.rs` turns
+//! limits, tunnels, next hops) is data, which [`Plan::ports`] lists and `publish.rs` turns
 //! into the next snapshot; there is no step for it, so none can be forgotten.
 
+use crate::desired::known::Touched;
 use crate::desired::{Bridge, Desired, Interface, Kind, Port};
-use crate::ofport::{self, Claim};
+use crate::planned::Standing;
 use crate::tunnel_options::Tunnel;
 use crate::tunnels::{Nic, Path};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use uuid::Uuid;
 use weft_switch::VlanConf;
@@ -64,8 +65,8 @@ pub struct Observed {
     pub paths: BTreeMap<Uuid, Path>,
     /// The host's addresses, by device number.
     pub addresses: Vec<(u32, IpAddr)>,
-    /// The number each running interface has.
-    pub ofports: BTreeMap<Uuid, u16>,
+    /// The number that each interface has, or that its row holds from an earlier run.
+    pub ofports: HashMap<Uuid, u16>,
     /// Links that could not be opened: the device's number then, and why.
     pub failed: BTreeMap<String, (u32, String)>,
     /// The MTU that the internal ports of each bridge got last.
@@ -128,6 +129,19 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// The link that comes or goes.
+    fn opens_or_closes(&self) -> Option<&String> {
+        match self {
+            Self::Close { name, .. }
+            | Self::OpenTap { name, .. }
+            | Self::OpenPort { name, .. }
+            | Self::OpenUnderlay { name, .. } => Some(name),
+            Self::SetMac { .. } | Self::SetMtu { .. } | Self::SetVteps { .. } => None,
+        }
+    }
+}
+
 /// What carries a planned port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Carrier {
@@ -145,7 +159,7 @@ pub enum Carrier {
 }
 
 /// One interface that is to forward.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedPort {
     /// Its row.
     pub interface: Uuid,
@@ -176,48 +190,91 @@ impl PlannedPort {
     }
 }
 
-/// The way from [`Observed`] to [`Desired`].
+/// What is to be planned anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// All interfaces but patch ports: they share devices, routes and MTUs.
+    pub linked: bool,
+    /// These interfaces, whether they are wanted still or not.
+    pub rows: BTreeSet<Uuid>,
+}
+
+impl Scope {
+    /// What has to do with these rows.
+    #[must_use]
+    pub fn of(touched: &Touched, desired: &Desired, standing: &Standing) -> Self {
+        let mut rows = touched.interfaces.clone();
+        rows.extend(touched.peers.iter().filter_map(|peer| desired.patch(peer)));
+        let is_linked = |row: &Uuid| {
+            let wanted = desired.interface(row).map(|(_, _, interface)| &interface.kind);
+            wanted.is_some_and(|kind| !matches!(kind, Kind::Patch(_)))
+                || standing.ports.linked().contains(row)
+                || standing.failures.contains_key(row)
+        };
+        let linked = touched.is_elsewhere || rows.iter().any(is_linked);
+        Self { linked, rows }
+    }
+
+    /// Everything.
+    #[must_use]
+    pub fn all(desired: &Desired, standing: &Standing) -> Self {
+        let wanted = desired.interfaces().map(|(_, _, interface)| interface.uuid);
+        let planned = standing.ports.iter().map(|port| port.interface);
+        let failed = standing.failures.keys().copied();
+        Self { linked: true, rows: wanted.chain(planned).chain(failed).collect() }
+    }
+}
+
+/// The way from [`Observed`] to [`Desired`], as far as a [`Scope`] goes.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
+    /// The interfaces that were planned anew; those that stand nowhere below are not wanted.
+    pub planned: BTreeSet<Uuid>,
     /// Links to let go of, after they carry nothing any more.
     pub close: Vec<Step>,
     /// The rest, in order.
     pub open: Vec<Step>,
-    /// All interfaces that are to forward.
+    /// Interfaces that are to forward.
     pub ports: Vec<PlannedPort>,
     /// Interfaces that cannot: the text for `Interface.error`.
     pub failures: BTreeMap<Uuid, String>,
     /// Interfaces that can, but lead nowhere: the text for `Interface.error`.
     pub complaints: BTreeMap<Uuid, String>,
-    /// The MTU that each bridge's internal ports get unless they ask for another.
-    pub bridge_mtus: BTreeMap<String, u32>,
+    /// The MTU that each bridge's internal ports get unless they ask for another; none when they
+    /// were not looked at.
+    pub bridge_mtus: Option<BTreeMap<String, u32>>,
 }
 
-impl Plan {
-    /// The text for `Interface.error`, if there is one.
-    #[must_use]
-    pub fn error(&self, interface: &Uuid) -> Option<&String> {
-        self.failures.get(interface).or_else(|| self.complaints.get(interface))
-    }
-}
-
-/// Works out the plan.
+/// Works out the plan of what is in `scope`; all else is as in `standing`.
 #[must_use]
-pub fn plan(desired: &Desired, observed: &Observed) -> Plan {
-    let mut planner = Planner { desired, observed, plan: Plan::default(), wanted: BTreeMap::new() };
-    planner.links();
-    planner.tunnels();
+pub fn plan(desired: &Desired, observed: &Observed, standing: &Standing, scope: &Scope) -> Plan {
+    let mut rows = scope.rows.clone();
+    if scope.linked {
+        rows.extend(desired.linked().map(|(_, _, interface)| interface.uuid));
+        rows.extend(standing.ports.linked());
+        rows.extend(standing.failures.keys());
+    }
+    let plan = Plan { planned: rows, ..Plan::default() };
+    let mut planner = Planner { desired, observed, standing, plan, wanted: BTreeMap::new() };
+    if scope.linked {
+        planner.links();
+        planner.tunnels();
+    }
     planner.patches();
-    planner.closing();
-    planner.opening();
-    planner.adjust();
+    if scope.linked {
+        planner.closing();
+        planner.opening();
+        planner.adjust();
+    }
     planner.number();
+    planner.leave_out_what_stays(scope);
     planner.plan
 }
 
 struct Planner<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
+    standing: &'a Standing,
     plan: Plan,
     /// Links that are to be open.
     wanted: BTreeMap<String, OpenLink>,
@@ -272,7 +329,7 @@ impl Planner<'_> {
     /// Devices and TAPs that are ports.
     fn links(&mut self) {
         let desired = self.desired;
-        for (bridge, port, interface) in desired.interfaces() {
+        for (bridge, port, interface) in desired.linked() {
             let name = &interface.name;
             let link = match &interface.kind {
                 Kind::Internal => {
@@ -325,15 +382,15 @@ impl Planner<'_> {
     fn tunnels(&mut self) {
         let desired = self.desired;
         let mut all: Vec<_> = desired
-            .interfaces()
+            .linked()
             .filter_map(|(bridge, port, interface)| match &interface.kind {
                 Kind::Tunnel(tunnel) => Some((bridge, port, interface, tunnel)),
                 _ => None,
             })
             .collect();
         // Whoever runs already stays; of two new ones the first by name wins.
-        all.sort_by_key(|(_, _, interface, _)| {
-            (!self.observed.ofports.contains_key(&interface.uuid), &interface.name)
+        all.sort_by_key(|(bridge, _, interface, _)| {
+            (self.number_before(bridge, &interface.uuid).is_none(), &interface.name)
         });
         let mut taken = Taken::default();
         let mut lost = false;
@@ -372,18 +429,13 @@ impl Planner<'_> {
     /// Patch ports.  One whose other end is not there, or names another, is a port all the same.
     fn patches(&mut self) {
         let desired = self.desired;
-        let patches = || {
-            desired.interfaces().filter_map(|(bridge, port, interface)| match &interface.kind {
-                Kind::Patch(peer) => Some((bridge, port, interface, peer)),
-                _ => None,
-            })
-        };
-        let by_name: BTreeMap<&String, (Uuid, &String)> = patches()
-            .map(|(_, _, interface, peer)| (&interface.name, (interface.uuid, peer)))
-            .collect();
-        for (bridge, port, interface, peer) in patches() {
-            let other = by_name.get(peer).filter(|(_, names)| **names == interface.name);
-            let other = other.map(|(uuid, _)| *uuid);
+        for row in self.plan.planned.clone() {
+            let Some((bridge, port, interface)) = desired.interface(&row) else { continue };
+            let Kind::Patch(peer) = &interface.kind else { continue };
+            let other = desired.patch(peer).filter(|other| {
+                let other = desired.interface(other).map(|(_, _, other)| &other.kind);
+                other == Some(&Kind::Patch(interface.name.clone()))
+            });
             if other.is_none() {
                 let datapath = &bridge.datapath_type;
                 let text = format!("No usable peer '{peer}' exists in '{datapath}' datapath.");
@@ -477,7 +529,7 @@ impl Planner<'_> {
     /// The addresses that internal ports are to have, where something decides that.
     fn wanted_macs(&self) -> BTreeMap<String, MacAddr> {
         let mut macs = BTreeMap::new();
-        for (bridge, _, interface) in self.desired.interfaces() {
+        for (bridge, _, interface) in self.desired.linked() {
             if interface.kind != Kind::Internal {
                 continue;
             }
@@ -492,12 +544,11 @@ impl Planner<'_> {
     }
 
     fn system_devices<'s>(&'s self, bridge: &'s Bridge) -> impl Iterator<Item = &'s Device> {
-        bridge
-            .ports
-            .values()
-            .flat_map(|port| &port.interfaces)
+        let linked = self.desired.linked_of(bridge).map(|(_, _, interface)| interface);
+        linked
             .filter(|interface| {
-                self.wanted.get(&interface.name).is_some_and(|link| link.held == Held::Port)
+                interface.kind == Kind::System
+                    && self.wanted.get(&interface.name).is_some_and(|link| link.held == Held::Port)
             })
             .filter_map(|interface| self.observed.devices.get(&interface.name))
     }
@@ -513,14 +564,19 @@ impl Planner<'_> {
     fn adjust(&mut self) {
         let macs = self.wanted_macs();
         let mut steps = Vec::new();
+        let mut mtus = BTreeMap::new();
         for bridge in self.desired.bridges.values() {
             let mtu = self.bridge_mtu(bridge);
-            self.plan.bridge_mtus.insert(bridge.name.clone(), mtu);
-            for interface in bridge.ports.values().flat_map(|port| &port.interfaces) {
+            mtus.insert(bridge.name.clone(), mtu);
+            for (_, _, interface) in self.desired.linked_of(bridge) {
+                if matches!(interface.kind, Kind::Tunnel(_)) {
+                    continue;
+                }
                 steps.extend(self.set_mac(interface, macs.get(&interface.name)));
                 steps.extend(self.set_mtu(bridge, interface, mtu));
             }
         }
+        self.plan.bridge_mtus = Some(mtus);
         let udp_ports = self.udp_ports();
         for (name, link) in &self.wanted {
             if link.held == Held::Underlay {
@@ -602,41 +658,34 @@ impl Planner<'_> {
         ports.into_iter().collect()
     }
 
-    /// Port numbers, bridge by bridge.
-    fn number(&mut self) {
-        for bridge in self.desired.bridges.values() {
-            let claims: Vec<_> = bridge
-                .ports
-                .values()
-                .flat_map(|port| &port.interfaces)
-                .filter(|interface| !self.plan.failures.contains_key(&interface.uuid))
-                .map(|interface| Claim {
-                    interface: interface.uuid,
-                    is_local: interface.is_local(bridge),
-                    request: interface.ofport_request,
-                    before: self
-                        .observed
-                        .ofports
-                        .get(&interface.uuid)
-                        .copied()
-                        .or(interface.ofport),
-                })
-                .collect();
-            let numbers = ofport::assign(&claims);
-            for port in self.plan.ports.iter_mut().filter(|port| port.bridge == bridge.name) {
-                port.ofport = numbers.get(&port.interface).copied().unwrap_or(0);
+    /// What was looked at only because something else changed, and is as it was, needs nothing.
+    fn leave_out_what_stays(&mut self, scope: &Scope) {
+        let steps = self.plan.close.iter().chain(&self.plan.open);
+        let moving: BTreeSet<&String> = steps.filter_map(Step::opens_or_closes).collect();
+        let moves = |port: &PlannedPort| match &port.carrier {
+            Carrier::Link => moving.contains(&port.name),
+            Carrier::Tunnel(_, path) => {
+                path.egress.as_ref().is_some_and(|egress| moving.contains(&egress.name))
             }
-        }
-        // A bridge with more interfaces than there are numbers: the last ones get none.
-        let full: Vec<_> =
-            self.plan.ports.iter().filter(|port| port.ofport == 0).map(|p| p.interface).collect();
-        for interface in full {
-            let text = "the bridge has no port number left".to_owned();
-            self.plan.failures.insert(interface, text);
-        }
-        self.plan.ports.retain(|port| port.ofport != 0);
+            Carrier::Patch { .. } => false,
+        };
+        let stays = |port: &PlannedPort| {
+            let row = &port.interface;
+            !scope.rows.contains(row)
+                && !moves(port)
+                && self.standing.ports.get(row) == Some(port)
+                && self.standing.error(row) == self.plan.complaints.get(row)
+        };
+        let staying: BTreeSet<Uuid> =
+            self.plan.ports.iter().filter(|port| stays(port)).map(|port| port.interface).collect();
+        self.plan.ports.retain(|port| !staying.contains(&port.interface));
+        self.plan.planned.retain(|row| !staying.contains(row));
+        self.plan.complaints.retain(|row, _| !staying.contains(row));
     }
 }
+
+#[path = "plan_numbers.rs"]
+mod numbers;
 
 #[path = "plan_underlay.rs"]
 mod underlay;

@@ -1,7 +1,9 @@
 use super::*;
+use crate::ofport;
 use crate::tunnel_options::{self, TunnelType};
 use crate::tunnels::{Egress, State};
 use proptest::prelude::*;
+use std::sync::Arc;
 
 const BRIDGE: u128 = 1;
 
@@ -15,7 +17,6 @@ fn interface(id: u128, name: &str, kind: Kind) -> Interface {
         name: name.to_owned(),
         type_name: String::new(),
         kind,
-        ofport: None,
         ofport_request: None,
         mtu_request: None,
         mac: None,
@@ -42,7 +43,7 @@ fn desired(interfaces: Vec<Interface>) -> Desired {
             other_config: BTreeMap::new(),
             interfaces: vec![interface],
         };
-        (port.name.clone(), port)
+        (port.name.clone(), Arc::new(port))
     });
     let bridge = Bridge {
         uuid: Uuid::from_u128(BRIDGE),
@@ -62,8 +63,7 @@ fn desired(interfaces: Vec<Interface>) -> Desired {
         mirrors: Vec::new(),
         ports: ports.collect(),
     };
-    let bridges = BTreeMap::from([("br0".to_owned(), bridge)]);
-    Desired { bridges, ..Desired::default() }
+    Desired::of([bridge])
 }
 
 fn local() -> Interface {
@@ -121,7 +121,7 @@ fn carried_out(mut observed: Observed, plan: &Plan) -> Observed {
         }
     }
     observed.ofports = plan.ports.iter().map(|port| (port.interface, port.ofport)).collect();
-    observed.bridge_mtus.clone_from(&plan.bridge_mtus);
+    observed.bridge_mtus = plan.bridge_mtus.clone().unwrap_or_default();
     observed
 }
 
@@ -129,6 +129,19 @@ fn carried_out(mut observed: Observed, plan: &Plan) -> Observed {
 fn changes(plan: &Plan) -> Vec<&Step> {
     let all = plan.close.iter().chain(&plan.open);
     all.filter(|step| !matches!(step, Step::SetVteps { .. })).collect()
+}
+
+/// The plan of everything.
+fn plan(desired: &Desired, observed: &Observed) -> Plan {
+    let mut desired = desired.clone();
+    desired.index_again();
+    let nothing = Standing::default();
+    super::plan(&desired, observed, &nothing, &Scope::all(&desired, &nothing))
+}
+
+/// Those of the bridges, by name.
+fn mtus(plan: &Plan) -> Vec<u32> {
+    plan.bridge_mtus.iter().flat_map(BTreeMap::values).copied().collect()
 }
 
 fn close(name: &str, removes_device: bool) -> Step {
@@ -382,8 +395,7 @@ fn a_tunnel_leaves_by_an_internal_port_which_is_its_vtep() {
     assert_eq!((&port("br0").vtep, &port("eth0").vtep), (&None, &None));
     // No program steers tunnel packets away from the bridge.
     assert!(!plan.open.iter().any(|step| matches!(step, Step::OpenUnderlay { .. })));
-    assert_eq!(plan.bridge_mtus["br0"], 1462);
-    assert_eq!(plan.bridge_mtus["br-phy"], 1500);
+    assert_eq!(mtus(&plan), [1500, 1462]);
 }
 
 /// Each bridge would make the other's MTU smaller, again and again.
@@ -396,7 +408,7 @@ fn tunnels_that_leave_by_each_others_bridges_do_not_shrink_them() {
     let port = back.bridges["br0"].ports["gre2"].clone();
     wanted.bridges.get_mut("br-phy").unwrap().ports.insert("gre2".to_owned(), port);
     let plan = plan(&wanted, &observed);
-    assert_eq!((plan.bridge_mtus["br0"], plan.bridge_mtus["br-phy"]), (1500, 1500));
+    assert_eq!(mtus(&plan), [1500, 1500]);
 }
 
 #[test]
@@ -412,7 +424,7 @@ fn internal_ports_get_the_smallest_mtu_of_tunnels_and_nics() {
         tunnel(12, "gre1", TunnelType::Gre),
         tunnel(13, "vxlan1", TunnelType::Vxlan),
     ]);
-    let mtu = |observed: &Observed| plan(&wanted, observed).bridge_mtus["br0"];
+    let mtu = |observed: &Observed| mtus(&plan(&wanted, observed))[0];
     with_device(&mut observed, "eth0", 3);
     observed.paths.insert(Uuid::from_u128(12), path("eth0", 3));
     observed.paths.insert(Uuid::from_u128(13), path("eth0", 3));
@@ -472,7 +484,7 @@ fn the_mtu_of_a_bridge_follows_its_ports_but_respects_the_operator() {
     // mtu_request beats all.
     let mut wanted = wanted;
     let ports = &mut wanted.bridges.get_mut("br0").unwrap().ports;
-    ports.get_mut("br0").unwrap().interfaces[0].mtu_request = Some(1300);
+    Arc::make_mut(ports.get_mut("br0").unwrap()).interfaces[0].mtu_request = Some(1300);
     assert_eq!(changes(&plan(&wanted, &observed)), [&set(1300)]);
 }
 

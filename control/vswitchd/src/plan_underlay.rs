@@ -43,7 +43,7 @@ impl Planner<'_> {
 
     /// True when some tunnel leaves by an internal port of this bridge.
     fn carries_tunnels(&self, bridge: &Bridge) -> bool {
-        let interfaces = bridge.ports.values().flat_map(|port| &port.interfaces);
+        let interfaces = self.desired.linked_of(bridge).map(|(_, _, interface)| interface);
         interfaces.filter(|interface| interface.kind == Kind::Internal).any(|interface| {
             self.plan.ports.iter().any(|port| match &port.carrier {
                 Carrier::Tunnel(_, path) => {

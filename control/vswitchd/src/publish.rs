@@ -1,4 +1,4 @@
-//! From a plan to the workers: the snapshot, whole, and the order in which things come and go.
+//! From a plan to the workers: the next snapshot, and the order in which things come and go.
 //!
 //! # The only protocol between control and workers
 //!
@@ -9,10 +9,11 @@
 //! snapshot that follows may give the numbers to others.  A worker returns the snapshot that it
 //! stops using, so that control frees it: nothing is freed on the fast path.
 
-use crate::desired::{Bridge, Desired};
+use crate::desired::Bridge;
+use crate::engine::Engine;
 use crate::links::Links;
 use crate::mirrors;
-use crate::plan::{Carrier, Held, PlannedPort};
+use crate::plan::{Carrier, Held, Plan, PlannedPort};
 use crate::spanning::Spanning;
 use crate::tunnel_options::Tunnel;
 use crate::tunnels::{Path, State};
@@ -60,10 +61,10 @@ impl<K: Ord + Clone + Hash> Numbers<K> {
     }
 
     /// Takes the numbers of all others back; returns them.
-    pub fn keep_only(&mut self, keys: &BTreeSet<K>) -> Vec<u16> {
+    pub fn keep_only(&mut self, stays: impl Fn(&K) -> bool) -> Vec<u16> {
         let mut gone = Vec::new();
         self.by_key.retain(|key, number| {
-            let stays = keys.contains(key);
+            let stays = stays(key);
             if !stays {
                 gone.push(*number);
             }
@@ -74,6 +75,14 @@ impl<K: Ord + Clone + Hash> Numbers<K> {
             self.free.insert(*number);
         }
         gone
+    }
+
+    /// Takes the number of `key` back, if it has one.
+    pub fn take_back(&mut self, key: &K) -> Option<u16> {
+        let number = self.by_key.remove(key)?;
+        self.by_number.remove(&number);
+        self.free.insert(number);
+        Some(number)
     }
 
     /// The number of `key`, and whether it is new.  The lowest free one is taken.
@@ -130,14 +139,19 @@ impl Ids {
     }
 
     /// Tunnels that send sequence numbers get some, or go on with theirs.
-    pub fn keep_sequences(&mut self, ports: &[PlannedPort]) {
-        let counts = |port: &&PlannedPort| match &port.carrier {
-            Carrier::Tunnel(tunnel, _) => tunnel.has_sequence,
-            Carrier::Link | Carrier::Patch { .. } => false,
-        };
-        let rows = ports.iter().filter(counts).map(|port| port.interface);
-        self.sequences =
-            rows.map(|row| (row, self.sequences.get(&row).cloned().unwrap_or_default())).collect();
+    pub fn keep_sequences(&mut self, next: &Plan) {
+        let mut before: BTreeMap<Uuid, Sequence> = BTreeMap::new();
+        for row in &next.planned {
+            before.extend(self.sequences.remove(row).map(|numbers| (*row, numbers)));
+        }
+        for port in &next.ports {
+            if let Carrier::Tunnel(tunnel, _) = &port.carrier
+                && tunnel.has_sequence
+            {
+                let numbers = before.remove(&port.interface).unwrap_or_default();
+                self.sequences.insert(port.interface, numbers);
+            }
+        }
     }
 
     /// The number of a bridge.
@@ -147,51 +161,46 @@ impl Ids {
     }
 }
 
-/// Builds the snapshot of `ports`.  Bridges and ports must have their numbers in `ids`.
+/// The next snapshot: bridges and links as they are now, ports as in the one in use but for those in
+/// `touched`.  None when it would forward in the same way.
 #[must_use]
-pub fn snapshot(
-    epoch: u64,
-    desired: &Desired,
-    ports: &[PlannedPort],
-    links: &Links,
-    ids: &Ids,
-    spanning: &Spanning,
-) -> Snapshot {
-    let mut builder = SnapshotBuilder::new(epoch);
+pub fn snapshot(engine: &Engine, touched: &BTreeSet<PortId>) -> Option<Snapshot> {
+    let Engine { desired, plan, links, ids, spanning, snapshot, .. } = engine;
+    let mut builder = SnapshotBuilder::edit(snapshot);
     builder.reads_inner_tags(desired.reads_inner_tags);
-    for bridge in desired.bridges.values() {
-        if let Some(id) = ids.bridge(&bridge.uuid) {
-            builder.bridge(id, bridge_conf(bridge, ids, spanning));
-        }
+    let bridges = desired
+        .bridges
+        .values()
+        .filter_map(|bridge| Some((ids.bridge(&bridge.uuid)?, bridge_conf(bridge, ids, spanning))));
+    builder.bridges(bridges);
+    builder.links(links.iter().filter_map(|(name, link)| {
+        let role = match link.held {
+            Held::Underlay => LinkRole::Underlay,
+            _ => LinkRole::Port(ids.port(&plan.ports.link(name)?.interface)?),
+        };
+        Some((link.id, link_conf(link, role)))
+    }));
+    for id in touched {
+        let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
+        match planned.and_then(|port| port_conf(engine, *id, port)) {
+            Some(conf) => builder.port(*id, conf),
+            None => builder.drop_port(*id),
+        };
     }
-    let by_name: BTreeMap<&str, PortId> = ports
-        .iter()
-        .filter(|port| port.carrier == Carrier::Link)
-        .filter_map(|port| Some((port.name.as_str(), ids.port(&port.interface)?)))
-        .collect();
-    for (name, link) in links.iter() {
-        if link.held == Held::Underlay {
-            builder.link(link.id, link_conf(link, LinkRole::Underlay));
-        } else if let Some(id) = by_name.get(name.as_str()) {
-            builder.link(link.id, link_conf(link, LinkRole::Port(*id)));
-        }
-    }
-    for port in ports {
-        let row = desired.bridges.get(&port.bridge);
-        let bridge = row.and_then(|bridge| ids.bridge(&bridge.uuid));
-        let kind = kind(port, row.is_some_and(Bridge::clamps_mss), links, ids);
-        if let (Some(id), Some(bridge), Some(kind)) = (ids.port(&port.interface), bridge, kind) {
-            let mut conf = PortConf::new(bridge, kind);
-            conf.vlan = port.vlan.clone();
-            let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
-            conf.split_horizon = group.unwrap_or(0);
-            conf.vtep = port.vtep.clone().map(Box::new);
-            let gate = spanning.gate(&port.bridge, id);
-            (conf.forwards, conf.learns) = (gate.forwards, gate.learns);
-            builder.port(id, conf);
-        }
-    }
-    builder.build()
+    builder.build_if_changed()
+}
+
+fn port_conf(engine: &Engine, id: PortId, port: &PlannedPort) -> Option<PortConf> {
+    let Engine { desired, links, ids, spanning, .. } = engine;
+    let row = desired.bridges.get(&port.bridge)?;
+    let mut conf = PortConf::new(ids.bridge(&row.uuid)?, kind(port, row.clamps_mss(), links, ids)?);
+    conf.vlan = port.vlan.clone();
+    let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
+    conf.split_horizon = group.unwrap_or(0);
+    conf.vtep = port.vtep.clone().map(Box::new);
+    let gate = spanning.gate(&port.bridge, id);
+    (conf.forwards, conf.learns) = (gate.forwards, gate.learns);
+    Some(conf)
 }
 
 fn kind(port: &PlannedPort, clamps_mss: bool, links: &Links, ids: &Ids) -> Option<PortKind> {
@@ -269,7 +278,7 @@ mod tests {
         assert_eq!(numbers.give(&"a"), (1, true));
         assert_eq!(numbers.give(&"b"), (2, true));
         assert_eq!(numbers.give(&"a"), (1, false));
-        assert_eq!(numbers.keep_only(&BTreeSet::from(["b"])), [1]);
+        assert_eq!(numbers.keep_only(|key| *key == "b"), [1]);
         assert_eq!(numbers.give(&"c"), (1, true));
         assert_eq!(numbers.key(2), Some(&"b"));
     }

@@ -4,15 +4,17 @@ use crate::desired::{Bridge, Interface, Protocol};
 use crate::engine::Engine;
 use crate::kernel::Link as Device;
 use crate::links::Link;
+use crate::news::News;
 use crate::plan::{Carrier, PlannedPort};
 use crate::status::{InterfaceStatus, Wanted, link_statistics, traffic_statistics};
 use crate::tunnel_options::Tunnel;
 use crate::tunnels::{Path, State};
-use std::collections::BTreeMap;
+use crate::workers::WorkerError;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 use weft_switch::stp::SpanningTree;
-use weft_switch::{Counters, PortId};
+use weft_switch::{Counters, PortCounters, PortId};
 use weft_wire::mac::MacAddr;
 
 /// Types of interface that can be set up, for `Open_vSwitch.iface_types`.
@@ -24,9 +26,10 @@ const COLUMNS_OF_TREES: [(Protocol, &str); 2] =
     [(Protocol::Stp, "status"), (Protocol::Rstp, "rstp_status")];
 
 impl Engine {
-    /// All values that rows are to have, but for counters.
+    /// The values that rows are to have, but for counters: what is not as it was told last, and all
+    /// of the rows that changed since.
     #[must_use]
-    pub fn statuses(&self) -> Wanted {
+    pub fn statuses(&mut self, news: &News) -> Wanted {
         let mut wanted = Wanted::default();
         if let Some(root) = self.desired.root {
             let mut set = |column, datum| wanted.set("Open_vSwitch", root, column, datum);
@@ -36,25 +39,56 @@ impl Engine {
             set("dpdk_version", Datum::string("none"));
             set("cur_cfg", Datum::integer(self.desired.next_cfg));
         }
-        let planned: BTreeMap<Uuid, &PlannedPort> =
-            self.plan.ports.iter().map(|port| (port.interface, port)).collect();
         for bridge in self.desired.bridges.values() {
             wanted.set("Bridge", bridge.uuid, "datapath_version", Datum::string("<built-in>"));
             if let Some(id) = self.datapath_id(bridge) {
                 wanted.set("Bridge", bridge.uuid, "datapath_id", Datum::string(&id));
             }
-            self.want_tree_states(bridge, &mut wanted);
+            if self.spanning.is_active() || self.told_trees {
+                self.want_tree_states(bridge, &mut wanted);
+            }
         }
-        for (_, _, interface) in self.desired.interfaces() {
-            let status = if let Some(port) = planned.get(&interface.uuid) {
+        if !self.spanning.is_active() {
+            for (table, row) in ["Bridge", "Port"]
+                .iter()
+                .flat_map(|table| news.of(table).map(move |row| (*table, row)))
+            {
+                for (_, column) in COLUMNS_OF_TREES {
+                    wanted.set(table, row, column, Datum::map_of_strings::<&str, &str>([]));
+                }
+            }
+        }
+        let mut rows = std::mem::take(&mut self.untold);
+        rows.extend(news.of("Interface"));
+        for row in rows {
+            if news.has("Interface", &row) {
+                self.told_counters.remove(&row);
+            }
+            let Some((_, _, interface)) = self.desired.interface(&row) else {
+                self.told.remove(&row);
+                continue;
+            };
+            let status = if let Some(port) = self.plan.ports.get(&row) {
                 self.interface_status(interface, port)
             } else {
-                let text = self.plan.failures.get(&interface.uuid);
+                let text = self.plan.failures.get(&row);
                 InterfaceStatus::failed(text.map_or("not set up yet", String::as_str))
             };
-            status.want(interface.uuid, &mut wanted);
+            if self.told.get(&row) != Some(&status) || news.has("Interface", &row) {
+                status.want(row, &mut wanted);
+                self.told.insert(row, status);
+            }
         }
+        self.told_trees = self.spanning.is_active();
         wanted
+    }
+
+    /// What was told did not reach the rows: all of it is to be told again.
+    pub fn forget_told(&mut self) {
+        self.told.clear();
+        self.told_counters.clear();
+        self.untold = self.desired.interfaces().map(|(_, _, interface)| interface.uuid).collect();
+        self.told_trees = true;
     }
 
     /// `status` and `rstp_status` of a bridge and its ports; empty without a spanning tree, but for
@@ -96,23 +130,19 @@ impl Engine {
         self.spanning.trees(protocol).find(|(name, _)| *name == bridge.name).map(|(_, tree)| tree)
     }
 
-    /// `statistics` of all interfaces.
+    /// `statistics` of all interfaces whose counters have moved.
     #[must_use]
-    pub fn statistics(&self, counters: &Counters) -> Wanted {
+    pub fn statistics(&mut self, counters: &Counters) -> Wanted {
         let mut wanted = Wanted::default();
+        let none = PortCounters::default();
+        let mut told = HashMap::with_capacity(self.told_counters.len());
         for port in &self.plan.ports {
             let id = self.ids.port(&port.interface);
-            let counted = id.and_then(|id| counters.port(id)).cloned().unwrap_or_default();
-            let datum = match &port.carrier {
-                Carrier::Tunnel(..) | Carrier::Patch { .. } => traffic_statistics(&counted),
-                Carrier::Link => {
-                    let missed = self.links.get(&port.name).map(Link::missed_frames);
-                    let missed = missed.unwrap_or_default().values().sum();
-                    link_statistics(&counted, self.device(&port.name), missed)
-                }
-            };
-            wanted.set("Interface", port.interface, "statistics", datum);
+            let counted = id.and_then(|id| counters.port(id)).unwrap_or(&none);
+            self.want_counters(port, counted, &mut wanted);
+            told.insert(port.interface, traffic(counted));
         }
+        self.told_counters = told;
         for interface in self.plan.failures.keys() {
             let none = Datum::map_of_integers::<&str>([]);
             wanted.set("Interface", *interface, "statistics", none);
@@ -120,9 +150,48 @@ impl Engine {
         for bridge in self.desired.bridges.values() {
             self.want_mirror_statistics(bridge, counters, &mut wanted);
             self.want_tree_statistics(bridge, &mut wanted);
-            self.want_tree_states(bridge, &mut wanted);
+            if self.spanning.is_active() {
+                self.want_tree_states(bridge, &mut wanted);
+            }
         }
         wanted
+    }
+
+    /// `statistics` of interfaces that forward since a moment ago.
+    ///
+    /// # Errors
+    /// When a worker is stuck.
+    pub fn first_statistics(&mut self) -> Result<Wanted, WorkerError> {
+        let mut wanted = Wanted::default();
+        let fresh = std::mem::take(&mut self.fresh);
+        let ids: Vec<_> = fresh.iter().filter_map(|row| self.ids.port(row)).collect();
+        let counters = self.workers.port_counters(&ids.into())?;
+        for row in &fresh {
+            let counted = self.ids.port(row).and_then(|id| counters.get(&id));
+            if let (Some(port), Some(counted)) = (self.plan.ports.get(row), counted) {
+                self.want_counters(port, counted, &mut wanted);
+                self.told_counters.insert(*row, traffic(counted));
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// `statistics` of one interface, unless they are as they were told last.
+    fn want_counters(&self, port: &PlannedPort, counted: &PortCounters, wanted: &mut Wanted) {
+        let datum = match &port.carrier {
+            Carrier::Tunnel(..) | Carrier::Patch { .. } => {
+                if self.told_counters.get(&port.interface) == Some(&traffic(counted)) {
+                    return;
+                }
+                traffic_statistics(counted)
+            }
+            Carrier::Link => {
+                let missed = self.links.get(&port.name).map(Link::missed_frames);
+                let missed = missed.unwrap_or_default().values().sum();
+                link_statistics(counted, self.device(&port.name), missed)
+            }
+        };
+        wanted.set("Interface", port.interface, "statistics", datum);
     }
 
     /// The device of an open link, unless it is out of sight.
@@ -170,7 +239,7 @@ impl Engine {
             status.mac = Some(MacAddr(device.mac).to_string());
             status.mtu = Some(device.mtu);
             status.ifindex = Some(device.ifindex);
-            status.speed = speed(name);
+            status.speed = link.speed_mbps.and_then(bits_per_second);
         } else {
             // Moved into another namespace: it works on, out of our sight.
             status.is_admin_up = Some(false);
@@ -178,6 +247,11 @@ impl Engine {
             status.ifindex = Some(0);
         }
     }
+}
+
+/// All that is told of the counters of a port without a device.
+const fn traffic(counted: &PortCounters) -> [u64; 4] {
+    [counted.rx_bytes, counted.rx_frames, counted.tx_bytes, counted.tx_frames]
 }
 
 /// What holds for an interface without a device of its own.
@@ -233,9 +307,8 @@ fn device_status(link: &Link) -> BTreeMap<String, String> {
     status
 }
 
-/// The speed of a device in bits per second, where the kernel knows one.
-fn speed(name: &str) -> Option<i64> {
-    i64::try_from(speed_mbps(name)? * 1_000_000).ok()
+fn bits_per_second(mbps: u64) -> Option<i64> {
+    i64::try_from(mbps * 1_000_000).ok()
 }
 
 /// The speed of a device in megabits per second, where the kernel knows one.

@@ -4,9 +4,10 @@ use crate::capture::{self, CaptureSocket};
 use crate::command;
 use crate::desired::Rows;
 use crate::engine::{Engine, Leave};
-use crate::kernel::{Monitor, watched};
+use crate::kernel::{Changes, Monitor, watched};
 use crate::machine;
 use crate::metrics::{Metrics, MetricsTarget};
+use crate::news::News;
 use crate::path_mtu::Report;
 use crate::pidfile::Pidfile;
 use crate::purge::Purge;
@@ -165,7 +166,11 @@ struct Loop {
     is_connected: bool,
     /// When to look at the world again.
     due: Option<Instant>,
+    /// What to look at then.
+    news: News,
     statistics_due: Instant,
+    /// When new interfaces get their first counters, if there are any.
+    first_due: Option<Instant>,
     /// When time passes for the spanning trees, if there are any.
     trees_due: Option<Instant>,
     /// When to look for listeners on ports, if there are any ports.
@@ -188,6 +193,7 @@ enum Wake {
     Due,
     Tend,
     Statistics,
+    FirstStatistics,
     Stop,
     Reopen,
 }
@@ -210,7 +216,9 @@ impl Loop {
             hangup: signal(SignalKind::hangup())?,
             is_connected: true,
             due: Some(Instant::now()),
+            news: News::elsewhere(),
             statistics_due: Instant::now() + Duration::from_millis(500),
+            first_due: None,
             trees_due: None,
             taps_due: None,
             snooping_due: None,
@@ -240,10 +248,13 @@ impl Loop {
             () = sleep_until(self.snooping_due.unwrap_or(far)) => Wake::Snooping,
             _ = tend.tick() => Wake::Tend,
             () = sleep_until(self.statistics_due) => Wake::Statistics,
+            () = sleep_until(self.first_due.unwrap_or(far)) => Wake::FirstStatistics,
         }
     }
 
+    /// Looks soon at what has changed outside of the database.
     fn soon(&mut self, after: Duration) {
+        self.news.is_elsewhere = true;
         let at = Instant::now() + after;
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
@@ -276,9 +287,8 @@ impl Loop {
                     }
                 }
                 Wake::Capture(request) => {
-                    let names: Vec<_> =
-                        engine.plan.ports.iter().map(|port| port.name.clone()).collect();
-                    engine.captures.answer(request, |port| names.iter().any(|name| name == port));
+                    let ports = &engine.plan.ports;
+                    engine.captures.answer(request, |port| ports.named(port).is_some());
                     engine.captures_changed();
                 }
                 Wake::Workers => {
@@ -300,25 +310,35 @@ impl Loop {
                     self.due = None;
                     self.reconcile(engine, store).await?;
                 }
-                Wake::Tend => {
-                    if !self.is_connected {
-                        self.connect(store).await;
-                    }
-                    engine.ask_neighbours();
-                    if engine.captures.has_left() {
-                        engine.captures_changed();
-                    }
-                    let now = std::time::Instant::now();
-                    let is_wider = engine.path_mtus.expire(now);
-                    if is_wider {
-                        engine.ways.invalidate();
-                    }
-                    if is_wider || engine.ways.is_due(now) || engine.wants_retry() {
-                        self.soon(Duration::ZERO);
+                Wake::Tend => self.tend(engine, store).await,
+                Wake::Statistics => self.statistics(engine, store).await?,
+                Wake::FirstStatistics => {
+                    self.first_due = None;
+                    if store.is_active() {
+                        let wanted = engine.first_statistics()?;
+                        self.write(store, &wanted).await;
                     }
                 }
-                Wake::Statistics => self.statistics(engine, store).await?,
             }
+        }
+    }
+
+    /// Does what time alone brings.
+    async fn tend(&mut self, engine: &mut Engine, store: &mut Store) {
+        if !self.is_connected {
+            self.connect(store).await;
+        }
+        engine.ask_neighbours();
+        if engine.captures.has_left() {
+            engine.captures_changed();
+        }
+        let now = std::time::Instant::now();
+        let is_wider = engine.path_mtus.expire(now);
+        if is_wider {
+            engine.ways.invalidate();
+        }
+        if is_wider || engine.ways.is_due(now) || engine.wants_retry() {
+            self.soon(Duration::ZERO);
         }
     }
 
@@ -331,6 +351,7 @@ impl Loop {
         match change {
             Ok(changes) => {
                 store.note_controllers();
+                self.news.add_rows(changes.rows);
                 if changes.stolen.iter().any(|lock| lock == crate::status::LOCK) {
                     tracing::warn!("another switch has taken the database over");
                 }
@@ -368,10 +389,24 @@ impl Loop {
             return Ok(());
         };
         let changes = engine.kernel.note_bytes(&bytes);
+        self.note_changes(changes, engine)
+    }
+
+    /// Takes in what the kernel has said so far.
+    fn hear_kernel(&mut self, engine: &mut Engine) -> anyhow::Result<()> {
+        loop {
+            match self.monitor.take()? {
+                Some(bytes) if bytes.is_empty() => return Ok(()),
+                news => self.kernel(news, engine)?,
+            }
+        }
+    }
+
+    fn note_changes(&mut self, changes: Changes, engine: &mut Engine) -> anyhow::Result<()> {
         if changes.states || changes.devices {
             engine.note_carriers()?;
         }
-        if changes.states || changes.devices || changes.paths {
+        if changes.any() {
             self.soon(SETTLE);
         }
         Ok(())
@@ -381,26 +416,27 @@ impl Loop {
         if !store.is_active() || store.uuids("Open_vSwitch").is_empty() {
             return Ok(());
         }
-        let next_cfg = engine.desired.next_cfg;
-        engine.reconcile(&*store)?;
+        let news = std::mem::take(&mut self.news);
+        let has_planned = engine.reconcile(&*store, &news)?;
         if engine.spanning.is_active() && self.trees_due.is_none() {
             self.trees_due = Some(Instant::now() + TICK);
         }
         if self.taps_due.is_none() && engine.has_nic_ports() {
             self.taps_due = Some(Instant::now());
         }
-        if next_cfg != engine.desired.next_cfg {
+        if !engine.fresh.is_empty() && self.first_due.is_none() {
             // New interfaces have counters soon, not only at the end of the interval.
-            self.statistics_due = self.statistics_due.min(Instant::now() + FIRST_STATISTICS);
+            self.first_due = Some(Instant::now() + FIRST_STATISTICS);
         }
         if engine.take_restarted() {
             self.notices = watched(engine.workers.notices()?)?;
         }
-        // The devices that were just made or changed have their rows in this transaction.
-        engine.kernel.refresh_links()?;
-        engine.note_carriers()?;
+        if has_planned {
+            // The devices that were just made or changed have their rows in this transaction.
+            self.hear_kernel(engine)?;
+        }
         self.catch_up(engine);
-        self.write(store, &engine.statuses()).await;
+        self.tell(engine, store, &news).await;
         Ok(())
     }
 
@@ -411,7 +447,7 @@ impl Loop {
         }
         engine.turn_trees()?;
         if engine.take_states_changed() && store.is_active() {
-            self.write(store, &engine.statuses()).await;
+            self.tell(engine, store, &News::default()).await;
         }
         Ok(())
     }
@@ -422,13 +458,15 @@ impl Loop {
         if !store.is_active() {
             return Ok(());
         }
-        engine.kernel.refresh_links()?;
-        self.catch_up(engine);
+        let changes = engine.kernel.refresh_links()?;
+        self.note_changes(changes, engine)?;
         let counters = engine.counters()?;
         engine.rates.note(&counters);
         let mut wanted = engine.statistics(&counters);
         machine::want(store, &self.rundir, &mut wanted);
-        self.write(store, &wanted).await;
+        if !self.write(store, &wanted).await {
+            engine.forget_told();
+        }
         Ok(())
     }
 
@@ -439,17 +477,30 @@ impl Loop {
         }
     }
 
-    /// Writes what changed, if the database is there.
-    async fn write(&self, store: &mut Store, wanted: &Wanted) {
+    /// Writes what has become of the configuration.
+    async fn tell(&self, engine: &mut Engine, store: &mut Store, news: &News) {
+        let wanted = engine.statuses(news);
+        if !self.write(store, &wanted).await {
+            engine.forget_told();
+        }
+    }
+
+    /// Writes what changed; false when it did not get there.
+    async fn write(&self, store: &mut Store, wanted: &Wanted) -> bool {
         if !self.is_connected {
-            return;
+            return false;
         }
         let operations = wanted.operations(&*store);
-        if !operations.is_empty()
-            && let Err(error) = store.write(operations).await
-        {
-            // The next wait for news finds the connection gone.
-            tracing::warn!("{error}");
+        if operations.is_empty() {
+            return true;
+        }
+        match store.write(operations).await {
+            Ok(is_done) => is_done,
+            Err(error) => {
+                // The next wait for news finds the connection gone.
+                tracing::warn!("{error}");
+                false
+            }
         }
     }
 }

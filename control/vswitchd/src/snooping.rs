@@ -5,7 +5,7 @@
 //! tenth of this thread's time at most.
 
 use crate::desired::Desired;
-use crate::plan::PlannedPort;
+use crate::planned::Ports;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,7 +69,7 @@ impl Snooping {
     pub fn configure(
         &mut self,
         desired: &Desired,
-        ports: &[PlannedPort],
+        ports: &Ports,
         bridge: impl Fn(&Uuid) -> Option<BridgeId>,
         port: impl Fn(&Uuid) -> Option<PortId>,
         is_down: impl Fn(&str) -> bool,
@@ -91,8 +91,7 @@ impl Snooping {
             });
             table.mdb.configure(settings);
             let members: Vec<_> = ports
-                .iter()
-                .filter(|planned| planned.bridge == *name)
+                .of_bridge(name)
                 .filter_map(|planned| Some((port(&planned.interface)?, planned)))
                 .collect();
             self.bridges.extend(members.iter().map(|(id, _)| (*id, name.clone())));

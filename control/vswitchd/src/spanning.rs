@@ -305,6 +305,12 @@ impl Spanning {
         any
     }
 
+    /// All ports that a tree or a guard may close.
+    pub fn all_members(&self) -> impl Iterator<Item = PortId> + '_ {
+        let trees = self.trees.values().flat_map(|tree| tree.members.keys());
+        trees.copied().chain(self.guards.members())
+    }
+
     /// The rows of ports that take part, with their numbers, of one bridge.
     pub fn members(&self, bridge: &str) -> impl Iterator<Item = (PortId, Uuid)> {
         let tree = self.trees.get(bridge);

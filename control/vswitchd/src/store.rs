@@ -237,16 +237,16 @@ impl Store {
         Ok(Datum::map_of_strings(&ids))
     }
 
-    /// Runs operations; logs a failure, since whoever wanted them cannot do anything about it.
+    /// Runs operations; logs a refusal, and is false then.
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn write(&mut self, operations: Vec<Value>) -> Result<(), ClientError> {
+    pub async fn write(&mut self, operations: Vec<Value>) -> Result<bool, ClientError> {
         match self.client.transact(crate::status::guarded(operations)).await {
-            Ok(_) => Ok(()),
+            Ok(_) => Ok(true),
             Err(error @ (ClientError::Transaction { .. } | ClientError::Remote { .. })) => {
                 tracing::warn!("the database refused our status: {error}");
-                Ok(())
+                Ok(false)
             }
             Err(error) => Err(error),
         }

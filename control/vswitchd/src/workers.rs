@@ -16,8 +16,8 @@ use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot, Station,
-    WorkerId,
+    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortCounters, PortId, Snapshot,
+    Station, WorkerId,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -434,6 +434,28 @@ impl Workers {
         })?;
         reports.sort_by_key(|report| report.worker);
         Ok(reports)
+    }
+
+    /// The counters of some ports, of all workers together.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stuck`].
+    pub fn port_counters(
+        &mut self,
+        ports: &Arc<[PortId]>,
+    ) -> Result<BTreeMap<PortId, PortCounters>, WorkerError> {
+        let mut all: BTreeMap<PortId, PortCounters> = BTreeMap::new();
+        self.tell(|| Command::ReportPorts(Arc::clone(ports)))?;
+        self.gather(self.all(), |event| match event {
+            Event::Ports(counters) => {
+                for (port, counters) in counters {
+                    all.entry(port).or_default().add(&counters);
+                }
+                None
+            }
+            event => Some(event),
+        })?;
+        Ok(all)
     }
 
     /// Gives every worker a sink for copies of frames, or takes them away.

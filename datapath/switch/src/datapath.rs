@@ -12,6 +12,7 @@ use crate::{
     BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, PortConf,
     PortId, PortKind, Reach, Snapshot, Station, Tick, pipeline,
 };
+use std::collections::BTreeSet;
 use weft_wire::vid::Vid;
 
 /// Frames that wait for the next hop of one tunnel, at most.  As the kernel's
@@ -199,28 +200,30 @@ impl<F: FrameBuf> Datapath<F> {
         }
         self.announcer.refresh_secs = age_min_secs / 4;
         self.announcer.epoch = next.epoch;
-        if next.has_crossings() {
+        if next.changed_ports(before).any(|(_, _, is)| is.is_some_and(PortConf::crosses)) {
             self.crossing.reserve();
         }
         self.forget_departed(before, next);
     }
 
     fn forget_departed(&mut self, before: &Snapshot, next: &Snapshot) {
-        let stays = |id, bridge| next.port(id).filter(|port| port.bridge == bridge);
         // Most changes take no port out of any VLAN, and need no walk over the table.
-        let departs = |bridge: BridgeId| {
-            before.ports().filter(|(_, port)| port.bridge == bridge).any(|(id, was)| {
-                stays(id, bridge).is_none_or(|is| {
-                    (&is.vlan, is.learns, is.peer()) != (&was.vlan, was.learns, was.peer())
-                        || (is.mirrors.is_output && !was.mirrors.is_output)
-                })
+        let departs = |was: &PortConf, is: Option<&PortConf>| {
+            is.filter(|is| is.bridge == was.bridge).is_none_or(|is| {
+                (&is.vlan, is.learns, is.peer()) != (&was.vlan, was.learns, was.peer())
+                    || (is.mirrors.is_output && !was.mirrors.is_output)
             })
         };
+        let departed = next.changed_ports(before).filter_map(|(_, was, is)| {
+            let was = was.filter(|was| departs(was, is))?;
+            Some(was.bridge)
+        });
+        let departed: BTreeSet<BridgeId> = departed.collect();
         for (index, fdb) in (0u16..).zip(&mut self.fdbs) {
             let bridge = BridgeId(index);
             let flooded = |of: &Snapshot| of.bridge(bridge)?.flood_vlans.clone();
             if let Some(fdb) = fdb
-                && (departs(bridge) || flooded(before) != flooded(next))
+                && (departed.contains(&bridge) || flooded(before) != flooded(next))
             {
                 fdb.retain_ports(|id, vid| {
                     let peer = |of: &Snapshot| of.port(id).and_then(PortConf::peer);

@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod capture;
+mod chunked;
 pub mod counters;
 pub mod datapath;
 pub mod drop;

@@ -8,7 +8,7 @@ pub const MIRRORS_MAX: usize = 32;
 
 /// One mirror of a bridge.  A frame is selected when it comes in by one of `sources` or leaves by
 /// one of `targets`, and is in one of `vlans`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MirrorConf {
     /// Whose counters its copies are.
     pub id: MirrorId,
@@ -25,7 +25,7 @@ pub struct MirrorConf {
 }
 
 /// Ports that a mirror watches.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MirroredPorts {
     /// All of the bridge.
     All,
@@ -62,7 +62,7 @@ impl MirrorConf {
 }
 
 /// What mirrors have to do with one port: sets of mirrors by their place in the bridge's list.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PortMirrors {
     /// Those that watch what comes in.
     pub(crate) arriving: u32,

@@ -1,20 +1,25 @@
-//! All that a worker reads: built whole by control, never changed afterwards.
+//! All that a worker reads: made by control, never changed afterwards; each shares with the one before
+//! what is the same.
 //!
 //! One [`Snapshot`] is one state of the configuration, so no frame ever meets half a change.
 
-use crate::mirror::{MIRRORS_MAX, PortMirrors};
-use crate::stage::Template;
+use crate::chunked::Chunked;
+use crate::mirror::PortMirrors;
 use crate::{
-    BridgeId, LinkId, MirrorConf, PortId, Reach, TunnelConf, TunnelTable, VidSet, VlanConf,
-    WorkerId,
+    BridgeId, LinkId, MirrorConf, PortId, TunnelConf, TunnelTable, VidSet, VlanConf, WorkerId,
 };
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 
-/// The configuration that a worker forwards by.
-#[derive(Debug, Default)]
+#[path = "snapshot_build.rs"]
+mod build;
+pub use build::SnapshotBuilder;
+
+/// The configuration that a worker forwards by.  Most of it is shared with the one before.
+#[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// Goes up with every change.
     pub epoch: u64,
@@ -22,17 +27,19 @@ pub struct Snapshot {
     pub reads_inner_tags: bool,
     bridges: Vec<Option<BridgeConf>>,
     /// By bridge number, as `bridges`.
-    floods: Vec<FloodLists>,
-    ports: Vec<Option<PortConf>>,
+    floods: Vec<Arc<FloodLists>>,
+    ports: Chunked<PortConf>,
+    /// Those that are tunnels, in order.
+    tunnel_ports: Vec<PortId>,
     links: Vec<Option<LinkConf>>,
     has_mirrors: bool,
     /// Which tunnel port a received packet belongs to.
-    pub tunnels: TunnelTable,
+    pub tunnels: Arc<TunnelTable>,
     guards_loops: bool,
 }
 
 /// One bridge.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BridgeConf {
     /// `other_config:mac-aging-time`, seconds, 15 to 3600.
     pub fdb_age_secs: u32,
@@ -79,12 +86,21 @@ impl BridgeConf {
 /// Members by VLAN.  VLANs that no port names share one list.
 #[derive(Clone, Debug, Default)]
 struct FloodLists {
-    by_vid: HashMap<u16, Vec<PortId>, foldhash::fast::FixedState>,
+    by_vid: HashMap<u16, VlanMembers, foldhash::fast::FixedState>,
+    /// In order.
     rest: Vec<PortId>,
 }
 
-/// What carries the frames of a port.
 #[derive(Clone, Debug)]
+struct VlanMembers {
+    /// In order.
+    ports: Arc<Vec<PortId>>,
+    /// How many ports name this VLAN.
+    names: usize,
+}
+
+/// What carries the frames of a port.
+#[derive(Clone, Debug, PartialEq)]
 pub enum PortKind {
     /// A netdev or TAP.
     Link(LinkId),
@@ -113,7 +129,7 @@ impl Vtep {
 }
 
 /// One port of a bridge.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PortConf {
     /// The bridge it belongs to.
     pub bridge: BridgeId,
@@ -155,6 +171,13 @@ impl PortConf {
         self.forwards && !self.mirrors.is_output && !matches!(self.kind, PortKind::Patch(None))
     }
 
+    /// True when frames may go from here to another port without leaving the switch.
+    pub(crate) fn crosses(&self) -> bool {
+        matches!(self.kind, PortKind::Patch(_))
+            || self.vtep.is_some()
+            || self.tunnel().is_some_and(|tunnel| tunnel.template.enters.is_some())
+    }
+
     /// The other end of a patch port that has one.
     #[must_use]
     pub const fn peer(&self) -> Option<PortId> {
@@ -184,7 +207,7 @@ pub enum LinkRole {
 }
 
 /// One netdev or TAP.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkConf {
     /// What its frames are.
     pub role: LinkRole,
@@ -208,7 +231,9 @@ impl Snapshot {
     #[must_use]
     pub fn flood_list(&self, bridge: BridgeId, vid: Vid) -> &[PortId] {
         let lists = self.floods.get(bridge.index());
-        lists.map_or(&[], |lists| lists.by_vid.get(&vid.get()).unwrap_or(&lists.rest))
+        lists.map_or(&[], |lists| {
+            lists.by_vid.get(&vid.get()).map_or(&lists.rest, |members| &members.ports)
+        })
     }
 
     /// True when some bridge has a loop guard.
@@ -217,20 +242,18 @@ impl Snapshot {
         self.guards_loops
     }
 
-    /// True when frames may go from one port of this switch to another without leaving it.
-    #[must_use]
-    pub(crate) fn has_crossings(&self) -> bool {
-        self.ports().any(|(_, port)| {
-            matches!(port.kind, PortKind::Patch(_))
-                || port.vtep.is_some()
-                || port.tunnel().is_some_and(|tunnel| tunnel.template.enters.is_some())
-        })
+    /// Ports that may be other than in `before`: what they were, and are.
+    pub(crate) fn changed_ports<'a>(
+        &'a self,
+        before: &'a Self,
+    ) -> impl Iterator<Item = (PortId, Option<&'a PortConf>, Option<&'a PortConf>)> {
+        self.ports.changes(&before.ports).map(|(id, was, is)| (PortId(id), was, is))
     }
 
     /// A port, if it exists.
     #[must_use]
     pub fn port(&self, id: PortId) -> Option<&PortConf> {
-        self.ports.get(id.index())?.as_ref()
+        self.ports.get(id.index())
     }
 
     /// A link, if it exists.
@@ -261,7 +284,7 @@ impl Snapshot {
     /// One more than the largest port number in use.
     #[must_use]
     pub fn port_slots(&self) -> usize {
-        self.ports.len()
+        self.ports.slots()
     }
 
     /// One more than the largest link number in use.
@@ -272,137 +295,6 @@ impl Snapshot {
 
     /// All ports, in the order of their numbers.
     pub fn ports(&self) -> impl Iterator<Item = (PortId, &PortConf)> {
-        (0u16..).zip(&self.ports).filter_map(|(id, port)| Some((PortId(id), port.as_ref()?)))
-    }
-}
-
-/// Collects the parts of a [`Snapshot`], then works out flood lists and the tunnel table.
-#[derive(Debug, Default)]
-pub struct SnapshotBuilder {
-    snapshot: Snapshot,
-}
-
-fn put<T>(table: &mut Vec<Option<T>>, index: usize, value: T) {
-    if table.len() <= index {
-        table.resize_with(index + 1, || None);
-    }
-    if let Some(slot) = table.get_mut(index) {
-        *slot = Some(value);
-    }
-}
-
-impl SnapshotBuilder {
-    /// An empty configuration.
-    #[must_use]
-    pub fn new(epoch: u64) -> Self {
-        Self { snapshot: Snapshot { epoch, ..Snapshot::default() } }
-    }
-
-    /// Lets the second tag of a frame be read, `other_config:vlan-limit` other than 1.
-    pub fn reads_inner_tags(&mut self, reads: bool) -> &mut Self {
-        self.snapshot.reads_inner_tags = reads;
-        self
-    }
-
-    /// Adds or replaces a bridge.
-    pub fn bridge(&mut self, id: BridgeId, mut conf: BridgeConf) -> &mut Self {
-        conf.mirrors.truncate(MIRRORS_MAX);
-        put(&mut self.snapshot.bridges, id.index(), conf);
-        self
-    }
-
-    /// Adds or replaces a port.
-    pub fn port(&mut self, id: PortId, mut conf: PortConf) -> &mut Self {
-        if let PortKind::Tunnel(tunnel) = &mut conf.kind {
-            tunnel.template = Template::new(tunnel);
-        }
-        put(&mut self.snapshot.ports, id.index(), conf);
-        self
-    }
-
-    /// Adds or replaces a link.
-    pub fn link(&mut self, id: LinkId, conf: LinkConf) -> &mut Self {
-        put(&mut self.snapshot.links, id.index(), conf);
-        self
-    }
-
-    /// The finished snapshot.
-    #[must_use]
-    pub fn build(mut self) -> Snapshot {
-        self.part_from_absent_peers();
-        self.mark_mirrors();
-        self.enter_bridges();
-        self.snapshot.tunnels = TunnelTable::new(
-            self.snapshot.ports().filter_map(|(id, port)| Some((id, port.tunnel()?))),
-        );
-        self.snapshot.guards_loops =
-            self.snapshot.bridges.iter().flatten().any(|bridge| bridge.loop_guard.is_some());
-        self.snapshot.floods =
-            (0..self.snapshot.bridges.len()).map(|index| self.flood_lists(index)).collect();
-        self.snapshot
-    }
-
-    /// Tells each port which mirrors watch it.
-    fn mark_mirrors(&mut self) {
-        let Snapshot { bridges, ports, has_mirrors, .. } = &mut self.snapshot;
-        for (id, port) in (0u16..).zip(ports) {
-            let Some(port) = port else { continue };
-            let bridge = bridges.get(port.bridge.index()).and_then(Option::as_ref);
-            let Some(bridge) = bridge.filter(|bridge| !bridge.mirrors.is_empty()) else { continue };
-            *has_mirrors = true;
-            port.mirrors = PortMirrors::of(PortId(id), &bridge.mirrors);
-        }
-    }
-
-    /// Packets of a tunnel whose next hop is behind an internal port enter the bridge of that port.
-    fn enter_bridges(&mut self) {
-        let Snapshot { ports, links, .. } = &mut self.snapshot;
-        for port in ports.iter_mut().flatten() {
-            let PortKind::Tunnel(tunnel) = &mut port.kind else { continue };
-            let Reach::Ready(next_hop) = tunnel.reach else { continue };
-            let link = links.get(next_hop.link.index()).and_then(Option::as_ref);
-            tunnel.template.enters = match link.map(|link| link.role) {
-                Some(LinkRole::Port(entrance)) => Some(entrance),
-                Some(LinkRole::Underlay) | None => None,
-            };
-        }
-    }
-
-    /// A patch port whose peer is not in the snapshot has none.
-    fn part_from_absent_peers(&mut self) {
-        let there: Vec<bool> = self.snapshot.ports.iter().map(Option::is_some).collect();
-        for port in self.snapshot.ports.iter_mut().flatten() {
-            if let PortKind::Patch(peer) = &mut port.kind {
-                *peer = peer.filter(|peer| there.get(peer.index()) == Some(&true));
-            }
-        }
-    }
-
-    /// The members of each VLAN of one bridge: ports that name their VLANs go into those lists,
-    /// ports that carry all go into every list.
-    fn flood_lists(&self, bridge: usize) -> FloodLists {
-        let members: Vec<_> = self
-            .snapshot
-            .ports()
-            .filter(|(_, port)| port.bridge.index() == bridge && port.is_flooded())
-            .collect();
-        let mut lists = FloodLists::default();
-        for (id, port) in &members {
-            for vid in port.vlan.named() {
-                let list = lists.by_vid.entry(vid.get()).or_default();
-                list.extend(port.vlan.carries(vid).then_some(*id));
-            }
-        }
-        for (id, port) in members.iter().filter(|(_, port)| port.vlan.carries_rest()) {
-            lists.rest.push(*id);
-            let carries = |vid: &u16| Vid::new(*vid).is_some_and(|vid| port.vlan.carries(vid));
-            let members_of = lists.by_vid.iter_mut().filter(|(vid, _)| carries(vid));
-            members_of.for_each(|(_, list)| list.push(*id));
-        }
-        for list in lists.by_vid.values_mut() {
-            list.sort_unstable();
-            list.dedup();
-        }
-        lists
+        self.ports.iter().map(|(id, port)| (PortId(id), port))
     }
 }

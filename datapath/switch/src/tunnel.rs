@@ -126,6 +126,13 @@ impl Sequence {
     }
 }
 
+/// The same counter, whatever it says.
+impl PartialEq for Sequence {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 /// Says only that there is one: how far it has counted is no configuration.
 impl std::fmt::Debug for Sequence {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -161,7 +168,7 @@ pub enum Reach {
 }
 
 /// One tunnel, as configured.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TunnelConf {
     /// How frames are wrapped.
     pub encap: Encap,

@@ -18,8 +18,8 @@ use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot,
-    Station, WorkerId,
+    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortCounters, PortId,
+    Snapshot, Station, WorkerId,
 };
 use weft_wire::{mac::MacAddr, vid::Vid};
 
@@ -97,6 +97,8 @@ pub enum Command<Q> {
     },
     /// Copy all counters into this box.  Answer: [`Event::Report`].
     Report(Box<Report>),
+    /// Copy the counters of these ports.  Answer: [`Event::Ports`].
+    ReportPorts(Arc<[PortId]>),
     /// Zero the counters of these ports, because the numbers have new owners.  No answer.
     ClearPorts(Arc<[PortId]>),
     /// Zero one mirror's counters, because the number has a new owner.  No answer.
@@ -166,6 +168,8 @@ pub enum Event<Q> {
     },
     /// Counters, as asked for.
     Report(Box<Report>),
+    /// Counters of the ports that were asked for, as far as they have any.
+    Ports(Vec<(PortId, PortCounters)>),
     /// A control frame came in (a notice, sent when there is room): spanning tree, on a bridge that
     /// takes BPDUs.
     Punted {

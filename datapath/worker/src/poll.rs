@@ -236,6 +236,11 @@ impl<I: FrameIo> Loop<I> {
             }
             Command::DumpFdb { bridge, station } => self.dump_fdb(bridge, station),
             Command::Report(report) => self.report(report),
+            Command::ReportPorts(ports) => {
+                let counters = &self.datapath.counters;
+                let of = |port: &PortId| Some((*port, counters.port(*port)?.clone()));
+                self.answer(Event::Ports(ports.iter().filter_map(of).collect()));
+            }
             Command::ClearPorts(ports) => {
                 ports.iter().for_each(|port| self.datapath.counters.clear_port(*port));
             }

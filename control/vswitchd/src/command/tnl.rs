@@ -82,6 +82,6 @@ fn egress_port_range(engine: &mut Engine, args: &[String]) -> Answer {
     let Some(min) = port(wanted_min) else { return Ok("Invalid min.\n".to_owned()) };
     let Some(max) = port(wanted_max) else { return Ok("Invalid max.\n".to_owned()) };
     engine.ids.source_ports = (min.min(max), min.max(max));
-    engine.install().map_err(|error| format!("{error}\n"))?;
+    engine.install_all().map_err(|error| format!("{error}\n"))?;
     Ok("OK\n".to_owned())
 }

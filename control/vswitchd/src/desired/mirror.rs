@@ -2,16 +2,17 @@
 
 use super::{Port, Reader, Rows};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 use weft_switch::VidSet;
 use weft_switch::mirror::MIRRORS_MAX;
 use weft_wire::vid::Vid;
 
-const TABLE: &str = "Mirror";
+pub(super) const TABLE: &str = "Mirror";
 
 /// One row of Mirror that can be used.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mirror {
     /// Its row.
     pub uuid: Uuid,
@@ -50,7 +51,11 @@ pub enum Output {
 impl<R: Rows> Reader<'_, R> {
     /// The mirrors of a bridge with these ports.  One that cannot be used is left out, as Open
     /// vSwitch does, and named in the log.
-    pub(super) fn mirrors(&mut self, bridge: Uuid, ports: &BTreeMap<String, Port>) -> Vec<Mirror> {
+    pub(super) fn mirrors(
+        &mut self,
+        bridge: Uuid,
+        ports: &BTreeMap<String, Arc<Port>>,
+    ) -> Vec<Mirror> {
         let rows = self.references("Bridge", bridge, "mirrors");
         let mut mirrors: Vec<_> = rows.iter().filter_map(|row| self.mirror(*row, ports)).collect();
         for mirror in mirrors.split_off(mirrors.len().min(MIRRORS_MAX)) {
@@ -61,7 +66,7 @@ impl<R: Rows> Reader<'_, R> {
         mirrors
     }
 
-    fn mirror(&mut self, uuid: Uuid, ports: &BTreeMap<String, Port>) -> Option<Mirror> {
+    fn mirror(&mut self, uuid: Uuid, ports: &BTreeMap<String, Arc<Port>>) -> Option<Mirror> {
         let output = self.mirror_output(uuid, ports)?;
         let is_all = self.flag(TABLE, uuid, "select_all");
         let mut selection = |column| {
@@ -75,7 +80,7 @@ impl<R: Rows> Reader<'_, R> {
     }
 
     /// `output_port` wins over `output_vlan`.
-    fn mirror_output(&mut self, uuid: Uuid, ports: &BTreeMap<String, Port>) -> Option<Output> {
+    fn mirror_output(&mut self, uuid: Uuid, ports: &BTreeMap<String, Arc<Port>>) -> Option<Output> {
         let name = self.text(TABLE, uuid, "name");
         let port = self.references(TABLE, uuid, "output_port").first().copied();
         let vlan = self.number(TABLE, uuid, "output_vlan");
@@ -115,7 +120,7 @@ impl<R: Rows> Reader<'_, R> {
         &mut self,
         uuid: Uuid,
         column: &str,
-        ports: &BTreeMap<String, Port>,
+        ports: &BTreeMap<String, Arc<Port>>,
     ) -> Selection {
         let mut selected = self.references(TABLE, uuid, column);
         selected.retain(|port| {

@@ -1,7 +1,7 @@
 //! Settings of spanning trees that make no sense: the state machines take their defaults or the nearest
 //! value, and the operator hears of it here.
 
-use super::{Bridge, Reader, Rows};
+use super::{Bridge, Port, Reader, Rows};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use weft_wire::mac::MacAddr;
@@ -32,7 +32,7 @@ const PORT: [Number; 4] = [
 const ADDRESSES: [&str; 2] = ["stp-system-id", "rstp-address"];
 
 impl<R: Rows> Reader<'_, R> {
-    /// Notes what of a bridge's and its ports' `stp-*` and `rstp-*` cannot be taken as it is.
+    /// Notes what of a bridge's `stp-*` and `rstp-*` cannot be taken as it is.
     pub(super) fn name_bad_tree_settings(&mut self, bridge: &Bridge) {
         self.name_bad_numbers(("Bridge", &bridge.name), &bridge.other_config, &BRIDGE);
         for key in ADDRESSES {
@@ -42,9 +42,11 @@ impl<R: Rows> Reader<'_, R> {
                 self.problem(("Bridge", &bridge.name), &column, text, "no MAC address; ignored");
             }
         }
-        for port in bridge.ports.values() {
-            self.name_bad_numbers(("Port", &port.name), &port.other_config, &PORT);
-        }
+    }
+
+    /// As [`Reader::name_bad_tree_settings`], of a port.
+    pub(super) fn name_bad_port_settings(&mut self, port: &Port) {
+        self.name_bad_numbers(("Port", &port.name), &port.other_config, &PORT);
     }
 
     fn name_bad_numbers(

@@ -29,7 +29,7 @@ const GRE_SEQUENCE: u8 = 0x10;
 const TTL_DEFAULT: u8 = 64;
 
 /// The outer headers of one tunnel with one next hop.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Template {
     bytes: [u8; TEMPLATE_BYTES],
     /// 0 without a next hop.

@@ -1,0 +1,39 @@
+//! What has changed since the last reconciliation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Changed rows, and whether anything else has changed.
+#[derive(Clone, Debug, Default)]
+pub struct News {
+    rows: BTreeMap<Arc<str>, BTreeSet<Uuid>>,
+    /// Devices, routes, neighbours, or that a failure is to be tried again.
+    pub is_elsewhere: bool,
+}
+
+impl News {
+    /// Anything may have changed, but for rows.
+    #[must_use]
+    pub fn elsewhere() -> Self {
+        Self { rows: BTreeMap::new(), is_elsewhere: true }
+    }
+
+    /// Adds changed rows, by table.
+    pub fn add_rows(&mut self, rows: BTreeMap<Arc<str>, BTreeSet<Uuid>>) {
+        for (table, rows) in rows {
+            self.rows.entry(table).or_default().extend(rows);
+        }
+    }
+
+    /// The changed rows of one table.
+    pub fn of(&self, table: &str) -> impl Iterator<Item = Uuid> + '_ {
+        self.rows.get(table).into_iter().flatten().copied()
+    }
+
+    /// True when this row has changed.
+    #[must_use]
+    pub fn has(&self, table: &str, row: &Uuid) -> bool {
+        self.rows.get(table).is_some_and(|rows| rows.contains(row))
+    }
+}

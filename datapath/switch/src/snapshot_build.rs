@@ -1,0 +1,321 @@
+//! Making snapshots: from nothing, or from the one before, at the price of what is other.
+
+use super::{
+    BridgeConf, FloodLists, LinkConf, LinkRole, PortConf, PortKind, Snapshot, VlanMembers,
+};
+use crate::chunked::Chunked;
+use crate::mirror::{MIRRORS_MAX, PortMirrors};
+use crate::stage::Template;
+use crate::{BridgeId, LinkId, PortId, Reach, TunnelTable};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use weft_wire::vid::Vid;
+
+/// Collects the parts of a [`Snapshot`], then works out flood lists and the tunnel table.
+#[derive(Debug, Default)]
+pub struct SnapshotBuilder {
+    snapshot: Snapshot,
+    /// What ports are to be; none for those that go.
+    touched: BTreeMap<PortId, Option<PortConf>>,
+    has_changed: bool,
+    links_changed: bool,
+}
+
+fn put<T>(table: &mut Vec<Option<T>>, index: usize, value: T) {
+    if table.len() <= index {
+        table.resize_with(index + 1, || None);
+    }
+    if let Some(slot) = table.get_mut(index) {
+        *slot = Some(value);
+    }
+}
+
+impl SnapshotBuilder {
+    /// An empty configuration.
+    #[must_use]
+    pub fn new(epoch: u64) -> Self {
+        Self { snapshot: Snapshot { epoch, ..Snapshot::default() }, ..Self::default() }
+    }
+
+    /// The configuration of `before`, as the next epoch.
+    #[must_use]
+    pub fn edit(before: &Snapshot) -> Self {
+        let snapshot = Snapshot { epoch: before.epoch + 1, ..before.clone() };
+        Self { snapshot, ..Self::default() }
+    }
+
+    /// Lets the second tag of a frame be read, `other_config:vlan-limit` other than 1.
+    pub fn reads_inner_tags(&mut self, reads: bool) -> &mut Self {
+        self.has_changed |= self.snapshot.reads_inner_tags != reads;
+        self.snapshot.reads_inner_tags = reads;
+        self
+    }
+
+    /// Adds or replaces a bridge.
+    pub fn bridge(&mut self, id: BridgeId, conf: BridgeConf) -> &mut Self {
+        let mut all = self.snapshot.bridges.clone();
+        put(&mut all, id.index(), conf);
+        self.replace_bridges(all)
+    }
+
+    /// All bridges that there are.
+    pub fn bridges(&mut self, bridges: impl Iterator<Item = (BridgeId, BridgeConf)>) -> &mut Self {
+        let mut all = Vec::new();
+        bridges.for_each(|(id, conf)| put(&mut all, id.index(), conf));
+        self.replace_bridges(all)
+    }
+
+    fn replace_bridges(&mut self, mut all: Vec<Option<BridgeConf>>) -> &mut Self {
+        for bridge in all.iter_mut().flatten() {
+            bridge.mirrors.truncate(MIRRORS_MAX);
+        }
+        if all == self.snapshot.bridges {
+            return self;
+        }
+        self.has_changed = true;
+        let before = std::mem::replace(&mut self.snapshot.bridges, all);
+        let mirrors = |of: &[Option<BridgeConf>], index: usize| {
+            of.get(index).and_then(Option::as_ref).map(|bridge| bridge.mirrors.clone())
+        };
+        for index in 0..before.len().max(self.snapshot.bridges.len()) {
+            let (was, is) = (mirrors(&before, index), mirrors(&self.snapshot.bridges, index));
+            if was.unwrap_or_default() != is.unwrap_or_default() {
+                self.touch_ports(|port| port.bridge.index() == index);
+            }
+        }
+        self
+    }
+
+    /// Looks anew at ports that are there.
+    fn touch_ports(&mut self, which: impl Fn(&PortConf) -> bool) {
+        for (id, port) in self.snapshot.ports.iter().filter(|(_, port)| which(port)) {
+            self.touched.entry(PortId(id)).or_insert_with(|| Some(port.clone()));
+        }
+    }
+
+    /// Adds or replaces a port.  Two patch ports that are each other's peers are to be given
+    /// together.
+    pub fn port(&mut self, id: PortId, mut conf: PortConf) -> &mut Self {
+        if let PortKind::Tunnel(tunnel) = &mut conf.kind {
+            tunnel.template = Template::new(tunnel);
+        }
+        self.touched.insert(id, Some(conf));
+        self
+    }
+
+    /// Takes a port out.
+    pub fn drop_port(&mut self, id: PortId) -> &mut Self {
+        self.touched.insert(id, None);
+        self
+    }
+
+    /// Adds or replaces a link.
+    pub fn link(&mut self, id: LinkId, conf: LinkConf) -> &mut Self {
+        let mut all = self.snapshot.links.clone();
+        put(&mut all, id.index(), conf);
+        self.replace_links(all)
+    }
+
+    /// All links that there are.
+    pub fn links(&mut self, links: impl Iterator<Item = (LinkId, LinkConf)>) -> &mut Self {
+        let mut all = Vec::new();
+        links.for_each(|(id, conf)| put(&mut all, id.index(), conf));
+        self.replace_links(all)
+    }
+
+    fn replace_links(&mut self, all: Vec<Option<LinkConf>>) -> &mut Self {
+        let has_changed = all != self.snapshot.links;
+        self.links_changed |= has_changed;
+        self.has_changed |= has_changed;
+        self.snapshot.links = all;
+        self
+    }
+
+    /// The finished snapshot.
+    #[must_use]
+    pub fn build(mut self) -> Snapshot {
+        self.finish();
+        self.snapshot
+    }
+
+    /// The finished snapshot; none when nothing is other than in the one before.
+    #[must_use]
+    pub fn build_if_changed(mut self) -> Option<Snapshot> {
+        self.finish();
+        self.has_changed.then_some(self.snapshot)
+    }
+
+    fn finish(&mut self) {
+        self.part_from_absent_peers();
+        if self.links_changed {
+            for id in self.snapshot.tunnel_ports.clone() {
+                let port = self.snapshot.ports.get(id.index()).cloned();
+                self.touched.entry(id).or_insert(port);
+            }
+        }
+        let mut tunnels_changed = false;
+        for (id, mut conf) in std::mem::take(&mut self.touched) {
+            if let Some(conf) = &mut conf {
+                self.mark_mirrors(id, conf);
+                self.enter_bridge(conf);
+            }
+            if self.snapshot.ports.get(id.index()) != conf.as_ref() {
+                self.has_changed = true;
+                tunnels_changed |= self.replace(id, conf);
+            }
+        }
+        let Snapshot { bridges, ports, tunnel_ports, .. } = &self.snapshot;
+        let slots = bridges.len().max(self.snapshot.floods.len());
+        let has = |of: fn(&BridgeConf) -> bool| bridges.iter().flatten().any(of);
+        let guards_loops = has(|bridge| bridge.loop_guard.is_some());
+        let has_mirrors = has(|bridge| !bridge.mirrors.is_empty());
+        if tunnels_changed {
+            let tunnels = tunnel_ports.iter();
+            let tunnels = tunnels.filter_map(|id| Some((*id, ports.get(id.index())?.tunnel()?)));
+            self.snapshot.tunnels = Arc::new(TunnelTable::new(tunnels));
+        }
+        (self.snapshot.guards_loops, self.snapshot.has_mirrors) = (guards_loops, has_mirrors);
+        self.snapshot.floods.resize_with(slots, Arc::default);
+    }
+
+    /// A patch port whose peer is not in the snapshot has none.
+    fn part_from_absent_peers(&mut self) {
+        let mut left = Vec::new();
+        for (id, conf) in &self.touched {
+            let before = self.snapshot.ports.get(id.index()).and_then(PortConf::peer);
+            if let (None, Some(peer)) = (conf, before)
+                && !self.touched.contains_key(&peer)
+                && let Some(port) = self.snapshot.ports.get(peer.index())
+                && port.peer() == Some(*id)
+            {
+                left.push((peer, PortConf { kind: PortKind::Patch(None), ..port.clone() }));
+            }
+        }
+        self.touched.extend(left.into_iter().map(|(id, conf)| (id, Some(conf))));
+        let absent: Vec<PortId> = self
+            .touched
+            .iter()
+            .filter(|(_, conf)| {
+                conf.as_ref().and_then(PortConf::peer).is_some_and(|peer| {
+                    let there = self.touched.get(&peer).map(Option::is_some);
+                    !there.unwrap_or_else(|| self.snapshot.ports.get(peer.index()).is_some())
+                })
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in absent {
+            if let Some(Some(conf)) = self.touched.get_mut(&id) {
+                conf.kind = PortKind::Patch(None);
+            }
+        }
+    }
+
+    /// Tells a port which mirrors watch it.
+    fn mark_mirrors(&self, id: PortId, conf: &mut PortConf) {
+        let bridge = self.snapshot.bridges.get(conf.bridge.index()).and_then(Option::as_ref);
+        let mirrors = bridge.map(|bridge| &bridge.mirrors).filter(|mirrors| !mirrors.is_empty());
+        conf.mirrors =
+            mirrors.map_or_else(PortMirrors::default, |mirrors| PortMirrors::of(id, mirrors));
+    }
+
+    /// Packets of a tunnel whose next hop is behind an internal port enter the bridge of that port.
+    fn enter_bridge(&self, conf: &mut PortConf) {
+        let PortKind::Tunnel(tunnel) = &mut conf.kind else { return };
+        let Reach::Ready(next_hop) = tunnel.reach else { return };
+        let link = self.snapshot.links.get(next_hop.link.index()).and_then(Option::as_ref);
+        tunnel.template.enters = match link.map(|link| link.role) {
+            Some(LinkRole::Port(entrance)) => Some(entrance),
+            Some(LinkRole::Underlay) | None => None,
+        };
+    }
+
+    /// Puts a port in the place of what had its number; true when either is a tunnel.
+    fn replace(&mut self, id: PortId, conf: Option<PortConf>) -> bool {
+        let old = self.snapshot.ports.get(id.index()).cloned();
+        if let Some(old) = old.as_ref().filter(|old| old.is_flooded()) {
+            self.edit_floods(old.bridge, |lists, _| lists.leave(id, old));
+        }
+        let is_tunnel =
+            |port: &Option<PortConf>| port.as_ref().is_some_and(|p| p.tunnel().is_some());
+        let (was, is) = (is_tunnel(&old), is_tunnel(&conf));
+        let tunnel_ports = &mut self.snapshot.tunnel_ports;
+        match (tunnel_ports.binary_search(&id), is) {
+            (Ok(place), false) => drop(tunnel_ports.remove(place)),
+            (Err(place), true) => tunnel_ports.insert(place, id),
+            _ => {}
+        }
+        self.snapshot.ports.set(id.index(), conf.clone());
+        if let Some(new) = conf.filter(PortConf::is_flooded) {
+            self.edit_floods(new.bridge, |lists, ports| lists.join(id, &new, ports));
+        }
+        was || is
+    }
+
+    fn edit_floods(
+        &mut self,
+        bridge: BridgeId,
+        edit: impl FnOnce(&mut FloodLists, &Chunked<PortConf>),
+    ) {
+        let Snapshot { floods, ports, .. } = &mut self.snapshot;
+        floods.resize_with(floods.len().max(bridge.index() + 1), Arc::default);
+        if let Some(lists) = floods.get_mut(bridge.index()) {
+            edit(Arc::make_mut(lists), ports);
+        }
+    }
+}
+
+impl FloodLists {
+    /// Takes a member out of all lists.
+    fn leave(&mut self, id: PortId, port: &PortConf) {
+        for vid in port.vlan.named() {
+            if let Some(members) = self.by_vid.get_mut(&vid.get()) {
+                members.names -= 1;
+                remove(Arc::make_mut(&mut members.ports), id);
+            }
+        }
+        if port.vlan.carries_rest() {
+            remove(&mut self.rest, id);
+            for members in self.by_vid.values_mut().filter(|members| members.ports.contains(&id)) {
+                remove(Arc::make_mut(&mut members.ports), id);
+            }
+        }
+        self.by_vid.retain(|_, members| members.names > 0);
+    }
+
+    /// Adds a member: a port that names its VLANs goes into those lists, one that carries all into
+    /// every list.
+    fn join(&mut self, id: PortId, port: &PortConf, ports: &Chunked<PortConf>) {
+        for vid in port.vlan.named() {
+            let carries =
+                |id: &PortId| ports.get(id.index()).is_some_and(|port| port.vlan.carries(vid));
+            let members = self.by_vid.entry(vid.get()).or_insert_with(|| {
+                let ports = self.rest.iter().copied().filter(carries).collect();
+                VlanMembers { ports: Arc::new(ports), names: 0 }
+            });
+            members.names += 1;
+            if port.vlan.carries(vid) {
+                insert(Arc::make_mut(&mut members.ports), id);
+            }
+        }
+        if port.vlan.carries_rest() {
+            insert(&mut self.rest, id);
+            for (vid, members) in &mut self.by_vid {
+                if Vid::new(*vid).is_some_and(|vid| port.vlan.carries(vid)) {
+                    insert(Arc::make_mut(&mut members.ports), id);
+                }
+            }
+        }
+    }
+}
+
+fn insert(list: &mut Vec<PortId>, id: PortId) {
+    if let Err(place) = list.binary_search(&id) {
+        list.insert(place, id);
+    }
+}
+
+fn remove(list: &mut Vec<PortId>, id: PortId) {
+    if let Ok(place) = list.binary_search(&id) {
+        list.remove(place);
+    }
+}
