@@ -85,8 +85,6 @@ pub struct Engine {
     pub rundir: PathBuf,
     /// How often each thing happened, for `coverage/show`.
     pub coverage: BTreeMap<&'static str, u64>,
-    /// How often the carrier of a link came or went since it was opened, and its last state.
-    pub resets: BTreeMap<String, (bool, i64)>,
     known: Known,
     /// Ports that may be other than in the snapshot.
     unpublished: BTreeSet<PortId>,
@@ -164,7 +162,6 @@ impl Engine {
             rates: Rates::default(),
             rundir,
             coverage: BTreeMap::new(),
-            resets: BTreeMap::new(),
             known: Known::default(),
             unpublished: BTreeSet::new(),
             untold: BTreeSet::new(),
@@ -707,7 +704,7 @@ impl Engine {
         Ok(all)
     }
 
-    /// Notes carriers that came or went.  Who was behind a link that went may be elsewhere by now,
+    /// Notes carriers that came or went, and those of new links.  Who was behind a link that went may be elsewhere by now,
     /// so its addresses are forgotten.
     ///
     /// # Errors
@@ -717,15 +714,12 @@ impl Engine {
         for (name, link) in self.links.iter_mut() {
             let now = self.kernel.link(link.ifindex).filter(|now| now.name == *name);
             let is_running = now.is_some_and(|now| now.is_running);
-            let entry = self.resets.entry(name.clone()).or_insert((is_running, 0));
-            if entry.0 != is_running {
-                *entry = (is_running, entry.1 + 1);
+            if link.is_running.replace(is_running).is_some_and(|before| before != is_running) {
+                link.resets += 1;
                 link.speed_mbps = crate::report::speed_mbps(name);
                 lost.extend((!is_running).then(|| name.clone()));
             }
         }
-        let links = &self.links;
-        self.resets.retain(|name, _| links.get(name).is_some());
         for port in lost.iter().filter_map(|name| self.link_port(name)).collect::<Vec<_>>() {
             self.workers.flush_fdb(None, Some(port), None)?;
         }

@@ -59,6 +59,10 @@ pub struct Link {
     pub has_partial_checksums: bool,
     /// Megabits per second, where the kernel knows, when its carrier came or went last.
     pub speed_mbps: Option<u64>,
+    /// Whether its device ran when we looked last; `None` before the first look.
+    pub is_running: Option<bool>,
+    /// How often its carrier came or went since.
+    pub resets: i64,
     /// The XDP program of a NIC.
     pub attached: Option<Attached>,
     /// How `AF_XDP` exchanges frames: `zero-copy` or `copy`.
@@ -218,6 +222,8 @@ impl Links {
             driver: driver(nic.name, nic.kind),
             has_partial_checksums: !nic.kind.is_empty(),
             speed_mbps: speed_mbps(nic.name),
+            is_running: None,
+            resets: 0,
             attached: None,
             af_xdp_mode: None,
             watches: Vec::new(),
@@ -274,6 +280,8 @@ impl Links {
             driver: "tun".to_owned(),
             has_partial_checksums: false,
             speed_mbps: speed_mbps(name),
+            is_running: None,
+            resets: 0,
             attached: None,
             af_xdp_mode: None,
             watches: Vec::new(),

@@ -231,7 +231,7 @@ impl Engine {
 
     fn link_status(&self, status: &mut InterfaceStatus, name: &str) {
         let Some(link) = self.links.get(name) else { return };
-        status.link_resets = self.resets.get(name).map(|(_, count)| *count).or(Some(0));
+        status.link_resets = Some(link.resets);
         status.status = device_status(link);
         if let Some(device) = self.device(name) {
             status.is_admin_up = Some(device.is_admin_up);

@@ -434,6 +434,8 @@ impl Loop {
         if has_planned {
             // The devices that were just made or changed have their rows in this transaction.
             self.hear_kernel(engine)?;
+            // Of a new link there may be no news before it goes down.
+            engine.note_carriers()?;
         }
         self.catch_up(engine);
         self.tell(engine, store, &news).await;
