@@ -1,10 +1,11 @@
-//! What to do with a frame that is too long for its tunnel: tell the sender, or fragment.
+//! What is said to the sender of a frame that is too long for its tunnel.
 //!
 //! The answers are those a router would give (RFC 1191, RFC 8201).  A switch has no address, so
 //! they come from the address that the packet was for, which is what the sender's kernel looks up
 //! the path by.
 
-use weft_wire::checksum;
+use weft_wire::ipv6::Ipv6Header;
+use weft_wire::{IpProtocol, checksum};
 
 const L2_BYTES: usize = 14;
 const IPV4_BYTES: usize = 20;
@@ -13,54 +14,35 @@ const ICMP_BYTES: usize = 8;
 /// RFC 1812 section 4.3.2.3: an `ICMPv4` error is at most so long, IP header included.
 const ICMPV4_MAX_BYTES: usize = 576;
 const PROTOCOL_ICMP: u8 = 1;
-const NEXT_ICMPV6: u8 = 58;
+const NEXT_ICMPV6: u8 = IpProtocol::ICMPV6.get();
 const TTL: u8 = 64;
 
-/// What can be done for a packet that does not fit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Remedy {
-    /// An answer of so many bytes was written.
-    Answer(usize),
-    /// It may be fragmented.
-    Fragment,
-    /// Nothing: not IP, or not to be answered.
-    None,
-}
-
-/// Decides, and writes the answer into `out` as an untagged Ethernet frame.
+/// Writes an answer to a frame that does not fit into `out`, as an untagged Ethernet frame; its length.
+/// `None` when it is not IP, or must not be answered.
 ///
-/// `frame` is the frame that does not fit, with `l2_bytes` in front of its L3 header; `mtu` the
-/// largest L3 packet that would.
-pub(crate) fn remedy(frame: &[u8], l2_bytes: usize, mtu: u32, out: &mut [u8]) -> Remedy {
-    let (Some(l2), Some(packet)) = (frame.first_chunk::<12>(), frame.get(l2_bytes..)) else {
-        return Remedy::None;
-    };
+/// The frame has `l2_bytes` in front of its L3 header; `mtu` is the largest L3 packet that would fit.
+pub(crate) fn answer(frame: &[u8], l2_bytes: usize, mtu: u32, out: &mut [u8]) -> Option<usize> {
+    let l2 = frame.first_chunk::<12>()?;
+    let packet = frame.get(l2_bytes..)?;
     if l2[0] & 1 == 1 || l2[6] & 1 == 1 {
-        return Remedy::None;
+        return None;
     }
+    let room = out.get_mut(L2_BYTES..);
     let written = match frame.get(l2_bytes - 2..l2_bytes) {
-        Some([0x08, 0x00]) if may_fragment(packet) => return Remedy::Fragment,
-        Some([0x08, 0x00]) => answer_v4(packet, mtu, out.get_mut(L2_BYTES..)),
-        Some([0x86, 0xdd]) => answer_v6(packet, mtu, out.get_mut(L2_BYTES..)),
+        Some([0x08, 0x00]) => answer_v4(packet, mtu, room),
+        Some([0x86, 0xdd]) => answer_v6(packet, mtu, room),
         _ => None,
-    };
-    let (Some(written), Some(head)) = (written, out.first_chunk_mut::<L2_BYTES>()) else {
-        return Remedy::None;
-    };
+    }?;
+    let head = out.first_chunk_mut::<L2_BYTES>()?;
     head[..6].copy_from_slice(&l2[6..]);
     head[6..12].copy_from_slice(&l2[..6]);
     head[12..].copy_from_slice(if written.is_ipv6 { &[0x86, 0xdd] } else { &[0x08, 0x00] });
-    Remedy::Answer(L2_BYTES + written.len)
+    Some(L2_BYTES + written.len)
 }
 
 struct Written {
     is_ipv6: bool,
     len: usize,
-}
-
-/// True for an IPv4 packet without options and without DF.
-fn may_fragment(packet: &[u8]) -> bool {
-    matches!(packet.first_chunk(), Some(&[0x45, _, _, _, _, _, flags, _]) if flags & 0x40 == 0)
 }
 
 /// RFC 1122 section 3.2.2: never in answer to an ICMP error, to a fragment other than the first,
@@ -122,13 +104,16 @@ fn answer_v4(packet: &[u8], mtu: u32, out: Option<&mut [u8]>) -> Option<Written>
 
 /// RFC 4443 section 2.4 (e): the same, for IPv6.
 fn answer_v6(packet: &[u8], mtu: u32, out: Option<&mut [u8]>) -> Option<Written> {
-    let (header, rest) = packet.split_first_chunk::<IPV6_BYTES>()?;
-    let &[version, _, _, _, _, _, next, _, addresses @ ..] = header;
-    let (source, target) = addresses.split_at(16);
-    let is_host = |a: &[u8]| a.first() != Some(&0xff) && a.get(..15) != Some(&[0; 15]);
+    const REDIRECT: u8 = 137;
+    let (ip, payload) = Ipv6Header::parse(packet).ok()?;
+    let walk = ip.walk(payload).ok()?;
+    let is_later = walk.fragment.is_some_and(|fragment| fragment.offset_bytes != 0);
     // Types below 128 are errors.
-    let is_error = next == NEXT_ICMPV6 && rest.first().is_none_or(|kind| *kind < 128);
-    if version >> 4 != 6 || is_error || !is_host(source) || !is_host(target) {
+    let is_error = walk.protocol == IpProtocol::ICMPV6
+        && walk.payload.first().is_none_or(|kind| *kind < 128 || *kind == REDIRECT);
+    let (source, target) = packet.get(8..IPV6_BYTES)?.split_at_checked(16)?;
+    let is_host = |a: &[u8]| a.first() != Some(&0xff) && a.get(..15) != Some(&[0; 15]);
+    if is_later || is_error || !is_host(source) || !is_host(target) {
         return None;
     }
     let quoted = packet.get(..packet.len().min(1280 - IPV6_BYTES - ICMP_BYTES))?;
@@ -149,43 +134,4 @@ fn answer_v6(packet: &[u8], mtu: u32, out: Option<&mut [u8]>) -> Option<Written>
     let sum = (!checksum::fold(pseudo + checksum::sum(icmp))).to_be_bytes();
     icmp.get_mut(2..4)?.copy_from_slice(&sum);
     Some(Written { is_ipv6: true, len: IPV6_BYTES + payload })
-}
-
-/// One fragment of an IPv4 frame, written into `out`: the bytes from `offset` of its payload, as
-/// many as fit `mtu`.  Returns its length and the offset of the next, `None` when that was the
-/// last.  `None` at all when the packet is not what its header says.
-pub(crate) fn fragment(
-    frame: &[u8],
-    l2_bytes: usize,
-    mtu: u32,
-    offset: usize,
-    out: &mut [u8],
-) -> Option<(usize, Option<usize>)> {
-    let packet = frame.get(l2_bytes..)?;
-    let (header, _) = packet.split_first_chunk::<IPV4_BYTES>()?;
-    let total = usize::from(u16::from_be_bytes([header[2], header[3]]));
-    let payload = packet.get(IPV4_BYTES..total)?;
-    let room = usize::try_from(mtu).ok()?.checked_sub(IPV4_BYTES)? & !7;
-    let rest = payload.get(offset..)?;
-    let is_last = rest.len() <= room;
-    let part = rest.get(..rest.len().min(room)).filter(|part| !part.is_empty())?;
-
-    let len = l2_bytes + IPV4_BYTES + part.len();
-    let out = out.get_mut(..len)?;
-    let (l2, l3) = out.split_at_mut(l2_bytes);
-    l2.copy_from_slice(frame.get(..l2_bytes)?);
-    let (ip, body) = l3.split_at_mut(IPV4_BYTES);
-    body.copy_from_slice(part);
-    ip.copy_from_slice(header);
-    // The packet may itself be a fragment: its offset and its More Fragments bit stay in force.
-    let before = u16::from_be_bytes([header[6], header[7]]);
-    let more = if is_last { before & 0x2000 } else { 0x2000 };
-    let at = (before & 0x1fff) + u16::try_from(offset / 8).ok()?;
-    let total = u16::try_from(IPV4_BYTES + part.len()).ok()?;
-    ip.get_mut(2..4)?.copy_from_slice(&total.to_be_bytes());
-    ip.get_mut(6..8)?.copy_from_slice(&(more | at & 0x1fff).to_be_bytes());
-    ip.get_mut(10..12)?.fill(0);
-    let sum = checksum::internet_checksum(ip).to_be_bytes();
-    ip.get_mut(10..12)?.copy_from_slice(&sum);
-    Some((len, (!is_last).then_some(offset + part.len())))
 }

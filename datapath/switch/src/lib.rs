@@ -13,6 +13,7 @@ pub mod datapath;
 pub mod drop;
 pub mod fdb;
 mod fdb_age;
+mod fragment;
 pub mod frame;
 mod icmp;
 pub mod ids;

@@ -3,9 +3,9 @@
 use super::cross;
 use super::cross::hand_over;
 use super::forward::same_group;
-use super::retag::{push_tags, retag};
+use super::retag::retag;
+use super::too_long::too_long;
 use super::vtep;
-use crate::icmp::{self, Remedy};
 use crate::mcast::ListId;
 use crate::trace;
 use crate::{
@@ -13,11 +13,6 @@ use crate::{
     PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict,
 };
 use weft_wire::ethernet::FRAME_MIN_BYTES;
-use weft_wire::{L2, parse_l2};
-
-/// The longest answer or fragment that is made here: an answer quotes less, and a fragment is as
-/// long as an underlay of 9000 bytes allows.
-const FRAME_MAX_BYTES: usize = 9216;
 
 /// Hands every frame of the batch to `io`, which leaves the batch empty.
 pub(crate) fn egress<I: FrameIo>(
@@ -296,52 +291,6 @@ pub(crate) fn send_tunnelled<I: FrameIo>(
                 too_long(&frame, meta, port_id, tunnel, snapshot, datapath, io);
             }
             io.free(frame);
-        }
-    }
-}
-
-/// An inner frame is too long for its tunnel: fragments it, or tells its sender, where that may be
-/// done (standards.md E6).  The slow path: once per path and conversation, and rate-limited.
-fn too_long<I: FrameIo>(
-    frame: &I::Frame,
-    meta: &Meta,
-    port_id: PortId,
-    tunnel: &TunnelConf,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
-) {
-    let Ok(L2 { l3_offset: l2_bytes, .. }) = parse_l2(frame.bytes()) else { return };
-    let Some(mtu) = tunnel.inner_mtu(l2_bytes) else { return };
-    let mut room = [0; FRAME_MAX_BYTES];
-    match icmp::remedy(frame.bytes(), l2_bytes, mtu, &mut room) {
-        Remedy::None => {}
-        Remedy::Fragment => {
-            // What is sent now was counted as dropped, whole.
-            datapath.counters.take_back_tx_drop(port_id, DropReason::ExceedsMtu);
-            let mut next = Some(0);
-            while let Some((len, then)) = next
-                .and_then(|offset| icmp::fragment(frame.bytes(), l2_bytes, mtu, offset, &mut room))
-            {
-                next = then;
-                match room.get(..len).and_then(|bytes| io.copy_from(bytes)) {
-                    Some(part) => {
-                        send_tunnelled(part, meta, port_id, tunnel, snapshot, datapath, io);
-                    }
-                    None => datapath.counters.tx_drop(port_id, DropReason::NoBuffer),
-                }
-            }
-        }
-        Remedy::Answer(len) => {
-            let back = snapshot.port(meta.ingress).filter(|_| datapath.may_answer(meta.ingress));
-            // No second answer to the answer, should it not fit either: it is an ICMP error.
-            let Some(port) = back else { return };
-            if let Some(mut answer) = room.get(..len).and_then(|bytes| io.copy_from(bytes)) {
-                if !push_tags(&mut answer, meta) {
-                    return io.free(answer);
-                }
-                send(answer, meta, meta.ingress, port, snapshot, datapath, io);
-            }
         }
     }
 }

@@ -14,6 +14,7 @@ use super::inner::Inner;
 use crate::tunnel::{Encap, OrInherit, Sequence};
 use crate::{DropReason, FrameBuf, NextHop, PortId, Reach, TunnelConf};
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 use weft_wire::checksum;
 use weft_wire::{EtherType, IpProtocol, geneve, gre, udp, vxlan};
 
@@ -28,6 +29,10 @@ const GRE_SEQUENCE: u8 = 0x10;
 /// What is sent when there is no TTL to inherit.
 const TTL_DEFAULT: u8 = 64;
 
+/// The next identification of an outer IPv4 packet that routers may fragment: of those at most one at
+/// a time may be on its way (RFC 6864 section 4.3).
+static NEXT_ID: AtomicU16 = AtomicU16::new(0);
+
 /// The outer headers of one tunnel with one next hop.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Template {
@@ -36,6 +41,8 @@ pub(crate) struct Template {
     len: u8,
     is_ipv4: bool,
     is_udp: bool,
+    /// IPv4 without DF: packets have an identification.
+    is_numbered: bool,
     /// UDP source ports: the first, and how many.
     source_ports: (u16, u16),
     tos: OrInherit,
@@ -58,6 +65,7 @@ impl Default for Template {
             len: 0,
             is_ipv4: true,
             is_udp: false,
+            is_numbered: false,
             source_ports: (0, 1),
             tos: OrInherit::Value(0),
             ttl: OrInherit::Value(TTL_DEFAULT),
@@ -97,6 +105,8 @@ struct Patch {
     tos: u8,
     /// TTL where it is inherited, else 0.
     ttl: u8,
+    /// IPv4: identification.
+    id: u16,
     source_port: u16,
     sequence: u32,
     inner_sum: Option<u64>,
@@ -130,6 +140,7 @@ impl Template {
             len: u8::try_from(out.len).unwrap_or(0),
             is_ipv4,
             is_udp,
+            is_numbered: is_ipv4 && !tunnel.df,
             source_ports: (first, last.saturating_sub(first).saturating_add(1)),
             tos: tunnel.tos,
             ttl: tunnel.ttl,
@@ -141,7 +152,7 @@ impl Template {
     }
 
     /// Puts the outer headers in front of an inner frame.  With `is_traced` it only shows what would
-    /// be sent, and uses no sequence number up.
+    /// be sent, and uses no number up.
     ///
     /// # Errors
     ///
@@ -162,6 +173,10 @@ impl Template {
         let ip_bytes = u16::try_from(ip_bytes).map_err(|_| DropReason::ExceedsMtu)?;
         let mut patch = self.patch(inner, ip_bytes);
         let front = frame.prepend(len).ok_or(DropReason::NoHeadroom)?;
+        if self.is_numbered {
+            // Relaxed, and no partner: nothing but the number itself is communicated.
+            patch.id = NEXT_ID.fetch_add(u16::from(!is_traced), Ordering::Relaxed);
+        }
         if let Some(template) = self.bytes.get(..len) {
             front.copy_from_slice(template);
         }
@@ -206,6 +221,7 @@ impl Template {
             ip_bytes,
             tos: if self.tos == OrInherit::Inherit { tos } else { tos & 3 },
             ttl,
+            id: 0,
             source_port,
             sequence: 0,
             inner_sum: self.covered_sum.map(|_| inner.frame_sum(frame)),
@@ -213,14 +229,16 @@ impl Template {
     }
 
     fn patch_ipv4(&self, front: &mut [u8], patch: &Patch) {
-        if let Some([_, tos, len_hi, len_lo, _, _, _, _, ttl, _, sum_hi, sum_lo]) =
+        if let Some([_, tos, len_hi, len_lo, id_hi, id_lo, _, _, ttl, _, sum_hi, sum_lo]) =
             front.get_mut(L3..).and_then(<[u8]>::first_chunk_mut)
         {
             *tos |= patch.tos;
             *ttl |= patch.ttl;
             [*len_hi, *len_lo] = patch.ip_bytes.to_be_bytes();
+            [*id_hi, *id_lo] = patch.id.to_be_bytes();
             let sum = u64::from(self.ip_sum)
                 + u64::from(patch.ip_bytes)
+                + u64::from(patch.id)
                 + u64::from(patch.tos)
                 + (u64::from(patch.ttl) << 8);
             [*sum_hi, *sum_lo] = checksum::finish(sum).to_be_bytes();

@@ -15,6 +15,7 @@ mod parse;
 mod probe;
 mod retag;
 mod snoop;
+mod too_long;
 mod vtep;
 
 pub(crate) use cross::{Crossing, cross};
