@@ -76,7 +76,7 @@ reasons! {
     IpTruncated = "ip_truncated",
     /// An outer fragment; tunnels do not reassemble.
     OuterFragment = "outer_frag",
-    /// The outer source is no address of one host: group, broadcast or unspecified.
+    /// The outer source is no address of one host: group, broadcast, loopback or unspecified.
     OuterSource = "outer_source",
     /// More IPv6 extension headers than are walked.
     OuterExtensions = "outer_ext",

@@ -225,6 +225,31 @@ fn cve_2023_1668_decisions_are_made_for_each_packet() {
     }
 }
 
+/// The same of what is inside: solicitations that differ in nothing but their target go through one
+/// after the other, each as it is, and in one batch.
+#[test]
+fn cve_2023_5366_neighbour_solicitations_keep_their_targets() {
+    let solicitation = |target: u8| {
+        let mut frame = vec![0x33, 0x33, 0xff, 0, 0, target, 2, 0, 0, 0, 0, 1, 0x86, 0xdd];
+        frame.extend([0x60, 0, 0, 0, 0, 24, 58, 255]);
+        frame.extend([0xfd; 16]);
+        frame.extend([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 1]);
+        frame.extend([135, 0, 0x12, 0x34, 0, 0, 0, 0, 0xfd]);
+        frame.extend([0; 14]);
+        frame.push(target);
+        frame
+    };
+    for encap in ENCAPS {
+        let [mut near, mut far] = pair(encap, false, |_| ());
+        let frames: Vec<_> = (0..=255).map(solicitation).collect();
+        let packets = near.receive(VIF, &frames, Tick(0));
+        let packets: Vec<_> = packets.into_iter().map(|(_, packet)| packet).collect();
+        let got = far.receive(UNDERLAY, &packets, Tick(0));
+        let got: Vec<_> = got.into_iter().map(|(_, frame)| frame).collect();
+        assert_eq!(got, frames, "{encap:?}");
+    }
+}
+
 /// Opt Len of Geneve, 0 to 63 words, against every truncation point.
 #[test]
 fn cve_2023_3966_geneve_option_lengths() {
@@ -268,14 +293,14 @@ fn cve_2024_2182_control_frames_from_inside() {
 fn spoofed_outer_sources() {
     let mut any = TunnelConf::new(VXLAN, None);
     any.in_key = InKey::Any;
-    for source in [[224, 0, 0, 1], [239, 1, 2, 3], [255; 4], [0; 4], [0, 0, 0, 9]] {
+    for source in [[224, 0, 0, 1], [239, 1, 2, 3], [255; 4], [0; 4], [0, 0, 0, 9], [127, 0, 0, 1]] {
         let mut far = Switch::new(host(1, &[any.clone()]));
         let mut packet = good(VXLAN);
         packet[26..30].copy_from_slice(&source);
         assert!(far.receive(UNDERLAY, &[fix_ipv4(packet)], Tick(0)).is_empty(), "{source:?}");
         assert_eq!(reasons(&far), [DropReason::OuterSource], "{source:?}");
     }
-    for source in [[0xff; 16], [0; 16]] {
+    for source in [[0xff; 16], [0; 16], 1u128.to_be_bytes()] {
         let [mut near, _] = pair(VXLAN, true, |_| ());
         let mut far = Switch::new(host(1, &[any.clone()]));
         let mut packet = packet(&mut near, &udp(40));

@@ -153,7 +153,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn all_or_nothing(transactions in prop::collection::vec(prop::collection::vec(operation(), 1..6), 1..12)) {
+    fn cve_2018_17205_all_or_nothing(transactions in prop::collection::vec(prop::collection::vec(operation(), 1..6), 1..12)) {
         let mut db = database();
         for operations in &transactions {
             let before = dump(&db);

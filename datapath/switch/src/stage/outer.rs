@@ -88,7 +88,8 @@ fn ipv4(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
         return Err(DropReason::OuterFragment);
     }
     let source = ip.source();
-    if source.is_multicast() || source.is_broadcast() || source.octets()[0] == 0 {
+    // RFC 1122 section 3.2.1.3: nets 0 and 127 are never on a wire.
+    if source.is_multicast() || source.is_broadcast() || matches!(source.octets()[0], 0 | 127) {
         return Err(DropReason::OuterSource);
     }
     Ok(Ip {
@@ -113,7 +114,7 @@ fn ipv6(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
         return Err(DropReason::OuterFragment);
     }
     let source = ip.source();
-    if source.is_multicast() || source.is_unspecified() {
+    if source.is_multicast() || source.is_unspecified() || source.is_loopback() {
         return Err(DropReason::OuterSource);
     }
     Ok(Ip {
