@@ -68,6 +68,20 @@ fn a_silent_next_hop_is_reported_and_recovers() {
     right.address("br0", "10.244.0.2/16");
     left.must_reach("10.244.0.2");
     assert_eq!(here.port("gre0")["tunnel"]["state"], "ready");
+
+    // The cable is out: nothing can be sent, whatever is known of the neighbour.
+    right.sh("ip link set eth0 down");
+    let reason = || here.port("gre0")["tunnel"]["reason"].as_str() == Some("eth0 has no carrier");
+    assert!(within(Duration::from_secs(5), reason), "{}", here.port("gre0"));
+    let status = || here.vsctl("get interface gre0 status");
+    assert!(
+        within(Duration::from_secs(5), || status().contains("tunnel_unreachable")
+            && status().contains("tunnel_egress_iface_carrier=down")),
+        "{}",
+        status()
+    );
+    right.sh("ip link set eth0 up");
+    left.must_reach("10.244.0.2");
 }
 
 /// The route moves to another interface: the tunnel follows.

@@ -152,6 +152,8 @@ fn along(kernel: &Kernel, (remote, local): (IpAddr, Option<IpAddr>), route: &Rou
     };
     if !link.is_admin_up {
         path.state = State::Unreachable(format!("{name} is down"));
+    } else if !link.is_running {
+        path.state = State::Unreachable(format!("{name} has no carrier"));
     } else if path.source.is_none() {
         path.state = State::Unreachable(format!("the route to {remote} has no source address"));
     } else if next_hop.is_ipv4() != remote.is_ipv4() {
