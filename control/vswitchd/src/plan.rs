@@ -243,6 +243,8 @@ pub struct Plan {
     /// The MTU that each bridge's internal ports get unless they ask for another; none when they
     /// were not looked at.
     pub bridge_mtus: Option<BTreeMap<String, u32>>,
+    /// `mtu_request` of the interfaces that have one, if they were looked at.
+    pub requested_mtus: BTreeMap<Uuid, u32>,
 }
 
 /// Works out the plan of what is in `scope`; all else is as in `standing`.
@@ -572,6 +574,9 @@ impl Planner<'_> {
                 if matches!(interface.kind, Kind::Tunnel(_)) {
                     continue;
                 }
+                self.plan
+                    .requested_mtus
+                    .extend(interface.mtu_request.map(|mtu| (interface.uuid, mtu)));
                 steps.extend(self.set_mac(interface, macs.get(&interface.name)));
                 steps.extend(self.set_mtu(bridge, interface, mtu));
             }
@@ -601,8 +606,9 @@ impl Planner<'_> {
         (device.mac != mac).then(|| Step::SetMac { name: interface.name.clone(), mac })
     }
 
-    /// `mtu_request` always wins.  Otherwise an internal port follows its bridge, but an MTU that
-    /// the operator gave the device himself stays, unless it is too large.
+    /// `mtu_request` always wins.  Otherwise an internal port follows its bridge, also when it has
+    /// just been taken back; but an MTU that the operator gave the device himself stays, unless it is
+    /// too large.
     fn set_mtu(&self, bridge: &Bridge, interface: &Interface, bridge_mtu: u32) -> Option<Step> {
         let name = &interface.name;
         let link = self.wanted.get(name)?;
@@ -617,7 +623,8 @@ impl Planner<'_> {
             Some(mtu) => mtu,
             None if link.held == Held::Tap => {
                 let last = self.observed.bridge_mtus.get(&bridge.name).copied();
-                let follows = now == last.unwrap_or(MTU_DEFAULT);
+                let follows = now == last.unwrap_or(MTU_DEFAULT)
+                    || self.standing.requested_mtus.get(&interface.uuid) == Some(&now);
                 if now > bridge_mtu || follows { bridge_mtu } else { now }
             }
             None => now,

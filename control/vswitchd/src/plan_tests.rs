@@ -485,7 +485,17 @@ fn the_mtu_of_a_bridge_follows_its_ports_but_respects_the_operator() {
     let mut wanted = wanted;
     let ports = &mut wanted.bridges.get_mut("br0").unwrap().ports;
     Arc::make_mut(ports.get_mut("br0").unwrap()).interfaces[0].mtu_request = Some(1300);
-    assert_eq!(changes(&plan(&wanted, &observed)), [&set(1300)]);
+    let asked = plan(&wanted, &observed);
+    assert_eq!(changes(&asked), [&set(1300)]);
+    // When it asks no more, it follows again.
+    let observed = carried_out(observed, &asked);
+    let mut standing = Standing::default();
+    standing.take_over(asked);
+    let ports = &mut wanted.bridges.get_mut("br0").unwrap().ports;
+    Arc::make_mut(ports.get_mut("br0").unwrap()).interfaces[0].mtu_request = None;
+    wanted.index_again();
+    let after = super::plan(&wanted, &observed, &standing, &Scope::all(&wanted, &standing));
+    assert_eq!(changes(&after), [&set(1600)]);
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub struct Standing {
     pub complaints: BTreeMap<Uuid, String>,
     /// The MTU that each bridge's internal ports get unless they ask for another.
     pub bridge_mtus: BTreeMap<String, u32>,
+    /// `mtu_request` of the interfaces that have one.
+    pub requested_mtus: BTreeMap<Uuid, u32>,
 }
 
 impl Standing {
@@ -43,6 +45,7 @@ impl Standing {
         self.complaints.extend(plan.complaints);
         if let Some(mtus) = plan.bridge_mtus {
             self.bridge_mtus = mtus;
+            self.requested_mtus = plan.requested_mtus;
         }
     }
 }
