@@ -204,7 +204,9 @@ impl Tunnel {
             Some(out) if out == in_key => drop(options.insert("key", out)),
             None if in_key == "0" => {}
             out => {
-                options.insert("in_key", in_key);
+                if in_key != "0" {
+                    options.insert("in_key", in_key);
+                }
                 options.extend(out.map(|out| ("out_key", out)));
             }
         }
@@ -244,15 +246,15 @@ pub fn read(
             OutKey::Absent => InKey::default(),
         },
         out_key,
-        csum: match options.get("csum") {
-            Some("true") => Csum::On,
-            Some("false") => Csum::Off,
+        csum: match options.flag("csum") {
+            Some(true) => Csum::On,
+            Some(false) if options.get("csum") == Some("false") => Csum::Off,
             _ => Csum::Auto,
         },
-        has_sequence: default_port(kind).is_none() && options.get("seq") == Some("true"),
+        has_sequence: default_port(kind).is_none() && options.flag("seq") == Some(true),
         ttl: options.ttl()?,
         tos: options.tos(),
-        df: options.get("df_default") != Some("false"),
+        df: options.flag("df_default") != Some(false),
     };
     Ok((tunnel, options.ignored))
 }
@@ -277,6 +279,15 @@ impl<'a> Options<'a> {
     fn bad(&self, key: &str, what: &str) -> String {
         let value = self.get(key).unwrap_or_default();
         format!("{}: bad {} '{key}': {value} is not {what}", self.name, self.kind.name())
+    }
+
+    /// What is not `true` is false, as with Open vSwitch; but it is said where it is not `false`.
+    fn flag(&mut self, key: &str) -> Option<bool> {
+        let text = self.get(key)?;
+        if !matches!(text, "true" | "false") {
+            self.ignore(key, text, "neither true nor false; taken as false");
+        }
+        Some(text == "true")
     }
 
     fn note_unknown(&mut self) {
@@ -427,7 +438,8 @@ impl<'a> Options<'a> {
 }
 
 /// A number: decimal, octal after `0`, or hexadecimal after `0x`.
-fn number(text: &str) -> Option<u32> {
+#[must_use]
+pub fn number(text: &str) -> Option<u32> {
     let (digits, radix) = match text.as_bytes() {
         [b'0', b'x' | b'X', ..] => (text.get(2..)?, 16),
         [b'0', _, ..] => (text.get(1..)?, 8),
