@@ -97,6 +97,21 @@ fn show_the_whole_way(here: &Switch<'_>, there: &Stock<'_>, macs: [&str; 2]) {
     }
 }
 
+/// What is wrong has the stock text.
+fn refuse_alike(here: &Switch<'_>, there: &Stock<'_>) {
+    for words in [
+        "ovs/route/lookup 8.8.8.8",
+        "ovs/route/lookup x",
+        "ovs/route/lookup 192.0.2.9 pkt_mark=5",
+        "ovs/route/lookup 192.0.2.9 mark",
+        "tnl/neigh/set br-phy x 0",
+        "tnl/neigh/aging x",
+    ] {
+        let (ours, theirs) = (here.try_appctl(words), there.try_appctl(words));
+        assert_eq!((ours.code, &ours.stderr), (theirs.code, &theirs.stderr), "{words}");
+    }
+}
+
 /// What operators look at says the same as with a stock switch in the same place.
 #[test]
 fn views_are_those_of_a_stock_switch() {
@@ -158,10 +173,8 @@ fn views_are_those_of_a_stock_switch() {
     same("fdb/add br0 t31 0 02:00:00:00:00:55");
     show_the_whole_way(&here, &there, [&local, &mac]);
     same("tnl/neigh/flush");
-    for words in ["ovs/route/lookup 8.8.8.8", "ovs/route/lookup x", "tnl/neigh/set br-phy x 0"] {
-        let (ours, theirs) = (here.try_appctl(words), there.try_appctl(words));
-        assert_eq!((ours.code, &ours.stderr), (theirs.code, &theirs.stderr), "{words}");
-    }
+    same("ovs/route/lookup 192.0.2.9 pkt_mark=0");
+    refuse_alike(&here, &there);
     let refused = here.try_appctl("ovs/route/add 10.9.0.0/16 br-phy 192.0.2.254");
     assert!(refused.stderr.contains("ip route add 10.9.0.0/16 via 192.0.2.254 dev br-phy"));
 }

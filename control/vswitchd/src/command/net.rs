@@ -4,6 +4,7 @@
 use super::{Command, command};
 use crate::engine::Engine;
 use crate::kernel::Route;
+use crate::tunnel_options;
 use crate::unixctl::Answer;
 use std::cmp::Reverse;
 use std::fmt::Write as _;
@@ -42,6 +43,13 @@ fn delete(_engine: &mut Engine, args: &[String]) -> Answer {
 fn lookup(engine: &mut Engine, args: &[String]) -> Answer {
     let target: IpAddr =
         args.first().and_then(|text| text.parse().ok()).ok_or("Invalid parameters\n")?;
+    if let Some(word) = args.get(1) {
+        let mark = word.strip_prefix("pkt_mark=").and_then(tunnel_options::number);
+        // No tunnel packet has a mark, so no way is for those that have one.
+        if mark.ok_or("Invalid pkt_mark\n")? != 0 {
+            return Err("Not found\n".to_owned());
+        }
+    }
     let route = engine.kernel.route(target, None).ok_or("Not found\n")?;
     let device = engine.kernel.link(route.ifindex).ok_or("Not found\n")?;
     // Stock has one type for both versions, and this is its nothing.
@@ -108,10 +116,18 @@ fn flush(engine: &mut Engine, _args: &[String]) -> Answer {
     Ok("OK\n".to_owned())
 }
 
-fn aging(_engine: &mut Engine, _args: &[String]) -> Answer {
-    Err("neighbours are the kernel's, which ages them: \
-         sysctl net.ipv4.neigh.DEVICE.base_reachable_time_ms\n"
-        .to_owned())
+/// Shows how many seconds the kernel keeps a neighbour that nobody uses.
+fn aging(_engine: &mut Engine, args: &[String]) -> Answer {
+    const KEPT_SECS: &str = "/proc/sys/net/ipv4/neigh/default/gc_stale_time";
+    match args.first().map(|text| text.parse::<u32>()) {
+        None => {
+            std::fs::read_to_string(KEPT_SECS).map_err(|error| format!("{KEPT_SECS}: {error}\n"))
+        }
+        Some(Err(_)) => Err("bad aging value\n".to_owned()),
+        Some(Ok(_)) => Err("neighbours are the kernel's, which ages them: \
+             sysctl net.ipv4.neigh.DEVICE.gc_stale_time\n"
+            .to_owned()),
+    }
 }
 
 fn neighbours(engine: &mut Engine, _args: &[String]) -> Answer {
