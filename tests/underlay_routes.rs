@@ -120,6 +120,23 @@ fn a_moved_next_hop_loses_nothing() {
     assert_eq!((tally.received, tally.duplicates), (tally.sent, 0), "{:?}", here.drops());
 }
 
+/// RFC 8950: routers without IPv4 addresses on their links, as in many data centres.
+#[test]
+fn an_ipv6_gateway_leads_to_ipv4() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = two_cables();
+    for (host, last) in [(&left, 1), (&right, 2)] {
+        assert!(host.address6("eth0", &format!("fd00::{last}/64")), "no IPv6 in this kernel");
+        route(host, last, "via inet6 fd00::# dev eth0");
+    }
+    let [here, _there] = tunnels(&left, &right);
+    left.must_reach("10.244.0.2");
+    assert_eq!(here.port("tun0")["tunnel"]["next_hop"], "fd00::2");
+    assert_eq!(left.pings(20, "10.244.0.2"), 20);
+}
+
 /// A bridge of the kernel, and a device on top of a NIC, have the VTEP address.
 #[test]
 fn devices_upon_devices_are_underlays() {

@@ -156,8 +156,6 @@ fn along(kernel: &Kernel, (remote, local): (IpAddr, Option<IpAddr>), route: &Rou
         path.state = State::Unreachable(format!("{name} has no carrier"));
     } else if path.source.is_none() {
         path.state = State::Unreachable(format!("the route to {remote} has no source address"));
-    } else if next_hop.is_ipv4() != remote.is_ipv4() {
-        path.state = State::Unreachable(format!("{remote} has a gateway of the other IP version"));
     } else {
         match kernel.neighbour(route.ifindex, next_hop) {
             Some(Neighbour::Known { mac, is_stale }) => {
