@@ -61,6 +61,14 @@ fn a_silent_next_hop_is_reported_and_recovers() {
     assert_ne!(here.port("gre0")["tunnel"]["state"], "ready");
 
     right.address("eth0", "192.0.2.2/24");
+    // There is a host now, but no tunnel on it, as its kernel says.
+    let status = || here.vsctl("get interface gre0 status");
+    let is_dead_end = || {
+        let _ = left.pings(1, "10.244.0.2");
+        status().contains("protocol unreachable, says the underlay")
+    };
+    assert!(within(Duration::from_secs(10), is_dead_end), "{}", status());
+    assert!(here.try_weft("show").stdout.contains("protocol unreachable, says the underlay"));
     let there = Switch::start(&right);
     there.vsctl("add-br br0");
     there.vsctl("add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip=192.0.2.1");
@@ -69,11 +77,12 @@ fn a_silent_next_hop_is_reported_and_recovers() {
     left.must_reach("10.244.0.2");
     assert_eq!(here.port("gre0")["tunnel"]["state"], "ready");
 
+    assert!(within(Duration::from_secs(10), || !status().contains("unreachable")), "{}", status());
+
     // The cable is out: nothing can be sent, whatever is known of the neighbour.
     right.sh("ip link set eth0 down");
     let reason = || here.port("gre0")["tunnel"]["reason"].as_str() == Some("eth0 has no carrier");
     assert!(within(Duration::from_secs(5), reason), "{}", here.port("gre0"));
-    let status = || here.vsctl("get interface gre0 status");
     assert!(
         within(Duration::from_secs(5), || status().contains("tunnel_unreachable")
             && status().contains("tunnel_egress_iface_carrier=down")),

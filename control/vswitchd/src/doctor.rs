@@ -27,7 +27,10 @@ pub fn examine(engine: &Engine) -> Value {
         if let Some(path) = engine.paths.get(&interface.uuid) {
             let check = format!("tunnel {}", interface.name);
             all.push(match &path.state {
-                State::Ready(_) => finding(&check, "ok", "the next hop answers".to_owned(), None),
+                State::Ready(_) => match engine.dead_ends.text(&interface.uuid) {
+                    None => finding(&check, "ok", "the next hop answers".to_owned(), None),
+                    Some(text) => finding(&check, "warn", text, Some("look at the remote end")),
+                },
                 State::Resolving => {
                     let text = "the next hop was asked for and has not answered yet".to_owned();
                     finding(&check, "warn", text, Some("check the underlay: ping the remote end"))

@@ -5,6 +5,7 @@
 //! nothing when nothing is to be done.
 
 use crate::capture::Captures;
+use crate::dead_ends::DeadEnds;
 use crate::desired::known::Known;
 use crate::desired::{Bridge, Desired, Kind, Rows, port_number};
 use crate::fail_mode::FailModes;
@@ -63,6 +64,8 @@ pub struct Engine {
     pub ways: Ways,
     /// What routers of the underlay say of path MTUs.
     pub path_mtus: PathMtus,
+    /// What they say of tunnels whose packets lead nowhere.
+    pub dead_ends: DeadEnds,
     /// Numbers of bridges and ports.
     pub ids: Ids,
     /// Spanning trees.
@@ -151,6 +154,7 @@ impl Engine {
             paths: BTreeMap::new(),
             ways: Ways::default(),
             path_mtus: PathMtus::default(),
+            dead_ends: DeadEnds::default(),
             ids: Ids::default(),
             spanning: Spanning::default(),
             snooping: Snooping::default(),

@@ -18,11 +18,20 @@ const IPV4_MIN: u32 = 576;
 /// No path over IPv6 is narrower (RFC 8200 section 5): a report that says so is not believed.
 const IPV6_MIN: u32 = 1280;
 
-/// What a router says of one packet that was too big.
+/// What became of a packet of the underlay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was too big for a router that can forward so many bytes.
+    TooBig(u32),
+    /// It led nowhere, because of this.
+    Unreachable(&'static str),
+}
+
+/// What a router, or the remote host, says of one packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// The largest packet that it can forward, bytes.
-    pub mtu: u32,
+    /// What became of it.
+    pub fate: Fate,
     /// Who had sent the packet.
     pub source: IpAddr,
     /// Where to.
@@ -51,31 +60,33 @@ pub enum Quote {
 }
 
 impl Report {
-    /// Reads an IPv4 packet with "fragmentation needed" in it, as a raw socket hands it over: its
+    /// Reads an IPv4 packet with "destination unreachable" in it, as a raw socket hands it over: its
     /// checksum is not verified yet.  `None` when it is anything else, or quotes no tunnel packet.
     #[must_use]
     pub fn read_v4(packet: &[u8]) -> Option<Self> {
         let (message, _) = split_v4(packet)?;
         IcmpHeader::verify_checksum(Layer::Icmpv4, message.rest, 0).ok()?;
         let (icmp, quoted) = IcmpHeader::parse(Layer::Icmpv4, message.rest).ok()?;
-        let mtu = u32::from(icmp.next_hop_mtu_v4()?);
+        let too_big = icmp.next_hop_mtu_v4().map(|mtu| Fate::TooBig(u32::from(mtu)));
+        let fate = too_big.or_else(|| icmp.unreachable_v4().map(Fate::Unreachable))?;
         let (quoted, [source, target]) = split_v4(quoted)?;
         let quote = Quote::read(quoted.protocol, quoted.rest)?;
-        Some(Self { mtu, source, target, quote })
+        Some(Self { fate, source, target, quote })
     }
 
-    /// Reads an `ICMPv6` message with "packet too big", as a raw socket hands it over: the kernel has
+    /// Reads an `ICMPv6` message with "packet too big" or "destination unreachable", as a raw socket hands it over: the kernel has
     /// verified its checksum.  `None` as above.
     #[must_use]
     pub fn read_v6(message: &[u8]) -> Option<Self> {
         let (icmp, quoted) = IcmpHeader::parse(Layer::Icmpv6, message).ok()?;
-        let mtu = icmp.next_hop_mtu_v6()?;
+        let too_big = icmp.next_hop_mtu_v6().map(Fate::TooBig);
+        let fate = too_big.or_else(|| icmp.unreachable_v6().map(Fate::Unreachable))?;
         let (header, rest) = quoted.split_first_chunk::<40>()?;
         let [_, _, _, _, _, _, protocol, _, addresses @ ..] = header;
         let (source, target) = addresses.split_first_chunk::<16>()?;
         let quote = Quote::read(IpProtocol(*protocol), rest)?;
         let target = IpAddr::from(*target.first_chunk::<16>()?);
-        Some(Self { mtu, source: IpAddr::from(*source), target, quote })
+        Some(Self { fate, source: IpAddr::from(*source), target, quote })
     }
 
     /// True when `tunnel` may have sent the quoted packet, from `source`.
@@ -157,13 +168,13 @@ pub struct PathMtus {
 }
 
 impl PathMtus {
-    /// Takes a report over that some tunnel may have caused, whose path takes `before` bytes by
-    /// now; true when that changes anything.
-    pub fn note(&mut self, report: &Report, before: u32, now: Instant) -> bool {
+    /// Takes it over that a packet which some tunnel may have sent was larger than `mtu`, while its
+    /// path takes `before` bytes by now; true when that changes anything.
+    pub fn note(&mut self, report: &Report, mtu: u32, before: u32, now: Instant) -> bool {
         let mtu = match report.target {
-            IpAddr::V4(_) => report.mtu.max(IPV4_MIN),
-            IpAddr::V6(_) if report.mtu < IPV6_MIN => return false,
-            IpAddr::V6(_) => report.mtu,
+            IpAddr::V4(_) => mtu.max(IPV4_MIN),
+            IpAddr::V6(_) if mtu < IPV6_MIN => return false,
+            IpAddr::V6(_) => mtu,
         };
         if mtu >= before {
             return false;

@@ -60,7 +60,7 @@ fn of(report: Option<Report>, tunnel: &TunnelConf) -> bool {
 
 #[test]
 fn a_report_belongs_to_the_tunnel_that_sent_the_packet() {
-    assert_eq!(v4(47, GRE).unwrap().mtu, 1400);
+    assert_eq!(v4(47, GRE).unwrap().fate, Fate::TooBig(1400));
     assert!(of(v4(47, GRE), &gre(None)) && !of(v4(47, GRE), &gre(Some(5))));
     for quote in [GRE_KEY_5, GRE_CSUM_KEY_5] {
         assert!(of(v4(47, quote), &gre(Some(5))));
@@ -88,7 +88,7 @@ fn what_no_tunnel_sent_is_nobodys() {
     // Not of a tunnel at all.
     assert_eq!(v4(6, GENEVE_7), None);
     assert_eq!(v4(47, &[0, 0, 8, 0]), None);
-    // Unreachable for another reason, or with a wrong checksum.
+    // Another message, or a wrong checksum.
     let good = needed(1400, &ipv4(47, SOURCE, TARGET, GRE));
     for (at, value) in [(21, 1), (20, 11), (27, 9)] {
         let mut bad = good.clone();
@@ -102,7 +102,7 @@ fn what_no_tunnel_sent_is_nobodys() {
 fn ipv6_is_read_too() {
     let report = Report::read_v6(&too_big(1400, 17, GENEVE_7)).unwrap();
     let (near, far) = ("2001:db8::1".parse().unwrap(), "2001:db8:1::2".parse().unwrap());
-    assert_eq!((report.mtu, report.source, report.target), (1400, near, far));
+    assert_eq!((report.fate, report.source, report.target), (Fate::TooBig(1400), near, far));
     assert!(report.is_of(&geneve(far, 7), near));
     assert!(!report.is_of(&geneve(far, 8), near) && !report.is_of(&geneve(near, 7), near));
 }
@@ -111,26 +111,49 @@ fn ipv6_is_read_too() {
 fn a_path_only_gets_narrower_never_below_the_minimum_and_for_ten_minutes() {
     let mut mtus = PathMtus::default();
     let start = Instant::now();
-    let report = |mtu| Report { mtu, ..v4(47, GRE).unwrap() };
+    let report = v4(47, GRE).unwrap();
     let mtu_now = |mtus: &PathMtus| {
         let mut path = Path { mtu: 1500, source: Some(SOURCE.into()), ..Path::none("") };
         mtus.lower(&mut path, Some(TARGET.into()));
         path.mtu
     };
-    assert!(!mtus.note(&report(1500), 1500, start) && !mtus.note(&report(9000), 1500, start));
+    let mut note = |mtu, before| mtus.note(&report, mtu, before, start);
+    assert!(!note(1500, 1500) && !note(9000, 1500));
     assert_eq!(mtu_now(&mtus), 1500);
-    assert!(mtus.note(&report(1400), 1500, start));
-    assert!(!mtus.note(&report(1401), 1400, start));
+    assert!(mtus.note(&report, 1400, 1500, start));
+    assert!(!mtus.note(&report, 1401, 1400, start));
     assert_eq!(mtu_now(&mtus), 1400);
     // Routers older than RFC 1191 say 0.
-    assert!(mtus.note(&report(0), 1400, start));
+    assert!(mtus.note(&report, 0, 1400, start));
     assert_eq!(mtu_now(&mtus), 576);
     assert!(!mtus.expire(start + Duration::from_secs(599)));
     assert!(mtus.expire(start + AGE_MAX) && !mtus.expire(start + AGE_MAX));
     assert_eq!(mtu_now(&mtus), 1500);
 
-    let six = |mtu| Report { mtu, ..Report::read_v6(&too_big(1400, 17, GENEVE_7)).unwrap() };
-    assert!(!mtus.note(&six(1279), 1500, start) && mtus.note(&six(1280), 1500, start));
+    let six = Report::read_v6(&too_big(1400, 17, GENEVE_7)).unwrap();
+    assert!(!mtus.note(&six, 1279, 1500, start) && mtus.note(&six, 1280, 1500, start));
+}
+
+/// What leads nowhere is told from what is too big, and belongs to a tunnel by the same rules.
+#[test]
+fn dead_ends_are_read() {
+    let quoted = ipv4(47, SOURCE, TARGET, GRE_KEY_5);
+    for (code, why) in [
+        (0, "network unreachable"),
+        (1, "host unreachable"),
+        (2, "protocol unreachable"),
+        (13, "prohibited"),
+    ] {
+        let mut message = vec![0; 8];
+        IcmpHeader::new(3, code, [0; 4]).write(&mut message, &quoted, 0).unwrap();
+        message.extend(&quoted);
+        let report = Report::read_v4(&ipv4(1, TARGET, SOURCE, &message));
+        assert_eq!(report.unwrap().fate, Fate::Unreachable(why));
+        assert!(of(report, &gre(Some(5))) && !of(report, &gre(Some(6))));
+    }
+    let mut message = too_big(0, 17, GENEVE_7);
+    message[..2].copy_from_slice(&[1, 4]);
+    assert_eq!(Report::read_v6(&message).unwrap().fate, Fate::Unreachable("port unreachable"));
 }
 
 proptest! {

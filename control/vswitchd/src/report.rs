@@ -222,6 +222,10 @@ impl Engine {
         match &port.carrier {
             Carrier::Tunnel(tunnel, path) => {
                 tunnel_status(&mut status, interface.uuid, tunnel, path);
+                let dead_end = self.dead_ends.text(&interface.uuid);
+                if let (State::Ready(_), Some(text)) = (&path.state, dead_end) {
+                    status.status.insert("tunnel_unreachable".to_owned(), text);
+                }
             }
             Carrier::Link => self.link_status(&mut status, &interface.name),
             Carrier::Patch { .. } => deviceless_status(&mut status, interface.uuid),

@@ -333,6 +333,9 @@ impl Loop {
             engine.captures_changed();
         }
         let now = std::time::Instant::now();
+        if engine.turn_dead_ends(now) && store.is_active() {
+            self.tell(engine, store, &News::default()).await;
+        }
         let is_wider = engine.path_mtus.expire(now);
         if is_wider {
             engine.ways.invalidate();

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::kernel::watched;
-use crate::path_mtu::Report;
+use crate::path_mtu::{Fate, Report};
 use crate::plan::Carrier;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -66,23 +66,41 @@ async fn receive(
 }
 
 impl Engine {
-    /// Narrows the path that a report speaks of, if one of our tunnels uses it; true when that
-    /// changed anything.
+    /// Takes over what the underlay says of a packet, if one of our tunnels may have sent it; true when
+    /// a path is narrower now.
     pub fn note_report(&mut self, report: &Report) -> bool {
-        let before = self.plan.ports.iter().find_map(|port| {
+        let now = Instant::now();
+        let sender = self.plan.ports.iter().find_map(|port| {
             let Carrier::Tunnel(tunnel, path) = &port.carrier else { return None };
             let mut conf = tunnel.conf();
             conf.source_ports = self.ids.source_ports;
-            report.is_of(&conf, path.source?).then_some(path.mtu)
+            report.is_of(&conf, path.source?).then_some((port.interface, path.mtu))
         });
-        let Some(before) = before else { return false };
-        self.cover("path_mtu_report");
-        let is_news = self.path_mtus.note(report, before, Instant::now());
-        if is_news {
-            self.ways.invalidate();
-            let Report { mtu, target, .. } = report;
-            tracing::info!("the path to {target} takes {mtu} bytes, says a router");
+        let (Some((row, before)), target) = (sender, report.target) else { return false };
+        match report.fate {
+            Fate::TooBig(mtu) => {
+                self.cover("path_mtu_report");
+                let is_news = self.path_mtus.note(report, mtu, before, now);
+                if is_news {
+                    self.ways.invalidate();
+                    tracing::info!("the path to {target} takes {mtu} bytes, says a router");
+                }
+                is_news
+            }
+            Fate::Unreachable(why) => {
+                self.cover("unreachable_report");
+                self.dead_ends.note(row, why, now);
+                false
+            }
         }
-        is_news
+    }
+
+    /// Takes note of tunnels of which the underlay says since a moment ago that they lead nowhere, or no
+    /// more; true when there are such.
+    pub fn turn_dead_ends(&mut self, now: Instant) -> bool {
+        let changed = self.dead_ends.turn(now);
+        let is_some = !changed.is_empty();
+        self.untold.extend(changed);
+        is_some
     }
 }

@@ -129,6 +129,35 @@ impl IcmpHeader {
         u16::from_be_bytes([high, low])
     }
 
+    /// Why an `ICMPv4` "destination unreachable" says that a packet leads nowhere (RFC 792, RFC 1812
+    /// section 5.2.7.1); `None` for any other message, "fragmentation needed" too.
+    #[must_use]
+    pub const fn unreachable_v4(&self) -> Option<&'static str> {
+        match (self.kind, self.code) {
+            (v4::UNREACHABLE, v4::FRAGMENTATION_NEEDED) => None,
+            (v4::UNREACHABLE, 0 | 6 | 11) => Some("network unreachable"),
+            (v4::UNREACHABLE, 1 | 7 | 12) => Some("host unreachable"),
+            (v4::UNREACHABLE, 2) => Some("protocol unreachable"),
+            (v4::UNREACHABLE, 3) => Some("port unreachable"),
+            (v4::UNREACHABLE, 9 | 10 | 13) => Some("prohibited"),
+            (v4::UNREACHABLE, _) => Some("unreachable"),
+            _ => None,
+        }
+    }
+
+    /// The same of an `ICMPv6` "destination unreachable" (RFC 4443 section 3.1).
+    #[must_use]
+    pub const fn unreachable_v6(&self) -> Option<&'static str> {
+        match (self.kind, self.code) {
+            (v6::UNREACHABLE, 0) => Some("network unreachable"),
+            (v6::UNREACHABLE, 1 | 5 | 6) => Some("prohibited"),
+            (v6::UNREACHABLE, 3) => Some("host unreachable"),
+            (v6::UNREACHABLE, 4) => Some("port unreachable"),
+            (v6::UNREACHABLE, _) => Some("unreachable"),
+            _ => None,
+        }
+    }
+
     /// MTU of the next hop in an `ICMPv4` "fragmentation needed", in bytes; `None` for any other
     /// message.  0 comes from routers older than RFC 1191.
     #[must_use]

@@ -180,7 +180,7 @@ impl View<'_> {
                 .is_some_and(weft_ebpf::Attached::has_frags),
             "af_xdp_mode": link.and_then(|link| link.af_xdp_mode),
             "tapped": link.is_some_and(|link| link.tap.state == TapState::Tapped),
-            "tunnel": planned.and_then(tunnel),
+            "tunnel": planned.and_then(|planned| tunnel(engine, planned)),
         });
         if let Some(object) = value.as_object_mut() {
             object.extend(self.traffic(planned));
@@ -262,10 +262,10 @@ const fn vlan_mode(mode: VlanMode) -> &'static str {
     }
 }
 
-fn tunnel(planned: &PlannedPort) -> Option<Value> {
+fn tunnel(engine: &Engine, planned: &PlannedPort) -> Option<Value> {
     let Carrier::Tunnel(tunnel, path) = &planned.carrier else { return None };
     let (mac, reason) = match &path.state {
-        State::Ready(mac) => (Some(mac.to_string()), None),
+        State::Ready(mac) => (Some(mac.to_string()), engine.dead_ends.text(&planned.interface)),
         State::Resolving => (None, None),
         State::Unreachable(reason) => (None, Some(reason.clone())),
     };
