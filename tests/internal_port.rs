@@ -52,6 +52,12 @@ fn the_device_is_what_the_database_says() {
     assert!(!host.try_sh("test -e /sys/class/net/int0").ok(), "del-port leaves the device");
     switch.vsctl("add-port br0 int0 -- set interface int0 type=internal");
     host.sh("test -e /sys/class/net/int0");
+    // The same device, by the other name of what it is.
+    let ifindex = host.sh("cat /sys/class/net/int0/ifindex");
+    switch.vsctl("set interface int0 type=tap");
+    assert_eq!(switch.vsctl("get interface int0 ifindex"), ifindex.trim());
+    switch.vsctl("del-port int0 -- add-port br0 int0 -- set interface int0 type=tap");
+    host.sh("test -e /sys/class/net/int0");
     switch.vsctl("del-br br0");
     assert!(!host.try_sh("test -e /sys/class/net/br0").ok(), "del-br leaves the device");
 }

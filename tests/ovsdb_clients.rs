@@ -144,7 +144,7 @@ fn the_first_start_fills_what_the_init_script_would() {
         switch.vsctl("get open . external_ids:rundir").contains(switch.rundir().to_str().unwrap())
     );
     let types = switch.vsctl("get open . iface_types");
-    for kind in ["gre", "internal", "system"] {
+    for kind in ["geneve", "gre", "internal", "patch", "system", "tap", "vxlan"] {
         assert!(types.contains(kind), "{types}");
     }
     switch.vsctl("add-br br0");

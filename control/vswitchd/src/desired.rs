@@ -436,7 +436,8 @@ impl<R: Rows> Reader<'_, R> {
         let type_name = self.text(TABLE, uuid, "type");
         let kind = match type_name.as_str() {
             "" | "system" => Kind::System,
-            "internal" => Kind::Internal,
+            // Both are TAPs of ours, as in a stock switch without a kernel module.
+            "internal" | "tap" => Kind::Internal,
             "patch" => match patch::peer(&name, &self.map(TABLE, uuid, "options")) {
                 Ok(peer) => Kind::Patch(peer),
                 Err(text) => Kind::Unusable(text),

@@ -18,8 +18,8 @@ use weft_switch::{Counters, PortCounters, PortId};
 use weft_wire::mac::MacAddr;
 
 /// Types of interface that can be set up, for `Open_vSwitch.iface_types`.
-const INTERFACE_TYPES: [&str; 7] =
-    ["geneve", "gre", "internal", "ip6gre", "patch", "system", "vxlan"];
+const INTERFACE_TYPES: [&str; 8] =
+    ["geneve", "gre", "internal", "ip6gre", "patch", "system", "tap", "vxlan"];
 
 /// Where the states of each protocol stand, in Bridge and in Port.
 const COLUMNS_OF_TREES: [(Protocol, &str); 2] =
