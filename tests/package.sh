@@ -53,7 +53,9 @@ for page in man8/weftd.8 man1/weft.1 man1/weft-show.1 man1/ovs-vsctl.1; do
     inside gzip -cd "/usr/share/man/$page.gz" | grep -q '^\.SH' || fail "no manual page $page"
 done
 inside bash -n /usr/share/bash-completion/completions/weft || fail "the completion is no bash"
-inside ovs-vsctl --version | grep -q '^weft vsctl' || fail "ovs-vsctl is not ours"
+[ "$(inside readlink -f /usr/bin/ovs-vsctl)" = /usr/bin/weft ] || fail "ovs-vsctl is not ours"
+[ "$(inside ovs-vsctl --version | head -n 1)" = "ovs-vsctl (Open vSwitch) 3.1.0" ] ||
+    fail "scripts do not know this ovs-vsctl: $(inside ovs-vsctl --version)"
 
 echo "== run, with the capabilities of the unit and no more"
 unit=$root/lib/systemd/system/weft.service
@@ -81,6 +83,23 @@ ip link set br0 up
 ip netns exec guest ping -c 1 -W 5 10.0.0.254 >/dev/null || fail "no ping through the switch"
 inside ovs-appctl fdb/show br0 | grep -q LOCAL || fail "ovs-appctl of openvswitch-common does not work"
 grep -q '^<6>' "$root/tmp/package/log" || fail "the journal gets no levels"
+# The hooks of the stock package went with it.
+cat >"$root/etc/network/interfaces" <<'END'
+allow-ovs vmbr0
+iface vmbr0 inet manual
+    ovs_type OVSBridge
+    ovs_ports vlan31
+allow-vmbr0 vlan31
+iface vlan31 inet manual
+    ovs_type OVSIntPort
+    ovs_bridge vmbr0
+    ovs_options tag=31
+END
+mkdir -p "$root/run/network"
+inside ifup --allow=ovs vmbr0 || fail "ifup does not bring a bridge up"
+[ "$(vsctl get port vlan31 tag)" = 31 ] || fail "ifup made no port"
+inside ifdown --allow=ovs vmbr0
+[ "$(vsctl list-br)" = br0 ] || fail "ifdown left a bridge"
 
 echo "== upgrade"
 echo 'WEFTD_OPTS="--delete-bridges"' >"$root/etc/default/weft"

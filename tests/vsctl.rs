@@ -227,6 +227,7 @@ const LINES: &[&str] = &[
     "list bridge br0",
     "list interface p3",
     "wait-until bridge br0 name=br0",
+    "--if-exists wait-until bridge br0",
     "--timeout=1 wait-until bridge br0 name=x",
     "--timeout=1 wait-until bridge br0 datapath_id",
     "comment hello world",

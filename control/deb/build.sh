@@ -27,8 +27,15 @@ strip --strip-unneeded "$root/usr/sbin/weftd" "$root/usr/bin/weft"
 ln -s weft "$root/usr/bin/ovs-vsctl"
 
 install -D -m 644 "$here/weft.service" "$root/lib/systemd/system/weft.service"
+install -D -m 644 "$here/weft.logrotate" "$root/etc/logrotate.d/weft"
 install -D -m 644 "$here/weft.default" "$root/etc/default/weft"
 install -D -m 644 "$here/weft.tmpfiles" "$root/usr/lib/tmpfiles.d/weft.conf"
+# ifupdown finds its hooks in these folders.
+install -D -m 755 "$here/ifupdown" "$root/usr/share/weft/ifupdown"
+for phase in if-pre-up if-post-down; do
+    install -d "$root/etc/network/$phase.d"
+    ln -s /usr/share/weft/ifupdown "$root/etc/network/$phase.d/weft"
+done
 for page in "$manuals"/*.[18]; do
     case $page in *-help*) continue ;; esac
     folder=$root/usr/share/man/man${page##*.}
@@ -45,7 +52,7 @@ install -D -m 644 "$here/copyright" "$root/usr/share/doc/weft/copyright"
 
 install -d "$root/DEBIAN"
 install -m 755 "$here"/postinst "$here"/prerm "$here"/postrm "$root/DEBIAN/"
-echo /etc/default/weft >"$root/DEBIAN/conffiles"
+printf '%s\n' /etc/default/weft /etc/logrotate.d/weft >"$root/DEBIAN/conffiles"
 cat >"$root/DEBIAN/control" <<EOF
 Package: weft
 Version: $version

@@ -13,6 +13,9 @@ use crate::value::{Atom, AtomType, is_id};
 /// The `Open_vSwitch` schema, version 8.3.1, as text.
 pub const VSWITCH_SCHEMA: &str = include_str!("../schema/vswitch.ovsschema");
 
+/// The version of Open vSwitch that has this schema, and that clients are told.
+pub const OVS_VERSION: &str = "3.1.0";
+
 /// The schema of the `_Server` database, version 1.2.0, as text.
 pub const SERVER_SCHEMA: &str = include_str!("../schema/_server.ovsschema");
 

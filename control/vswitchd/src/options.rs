@@ -7,13 +7,40 @@ use crate::store::StoreConfig;
 use clap::Parser;
 use std::path::PathBuf;
 
+/// What belongs to no option.
+const NOTES: &str = "\
+Signals:
+  SIGTERM, SIGINT  end it as `ovs-appctl exit` does: devices and addresses stay for the next start
+  SIGHUP           opens the log file anew, after it was rotated
+
+Environment:
+  OVS_RUNDIR, OVS_DBDIR, OVS_LOGDIR  folders of sockets and pid files, of the database, of the log
+  NOTIFY_SOCKET    is told when everything is served (systemd, Type=notify)
+  JOURNAL_STREAM   standard error is the journal: lines get levels instead of times
+
+Files:
+  RUNDIR/db.sock                    the database, for ovs-vsctl and other clients of it
+  RUNDIR/ovs-vswitchd.pid           locked while weftd lives; ovs-appctl looks for it
+  RUNDIR/ovs-vswitchd.PID.ctl       control socket, for ovs-appctl and weft(1)
+  RUNDIR/ovsdb-server.PID.ctl       control socket of the database, for ovs-appctl -t ovsdb-server
+  /sys/fs/bpf/weft                  XDP programs that outlive weftd
+
+Exit status: 0 when it was told to end, 1 when it could not start or had to give up.
+
+See also: weft(1), ovs-vsctl(8), ovs-appctl(8), ovs-vswitchd.conf.db(5)";
+
 /// The Weft switch: an L2 switch on `AF_XDP` that is driven by the tools of Open vSwitch.
 #[derive(Debug, Parser)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "that is how options are: given or not, with or without a value"
 )]
-#[command(name = "weftd", disable_version_flag = true)]
+#[command(
+    name = "weftd",
+    about = "A virtual switch on AF_XDP that is driven by the tools of Open vSwitch",
+    disable_version_flag = true,
+    after_help = NOTES
+)]
 pub struct Options {
     /// Where sockets and pid files are.
     #[arg(long, value_name = "DIR", env = "OVS_RUNDIR", default_value = "/var/run/openvswitch")]

@@ -12,13 +12,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weft_ovsdb::log::LogError;
+pub use weft_ovsdb::schema::OVS_VERSION;
 use weft_ovsdb::{Client, ClientError, Datum, Server, ServerConfig, ServerError};
 
 /// The database.
 pub const DATABASE: &str = "Open_vSwitch";
-
-/// The version of Open vSwitch that clients see.
-pub const OVS_VERSION: &str = "3.1.0";
 
 /// The tables that weftd reads or writes.
 const TABLES: [(&str, &[&str]); 7] = [

@@ -21,7 +21,7 @@ pub const COMMANDS: &[Command] = &[
     command("clear", "TBL REC COL...", 3, usize::MAX, "if-exists", clear),
     command("create", "TBL COL[:KEY]=VALUE...", 2, usize::MAX, "id=", create),
     command("destroy", "TBL [REC]...", 1, usize::MAX, "if-exists all", destroy),
-    command("wait-until", "TBL REC [COL[:KEY]=VALUE]...", 2, usize::MAX, "if-exists", wait_until),
+    command("wait-until", "TBL REC [COL[:KEY]=VALUE]...", 2, usize::MAX, "", wait_until),
     command("comment", "ARG...", 0, usize::MAX, "", |_, _| Outcome::silent()),
 ];
 

@@ -30,7 +30,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 use uuid::Uuid;
-use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
+use weft_ovsdb::schema::{OVS_VERSION, Schema, VSWITCH_SCHEMA};
 use weft_ovsdb::{Client, ClientError};
 
 /// The database.
@@ -108,8 +108,13 @@ fn answer(ask: Ask) -> String {
     match ask {
         Ask::Version => {
             let schema = Schema::parse(VSWITCH_SCHEMA).map(|schema| schema.version);
-            let version = env!("CARGO_PKG_VERSION");
-            format!("weft vsctl {version}\nDB Schema {}\n", schema.unwrap_or_default())
+            let program = if is_alias() {
+                // Scripts look for what stock has here.
+                format!("{ALIAS} (Open vSwitch) {OVS_VERSION}")
+            } else {
+                format!("weft vsctl {}", env!("CARGO_PKG_VERSION"))
+            };
+            format!("{program}\nDB Schema {}\n", schema.unwrap_or_default())
         }
         Ask::Help => {
             let mut help = String::from(
