@@ -5,6 +5,7 @@
 //! nothing when nothing is to be done.
 
 use crate::capture::Captures;
+use crate::coverage::Coverage;
 use crate::dead_ends::DeadEnds;
 use crate::desired::known::Known;
 use crate::desired::{Bridge, Desired, Kind, Rows, port_number};
@@ -30,8 +31,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use weft_switch::{Counters, PortId, Snapshot};
+use weft_switch::{Counters, PortId, Snapshot, WorkerId};
 use weft_wire::mac::MacAddr;
+use weft_worker::Report;
 
 /// A neighbour is asked for again after so long, when the kernel has news of it: its entry may be
 /// deleted while it is resolved.  Without news, the loop's own interval of a second counts.
@@ -87,7 +89,9 @@ pub struct Engine {
     /// Where the sockets are.
     pub rundir: PathBuf,
     /// How often each thing happened, for `coverage/show`.
-    pub coverage: BTreeMap<&'static str, u64>,
+    pub coverage: Coverage,
+    /// What workers had counted when `dpif-netdev/pmd-stats-clear` was given.
+    pub cleared: BTreeMap<WorkerId, Report>,
     known: Known,
     /// Ports that may be other than in the snapshot.
     unpublished: BTreeSet<PortId>,
@@ -165,7 +169,8 @@ impl Engine {
             captures: Captures::default(),
             rates: Rates::default(),
             rundir,
-            coverage: BTreeMap::new(),
+            coverage: Coverage::default(),
+            cleared: BTreeMap::new(),
             known: Known::default(),
             unpublished: BTreeSet::new(),
             untold: BTreeSet::new(),
@@ -193,7 +198,7 @@ impl Engine {
 
     /// Counts so many events.
     pub fn cover_many(&mut self, name: &'static str, count: u64) {
-        *self.coverage.entry(name).or_default() += count;
+        self.coverage.add(name, count);
     }
 
     /// Makes what is there equal to what is wanted, as far as that is possible, given that `news`

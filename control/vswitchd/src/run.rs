@@ -153,6 +153,11 @@ pub async fn run(
     Ok(())
 }
 
+/// Between two updates of statistics.
+fn statistics_interval(engine: &Engine) -> Duration {
+    Duration::from_millis(engine.desired.stats_interval_millis.max(1000))
+}
+
 struct Loop {
     rundir: PathBuf,
     presence: Presence,
@@ -333,6 +338,7 @@ impl Loop {
             engine.captures_changed();
         }
         let now = std::time::Instant::now();
+        engine.coverage.turn(now);
         if engine.turn_dead_ends(now) && store.is_active() {
             self.tell(engine, store, &News::default()).await;
         }
@@ -441,6 +447,8 @@ impl Loop {
             engine.note_carriers()?;
         }
         self.catch_up(engine);
+        // An interval that was made shorter ends sooner.
+        self.statistics_due = self.statistics_due.min(Instant::now() + statistics_interval(engine));
         self.tell(engine, store, &news).await;
         Ok(())
     }
@@ -458,8 +466,7 @@ impl Loop {
     }
 
     async fn statistics(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
-        let interval = Duration::from_millis(engine.desired.stats_interval_millis.max(1000));
-        self.statistics_due = Instant::now() + interval;
+        self.statistics_due = Instant::now() + statistics_interval(engine);
         if !store.is_active() {
             return Ok(());
         }

@@ -1,15 +1,22 @@
 //! Logging as the operator of Open vSwitch knows it: modules, three destinations, `vlog/set`.
 //!
-//! A module is the last part of the Rust path that logs (`kernel`, `apply`, …).  Levels are one
-//! byte each behind a lock that is taken per message; nothing logs per frame.
+//! A module is the last part of the Rust path that logs (`kernel`, `apply`, …); a module of a stock
+//! switch (`bridge`) means those that do its work.  Levels are one byte each behind a lock that is
+//! taken per message; nothing logs per frame.
 
+mod moment;
+mod names;
+mod syslog;
+
+use moment::Moment;
+use names::MODULES;
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use syslog::Syslog;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -19,6 +26,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 pub enum Severity {
     /// Nothing.
     Off,
+    /// The switch cannot go on.  Nothing is said at this level.
+    Emer,
     /// Something broke.
     Err,
     /// Something is not as it should be.
@@ -35,6 +44,7 @@ impl Severity {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Off => "OFF",
+            Self::Emer => "EMER",
             Self::Err => "ERR",
             Self::Warn => "WARN",
             Self::Info => "INFO",
@@ -45,11 +55,23 @@ impl Severity {
     fn from_name(name: &str) -> Option<Self> {
         match name.to_ascii_lowercase().as_str() {
             "off" => Some(Self::Off),
-            "emer" | "err" => Some(Self::Err),
+            "emer" => Some(Self::Emer),
+            "err" => Some(Self::Err),
             "warn" => Some(Self::Warn),
             "info" => Some(Self::Info),
             "dbg" => Some(Self::Dbg),
             _ => None,
+        }
+    }
+
+    /// The number that syslog and systemd's journal have for it.
+    const fn priority(self) -> u8 {
+        match self {
+            Self::Off | Self::Emer => 0,
+            Self::Err => 3,
+            Self::Warn => 4,
+            Self::Info => 6,
+            Self::Dbg => 7,
         }
     }
 
@@ -66,18 +88,24 @@ impl Severity {
 /// The three destinations, in the order of `vlog/list`.
 const DESTINATIONS: [&str; 3] = ["console", "syslog", "file"];
 const CONSOLE: usize = 0;
+
+/// `vlog/list-pattern`: what a line looks like at each destination, in the words of Open vSwitch.
+const PATTERNS: &str = "         prefix                            format
+         ------                            ------
+SYSLOG   <%B> %D{%b %e %T} %A[%P]:         ovs|%05N|%c|%p|%m
+CONSOLE  none                              %D{%Y-%m-%dT%H:%M:%S.###Z}|%05N|%c|%p|%m
+FILE     none                              %D{%Y-%m-%dT%H:%M:%S.###Z}|%05N|%c|%p|%m
+";
+
 const DEFAULT: [Severity; 3] = [Severity::Info, Severity::Off, Severity::Info];
 
-/// The modules that log, as `vlog/list` prints them.
-pub const MODULES: &[&str] = &[
-    "apply", "attach", "backend", "capture", "client", "command", "desired", "engine", "kernel",
-    "log", "main", "maps", "publish", "queue", "server", "status", "store", "tap", "tunnels",
-    "unixctl", "workers",
-];
+/// The name under which syslog knows the daemon.
+const PROGRAM: &str = "weftd";
 
 #[derive(Debug)]
 struct State {
-    levels: BTreeMap<String, [Severity; 3]>,
+    levels: BTreeMap<&'static str, [Severity; 3]>,
+    syslog: Syslog,
     path: Option<PathBuf>,
     file: Option<File>,
     count: u64,
@@ -95,11 +123,12 @@ impl Vlog {
     /// # Errors
     /// When `file` cannot be opened.
     pub fn new(file: Option<&Path>) -> std::io::Result<Self> {
-        let levels = MODULES.iter().map(|name| ((*name).to_owned(), DEFAULT)).collect();
+        let levels = MODULES.iter().map(|name| (*name, DEFAULT)).collect();
         let open = file.map(open_log).transpose()?;
         let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
         let path = file.map(Path::to_owned);
-        let state = State { levels, path, file: open, count: 0, to_journal };
+        let syslog = Syslog::default();
+        let state = State { levels, syslog, path, file: open, count: 0, to_journal };
         Ok(Self(Arc::new(Mutex::new(state))))
     }
 
@@ -123,33 +152,38 @@ impl Vlog {
     }
 
     /// `vlog/set`: `[module][:destination][:level]` in any order, separated by space, comma or
-    /// colon; `ANY` stands for all.  `PATTERN:…` is accepted and changes nothing.
+    /// colon; `ANY` stands for all, and no level for `dbg`.  Or `FACILITY:NAME`, of syslog.
     ///
     /// # Errors
-    /// The text that Open vSwitch has for a word that is none of these.
+    /// The text that Open vSwitch has for a word that is none of these, and for `PATTERN:…` that the
+    /// form of lines cannot be set.
     pub fn set(&self, spec: &str) -> Result<(), String> {
-        let mut module = None;
+        let mut words = spec.split([' ', ',', ':']).filter(|word| !word.is_empty()).peekable();
+        let first = words.peek().map(|word| word.to_ascii_lowercase());
+        match first.as_deref() {
+            Some("pattern") => return Err(no_pattern(words.nth(1))),
+            Some("facility") => return self.set_facility(words.nth(1).unwrap_or("")),
+            _ => {}
+        }
+        let mut modules = MODULES;
         let mut destination = None;
-        let mut level = None;
-        for word in spec.split([' ', ',', ':']).filter(|word| !word.is_empty()) {
+        let mut level = Severity::Dbg;
+        for word in words {
             let lower = word.to_ascii_lowercase();
-            if lower == "pattern" {
-                return Ok(());
-            } else if lower == "any" {
+            if lower == "any" {
                 // All of whatever is not named.
             } else if let Some(found) = DESTINATIONS.iter().position(|name| *name == lower) {
                 destination = Some(found);
             } else if let Some(found) = Severity::from_name(&lower) {
-                level = Some(found);
-            } else if self.state().levels.contains_key(&lower) {
-                module = Some(lower);
+                level = found;
+            } else if let Some(found) = names::modules(&lower) {
+                modules = found;
             } else {
                 return Err(format!("no destination, level, or module \"{word}\"\n"));
             }
         }
-        let level = level.unwrap_or(Severity::Dbg);
         for (name, levels) in &mut self.state().levels {
-            if module.as_ref().is_none_or(|module| module == name) {
+            if modules.contains(name) {
                 for (index, slot) in levels.iter_mut().enumerate() {
                     if destination.is_none_or(|wanted| wanted == index) {
                         *slot = level;
@@ -158,6 +192,17 @@ impl Vlog {
             }
         }
         Ok(())
+    }
+
+    fn set_facility(&self, name: &str) -> Result<(), String> {
+        self.state().syslog.facility = names::facility(name).ok_or("invalid facility\n")?;
+        Ok(())
+    }
+
+    /// `vlog/list-pattern`.
+    #[must_use]
+    pub const fn patterns() -> &'static str {
+        PATTERNS
     }
 
     /// `vlog/list`.
@@ -191,19 +236,24 @@ impl Vlog {
 
     fn write(&self, module: &str, severity: Severity, message: &str) {
         let mut state = self.state();
-        let [console, _, file] = state.levels.get(module).copied().unwrap_or(DEFAULT);
+        let [console, syslog, file] = state.levels.get(module).copied().unwrap_or(DEFAULT);
         let to_console = severity <= console;
+        let to_syslog = severity <= syslog;
         let to_file = severity <= file && state.file.is_some();
-        if !to_console && !to_file {
+        if !to_console && !to_syslog && !to_file {
             return;
         }
         state.count += 1;
-        let level = severity.name();
-        let line = format!("{}|{:05}|{module}|{level}|{message}\n", now(), state.count);
+        let now = Moment::now();
+        let text = format!("{:05}|{module}|{}|{message}", state.count, severity.name());
+        let line = format!("{}|{text}\n", now.timestamp());
         if to_console {
             let journal = state.to_journal.then(|| for_journal(module, severity, message));
             // Nowhere to report that standard error is gone.
             let _ = std::io::stderr().write_all(journal.as_ref().unwrap_or(&line).as_bytes());
+        }
+        if to_syslog {
+            state.syslog.send(severity, &now.syslog_date(), &format!("ovs|{text}"));
         }
         if to_file && let Some(file) = &mut state.file {
             let _ = file.write_all(line.as_bytes());
@@ -211,41 +261,24 @@ impl Vlog {
     }
 }
 
+/// Why a pattern is not set, or what was wrong with the order.
+fn no_pattern(destination: Option<&str>) -> String {
+    match destination.map(str::to_ascii_lowercase) {
+        Some(name) if name == "any" || DESTINATIONS.contains(&name.as_str()) => {
+            "log lines have one form, which cannot be set: see vlog/list-pattern\n".to_owned()
+        }
+        Some(name) => format!("unknown destination \"{name}\"\n"),
+        None => "missing destination\n".to_owned(),
+    }
+}
+
 /// A line as systemd's journal takes it: the level in front, as a number of syslog (sd-daemon(3)).
 fn for_journal(module: &str, severity: Severity, message: &str) -> String {
-    let level = match severity {
-        Severity::Off | Severity::Err => 3,
-        Severity::Warn => 4,
-        Severity::Info => 6,
-        Severity::Dbg => 7,
-    };
-    format!("<{level}>{module}: {message}\n")
+    format!("<{}>{module}: {message}\n", severity.priority())
 }
 
 fn open_log(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
-}
-
-/// Now, as `2026-11-20T12:05:23.868Z`.
-fn now() -> String {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    timestamp(since.as_secs(), since.subsec_millis())
-}
-
-/// UTC from seconds since 1970 (Howard Hinnant's civil-from-days algorithm).
-fn timestamp(secs: u64, millis: u32) -> String {
-    let days = secs / 86_400 + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (secs / 3600 % 24, secs / 60 % 60, secs % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
 }
 
 struct Sink(Vlog);
@@ -284,13 +317,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_right() {
-        assert_eq!(timestamp(0, 0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(timestamp(951_782_400, 5), "2000-02-29T00:00:00.005Z");
-        assert_eq!(timestamp(1_795_176_323, 868), "2026-11-20T12:05:23.868Z");
-    }
-
-    #[test]
     fn set_takes_words_in_any_order() {
         let log = Vlog::new(None).unwrap();
         log.set("kernel:file:dbg").unwrap();
@@ -302,6 +328,27 @@ mod tests {
             log.set("nosuch:file:dbg").unwrap_err(),
             "no destination, level, or module \"nosuch\"\n"
         );
+    }
+
+    #[test]
+    fn a_stock_module_means_those_that_do_its_work() {
+        let log = Vlog::new(None).unwrap();
+        log.set("bridge:file:warn").unwrap();
+        for (module, level) in [("apply", "WARN"), ("engine", "WARN"), ("kernel", "INFO")] {
+            let line = format!("{module:<16}  INFO        OFF       {level}\n");
+            assert!(log.list().contains(&line), "{}", log.list());
+        }
+        assert!(log.set("ofp_msgs:file:dbg").is_err(), "there is no OpenFlow");
+    }
+
+    #[test]
+    fn what_cannot_be_set_says_so() {
+        let log = Vlog::new(None).unwrap();
+        log.set("FACILITY:local0").unwrap();
+        assert_eq!(log.set("FACILITY:nosuch").unwrap_err(), "invalid facility\n");
+        let error = log.set("PATTERN:nosuch:%m").unwrap_err();
+        assert_eq!(error, "unknown destination \"nosuch\"\n");
+        assert!(log.set("PATTERN:file:%m").unwrap_err().contains("one form"));
     }
 
     #[test]

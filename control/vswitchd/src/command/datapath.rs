@@ -60,6 +60,20 @@ pub(super) fn is_datapath(engine: &Engine, name: &str) -> bool {
     datapaths(engine).iter().any(|datapath| datapath.name == name || datapath.local == name)
 }
 
+/// The datapath of that name, or the only one.
+pub(super) fn choose(engine: &Engine, name: Option<&String>) -> Result<&'static Datapath, String> {
+    let there = datapaths(engine);
+    let found = match (name, there.as_slice()) {
+        (Some(name), there) => {
+            there.iter().copied().find(|datapath| datapath.name == name).ok_or("datapath not found")
+        }
+        (None, []) => Err("no datapaths exist"),
+        (None, [only]) => Ok(*only),
+        (None, _) => Err("multiple datapaths, specify one"),
+    };
+    found.map_err(|why| format!("ovs-vswitchd: {why} (Invalid argument)\n"))
+}
+
 pub(super) const COMMANDS: &[Command] = &[
     command("dpif/show", "", 0, 0, dpif_show),
     command("dpif/dump-dps", "", 0, 0, |engine, _| {
@@ -68,6 +82,12 @@ pub(super) const COMMANDS: &[Command] = &[
     }),
     command("dpctl/dump-dps", "", 0, 0, |engine, _| {
         Ok(lines(datapaths(engine).iter().map(|datapath| datapath.name)))
+    }),
+    command("dpctl/list-commands", "", 0, 0, |_, _| {
+        let ours = |command: &&&Command| command.name.starts_with("dpctl/");
+        let all = super::all();
+        let rows = all.iter().filter(ours).map(|command| (command.name, command.usage));
+        Ok(super::listing(rows.collect(), 29))
     }),
     command("dpctl/show", "[-s] [dp...]", 0, usize::MAX, dpctl_show),
     command("ofproto/list", "", 0, 0, |engine, _| Ok(lines(engine.desired.bridges.keys()))),

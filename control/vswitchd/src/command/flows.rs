@@ -3,7 +3,7 @@
 //! A learning bridge has no flow table.  What is shown as flows is the traffic of the last seconds,
 //! as the workers sampled it, with what the stages would do with such a frame now.
 
-use super::datapath::{Datapath, datapaths};
+use super::datapath::{Datapath, choose, datapaths};
 use super::{Command, command};
 use crate::engine::Engine;
 use crate::explain::Names;
@@ -38,6 +38,7 @@ pub(super) const COMMANDS: &[Command] = &[
         usize::MAX,
         dpif_dump_flows,
     ),
+    command("dpctl/get-flow", "[dp] ufid:UFID", 1, 2, get_flow),
     command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, bridge_dump_flows),
     command("dpif/show-dp-features", "bridge", 1, 1, features),
 ];
@@ -78,7 +79,6 @@ struct Wanted {
 }
 
 fn wanted(engine: &Engine, args: &[String]) -> Result<Wanted, String> {
-    let there = datapaths(engine);
     let (mut style, mut dp, mut filter) = (Style::default(), None, None);
     let (mut worker, mut shows_any, mut names) = (None, true, None);
     for arg in args {
@@ -96,16 +96,7 @@ fn wanted(engine: &Engine, args: &[String]) -> Result<Wanted, String> {
             _ => dp = Some(arg),
         }
     }
-    let datapath = match dp {
-        Some(name) => there
-            .iter()
-            .find(|datapath| datapath.name == name)
-            .ok_or_else(|| "ovs-vswitchd: datapath not found (Invalid argument)\n".to_owned())?,
-        None if there.len() > 1 => {
-            return Err("ovs-vswitchd: multiple datapaths, specify one (Invalid argument)\n".into());
-        }
-        None => there.first().ok_or("ovs-vswitchd: no datapaths exist (Invalid argument)\n")?,
-    };
+    let datapath = choose(engine, dp)?;
     style.names = names.unwrap_or(style.all);
     Ok(Wanted { style, datapath, filter, worker, shows_any })
 }
@@ -147,6 +138,21 @@ fn dpctl_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
         text += &line;
     }
     Ok(text)
+}
+
+/// The flow that `dpctl/dump-flows -m` names so.
+fn get_flow(engine: &mut Engine, args: &[String]) -> Answer {
+    let name = if args.len() > 1 { args.first() } else { None };
+    let datapath = choose(engine, name)?;
+    let wanted = args.last().and_then(|arg| arg.strip_prefix("ufid:")?.parse::<Uuid>().ok());
+    let wanted = wanted.ok_or("ovs-vswitchd: parsing flow ufid (Invalid argument)\n")?;
+    let seen: Vec<_> =
+        recent(engine, datapath)?.into_iter().filter(|seen| ufid(seen) == wanted).collect();
+    let lines = lines(engine, &seen, datapath, Style { all: true, names: false })?;
+    match lines.first() {
+        Some(line) => Ok(line.clone()),
+        None => Err("ovs-vswitchd: getting flow (No such file or directory)\n".to_owned()),
+    }
 }
 
 /// The number that a filter means by a port: that of the datapath.

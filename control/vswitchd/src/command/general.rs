@@ -3,21 +3,27 @@
 use super::{Command, command};
 use crate::engine::Engine;
 use crate::unixctl::Answer;
-use std::fmt::Write as _;
+use crate::vlog::Vlog;
 
 pub(super) const COMMANDS: &[Command] = &[
     command("version", "", 0, 0, |_, _| Ok(version("ovs-vswitchd"))),
-    command("vlog/set", "{spec | PATTERN:destination:pattern}", 1, usize::MAX, vlog_set),
+    command("vlog/set", "{spec | PATTERN:destination:pattern}", 0, usize::MAX, vlog_set),
     command("vlog/list", "", 0, 0, |engine, _| Ok(engine.vlog.list())),
+    command("vlog/list-pattern", "", 0, 0, |_, _| Ok(Vlog::patterns().to_owned())),
     command("vlog/reopen", "", 0, 0, |engine, _| engine.vlog.reopen().map(|()| String::new())),
     command("vlog/close", "", 0, 0, |engine, _| {
         engine.vlog.close();
         Ok(String::new())
     }),
-    command("coverage/show", "", 0, 0, coverage),
+    // Every line is logged, as who asks for that wants it.
+    command("vlog/disable-rate-limit", "[module]...", 0, usize::MAX, |_, _| Ok(String::new())),
+    command("vlog/enable-rate-limit", "[module]...", 0, usize::MAX, |_, _| {
+        Err("weftd does not limit the rate of its log lines\n".to_owned())
+    }),
+    command("coverage/show", "", 0, 0, |engine, _| Ok(engine.coverage.show())),
     command("coverage/read-counter", "COUNTER", 1, 1, |engine, args| {
         let name = args.first().map_or("", String::as_str);
-        let count = engine.coverage.get(name).ok_or("No such counter\n")?;
+        let count = engine.coverage.total(name).ok_or("No such counter\n")?;
         Ok(format!("{count}\n"))
     }),
     command("memory/show", "", 0, 0, memory),
@@ -33,15 +39,6 @@ fn vlog_set(engine: &mut Engine, args: &[String]) -> Answer {
         engine.vlog.set(spec)?;
     }
     Ok(String::new())
-}
-
-/// Totals only: nobody keeps a history of rates.
-fn coverage(engine: &mut Engine, _args: &[String]) -> Answer {
-    let mut text = String::from("Event coverage (totals since the start):\n");
-    for (name, count) in &engine.coverage {
-        let _ = writeln!(text, "{name:<24} total: {count}");
-    }
-    Ok(text)
 }
 
 fn memory(engine: &mut Engine, _args: &[String]) -> Answer {

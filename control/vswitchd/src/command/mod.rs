@@ -1,16 +1,18 @@
 //! The commands of the control sockets, one file per family.
 
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
+mod absent;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod database;
 mod datapath;
 mod fdb;
 mod flows;
-#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod general;
 mod mdb;
 mod metrics;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod net;
+mod pmd;
 mod stp;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod tnl;
@@ -55,6 +57,8 @@ fn all() -> Vec<&'static Command> {
         stp::COMMANDS,
         tnl::COMMANDS,
         flows::COMMANDS,
+        absent::COMMANDS,
+        pmd::COMMANDS,
         trace::COMMANDS,
         weft::COMMANDS,
     ];
@@ -131,15 +135,15 @@ fn list(params: &[String]) -> Answer {
     check("list-commands", [0, 0], params)?;
     let mut rows: Vec<_> = all().iter().map(|command| (command.name, command.usage)).collect();
     rows.extend([("exit", "[--cleanup]"), ("list-commands", "")]);
-    Ok(listing(rows))
+    Ok(listing(rows, 23))
 }
 
-/// A list of commands as `list-commands` prints it.
-pub(crate) fn listing(mut rows: Vec<(&str, &str)>) -> String {
+/// A list of commands as `list-commands` prints it, with names of that width.
+pub(crate) fn listing(mut rows: Vec<(&str, &str)>, width: usize) -> String {
     rows.sort_unstable();
     let mut text = String::from("The available commands are:\n");
     for (name, usage) in rows {
-        let _ = writeln!(text, "  {name:<23} {usage}");
+        let _ = writeln!(text, "  {name:<width$} {usage}");
     }
     text
 }

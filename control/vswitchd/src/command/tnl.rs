@@ -1,18 +1,20 @@
-//! `tnl/ports/show` and `tnl/egress_port_range`.
+//! `tnl/ports/show`, `tnl/egress_port_range`, `ofproto/list-tunnels`.
 
 use super::{Command, command};
 use crate::engine::Engine;
 use crate::odp::number;
-use crate::plan::Carrier;
+use crate::plan::{Carrier, PlannedPort};
+use crate::tunnel_options::{OutKey, Tunnel};
 use crate::unixctl::Answer;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use weft_switch::{Encap, PortId};
+use weft_switch::{Csum, Encap, InKey, Local, OrInherit, PortId};
 use weft_wire::mac::MacAddr;
 
 pub(super) const COMMANDS: &[Command] = &[
     command("tnl/ports/show", "-v", 0, 1, show),
+    command("ofproto/list-tunnels", "", 0, 0, |engine, _| Ok(tunnels(engine))),
     command("tnl/egress_port_range", "min max", 0, 2, egress_port_range),
 ];
 
@@ -47,6 +49,64 @@ fn show(engine: &mut Engine, args: &[String]) -> Answer {
         }
     }
     Ok(text)
+}
+
+/// All tunnels, by name.
+fn tunnels(engine: &Engine) -> String {
+    let of_port = |port: &PlannedPort| match &port.carrier {
+        Carrier::Tunnel(tunnel, _) => {
+            let number = number(engine.ids.port(&port.interface)?);
+            Some((
+                port.name.clone(),
+                format!("port {number}: {}", listed(&port.name, tunnel, number)),
+            ))
+        }
+        _ => None,
+    };
+    let all: BTreeMap<_, _> = engine.plan.ports.iter().filter_map(of_port).collect();
+    all.into_values().collect()
+}
+
+/// A tunnel as in `ofproto/list-tunnels`.
+fn listed(name: &str, tunnel: &Tunnel, number: u32) -> String {
+    let local = match tunnel.local {
+        // Stock has one type for both versions, and this is its nothing.
+        Local::Any => "::".to_owned(),
+        Local::Address(address) => address.to_string(),
+        Local::Flow => "flow".to_owned(),
+    };
+    let remote = tunnel.remote.map_or_else(|| "flow".to_owned(), |remote| remote.to_string());
+    let key = |key: u32| if key == 0 { "0".to_owned() } else { format!("{key:#x}") };
+    let in_key = match tunnel.in_key {
+        InKey::Any => "flow".to_owned(),
+        InKey::Exact(number) => key(number),
+    };
+    let out_key = match tunnel.out_key {
+        OutKey::Absent => "0".to_owned(),
+        OutKey::Number(number) => key(number),
+        OutKey::Flow => "flow".to_owned(),
+    };
+    let mut parts = vec![format!("{}: {local}->{remote}", tunnel.kind.name())];
+    parts.extend([format!("key={in_key}"), "legacy_l2".to_owned(), format!("dp port={number}")]);
+    if out_key != in_key {
+        parts.push(format!("out_key={out_key}"));
+    }
+    parts.push(match tunnel.ttl {
+        OrInherit::Inherit => "ttl=inherit".to_owned(),
+        OrInherit::Value(ttl) => format!("ttl={ttl}"),
+    });
+    match tunnel.tos {
+        OrInherit::Inherit => parts.push("tos=inherit".to_owned()),
+        OrInherit::Value(0) => {}
+        OrInherit::Value(tos) => parts.push(format!("tos={tos:#x}")),
+    }
+    if !tunnel.df {
+        parts.push("df=false".to_owned());
+    }
+    if tunnel.csum == Csum::On {
+        parts.push("csum=true".to_owned());
+    }
+    format!("{name} ({})\n", parts.join(", "))
 }
 
 /// Addresses of the host that packets may be sent to, and the MAC address of their device.
