@@ -168,6 +168,18 @@ fn columns_are_those_of_a_stock_switch_and_stay_quiet() {
     let gone = || switch.vsctl("get open . statistics") == "{}";
     assert!(within(Duration::from_secs(10), gone));
 
+    // Counters are told at the end of an interval, which ends sooner when it is made shorter.
+    let told = || switch.vsctl("get interface veth1 statistics:rx_packets").parse::<u64>().unwrap();
+    let hears_of_more = || {
+        let before = told();
+        guest.send_frame("eth0", "Ether(dst=\"ff:ff:ff:ff:ff:ff\",type=0x88b5)/(b\"x\"*46)");
+        within(Duration::from_secs(20), || told() > before)
+    };
+    switch.vsctl("set open . other_config:stats-update-interval=3600000");
+    assert!(hears_of_more(), "the interval that ran already does not end");
+    switch.vsctl("set open . other_config:stats-update-interval=5000");
+    assert!(hears_of_more(), "the interval of an hour goes on");
+
     // Two intervals of statistics: nothing else is written while nothing happens.
     let watch = "timeout 11 ovsdb-client --format=json monitor ALL";
     let lines = switch.client(watch).stdout;

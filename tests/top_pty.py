@@ -95,3 +95,9 @@ top = Terminal(sys.argv[1:], 24, 80)
 top.until("a screen", lambda screen: any("q quit" in line for line in screen))
 top.child.send_signal(signal.SIGTERM)
 top.ends()
+
+top = Terminal(sys.argv[1:], 1, 1)
+top.until("a screen of one character", lambda screen: len(screen) == 1 and len(screen[0]) <= 1)
+# Ctrl-C.
+top.press(b"\x03")
+top.ends()
