@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Frames per second that switches forward between two veth pairs, side by side.
 
-    gen g0 === p0 SWITCH p1 === s0 sink        three network namespaces: gen, sut, sink
+    gen g0 === p0 SWITCH p1 === s0 sink        three network namespaces for each switch: gen, sut, sink
 
-The generator is the kernel's live frames (BPF_PROG_TEST_RUN) on core 0, some Mpps, far more than anybody
-forwards; the switch's forwarding thread has core 1. Counted is what arrives at s0, by the kernel, which drops
-it there: it is for another MAC. The switches take turns, several rounds, since the machine is noisy; a ratio
-is the median of the ratios within a round.
+The generator is the kernel's live frames (BPF_PROG_TEST_RUN) on core 0, as many as that core can make and
+deliver to p0; the switch's forwarding thread has core 1. Counted is what arrives at s0, by the kernel, which
+drops it there: it is for another MAC. All switches are up all the time; they take turns in short slices, many
+rounds, since the machine is noisy, and are stopped (SIGSTOP) in between. A ratio is the median of the ratios
+within a round.
 
 Run by benches/veth.sh, inside namespaces of its own.
 """
@@ -14,6 +15,7 @@ import argparse
 import ctypes
 import json
 import os
+import signal
 import socket
 import sys
 import time
@@ -30,41 +32,61 @@ BARS += [(f"weft-{kind}", f"ovs-afxdp-{kind}", 1.0) for kind in TUNNELS]
 LOCAL, REMOTE = "192.0.2.1", "192.0.2.2"
 
 
-class L2fwd:
+class Switch:
+    """One switch between cables of its own."""
+
+    overhead, process = 0, None
+
+    def __init__(self):
+        self.gen, self.sut, self.sink = (f"{place}-{self.name}" for place in ("gen", "sut", "sink"))
+        make_topology(self.gen, self.sut, self.sink)
+
+    def pause(self):
+        """Its threads do nothing until it goes on."""
+        if self.process:
+            self.process.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        """Ends the pause."""
+        if self.process:
+            self.process.process.send_signal(signal.SIGCONT)
+
+
+class L2fwd(Switch):
     """The raw forwarder on xsk-rs: what AF_XDP alone costs."""
 
-    name, title, overhead = "l2fwd", "raw l2fwd (xsk-rs)", 0
+    name, title = "l2fwd", "raw l2fwd (xsk-rs)"
 
     def __init__(self, args):
-        self.process = Process(args, "sut", f"taskset -c {SWITCH_CORE} {args.peer} l2fwd p0 p1")
+        super().__init__()
+        self.process = Process(args, self.sut, f"taskset -c {SWITCH_CORE} {args.peer} l2fwd p0 p1")
         soon("l2fwd", lambda: self.process.said("ready"))
 
     def end(self):
         self.process.end()
 
 
-class Bridge:
+class Bridge(Switch):
     """The kernel's bridge. It has no thread: it runs where the softirq runs, on the generator's core."""
 
-    name, title, overhead = "bridge", "kernel bridge", 0
-    process = None
+    name, title = "bridge", "kernel bridge"
 
     def __init__(self, args):
-        run("ip -n sut link add name kbr type bridge")
+        super().__init__()
+        run(f"ip -n {self.sut} link add name kbr type bridge")
         for line in ["set kbr up", "set p0 master kbr", "set p1 master kbr"]:
-            run(f"ip -n sut link {line}")
+            run(f"ip -n {self.sut} link {line}")
 
     def end(self):
-        run("ip -n sut link del kbr")
+        run(f"ip -n {self.sut} link del kbr")
 
 
-class Vswitch:
+class Vswitch(Switch):
     """What ovs-vsctl configures: a bridge of two ports."""
 
-    overhead = 0
-
     def __init__(self, args):
-        self.daemon = self.kind(args, "sut")
+        super().__init__()
+        self.daemon = self.kind(args, self.sut)
         self.process = self.daemon.process
         try:
             self.configure()
@@ -107,9 +129,9 @@ class Encap(Vswitch):
             underlay = "phy"
             daemon.vsctl(f"{daemon.bridge('phy')} -- {daemon.netdev('p1', 'phy')}")
             daemon.check("p1")
-            run("ip -n sut link set phy up")
-        run(f"ip -n sut addr add {LOCAL}/24 dev {underlay}")
-        run(f"ip -n sut neigh replace {REMOTE} lladdr {TARGET} dev {underlay}")
+            run(f"ip -n {self.sut} link set phy up")
+        run(f"ip -n {self.sut} addr add {LOCAL}/24 dev {underlay}")
+        run(f"ip -n {self.sut} neigh replace {REMOTE} lladdr {TARGET} dev {underlay}")
         daemon.vsctl(f"{daemon.bridge('br0')} -- {daemon.netdev('p0')} -- add-port br0 t0"
                      f" -- set Interface t0 type={tunnel} options:remote_ip={REMOTE}")
         daemon.check("p0", "t0")
@@ -119,8 +141,6 @@ class Encap(Vswitch):
 
     def end(self):
         self.daemon.vsctl("--if-exists del-br br0 -- --if-exists del-br phy")
-        run("ip -n sut addr flush dev p1")
-        run("ip -n sut neigh flush nud permanent dev p1")
         self.daemon.end()
 
 
@@ -141,19 +161,19 @@ def comparable(name, peer):
         getattr(SWITCHES[name], "tunnel", None) == getattr(SWITCHES[peer], "tunnel", None)
 
 
-def make_topology():
+def make_topology(gen, sut, sink):
     """Three namespaces and two cables; nothing of the kernel talks on them."""
-    for namespace in ("gen", "sut", "sink"):
+    for namespace in (gen, sut, sink):
         run(f"ip netns add {namespace}")
         for which in ("default", "all"):
             inside(namespace, f"sysctl -qw net.ipv6.conf.{which}.disable_ipv6=1")
         run(f"ip -n {namespace} link set lo up")
-    run("ip link add g0 netns gen type veth peer name p0 netns sut")
-    run("ip link add s0 netns sink type veth peer name p1 netns sut")
-    for namespace, port in (("gen", "g0"), ("sut", "p0"), ("sut", "p1"), ("sink", "s0")):
+    run(f"ip link add g0 netns {gen} type veth peer name p0 netns {sut}")
+    run(f"ip link add s0 netns {sink} type veth peer name p1 netns {sut}")
+    for namespace, port in ((gen, "g0"), (sut, "p0"), (sut, "p1"), (sink, "s0")):
         run(f"ip -n {namespace} link set {port} up")
     # Gives p0 a NAPI without an XDP program: live frames need one, and the bridge has no program.
-    inside("sut", "ethtool -K p0 gro on")
+    inside(sut, "ethtool -K p0 gro on")
 
 
 def enter(namespace):
@@ -165,18 +185,20 @@ def enter(namespace):
     os.close(descriptor)
 
 
-def counted():
-    """Frames and bytes that have arrived at the sink."""
+def counted(namespace, port):
+    """Frames and bytes that have arrived at a port; this process stays there."""
+    enter(namespace)
     with open(f"/proc/{os.getpid()}/net/dev", encoding="ascii") as table:
         for line in table:
-            if line.strip().startswith("s0:"):
+            if line.strip().startswith(f"{port}:"):
                 fields = line.split(":")[1].split()
                 return int(fields[1]), int(fields[0])
-    raise Failure("s0 is gone")
+    raise Failure(f"{port} is gone")
 
 
-def teach():
+def teach(sink):
     """The sink says who it is, so that the switch need not flood."""
+    enter(sink)
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
         raw.bind(("s0", 0))
         mac = bytes.fromhex(TARGET.replace(":", ""))
@@ -184,69 +206,98 @@ def teach():
 
 
 def sample(args, size, switch):
-    """Frames per second at the sink, processor time per frame of the switch, share of time stolen."""
-    teach()
+    """One slice: frames per second at the sink, what reached the switch for each of them, processor time of
+    the switch per frame, share of time stolen."""
+    switch.go_on()
+    teach(switch.sink)
     generator = Process(
-        args, "gen", f"taskset -c {GENERATOR_CORE} {args.peer} flood g0 --size {size} --source {SOURCE} --target {TARGET}")
+        args, switch.gen, f"taskset -c {GENERATOR_CORE} {args.peer} flood g0 --size {size} --source {SOURCE} --target {TARGET}")
     try:
         soon("generator", lambda: generator.said("ready"))
-        time.sleep(0.7)
-        teach()
+        time.sleep(0.2)
+        teach(switch.sink)
+        time.sleep(0.2)
         cpu = switch.process.cpu_seconds() if switch.process else 0.0
-        lost, start, (frames, octets) = stolen(), time.monotonic(), counted()
+        lost, (offered, _) = stolen(), counted(switch.sut, "p0")
+        start, (frames, octets) = time.monotonic(), counted(switch.sink, "s0")
         time.sleep(args.seconds)
-        (frames_end, octets_end), secs = counted(), time.monotonic() - start
+        (frames_end, octets_end), secs = counted(switch.sink, "s0"), time.monotonic() - start
+        offered = counted(switch.sut, "p0")[0] - offered
         lost = (stolen() - lost) / secs
         cpu = switch.process.cpu_seconds() - cpu if switch.process else 0.0
         generator.said()
     finally:
         generator.end()
+        switch.pause()
     frames, octets = frames_end - frames, octets_end - octets
     if frames < 1000:
         raise Failure(f"{switch.name}: {frames} frames arrived in {secs:.1f} s")
     expected = size + switch.overhead
     if abs(octets - frames * expected) > expected * 10:
         raise Failure(f"{switch.name}: {frames} frames of {expected} bytes, but {octets} bytes arrived")
-    return {"rate": frames / secs, "cpu_ns": cpu * 1e9 / frames, "stolen": lost}
+    return {"rate": frames / secs, "offered": offered / frames, "cpu_ns": cpu * 1e9 / frames, "stolen": lost}
 
 
-def free_ports():
-    """Waits until no program is left on the ports: the kernel lets go a moment after the end."""
-    soon("XDP programs to go", lambda: "xdp" not in run("ip -n sut link show"), 5)
-    time.sleep(0.3)
+class Field:
+    """The switches of this run, each up and paused; one that fails is told and left out."""
+
+    def __init__(self):
+        self.switches, self.failed = {}, {}
+
+    def attempt(self, name, what):
+        """Calls it; what it gives, or nothing and the switch has failed."""
+        try:
+            return what()
+        except Failure as failure:
+            self.failed[name] = str(failure)
+            print(f"{name}: left out: {failure}", file=sys.stderr, flush=True)
+        return None
+
+    def make(self, args):
+        """Starts them, one by one."""
+        for name in args.only:
+            switch = self.attempt(name, lambda name=name: SWITCHES[name](args))
+            if switch:
+                self.switches[name] = switch
+                switch.pause()
+
+    def end(self):
+        """Ends them."""
+        for name, switch in self.switches.items():
+            switch.go_on()
+            self.attempt(name, switch.end)
 
 
-def measure(args):
-    """{(switch, size): [sample of each round]}; a switch that fails is told and left out."""
-    samples, names, failed = {}, list(args.only), {}
+def measure(args, field):
+    """{(switch, size): [sample of each round]}."""
+    samples, names = {}, list(field.switches)
     for turn in range(args.rounds):
         # Another order each round: who comes after whom must not matter.
-        for name in names[turn % len(names):] + names[:turn % len(names)]:
-            if name in failed:
-                continue
-            try:
-                free_ports()
-                switch = SWITCHES[name](args)
-                try:
-                    for size in args.sizes:
-                        got = sample(args, size, switch)
-                        samples.setdefault((name, size), []).append(got)
-                        print(f"round {turn + 1}  {name:16} {size:5} B  {got['rate'] / 1e6:6.3f} Mpps"
-                              f"  stolen {got['stolen']:.0%}", flush=True)
-                finally:
-                    switch.end()
-            except Failure as failure:
-                failed[name] = str(failure)
-                print(f"{name}: left out: {failure}", file=sys.stderr, flush=True)
-    return samples, failed
+        shift = turn % max(len(names), 1)
+        for name in names[shift:] + names[:shift]:
+            for size in args.sizes:
+                if name in field.failed:
+                    continue
+                got = field.attempt(name, lambda name=name, size=size: sample(args, size, field.switches[name]))
+                if got:
+                    samples.setdefault((name, size), []).append(got)
+                    print(f"round {turn + 1}  {name:16} {size:5} B  {got['rate'] / 1e6:6.3f} Mpps  offered"
+                          f" {got['offered']:5.2f} x  {got['cpu_ns']:5.0f} ns  stolen {got['stolen']:.0%}", flush=True)
+    return samples
 
 
-def ratio(samples, name, peer, size):
-    """The median over the rounds of how many times the peer's rate it is."""
+def ratio(samples, name, peer, size, figure="rate"):
+    """The median over the rounds of how many times the peer's rate (or processor time) it is."""
     if not comparable(name, peer):
         return None
     pairs = zip(samples.get((name, size), []), samples.get((peer, size), []))
-    return median(one["rate"] / other["rate"] for one, other in pairs)
+    return median(one[figure] / other[figure] for one, other in pairs if other[figure])
+
+
+def ovs_peer(name):
+    """Which row of Open vSwitch does the same."""
+    tunnel = getattr(SWITCHES[name], "tunnel", None)
+    return f"ovs-afxdp-{tunnel}" if tunnel else "ovs-afxdp"
 
 
 def figures(args, samples):
@@ -265,8 +316,10 @@ def figures(args, samples):
                 rows.append({"case": case, "value": rate, "unit": "frames/s",
                              "ratio": share and round(share, 3), "peer": peer})
             if SWITCHES[name] is not Bridge:
-                value = round(median(one["cpu_ns"] for one in got))
-                rows.append({"case": f"{case}/cpu", "value": value, "unit": "ns/frame", "ratio": None, "peer": None})
+                value, peer = round(median(one["cpu_ns"] for one in got)), ovs_peer(name)
+                share = ratio(samples, name, peer, size, "cpu_ns")
+                rows.append({"case": f"{case}/cpu", "value": value, "unit": "ns/frame",
+                             "ratio": share and round(share, 3), "peer": share and peer})
     return rows
 
 
@@ -287,7 +340,7 @@ def table(args, samples, failed):
     """What people read."""
     head = ["switch"]
     for size in args.sizes:
-        head += [f"{size} B Mpps", "x l2fwd", "x bridge", "x OVS", "CPU ns"]
+        head += [f"{size} B Mpps", "x l2fwd", "x bridge", "x OVS", "CPU ns", "CPU x OVS"]
     lines = [head]
     for name in args.only:
         title = SWITCHES[name].title.format(version=args.ovs_version)
@@ -296,11 +349,12 @@ def table(args, samples, failed):
             got = samples.get((name, size), [])
             rate, cpu = median(one["rate"] for one in got), median(one["cpu_ns"] for one in got)
             line.append(f"{rate / 1e6:.3f}" if rate else "-")
-            tunnel = getattr(SWITCHES[name], "tunnel", None)
-            for peer in ("l2fwd", "bridge", f"ovs-afxdp-{tunnel}" if tunnel else "ovs-afxdp"):
+            for peer in ("l2fwd", "bridge", ovs_peer(name)):
                 share = ratio(samples, name, peer, size)
                 line.append(f"{share:.2f}" if share else "-")
             line.append(f"{cpu:.0f}" if cpu else "-")
+            share = ratio(samples, name, ovs_peer(name), size, "cpu_ns")
+            line.append(f"{share:.2f}" if share else "-")
         lines.append(line)
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     for line in lines:
@@ -314,8 +368,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", required=True, help="directory for sockets and logs")
     parser.add_argument("--json", required=True, help="file for the figures")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--seconds", type=float, default=0.6, help="of each slice")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 1400])
     parser.add_argument("--only", nargs="+", choices=SWITCHES, default=list(SWITCHES))
     parser.add_argument("--strict", action="store_true", help="fail when a bar is not met")
@@ -327,10 +381,13 @@ def main():
     busy = os.getloadavg()[0]
     if busy > 0.5:
         print(f"this machine is busy (load {busy:.1f}): expect unsteady figures, quiet it and run again")
-    make_topology()
-    # From here on this process sees the sink's counters.
-    enter("sink")
-    samples, failed = measure(args)
+    field = Field()
+    try:
+        field.make(args)
+        samples = measure(args, field)
+    finally:
+        field.end()
+    failed = field.failed
     with open(args.json, "w", encoding="utf-8") as file:
         json.dump(figures(args, samples), file, indent=1)
         file.write("\n")

@@ -5,8 +5,9 @@ use rustix::net::{AddressFamily, SocketType, netdevice, socket};
 
 use crate::{Clock, frame::Shape, live::Source};
 
-/// Frames per system call: each call begins and ends with some milliseconds of waiting.
-const CHUNK: u32 = 1 << 22;
+/// Frames per system call: some seconds' worth, since each call begins and ends with some milliseconds of
+/// waiting, which a switch that spins would pay for and one that sleeps would not.
+const CHUNK: u32 = 1 << 25;
 
 /// Arguments.
 #[derive(clap::Args, Debug)]
