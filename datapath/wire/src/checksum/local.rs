@@ -55,7 +55,8 @@ fn known_sum(frame: &[u8], l4: &L4) -> Option<u64> {
         extensions => sum(extensions),
     };
     let rest_of_pseudo = u64::from(l4.protocol.get()) + segment_bytes as u64;
-    let segment = u64::from(!fold(rest_of_pseudo));
+    // Negated modulo 0xffff: a segment has fewer than 2^16 bytes.
+    let segment = (2 * 0xffff_u64).checked_sub(rest_of_pseudo)?;
     if l4.end == frame.len() {
         return Some(in_front + extensions + segment);
     }
