@@ -20,8 +20,9 @@ const IDLE_ROUNDS_MAX: u32 = 64;
 /// A sleeping worker looks at its clock so often, to age its FDB.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
-/// Times a queue is emptied in one round before the next one has its turn.
-const BATCHES_PER_QUEUE_MAX: usize = 4;
+/// Batches taken from a queue in one round before the next one has its turn.  What is sent in one go costs
+/// less for each frame (2 % less with 8 batches than with 4 on veth, 5 % less than with 1); the others wait.
+const BATCHES_PER_QUEUE_MAX: usize = 8;
 
 /// The state of one worker thread.
 pub(crate) struct Loop<I: FrameIo> {
