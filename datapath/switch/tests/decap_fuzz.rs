@@ -34,17 +34,27 @@ fn check(data: &[u8]) -> usize {
     sent.map_or(0, |sent| sent.len())
 }
 
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<_> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(byte).collect()
+}
+
+fn folder() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus/decap"))
+}
+
+/// Inputs that libFuzzer found to reach something new, one in each line.
+fn found() -> Vec<Vec<u8>> {
+    std::fs::read_to_string(folder().join("found.txt")).unwrap().lines().map(unhex).collect()
+}
+
+/// Inputs made by hand, by name.
 fn corpus() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/decap");
+    let files = std::fs::read_dir(folder()).unwrap().map(|file| file.unwrap().path());
     let mut files: Vec<_> =
-        std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+        files.filter(|file| file.extension().is_some_and(|extension| extension == "hex")).collect();
     files.sort();
-    let unhex = |text: &str| -> Vec<u8> {
-        let digits: Vec<_> = text.bytes().filter(u8::is_ascii_hexdigit).collect();
-        let byte =
-            |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        digits.chunks(2).map(byte).collect()
-    };
     files
         .iter()
         .map(|file| {
@@ -63,6 +73,17 @@ fn the_corpus_passes_at_every_length() {
         // Good ones are named so: a corpus that only fails early would test little.
         assert_eq!(sent > 0, name.starts_with("good-"), "{name}");
         for len in 0..data.len() {
+            check(&data[..len]);
+        }
+    }
+}
+
+#[test]
+fn what_was_found_passes_at_every_length() {
+    let found = found();
+    assert!(found.len() >= 50, "what was found is there");
+    for data in &found {
+        for len in 0..=data.len() {
             check(&data[..len]);
         }
     }

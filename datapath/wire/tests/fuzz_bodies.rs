@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use weft_wire::fuzz_targets::{ALL, run};
 
 /// Mutated inputs per target.
@@ -23,7 +23,7 @@ fn hex(data: &[u8]) -> String {
     data.iter().flat_map(|&byte| [digit(byte >> 4), digit(byte & 0x0f)]).collect()
 }
 
-/// Inputs of the corpus by target.
+/// Inputs of the corpus by target: a `.hex` file has one, `found.txt` one in each line.
 fn corpus() -> BTreeMap<String, Vec<Vec<u8>>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus");
     let mut corpus = BTreeMap::new();
@@ -33,7 +33,12 @@ fn corpus() -> BTreeMap<String, Vec<Vec<u8>>> {
         let mut files: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();
-        let inputs = files.iter().map(|file| unhex(&fs::read_to_string(file).unwrap())).collect();
+        let read = |file: &PathBuf| {
+            let text = fs::read_to_string(file).unwrap();
+            let has_many = file.extension().is_some_and(|extension| extension == "txt");
+            if has_many { text.lines().map(unhex).collect() } else { vec![unhex(&text)] }
+        };
+        let inputs = files.iter().flat_map(read).collect();
         corpus.insert(target, inputs);
     }
     corpus
