@@ -12,6 +12,11 @@ mkdir -p "target/corpus/$target" artifacts
 for file in "corpus/$target"/*.hex "../tests/corpus/$target"/*.hex; do
     [ ! -e "$file" ] || xxd -r -p "$file" "target/corpus/$target/$(basename "$file" .hex)"
 done
+# Texts, one in each line.
+cat "corpus/$target/seeds.jsonl" 2>/dev/null | while read -r line; do
+    number=$((${number:-0} + 1))
+    printf '%s' "$line" >"target/corpus/$target/seed-$number"
+done
 # What earlier runs found: one input in each line.
 cat "corpus/$target/found.txt" "../tests/corpus/$target/found.txt" 2>/dev/null | while read -r line; do
     number=$((${number:-0} + 1))
