@@ -13,18 +13,28 @@ use crate::error::OvsdbError;
 use crate::lock::SessionId;
 use crate::monitor::{Kind, MonitorSpec};
 use crate::outbox::LAGGING_BYTES;
-use crate::state::{Answer, State};
+use crate::plain::{Operation, Step};
+use crate::state::State;
 use crate::txn::{Commit, Context, Execution, execute};
 
 /// A transaction whose `wait` does not hold yet.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct Pending<'a> {
     pub session: SessionId,
     pub id: Value,
     pub db: usize,
-    pub operations: Vec<Value>,
+    pub operations: Vec<Operation<'a>>,
     pub started: Instant,
     pub deadline: Option<Instant>,
+}
+
+impl Pending<'_> {
+    /// The same, without the message that it came in.
+    fn into_owned(self) -> Pending<'static> {
+        let Self { session, id, db, operations, started, deadline } = self;
+        let operations = operations.into_iter().map(Operation::into_owned).collect();
+        Pending { session, id, db, operations, started, deadline }
+    }
 }
 
 /// A reply that waits until the disk has its transaction.
@@ -45,20 +55,28 @@ pub(crate) struct SyncJob {
 }
 
 impl State {
-    /// None when the answer is on its way already, or comes later.
+    /// Without an error the answer is on its way already, or comes later.
     pub(crate) fn transact(
         &mut self,
         session: SessionId,
         id: &Value,
         params: Vec<Value>,
-    ) -> Option<Answer> {
+    ) -> Result<(), Value> {
         let params = Value::Array(params);
-        let db = match self.db_param("transact", &params) {
-            Ok(db) => db,
-            Err(error) => return Some(Err(error)),
-        };
-        let Value::Array(mut operations) = params else { return None };
-        operations.remove(0);
+        let db = self.db_param("transact", &params)?;
+        let Value::Array(params) = params else { return Ok(()) };
+        let operations = params.into_iter().skip(1).map(Operation::Json).collect();
+        self.start(session, id, db, operations)
+    }
+
+    /// Without an error the answer is on its way already, or comes later.
+    pub(crate) fn start(
+        &mut self,
+        session: SessionId,
+        id: &Value,
+        db: usize,
+        operations: Vec<Operation<'_>>,
+    ) -> Result<(), Value> {
         let mine = self.pending.iter().filter(|pending| pending.session == session);
         let (mut waiting, mut duplicate) = (0, false);
         for pending in mine {
@@ -67,15 +85,15 @@ impl State {
         }
         if duplicate {
             let error = OvsdbError::syntax(id, "duplicate request ID");
-            return Some(Err(error.to_json()));
+            return Err(error.to_json());
         }
         if waiting >= self.limits.pending_max {
             let error = OvsdbError::new("resources exhausted", "too many transactions wait");
-            return Some(Err(error.to_json()));
+            return Err(error.to_json());
         }
         let started = Instant::now();
         self.run(Pending { session, id: id.clone(), db, operations, started, deadline: None });
-        None
+        Ok(())
     }
 
     /// When the next `wait` runs out.
@@ -98,17 +116,17 @@ impl State {
     }
 
     /// Answers those waiting transactions for which `which` holds with `canceled`.
-    pub(crate) fn cancel(&mut self, which: impl Fn(&Pending) -> bool) {
+    pub(crate) fn cancel(&mut self, which: impl Fn(&Pending<'_>) -> bool) {
         let (canceled, kept) = std::mem::take(&mut self.pending).into_iter().partition(which);
         self.pending = kept;
-        let canceled: Vec<Pending> = canceled;
+        let canceled: Vec<Pending<'static>> = canceled;
         for pending in canceled {
             self.reply(pending.session, &pending.id, &Err(Value::from("canceled")));
         }
     }
 
     /// Runs a transaction and answers it, or lets it wait.
-    fn run(&mut self, pending: Pending) {
+    fn run(&mut self, pending: Pending<'_>) {
         if let Some(changed) = self.attempt(pending)
             && changed
         {
@@ -117,12 +135,12 @@ impl State {
     }
 
     /// True when something changed, None when the transaction waits.
-    fn attempt(&mut self, mut pending: Pending) -> Option<bool> {
+    fn attempt(&mut self, mut pending: Pending<'_>) -> Option<bool> {
         let waited = pending.started.elapsed();
         match self.execute(pending.db, pending.session, &pending.operations, waited) {
             Execution::Wait { timeout } => {
                 pending.deadline = timeout.map(|timeout| pending.started + timeout);
-                self.pending.push(pending);
+                self.pending.push(pending.into_owned());
                 None
             }
             Execution::Done { results, commit } => {
@@ -138,7 +156,7 @@ impl State {
     }
 
     /// Replies now, or when the disk has what the reply promises.
-    fn answer(&mut self, pending: Pending, results: Vec<Value>, durable: bool) {
+    fn answer(&mut self, pending: Pending<'_>, results: Vec<Value>, durable: bool) {
         let Pending { session, id, db, .. } = pending;
         if durable
             && let Some(entry) = self.databases.get_mut(db)
@@ -193,13 +211,16 @@ impl State {
         }
     }
 
-    fn execute(
+    fn execute<'a, O>(
         &mut self,
         db: usize,
         session: SessionId,
-        operations: &[Value],
+        operations: &'a [O],
         waited: Duration,
-    ) -> Execution {
+    ) -> Execution
+    where
+        Step<'a>: From<&'a O>,
+    {
         let Some(entry) = self.databases.get_mut(db) else {
             return Execution::Done { results: Vec::new(), commit: None };
         };

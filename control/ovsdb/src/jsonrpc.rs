@@ -1,7 +1,7 @@
 //! JSON-RPC 1.0 over a byte stream (RFC 7047 section 4): where a message ends, and what it is.
 //!
 //! Messages are objects, with or without white space between them. The end is found by counting braces, so
-//! that a large message that arrives in pieces is looked at once, byte by byte, and parsed once.
+//! that a large message that arrives in pieces is looked at once, eight bytes at a time, and parsed once.
 
 use serde_json::{Map, Value};
 
@@ -35,7 +35,9 @@ pub enum FrameError {
 #[derive(Debug)]
 pub struct Framer {
     buffer: Vec<u8>,
-    /// Bytes of the buffer already looked at.
+    /// Where in the buffer the next message starts.
+    start: usize,
+    /// Where in the buffer to look on for its end.
     scanned: usize,
     depth: usize,
     in_string: bool,
@@ -49,6 +51,7 @@ impl Framer {
     pub fn new(bytes_max: usize) -> Self {
         Self {
             buffer: Vec::new(),
+            start: 0,
             scanned: 0,
             depth: 0,
             in_string: false,
@@ -57,77 +60,139 @@ impl Framer {
         }
     }
 
-    /// Adds bytes from the stream. Call [`Framer::next_message`] until it has no more before adding again.
+    /// Adds bytes from the stream. Call [`Framer::next_frame`] until it has no more before adding again.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.buffer.drain(..self.start);
+        self.scanned -= self.start;
+        self.start = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// Bytes held for a message that is not complete.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        self.buffer.len()
+        self.buffer.len() - self.start
     }
 
-    /// The next complete message; None when more bytes are needed.
+    /// The next complete message as JSON; None when more bytes are needed.
     ///
     /// # Errors
     /// [`FrameError`]; the stream is of no use afterwards.
     pub fn next_message(&mut self) -> Result<Option<Value>, FrameError> {
-        let Some(end) = self.find_end()? else {
-            if self.buffer.len() > self.bytes_max {
-                return Err(FrameError::TooLarge(self.bytes_max));
+        self.next_frame()?.map(json).transpose()
+    }
+
+    /// The text of the next complete message, which need not be JSON; None when more bytes are needed.
+    ///
+    /// # Errors
+    /// [`FrameError`]; the stream is of no use afterwards.
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        let end = self.find_end()?;
+        let start = self.start;
+        if end.unwrap_or(self.buffer.len()) - start > self.bytes_max {
+            return Err(FrameError::TooLarge(self.bytes_max));
+        }
+        let Some(end) = end else {
+            if self.buffered() == 0 {
+                (self.start, self.scanned) = (0, 0);
+                self.buffer.clear();
+                self.buffer.shrink_to(1 << 16);
             }
             return Ok(None);
         };
-        if end > self.bytes_max {
-            return Err(FrameError::TooLarge(self.bytes_max));
-        }
-        let message = self.buffer.get(..end).unwrap_or_default();
-        let value =
-            serde_json::from_slice(message).map_err(|error| FrameError::Json(error.to_string()))?;
-        self.buffer.drain(..end);
-        self.scanned = 0;
-        if self.buffer.is_empty() && self.buffer.capacity() > 1 << 16 {
-            self.buffer = Vec::new();
-        }
-        Ok(Some(value))
+        (self.start, self.scanned) = (end, end);
+        Ok(self.buffer.get(start..end))
     }
 
-    /// Number of bytes up to the end of the first message.
+    /// Where in the buffer the first message ends.
     fn find_end(&mut self) -> Result<Option<usize>, FrameError> {
-        if self.depth == 0 && self.scanned == 0 {
-            let blank = self.buffer.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            self.buffer.drain(..blank);
+        if self.depth == 0 {
+            let rest = self.buffer.get(self.start..).unwrap_or_default();
+            self.start += rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            self.scanned = self.start;
         }
-        for (index, byte) in self.buffer.iter().enumerate().skip(self.scanned) {
-            if self.in_string {
-                match byte {
-                    _ if self.escaped => self.escaped = false,
-                    b'\\' => self.escaped = true,
-                    b'"' => self.in_string = false,
-                    _ => {}
-                }
+        let mut index = self.scanned;
+        loop {
+            let rest = self.buffer.get(index..).unwrap_or_default();
+            let eight = rest.first_chunk().map(|eight| u64::from_le_bytes(*eight));
+            let first = rest.first().copied();
+            if eight.is_some_and(|eight| self.depth > 0 && self.pass(eight)) {
+                index += 8;
                 continue;
             }
-            match byte {
-                _ if self.depth == 0 && *byte != b'{' => {
-                    return Err(FrameError::NotAnObject(*byte));
-                }
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => self.depth = self.depth.saturating_sub(1),
-                b'"' => self.in_string = true,
-                _ => {}
-            }
-            if self.depth > DEPTH_MAX {
-                return Err(FrameError::TooDeep);
-            }
-            if self.depth == 0 {
-                return Ok(Some(index + 1));
+            let Some(byte) = first else { break };
+            index += 1;
+            if self.step(byte)? {
+                return Ok(Some(index));
             }
         }
-        self.scanned = self.buffer.len();
+        self.scanned = index;
         Ok(None)
     }
+
+    /// Looks at one byte; true when the message ends with it.
+    fn step(&mut self, byte: u8) -> Result<bool, FrameError> {
+        if self.in_string {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => self.in_string = false,
+                _ => {}
+            }
+            return Ok(false);
+        }
+        match byte {
+            _ if self.depth == 0 && byte != b'{' => return Err(FrameError::NotAnObject(byte)),
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' => self.depth = self.depth.saturating_sub(1),
+            b'"' => self.in_string = true,
+            _ => {}
+        }
+        if self.depth > DEPTH_MAX {
+            return Err(FrameError::TooDeep);
+        }
+        Ok(self.depth == 0)
+    }
+
+    /// Looks at eight bytes at once, the first in the lowest bits. False, and nothing is done, when there
+    /// is an escape, or when the message could end or be too deep within them.
+    fn pass(&mut self, eight: u64) -> bool {
+        if self.escaped || equal(eight, b'\\') != 0 {
+            return false;
+        }
+        let quotes = equal(eight, b'"');
+        // In each byte: the number of quotes up to it, and from that whether it is outside of strings.
+        let outside = !quotes.wrapping_mul(ONES) ^ if self.in_string { ONES } else { 0 };
+        // An opening bracket and an opening brace differ by one bit, and so do the closing ones.
+        let folded = eight | (ONES * 0x20);
+        let count = |ones: u64| (ones & outside & ONES).count_ones() as usize;
+        let (opens, closes) = (count(equal(folded, b'{')), count(equal(folded, b'}')));
+        if self.depth <= closes || self.depth + opens > DEPTH_MAX {
+            return false;
+        }
+        self.depth = self.depth + opens - closes;
+        self.in_string ^= quotes.count_ones() % 2 == 1;
+        true
+    }
+}
+
+/// A one in each byte.
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// A one in each byte of `eight` that is `byte`, and nothing else.
+fn equal(eight: u64, byte: u8) -> u64 {
+    let differing = eight ^ (ONES * u64::from(byte));
+    let low_bits = ONES * 0x7f;
+    // No carry from byte to byte: the highest bit of each is set when any of its lower ones is.
+    !(((differing & low_bits) + low_bits) | differing) >> 7 & ONES
+}
+
+/// Parses a message.
+///
+/// # Errors
+/// [`FrameError::Json`].
+pub fn json(message: &[u8]) -> Result<Value, FrameError> {
+    serde_json::from_slice(message).map_err(|error| FrameError::Json(error.to_string()))
 }
 
 /// A JSON-RPC message.

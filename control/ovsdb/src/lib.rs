@@ -10,6 +10,7 @@
 //! | [`schema`] | column types and constraints; the built-in schemas |
 //! | [`db`], `integrity` | tables in memory, indexes, reference counts; the checks of a commit |
 //! | [`condition`], [`mutate`], [`txn`] | the operations of `transact`, all or nothing |
+//! | [`plain`] | the operations that stock clients send by the ten thousand, without a tree of JSON |
 //! | [`log`], [`record`], `lockfile`, `disk` | the file, in the format that `ovsdb-tool` reads |
 //! | `state`, `commits`, `subscriptions`, [`convert`] | what each method does, without sockets |
 //! | [`monitor`], `initial`, `history`, [`lock`], [`outbox`] | what sessions hear, missed, own, and have still to be sent |
@@ -19,7 +20,7 @@
 //! # Life of a transaction
 //!
 //! ```text
-//! bytes -> jsonrpc::Framer -> Message -> State::transact
+//! bytes -> jsonrpc::Framer -> plain::Request, or Message -> State::start
 //!   txn::execute   operations change rows in place; the first touch of each row is remembered
 //!   precommit      strong references, garbage, weak references, row limits, indexes
 //!   log.append     the record is written
@@ -61,6 +62,7 @@ pub mod monitor;
 pub mod mutate;
 pub mod ops;
 pub mod outbox;
+pub mod plain;
 pub mod record;
 pub mod remote;
 pub mod replica;

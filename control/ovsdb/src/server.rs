@@ -16,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::disk::{compact, compact_by_itself, sync};
 use crate::endpoint::{Endpoint, Place, start};
-use crate::jsonrpc::{MESSAGE_BYTES_MAX, Message};
+use crate::jsonrpc::{FrameError, MESSAGE_BYTES_MAX};
 use crate::lock::SessionId;
 use crate::log::LogError;
 use crate::manager::{REFRESH, Wanted, tls_files};
@@ -358,9 +358,13 @@ impl Drop for Server {
 
 impl Inner {
     /// Does what a message asks for.
-    pub fn handle(&self, session: SessionId, message: Message) {
-        self.state.borrow_mut().handle(session, message);
+    ///
+    /// # Errors
+    /// [`FrameError`], when it is none.
+    pub fn handle(&self, session: SessionId, message: &[u8]) -> Result<(), FrameError> {
+        self.state.borrow_mut().handle(session, message)?;
         self.note();
+        Ok(())
     }
 
     /// Wakes those who have something to do after a change of the state.

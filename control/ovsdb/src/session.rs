@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::endpoint::{Endpoint, Phase};
-use crate::jsonrpc::{Framer, Message};
+use crate::jsonrpc::Framer;
 use crate::outbox::{Outbox, Sending};
 use crate::server::Inner;
 
@@ -153,8 +153,8 @@ async fn read<R: AsyncRead + Unpin>(
             return Ok(());
         }
         open.heard.set(Instant::now());
-        while let Some(json) = framer.next_message()? {
-            inner.handle(open.id, Message::from_json(json)?);
+        while let Some(message) = framer.next_frame()? {
+            inner.handle(open.id, message)?;
             open.outbox.wait_room().await;
             tokio::task::yield_now().await;
         }

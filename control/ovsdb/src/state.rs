@@ -13,11 +13,12 @@ use crate::db::Database;
 use crate::error::OvsdbError;
 use crate::history::History;
 use crate::initial::Initials;
-use crate::jsonrpc::Message;
+use crate::jsonrpc::{self, FrameError, Message};
 use crate::lock::{LockEvent, Locks, SessionId};
 use crate::log::{Compacted, Compaction, Log, LogError};
 use crate::monitor::{Kind, Monitor, MonitorSpec};
 use crate::outbox::{Chunk, Outbox};
+use crate::plain;
 use crate::schema::{SERVER_SCHEMA, Schema};
 use crate::server::Limits;
 use crate::value::is_id;
@@ -53,7 +54,7 @@ pub(crate) struct State {
     pub missed_rows: usize,
     next_session: SessionId,
     pub locks: Locks,
-    pub pending: Vec<Pending>,
+    pub pending: Vec<Pending<'static>>,
     pub specs: HashMap<(usize, String), Weak<MonitorSpec>>,
     pub initials: Initials,
     pub limits: Limits,
@@ -270,8 +271,20 @@ impl State {
     }
 
     /// Does what a message asks for.
-    pub fn handle(&mut self, session: SessionId, message: Message) {
-        match message {
+    ///
+    /// # Errors
+    /// [`FrameError`], when it is none.
+    pub fn handle(&mut self, session: SessionId, message: &[u8]) -> Result<(), FrameError> {
+        if let Some(request) = plain::Request::parse(message)
+            && let Some(db) = self.find_db(request.db)
+        {
+            let id = Value::from(request.id);
+            if let Err(error) = self.start(session, &id, db, request.operations) {
+                self.reply(session, &id, &Err(error));
+            }
+            return Ok(());
+        }
+        match Message::from_json(jsonrpc::json(message)?)? {
             Message::Request { id, method, params } => {
                 if let Some(answer) = self.request(session, &id, &method, params) {
                     self.reply(session, &id, &answer);
@@ -283,6 +296,7 @@ impl State {
             }
             Message::Notification { .. } | Message::Reply { .. } => {}
         }
+        Ok(())
     }
 
     /// Answers a call. What the session has not heard yet goes first: an answer never comes before the
@@ -320,7 +334,7 @@ impl State {
         params: Vec<Value>,
     ) -> Option<Answer> {
         match method {
-            "transact" => self.transact(session, id, params),
+            "transact" => self.transact(session, id, params).err().map(Err),
             "echo" => Some(Ok(Value::Array(params))),
             "list_dbs" => Some(Ok(Value::from(self.list_dbs()))),
             "get_schema" => Some(self.get_schema(params)),

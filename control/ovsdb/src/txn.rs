@@ -13,6 +13,7 @@ use crate::db::{Change, Database, Row};
 use crate::error::OvsdbError;
 use crate::integrity::Txn;
 use crate::mutate::Mutation;
+use crate::plain::Step;
 use crate::schema::{ColumnRef, TableSchema};
 use crate::value::{Symbols, is_id, parse_uuid};
 
@@ -53,12 +54,15 @@ pub enum Execution {
 }
 
 /// Runs `operations` on `db`. `persist` is called once when every check passed and may still refuse.
-pub fn execute(
+pub fn execute<'o, O>(
     db: &mut Database,
-    operations: &[Value],
+    operations: &'o [O],
     context: &Context<'_>,
     persist: &mut dyn FnMut(&Commit) -> Result<(), OvsdbError>,
-) -> Execution {
+) -> Execution
+where
+    Step<'o>: From<&'o O>,
+{
     let mut run = Run {
         txn: Txn::new(db),
         symbols: Symbols::default(),
@@ -68,7 +72,7 @@ pub fn execute(
     };
     let mut results = Vec::with_capacity(operations.len() + 1);
     for (index, operation) in operations.iter().enumerate() {
-        match run.operation(operation, index + 1, operations.len()) {
+        match run.step(operation.into(), index + 1, operations.len()) {
             Ok(result) => results.push(result),
             Err(Stop::Error(error)) => {
                 results.push(error.to_json());
@@ -121,6 +125,16 @@ struct Run<'a, 'b> {
 }
 
 impl Run<'_, '_> {
+    fn step(&mut self, step: Step<'_>, index: usize, total: usize) -> Result<Value, Stop> {
+        match step {
+            Step::Json(json) => self.operation(json, index, total),
+            Step::Plain(plain) => match plain.execute(&mut self.txn, &mut self.symbols) {
+                Some(result) => Ok(result),
+                None => self.operation(&plain.to_json(), index, total),
+            },
+        }
+    }
+
     fn operation(&mut self, json: &Value, index: usize, total: usize) -> Result<Value, Stop> {
         let schema = Arc::clone(self.txn.schema());
         let mut parser = Parser::new(json, index, total)?;

@@ -20,6 +20,7 @@ mod crash;
 mod differential;
 mod file;
 mod harness;
+mod plain;
 mod properties;
 mod remotes;
 mod schema;

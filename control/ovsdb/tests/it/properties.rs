@@ -153,12 +153,45 @@ proptest! {
         }
     }
 
+    /// Eight bytes at a time or one by one: the same end.
+    #[test]
+    fn messages_end_where_their_braces_close(text in "[{}\\[\\]\"\\\\a-c:, é]{0,80}", cut in 1..20_usize) {
+        let stream = format!("{{{text}");
+        let mut framer = Framer::new(1 << 10);
+        let mut found = Ok(None);
+        for piece in stream.as_bytes().chunks(cut) {
+            framer.push(piece);
+            found = framer.next_frame().map(|frame| frame.map(<[u8]>::len));
+            if found != Ok(None) { break; }
+        }
+        prop_assert_eq!(found, Ok(end_by_bytes(stream.as_bytes())));
+    }
+
     #[test]
     fn json_like_noise_never_panics(text in "[{}\\[\\]\":,a\\\\ 0-9]{0,64}") {
         let mut framer = Framer::new(1 << 10);
         framer.push(text.as_bytes());
         while let Ok(Some(json)) = framer.next_message() { drop(Message::from_json(json)); }
     }
+}
+
+/// Where the braces of a message close, looked at byte by byte.
+fn end_by_bytes(message: &[u8]) -> Option<usize> {
+    let (mut depth, mut in_string, mut escaped) = (0, false, false);
+    for (index, byte) in message.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(index + 1);
+        }
+    }
+    None
 }
 
 #[test]
