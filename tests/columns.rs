@@ -20,6 +20,15 @@ const LINES: [&str; 5] = [
     "add-port br0 gone",
 ];
 
+/// A frame now and then.
+const TRAFFIC: &str = "import socket, time
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(('eth0', 0))
+while True:
+    s.send(bytes(6 * [255]) + bytes([2, 0, 0, 0, 0, 1, 0x88, 0xb5]) + bytes(46))
+    print('sent', flush=True)
+    time.sleep(0.05)";
+
 /// What is the same from one switch to the next: whether an address or a number is there, and the
 /// names of counters.
 fn plain(column: &str, value: &Value) -> String {
@@ -169,16 +178,17 @@ fn columns_are_those_of_a_stock_switch_and_stay_quiet() {
     assert!(within(Duration::from_secs(10), gone));
 
     // Counters are told at the end of an interval, which ends sooner when it is made shorter.
+    let traffic = guest.spawn(&format!("python3 -c \"{TRAFFIC}\""));
+    traffic.wait_for("sent");
     let told = || switch.vsctl("get interface veth1 statistics:rx_packets").parse::<u64>().unwrap();
-    let hears_of_more = || {
+    let hears_of_more = |millis: u32| {
         let before = told();
-        guest.send_frame("eth0", "Ether(dst=\"ff:ff:ff:ff:ff:ff\",type=0x88b5)/(b\"x\"*46)");
+        switch.vsctl(&format!("set open . other_config:stats-update-interval={millis}"));
         within(Duration::from_secs(20), || told() > before)
     };
-    switch.vsctl("set open . other_config:stats-update-interval=3600000");
-    assert!(hears_of_more(), "the interval that ran already does not end");
-    switch.vsctl("set open . other_config:stats-update-interval=5000");
-    assert!(hears_of_more(), "the interval of an hour goes on");
+    assert!(hears_of_more(3_600_000), "the interval that ran already does not end");
+    assert!(hears_of_more(5_000), "the interval of an hour goes on");
+    drop(traffic);
 
     // Two intervals of statistics: nothing else is written while nothing happens.
     let watch = "timeout 11 ovsdb-client --format=json monitor ALL";
