@@ -101,6 +101,27 @@ fn a_tunnel_goes_through_the_bridge_below() {
     }
 }
 
+/// A GRE packet over IPv6 with an extension header.
+fn behind(next: u8, extension: &[u8]) -> Vec<u8> {
+    let mut packet = from_afar(Encap::Gre, true, Csum::Auto, &back());
+    packet[20] = next;
+    let payload = u16::try_from(packet.len() - 54 + extension.len()).unwrap();
+    packet[18..20].copy_from_slice(&payload.to_be_bytes());
+    packet.splice(54..54, extension.iter().copied());
+    packet
+}
+
+/// Options between IPv6 and GRE, as the kernel's own tunnels have them (RFC 2473 section 4.1.1).
+#[test]
+fn extension_headers_are_skipped() {
+    for next in [0, 60] {
+        let mut near = Switch::new(stacked(Encap::Gre, true, false, Csum::Auto));
+        let packet = behind(next, &[47, 0, 4, 1, 4, 1, 1, 0]);
+        assert_eq!(near.receive(NIC, &[packet], Tick(0)), [(VIF, back())], "{next}");
+        assert_eq!(reasons(&near), []);
+    }
+}
+
 /// What is no packet of a tunnel to this VTEP is the host's, as it is.
 #[test]
 fn the_host_keeps_what_is_not_for_a_tunnel() {
@@ -121,6 +142,15 @@ fn the_host_keeps_what_is_not_for_a_tunnel() {
         let mut near = Switch::new(stacked(GENEVE, false, false, Csum::Auto));
         assert_eq!(near.receive(NIC, slice::from_ref(&packet), Tick(0)), [(TAP, packet)], "{what}");
         assert_eq!(reasons(&near), [], "{what}");
+    }
+    // PPTP (GRE version 1), and a fragment of IPv6.
+    let mut pptp = from_afar(Encap::Gre, false, Csum::Auto, &back());
+    pptp[35] = 1;
+    let part = behind(44, &[47, 0, 0, 1, 0, 0, 0, 1]);
+    for (is_v6, packet) in [(false, pptp), (true, part)] {
+        let mut near = Switch::new(stacked(Encap::Gre, is_v6, false, Csum::Auto));
+        assert_eq!(near.receive(NIC, slice::from_ref(&packet), Tick(0)), [(TAP, packet)]);
+        assert_eq!(reasons(&near), []);
     }
     // To another station, and to all: the bridge below floods them, the tunnel sees nothing.
     for first in [0x06, 0xff] {

@@ -11,10 +11,11 @@ use crate::{
     Datapath, FrameBuf, FrameIo, LinkId, Meta, PortId, PortKind, Snapshot, TunnelTable, Vtep,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use weft_wire::ipv6::Ipv6Header;
 use weft_wire::{EtherType, IpProtocol, parse_l2};
 
 /// True for a packet to this VTEP that tunnels take, well-formed or not.  As with the XDP program of
-/// a NIC, fragments and packets with extension headers are the host's.
+/// a NIC, fragments and other versions of GRE are the host's.
 pub(crate) fn is_tunnelled(frame: &[u8], vtep: &Vtep, tunnels: &TunnelTable) -> bool {
     frame.starts_with(&vtep.mac.0) && target(frame, tunnels).is_some_and(|ip| vtep.has(ip))
 }
@@ -35,9 +36,13 @@ fn target(frame: &[u8], tunnels: &TunnelTable) -> Option<IpAddr> {
         }
         EtherType::IPV6 => {
             let (header, payload) = packet.split_first_chunk::<40>()?;
-            let [_, _, _, _, _, _, protocol, ..] = header;
+            let &[_, _, _, _, _, _, next, ..] = header;
+            let (protocol, payload) = match IpProtocol(next) {
+                IpProtocol::UDP | IpProtocol::GRE => (next, payload),
+                _ => behind_extensions(packet)?,
+            };
             let target = header.last_chunk::<16>()?;
-            (*protocol, IpAddr::V6(Ipv6Addr::from(*target)), payload)
+            (protocol, IpAddr::V6(Ipv6Addr::from(*target)), payload)
         }
         _ => return None,
     };
@@ -45,9 +50,17 @@ fn target(frame: &[u8], tunnels: &TunnelTable) -> Option<IpAddr> {
         let &[_, _, high, low] = payload.first_chunk()?;
         tunnels.at_udp_port(u16::from_be_bytes([high, low])).is_some()
     } else {
-        protocol == IpProtocol::GRE.get()
+        // Version 1 is PPTP.
+        protocol == IpProtocol::GRE.get() && payload.get(1)?.trailing_zeros() >= 3
     };
     is_meant.then_some(target)
+}
+
+/// The upper layer of an IPv6 packet, unless it is a fragment.
+fn behind_extensions(packet: &[u8]) -> Option<(u8, &[u8])> {
+    let (header, payload) = Ipv6Header::parse(packet).ok()?;
+    let walk = header.walk(payload).ok()?;
+    (!walk.is_fragment()).then_some((walk.protocol.get(), walk.payload))
 }
 
 /// Takes the outer headers off a packet that `port_id` was to have, and lets the rest come in by
