@@ -151,6 +151,7 @@ fn dead_ends_are_read() {
         assert_eq!(report.unwrap().fate, Fate::Unreachable(why));
         assert!(of(report, &gre(Some(5))) && !of(report, &gre(Some(6))));
     }
+    assert_eq!(IcmpHeader::fragmentation_needed(1400).unreachable_v4(), None);
     let mut message = too_big(0, 17, GENEVE_7);
     message[..2].copy_from_slice(&[1, 4]);
     assert_eq!(Report::read_v6(&message).unwrap().fate, Fate::Unreachable("port unreachable"));
