@@ -20,9 +20,9 @@ const IDLE_ROUNDS_MAX: u32 = 64;
 /// A sleeping worker looks at its clock so often, to age its FDB.
 const SLEEP_MAX: Duration = Duration::from_secs(1);
 
-/// Batches taken from a queue in one round before the next one has its turn.  What is sent in one go costs
-/// less for each frame (2 % less with 8 batches than with 4 on veth, 5 % less than with 1); the others wait.
-const BATCHES_PER_QUEUE_MAX: usize = 8;
+/// Batches taken from a queue in one round before the next one has its turn.  Eight would cost 2 % less for each frame on
+/// veth, but floods from forty ports then hold more copies at a time than a pool has (`tests/many_ports.rs`).
+const BATCHES_PER_QUEUE_MAX: usize = 4;
 
 /// The state of one worker thread.
 pub(crate) struct Loop<I: FrameIo> {
