@@ -371,3 +371,88 @@ fn writers_do_not_overwrite_each_other() {
     let all = || host.sh(&format!("{vsctl} list-ports br0")).lines().count() == WRITERS;
     assert!(within(std::time::Duration::from_secs(5), all), "a writer's port is missing");
 }
+
+/// Certificates of a server and a client that know each other, made by stock `ovs-pki`.
+fn certificates(host: &Host, dir: &str) {
+    let pki = format!("cd {dir} && ovs-pki --dir={dir}/pki --log={dir}/pki.log");
+    host.sh(&format!("{pki} init && {pki} req+sign server switch && {pki} req+sign me controller"));
+    host.sh(&format!(
+        "cat {dir}/server-cert.pem {dir}/pki/switchca/cacert.pem > {dir}/server-chain.pem"
+    ));
+}
+
+/// Options of a client with the certificates of `me` that believes the CA of `them`.
+fn tls(me: &str, them: &str) -> String {
+    format!("-p {me}/me-privkey.pem -c {me}/me-cert.pem -C {them}/pki/switchca/cacert.pem")
+}
+
+/// Both clients at a server that listens for TLS: they get in, or not, alike.
+fn try_tls(host: &Host, dir: &str, stranger: &str) {
+    let weft = format!("{} vsctl", weft_program());
+    for (index, program) in ["ovs-vsctl --no-syslog", &weft].into_iter().enumerate() {
+        let run = |options: &str, words: &str| {
+            let line = format!("{program} --timeout=20 --no-wait --db=ssl:127.0.0.1:6640");
+            host.try_sh(&format!("{line} {options} {words}"))
+        };
+        let bridge = format!("br{index}");
+        assert_eq!(run(&tls(dir, dir), &format!("add-br {bridge}")).expect_ok(), "");
+        // An answer of many TLS records.
+        let ports: Vec<_> =
+            (0..300).map(|n| format!(" -- add-port {bridge} p{index}x{n}")).collect();
+        assert_eq!(run(&tls(dir, dir), &ports.concat()).expect_ok(), "");
+        let listed = run(&tls(dir, dir), &format!("list-ports {bridge}"));
+        assert_eq!(listed.expect_ok().lines().count(), 300, "{program}");
+        // A CA to keep from the first meeting, and to believe from then on.
+        let kept = format!("{dir}/kept{index}.pem");
+        let first = tls(dir, dir)
+            .replace("-C ", "--bootstrap-ca-cert=")
+            .replace(&format!("{dir}/pki/switchca/cacert.pem"), &kept);
+        // Stock hangs up after it has kept the CA, and connects again.
+        let bootstrapped = || run(&first, &format!("br-exists {bridge}")).code == 0;
+        assert!(within(std::time::Duration::from_secs(20), bootstrapped), "{program} {first}");
+        let same = host.sh(&format!("openssl x509 -noout -fingerprint -in {kept}"))
+            == host
+                .sh(&format!("openssl x509 -noout -fingerprint -in {dir}/pki/switchca/cacert.pem"));
+        assert!(same, "{program} kept another CA");
+        // Whom the server does not know, and a server that we do not; and files that are not there.
+        let without_key = tls(dir, dir).replacen("-p ", "--db=ssl:127.0.0.1:6640 -c ", 1);
+        for options in
+            [tls(stranger, dir), tls(dir, stranger), without_key, tls("/nonexistent", dir)]
+        {
+            let outcome = run(&options, "list-br");
+            assert_eq!(outcome.code, 1, "{program} {options}: {outcome:?}");
+            let complaint = "ssl:127.0.0.1:6640: database connection failed (";
+            assert!(outcome.stderr.contains(complaint), "{program} {options}: {}", outcome.stderr);
+        }
+    }
+}
+
+#[test]
+fn tls_is_as_ovs_vsctl_has_it() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (ours, theirs) = (Host::new("ours"), Host::new("theirs"));
+    let (known, strange) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [dir, stranger] = [&known, &strange].map(|dir| dir.path().display().to_string());
+    certificates(&theirs, &dir);
+    certificates(&theirs, &stranger);
+    let keys = |chain: &str| {
+        format!("{dir}/server-privkey.pem {dir}/{chain}.pem {dir}/pki/controllerca/cacert.pem")
+    };
+    let stock = OvsdbServer::start_with(
+        &theirs,
+        &format!(
+            "--remote=pssl:6640:127.0.0.1 --private-key={dir}/server-privkey.pem \
+             --certificate={dir}/server-cert.pem --ca-cert={dir}/pki/controllerca/cacert.pem \
+             --peer-ca-cert={dir}/pki/switchca/cacert.pem"
+        ),
+    );
+    try_tls(&theirs, &dir, &stranger);
+    drop(stock);
+    let switch = Switch::start(&ours);
+    switch.vsctl(&format!("set-ssl {} -- set-manager pssl:6640:127.0.0.1", keys("server-chain")));
+    let listens = || ours.sh("ss -Hltn sport = :6640").contains("6640");
+    assert!(within(std::time::Duration::from_secs(5), listens), "nobody listens");
+    try_tls(&ours, &dir, &stranger);
+}

@@ -21,12 +21,22 @@ impl OvsdbServer {
     #[track_caller]
     #[must_use]
     pub fn start(host: &Host) -> Self {
+        Self::start_with(host, "")
+    }
+
+    /// Starts it on a host with more options.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[track_caller]
+    #[must_use]
+    pub fn start_with(host: &Host, options: &str) -> Self {
         let rundir = tempfile::tempdir().unwrap();
         let dir = rundir.path().display();
         host.sh(&format!("ovsdb-tool create {dir}/conf.db {SCHEMA}"));
         let daemon = host.spawn(&format!(
             "env OVS_RUNDIR={dir} ovsdb-server {dir}/conf.db --remote=punix:{dir}/db.sock \
-             --unixctl={dir}/ovsdb-server.ctl --no-chdir"
+             --unixctl={dir}/ovsdb-server.ctl --no-chdir {options}"
         ));
         let server = Self { rundir, daemon };
         let is_up = crate::within(std::time::Duration::from_secs(5), || server.socket().exists());

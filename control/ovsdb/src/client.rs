@@ -6,20 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
-use tokio::io::{Interest, Ready};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::Interest;
 use uuid::Uuid;
 
 use crate::error::OvsdbError;
 use crate::jsonrpc::{FrameError, Framer, Message};
+use crate::link::Link;
 use crate::monitor::Kind;
 use crate::replica::Replica;
 use crate::schema::{Schema, SchemaError};
+use crate::tls::TlsFiles;
 
 /// Largest message from a server: a whole database may come as one.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
@@ -28,7 +27,7 @@ const MESSAGE_BYTES_MAX: usize = 1 << 30;
 /// connection is of no use: see [`Client::reconnect`].
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Neither `unix:PATH` nor `tcp:IP:PORT`.
+    /// Neither `unix:PATH` nor `tcp:HOST[:PORT]` nor `ssl:HOST[:PORT]`.
     #[error("{0}: not a valid database target")]
     Target(String),
     /// The system refused something.
@@ -98,52 +97,6 @@ impl Changes {
     }
 }
 
-#[derive(Debug)]
-enum Stream {
-    Unix(UnixStream),
-    Tcp(TcpStream),
-}
-
-impl Stream {
-    async fn open(target: &str) -> Result<Self, ClientError> {
-        let failed = |source| ClientError::Io { target: target.to_owned(), source };
-        match target.split_once(':') {
-            Some(("unix", path)) if !path.is_empty() => {
-                UnixStream::connect(Path::new(path)).await.map(Self::Unix).map_err(failed)
-            }
-            Some(("tcp", address)) => {
-                let address: SocketAddr =
-                    address.parse().map_err(|_| ClientError::Target(target.to_owned()))?;
-                let stream = TcpStream::connect(address).await.map_err(failed)?;
-                stream.set_nodelay(true).map_err(failed)?;
-                Ok(Self::Tcp(stream))
-            }
-            _ => Err(ClientError::Target(target.to_owned())),
-        }
-    }
-
-    async fn ready(&self, interest: Interest) -> io::Result<Ready> {
-        match self {
-            Self::Unix(stream) => stream.ready(interest).await,
-            Self::Tcp(stream) => stream.ready(interest).await,
-        }
-    }
-
-    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Unix(stream) => stream.try_read(buffer),
-            Self::Tcp(stream) => stream.try_read(buffer),
-        }
-    }
-
-    fn try_write(&self, buffer: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Unix(stream) => stream.try_write(buffer),
-            Self::Tcp(stream) => stream.try_write(buffer),
-        }
-    }
-}
-
 #[derive(Clone, Debug)]
 struct Monitored {
     db: String,
@@ -158,7 +111,8 @@ struct Monitored {
 #[derive(Debug)]
 pub struct Client {
     target: String,
-    stream: Stream,
+    tls: Option<TlsFiles>,
+    stream: Link,
     framer: Framer,
     /// Bytes not sent yet.
     out: Vec<u8>,
@@ -175,14 +129,23 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to `unix:PATH` or `tcp:IP:PORT`.
+    /// Connects to `unix:PATH` or `tcp:HOST[:PORT]`.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn connect(target: &str) -> Result<Self, ClientError> {
+        Self::connect_with(target, None).await
+    }
+
+    /// Connects to `unix:PATH`, `tcp:HOST[:PORT]` or, with `tls`, `ssl:HOST[:PORT]`.
+    ///
+    /// # Errors
+    /// [`ClientError`]; of TLS as [`ClientError::Io`].
+    pub async fn connect_with(target: &str, tls: Option<TlsFiles>) -> Result<Self, ClientError> {
         let mut client = Self {
             target: target.to_owned(),
-            stream: Stream::open(target).await?,
+            stream: Link::open(target, tls.as_ref()).await?,
+            tls,
             framer: Framer::new(MESSAGE_BYTES_MAX),
             out: Vec::new(),
             next_id: 0,
@@ -207,7 +170,7 @@ impl Client {
     /// # Errors
     /// [`ClientError`]; may be tried again.
     pub async fn reconnect(&mut self) -> Result<(), ClientError> {
-        let mut fresh = Self::connect(&self.target).await?;
+        let mut fresh = Self::connect_with(&self.target, self.tls.clone()).await?;
         for lock in self.locks.keys() {
             fresh.lock(lock).await?;
         }

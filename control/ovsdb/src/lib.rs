@@ -15,7 +15,7 @@
 //! | `state`, `commits`, `subscriptions`, [`convert`] | what each method does, without sockets |
 //! | [`monitor`], `initial`, `history`, [`lock`], [`outbox`] | what sessions hear, missed, own, and have still to be sent |
 //! | [`server`], `endpoint`, `session`, `manager`, [`remote`], `tls`, [`jsonrpc`] | the sockets |
-//! | [`client`], [`replica`], [`ops`] | the other side |
+//! | [`client`], `link`, [`replica`], [`ops`] | the other side |
 //!
 //! # Life of a transaction
 //!
@@ -54,6 +54,7 @@ mod history;
 mod initial;
 mod integrity;
 pub mod jsonrpc;
+mod link;
 pub mod lock;
 mod lockfile;
 pub mod log;
@@ -81,4 +82,5 @@ pub use error::OvsdbError;
 pub use replica::{Replica, ReplicaRow, ReplicaTable};
 pub use server::{Limits, Server, ServerConfig, ServerError};
 pub use state::Memory;
+pub use tls::TlsFiles;
 pub use value::Atom;

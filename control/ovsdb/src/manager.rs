@@ -14,7 +14,7 @@ use crate::remote::Remote;
 use crate::schema::TableSchema;
 use crate::server::Inner;
 use crate::state::State;
-use crate::tls::Files;
+use crate::tls::TlsFiles;
 
 /// How often the times in a manager's status are brought up to date.
 pub(crate) const REFRESH: Duration = Duration::from_millis(2500);
@@ -193,11 +193,11 @@ fn get<'a>(table: &TableSchema, row: &'a Row, column: &str) -> Option<&'a Datum>
 }
 
 /// The files that the first row of `table` names: key, certificate and CA of TLS.
-pub(crate) fn tls_files(db: &Database, table: &str) -> Option<Files> {
+pub(crate) fn tls_files(db: &Database, table: &str) -> Option<TlsFiles> {
     let (schema, body) = (db.schema().table(table)?, db.table_by_name(table)?);
     let row = body.rows().values().next()?;
     let path = |column| get(schema, row, column).and_then(Datum::as_str).unwrap_or_default().into();
-    Some(Files {
+    Some(TlsFiles {
         private_key: path("private_key"),
         certificate: path("certificate"),
         ca_cert: path("ca_cert"),

@@ -22,11 +22,14 @@ use rustls::{
     ServerConfig, SignatureScheme,
 };
 
-/// The files of one end.
+/// What one end shows and believes: files in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Files {
+pub struct TlsFiles {
+    /// Key of the certificate.
     pub private_key: PathBuf,
+    /// Certificate, and what leads from it to its CA.
     pub certificate: PathBuf,
+    /// Certificate of the CA of peers.
     pub ca_cert: PathBuf,
     /// When `ca_cert` does not exist yet: believe the first peer that shows its CA, and keep that.
     pub bootstrap: bool,
@@ -55,14 +58,14 @@ pub(crate) struct Configs {
 /// The configuration of the files as they were when it was made.
 #[derive(Debug, Default)]
 pub(crate) struct Tls {
-    made: Option<(Files, Stamps, Configs)>,
+    made: Option<(TlsFiles, Stamps, Configs)>,
 }
 
 type Stamps = [Option<SystemTime>; 3];
 
 impl Tls {
     /// The configuration of `files`, made anew when one of them has changed.
-    pub fn configs(&mut self, files: Option<Files>) -> Result<Configs, TlsError> {
+    pub fn configs(&mut self, files: Option<TlsFiles>) -> Result<Configs, TlsError> {
         let files = files.ok_or(TlsError::NotConfigured)?;
         let stamps = [&files.private_key, &files.certificate, &files.ca_cert]
             .map(|path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok());
@@ -77,7 +80,7 @@ impl Tls {
     }
 }
 
-fn load(files: &Files) -> Result<Configs, TlsError> {
+fn load(files: &TlsFiles) -> Result<Configs, TlsError> {
     let chain = certificates(&files.certificate)?;
     let key = || {
         PrivateKeyDer::from_pem_file(&files.private_key)
@@ -305,7 +308,7 @@ mod tests {
         let mut tls = Tls::default();
         assert!(tls.configs(None).unwrap_err().to_string().contains("table SSL"));
         let files =
-            Files { certificate: PathBuf::from("/nonexistent/cert.pem"), ..Files::default() };
+            TlsFiles { certificate: PathBuf::from("/nonexistent/cert.pem"), ..TlsFiles::default() };
         let error = tls.configs(Some(files)).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/cert.pem: "), "{error}");
     }

@@ -127,7 +127,11 @@ fn answer(ask: Ask) -> String {
                 let _ = writeln!(help, "  {}", command.synopsis());
             }
             help + "\nOptions:\n  \
-                --db=DATABASE               unix:FILE or tcp:IP:PORT (default: db.sock in the run directory)\n  \
+                --db=DATABASE               unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT (default: db.sock in the run directory)\n  \
+                -p, --private-key=FILE      for ssl: the private key\n  \
+                -c, --certificate=FILE      for ssl: the certificate of that key\n  \
+                -C, --ca-cert=FILE          for ssl: the certificate of the server's CA\n  \
+                --bootstrap-ca-cert=FILE    the same; made from what the server shows when it is not there\n  \
                 --no-wait                   do not wait for the switch to reconfigure\n  \
                 --retry                     keep trying to connect\n  \
                 -t, --timeout=SECS          give up after SECS seconds\n  \
@@ -167,9 +171,24 @@ fn refused(error: ClientError) -> Failure {
 async fn connect(rundir: &Path, options: &Options) -> Result<Client, Failure> {
     let usual = || format!("unix:{}", rundir.join("db.sock").display());
     let target = options.target.clone().unwrap_or_else(usual);
+    let tls = if target.starts_with("ssl:") {
+        let missing = |option| {
+            let text = format!("{target}: database connection failed ({option} is missing)");
+            Failure(text)
+        };
+        Some(options.tls_files().map_err(missing)?)
+    } else {
+        None
+    };
     let mut client = loop {
-        match Client::connect(&target).await {
-            Err(ClientError::Io { .. }) if options.retries => tokio::time::sleep(RETRY).await,
+        match Client::connect_with(&target, tls.clone()).await {
+            Err(ClientError::Io { .. } | ClientError::Closed) if options.retries => {
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(ClientError::Closed) => {
+                let text = format!("{target}: database connection failed (End of file)");
+                return Err(Failure(text));
+            }
             result => break result.map_err(refused)?,
         }
     };

@@ -5,6 +5,7 @@ use super::command::{Call, all};
 use super::grid::{Format, Style};
 use super::text::CellStyle;
 use std::time::Duration;
+use weft_ovsdb::TlsFiles;
 
 /// What the options say.
 #[expect(clippy::struct_excessive_bools, reason = "each is an option of the command line")]
@@ -24,6 +25,8 @@ pub struct Options {
     pub timeout: Option<Duration>,
     /// `--format` and its like.
     pub style: Style,
+    /// `--private-key` and its like.
+    pub tls: TlsFiles,
     /// `--help` or `--version`, instead of commands.
     pub asks: Option<Ask>,
 }
@@ -43,11 +46,11 @@ const VALUED: &[(&str, &str)] = &[
     ("timeout", "t"),
     ("format", "f"),
     ("data", "d"),
-    // Those of TLS and logging are taken for the sake of scripts.
     ("private-key", "p"),
     ("certificate", "c"),
     ("ca-cert", "C"),
     ("bootstrap-ca-cert", ""),
+    // Those of logging are taken for the sake of scripts.
     ("syslog-method", ""),
     ("syslog-target", ""),
 ];
@@ -135,13 +138,32 @@ impl Options {
             }
             "help" => self.asks = Some(Ask::Help),
             "version" => self.asks = Some(Ask::Version),
-            "no-syslog" | "syslog-method" | "syslog-target" => {}
-            // The rest is about TLS.
-            other => {
-                return Err(Failure(format!("--{other}: vsctl connects by unix: and tcp: only")));
+            "private-key" => self.tls.private_key = value.into(),
+            "certificate" => self.tls.certificate = value.into(),
+            "ca-cert" | "bootstrap-ca-cert" => {
+                self.tls.ca_cert = value.into();
+                self.tls.bootstrap = name == "bootstrap-ca-cert";
             }
+            // There is no log to go anywhere.
+            _ => {}
         }
         Ok(())
+    }
+
+    /// The files for a connection by TLS.
+    ///
+    /// # Errors
+    /// The option that is missing.
+    pub fn tls_files(&self) -> Result<TlsFiles, &'static str> {
+        let needed = [
+            (&self.tls.private_key, "--private-key"),
+            (&self.tls.certificate, "--certificate"),
+            (&self.tls.ca_cert, "--ca-cert or --bootstrap-ca-cert"),
+        ];
+        match needed.into_iter().find(|(path, _)| path.as_os_str().is_empty()) {
+            Some((_, option)) => Err(option),
+            None => Ok(self.tls.clone()),
+        }
     }
 }
 

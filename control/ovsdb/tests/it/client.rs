@@ -12,7 +12,7 @@ use weft_ovsdb::{Client, ClientError, Datum, ops};
 
 use crate::harness::{Stock, Weft};
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let limited = async { timeout(Duration::from_secs(20), future).await.expect("in time") };
     runtime.block_on(limited)
@@ -238,12 +238,14 @@ fn an_update_right_behind_the_first_contents_is_a_difference_to_them() {
 #[test]
 fn bad_targets() {
     block_on(async {
-        for target in ["", "unix:", "ssl:1.2.3.4:5", "tcp:nowhere", "tcp:127.0.0.1"] {
+        for target in ["", "unix:", "ssl:", "tcp:", "tcp:127.0.0.1:x", "ptcp:6640"] {
             assert!(
                 matches!(Client::connect(target).await, Err(ClientError::Target(_))),
                 "{target}"
             );
         }
+        let bare = Client::connect("ssl:127.0.0.1:1").await.unwrap_err().to_string();
+        assert!(bare.contains("TLS needs a private key"), "{bare}");
         let refused = Client::connect("unix:/nonexistent/db.sock").await;
         assert!(matches!(refused, Err(ClientError::Io { .. })));
     });

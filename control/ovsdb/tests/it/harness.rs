@@ -158,6 +158,11 @@ pub struct Stock {
 impl Stock {
     /// None, said loudly, when it is not installed.
     pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with more options.
+    pub fn start_with(options: &[String]) -> Option<Self> {
         if !installed("ovsdb-server") {
             return None;
         }
@@ -172,6 +177,7 @@ impl Stock {
             .args(["--no-chdir".to_owned(), format!("--unixctl={}", path("ctl"))])
             .arg(format!("--log-file={}", path("log")))
             .arg("-vconsole:off")
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

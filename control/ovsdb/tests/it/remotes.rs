@@ -8,7 +8,10 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{Raw, Weft, installed, run, try_run, wait_for};
+use weft_ovsdb::{Client, ClientError, Datum, TlsFiles, ops};
+
+use crate::client::block_on;
+use crate::harness::{Raw, Stock, Weft, installed, run, try_run, wait_for};
 
 /// A server and `ovs-vsctl` on it.
 struct Managed {
@@ -88,6 +91,58 @@ impl Pki {
             format!("--ca-cert={}", self.file("pki/switchca/cacert.pem")),
         ]
     }
+}
+
+/// What a client of the server shows and believes.
+fn tls_files(me: &Pki, them: &Pki) -> TlsFiles {
+    TlsFiles {
+        private_key: me.file("client-privkey.pem").into(),
+        certificate: me.file("client-cert.pem").into(),
+        ca_cert: them.file("pki/switchca/cacert.pem").into(),
+        bootstrap: false,
+    }
+}
+
+/// More than fits into one TLS record, in both directions, and news.
+async fn talk(target: &str, files: TlsFiles) -> Result<(), ClientError> {
+    let row = |n: usize| {
+        let note = format!("{n} {}", "x".repeat(200));
+        ops::insert("Queue", None, &[("external_ids", Datum::map_of_strings([("note", note)]))])
+    };
+    let mut client = Client::connect_with(target, Some(files.clone())).await?;
+    let mut other = Client::connect_with(target, Some(files)).await?;
+    client.transact_on("Open_vSwitch", (0..500).map(row).collect()).await?;
+    other.monitor_all("Open_vSwitch", &[("Queue", &[])]).await?;
+    let count =
+        |other: &Client| other.replica().table("Queue").map_or(0, |table| table.rows().len());
+    let before = count(&other);
+    assert!(before >= 500, "{before}");
+    client.transact_on("Open_vSwitch", vec![row(500)]).await?;
+    while count(&other) == before {
+        other.next_change().await?;
+    }
+    other.reconnect().await?;
+    assert_eq!(count(&other), before + 1);
+    Ok(())
+}
+
+/// Who gets in at a server of `pki`, and who does not.
+fn try_tls(pki: &Pki, stranger: &Pki, port: u16, kept: &str) {
+    let target = format!("ssl:127.0.0.1:{port}");
+    wait_for("the server", || block_on(talk(&target, tls_files(pki, pki))).is_ok());
+    let refused = |files| block_on(talk(&target, files)).unwrap_err().to_string();
+    let foreign = refused(tls_files(stranger, pki));
+    assert!(!foreign.contains("UnknownIssuer"), "it is the server that refuses: {foreign}");
+    let misled = refused(tls_files(pki, stranger));
+    assert!(misled.contains("UnknownIssuer"), "{misled}");
+    let missing = TlsFiles { private_key: "/nonexistent".into(), ..tls_files(pki, pki) };
+    assert!(refused(missing).contains("/nonexistent"));
+    // A CA to keep from the first meeting, and to believe from then on.
+    let kept = TlsFiles { ca_cert: pki.file(kept).into(), bootstrap: true, ..tls_files(pki, pki) };
+    block_on(talk(&target, kept.clone())).unwrap();
+    let is_kept = std::fs::read_to_string(&kept.ca_cert).unwrap();
+    assert!(is_kept.starts_with("-----BEGIN CERTIFICATE-----"), "{is_kept}");
+    block_on(talk(&target, TlsFiles { bootstrap: false, ..kept })).unwrap();
 }
 
 fn list_dbs(options: &[String], target: &str) -> (bool, String, String) {
@@ -238,6 +293,31 @@ fn tls_outward_and_a_ca_that_the_first_peer_shows() {
     wait_for("the refusal", || managed.server.log().contains("UnknownIssuer"));
     managed.vsctl(&["del-manager"]);
     drop(client.wait_with_output());
+}
+
+#[test]
+fn the_client_speaks_tls_with_both_servers() {
+    let Some(managed) = Managed::start() else { return };
+    let (pki, stranger) = (Pki::make(), Pki::make());
+    let read = |name: &str| std::fs::read_to_string(pki.file(name)).unwrap();
+    let chain = read("server-cert.pem") + &read("pki/switchca/cacert.pem");
+    std::fs::write(pki.file("chain.pem"), chain).unwrap();
+    let port = free_port();
+    let mut ssl = pki.set_ssl();
+    ssl[2] = pki.file("chain.pem");
+    managed.vsctl(&ssl.each_ref().map(String::as_str));
+    managed.vsctl(&["set-manager", &format!("pssl:{port}:127.0.0.1")]);
+    try_tls(&pki, &stranger, port, "of-weft.pem");
+    let port = free_port();
+    let options = [
+        format!("--remote=pssl:{port}:127.0.0.1"),
+        format!("--private-key={}", pki.file("server-privkey.pem")),
+        format!("--certificate={}", pki.file("server-cert.pem")),
+        format!("--ca-cert={}", pki.file("pki/controllerca/cacert.pem")),
+        format!("--peer-ca-cert={}", pki.file("pki/switchca/cacert.pem")),
+    ];
+    let Some(_stock) = Stock::start_with(&options) else { return };
+    try_tls(&pki, &stranger, port, "of-stock.pem");
 }
 
 #[test]
