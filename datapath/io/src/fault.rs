@@ -136,6 +136,10 @@ impl<I: FrameIo> FrameIo for FaultIo<I> {
         self.inner.queue_count()
     }
 
+    fn ready(&mut self, list: &mut Vec<usize>) {
+        self.inner.ready(list);
+    }
+
     fn rx(&mut self, queue: usize, frames: &mut Vec<I::Frame>) -> LinkId {
         let before = frames.len();
         let mut batch = std::mem::take(&mut self.batch);

@@ -33,6 +33,7 @@ pub mod fault;
 pub mod heap;
 mod icmp_errors;
 pub mod pcap;
+mod readiness;
 pub mod stack;
 pub mod stats;
 mod sys;

@@ -130,6 +130,10 @@ impl<I: FrameIo, W: Write> FrameIo for PcapIo<I, W> {
         self.inner.queue_count()
     }
 
+    fn ready(&mut self, list: &mut Vec<usize>) {
+        self.inner.ready(list);
+    }
+
     fn rx(&mut self, queue: usize, frames: &mut Vec<I::Frame>) -> LinkId {
         let before = frames.len();
         let link = self.inner.rx(queue, frames);

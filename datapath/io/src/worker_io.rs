@@ -1,5 +1,6 @@
 //! The back end of a worker: its queues, `AF_XDP` and TAP, over one pool of chunks.
 
+use crate::readiness::Readiness;
 use crate::stack::StackQueue;
 use crate::stats::QueueStats;
 use crate::wait::Waiter;
@@ -22,6 +23,10 @@ const UNSENT_MIN: usize = 1024;
 
 /// Stands for "no queue" in the table of links.
 const NO_QUEUE: u16 = u16::MAX;
+
+/// Up to so many TAPs and packet sockets are read in each round.  Of more, the kernel is asked first
+/// which have something: one system call instead of one for each.
+const STACKS_READ_MAX: usize = 8;
 
 /// An open queue: made by the control thread, moved to a worker.
 #[derive(Debug)]
@@ -88,6 +93,8 @@ struct Serving {
     queue: Queue,
     /// poll(2) found it in an error state, and nothing was received since: not waited for.
     failed: bool,
+    /// Frames came in or went out since all were flushed last.
+    touched: bool,
 }
 
 /// Where all chunks of a worker are.  `free + fill + rx + in_flight + tx + completion + retired ==
@@ -128,6 +135,16 @@ pub struct WorkerIo {
     queues: Vec<Serving>,
     /// For each link the position of the queue to send on.
     links: Vec<u16>,
+    /// The positions of `AF_XDP` sockets.
+    sockets: Vec<u16>,
+    /// The positions of all others that frames came in by or went out by since the last flush.
+    touched: Vec<u16>,
+    /// Those of them that hold frames of which poll(2) does not know.
+    pending: Vec<u16>,
+    /// Those that are in an error state.
+    failed: Vec<u16>,
+    /// Which TAPs and packet sockets have something, when there are many of them.
+    readiness: Option<Readiness>,
     pool: ChunkPool,
     scratch: Box<[u8]>,
     waiter: Waiter,
@@ -151,6 +168,11 @@ impl WorkerIo {
         Ok(Self {
             queues: Vec::new(),
             links: Vec::new(),
+            sockets: Vec::new(),
+            touched: Vec::new(),
+            pending: Vec::new(),
+            failed: Vec::new(),
+            readiness: None,
             pool,
             scratch: vec![0; SCRATCH_BYTES].into(),
             waiter: Waiter::new(waker),
@@ -224,6 +246,9 @@ impl WorkerIo {
     fn take_out(&mut self, is_meant: impl Fn(&Serving) -> bool) -> Option<Queue> {
         let position = self.queues.iter().position(is_meant)?;
         let mut queue = self.queues.remove(position).queue;
+        if let (Some(readiness), Queue::Stack(stack)) = (&self.readiness, &queue) {
+            readiness.remove(stack.fd());
+        }
         queue.leave(&mut self.pool);
         self.rearrange();
         Some(queue)
@@ -232,53 +257,126 @@ impl WorkerIo {
     /// After queues came or went: who sends for which link, and each socket's share of the chunks.
     fn rearrange(&mut self) {
         self.links.fill(NO_QUEUE);
-        // The last entry wins: a stand-in, else the first queue of the link.
-        let queues = self.queues.iter().enumerate().rev();
-        let (stand_ins, others): (Vec<_>, Vec<_>) =
-            queues.partition(|(_, serving)| serving.queue.is_stand_in());
-        for (position, serving) in others.into_iter().chain(stand_ins) {
-            let index = serving.link.index();
-            if self.links.len() <= index {
-                self.links.resize(index + 1, NO_QUEUE);
-            }
-            if let Some(entry) = self.links.get_mut(index) {
-                *entry = u16::try_from(position).unwrap_or(NO_QUEUE);
-            }
+        for list in [&mut self.sockets, &mut self.touched, &mut self.pending, &mut self.failed] {
+            list.clear();
         }
-        let is_socket = |serving: &&Serving| matches!(serving.queue, Queue::Xsk(_));
-        let sockets = self.queues.iter().filter(is_socket).count();
-        self.pool.share_among(sockets);
+        for position in 0..self.queues.len() {
+            self.arrange(position);
+        }
+        self.pool.share_among(self.sockets.len());
         for serving in &mut self.queues {
             if let Queue::Xsk(queue) = &mut serving.queue {
                 queue.share(&self.pool);
                 queue.top_up(&mut self.pool);
             }
         }
-        self.waiter.reserve(self.queues.len());
+        self.follow_many();
+    }
+
+    /// Puts the queue at a position, which is the last one so far, into the lists.
+    fn arrange(&mut self, position: usize) {
+        let Some(serving) = self.queues.get_mut(position) else { return };
+        let Ok(place) = u16::try_from(position) else { return };
+        let index = serving.link.index();
+        if self.links.len() <= index {
+            self.links.resize(index + 1, NO_QUEUE);
+        }
+        // A stand-in sends for its link, else the first queue does.
+        if let Some(entry) = self.links.get_mut(index)
+            && (*entry == NO_QUEUE || serving.queue.is_stand_in())
+        {
+            *entry = place;
+        }
+        if serving.failed {
+            self.failed.push(place);
+        }
+        serving.touched = false;
+        match &serving.queue {
+            Queue::Xsk(_) => self.sockets.push(place),
+            Queue::Stack(queue) => {
+                serving.touched = true;
+                self.touched.push(place);
+                if queue.has_pending() {
+                    self.pending.push(place);
+                }
+            }
+        }
+        // Nothing allocates while frames are moved.
+        let queues = self.queues.len();
+        for list in [&mut self.touched, &mut self.pending, &mut self.failed] {
+            list.reserve(queues.saturating_sub(list.len()));
+        }
+        self.waiter.reserve(queues);
+    }
+
+    /// Has the kernel tell which of many TAPs have something to read, as long as they are many.
+    fn follow_many(&mut self) {
+        let is_many = self.queues.len() - self.sockets.len() > STACKS_READ_MAX;
+        if is_many == self.readiness.is_some() {
+            return;
+        }
+        // Without it, each is read in each round.
+        self.readiness = is_many.then(Readiness::new).and_then(Result::ok);
+        let stacks = self.queues.iter().filter(|serving| !serving.failed);
+        for serving in stacks {
+            if let (Some(readiness), Queue::Stack(queue)) = (&self.readiness, &serving.queue) {
+                readiness.add(queue.fd(), serving.link);
+            }
+        }
+    }
+
+    /// The queue at a position is in an error state: it is not waited for.
+    fn fail(&mut self, place: u16) {
+        let Some(serving) = self.queues.get_mut(usize::from(place)) else { return };
+        if serving.failed {
+            return;
+        }
+        serving.failed = true;
+        self.failed.push(place);
+        match &mut serving.queue {
+            Queue::Xsk(queue) => queue.note_error(),
+            Queue::Stack(queue) => {
+                queue.note_error();
+                if let Some(readiness) = &self.readiness {
+                    readiness.remove(queue.fd());
+                }
+                touch(serving, place, &mut self.touched);
+            }
+        }
+    }
+
+    /// The queue at a position is waited for again.
+    fn recover(&mut self, position: usize) {
+        self.failed.retain(|place| usize::from(*place) != position);
+        let Some(serving) = self.queues.get_mut(position) else { return };
+        serving.failed = false;
+        if let (Some(readiness), Queue::Stack(queue)) = (&self.readiness, &serving.queue) {
+            readiness.add(queue.fd(), serving.link);
+        }
     }
 
     /// Before sleeping: sends and takes back what can be, and says how long to sleep at most.
     fn settle(&mut self, timeout: Duration) -> Duration {
         self.flush();
-        let mut timeout = timeout;
-        for serving in &mut self.queues {
-            match &mut serving.queue {
-                Queue::Xsk(queue) => {
-                    queue.top_up(&mut self.pool);
-                    queue.publish();
-                    if queue.is_urgent(&self.pool) {
-                        timeout = timeout.min(URGENT);
-                    }
-                }
-                Queue::Stack(queue) => {
-                    queue.publish();
-                    if queue.has_pending() {
-                        timeout = Duration::ZERO;
-                    }
+        let mut timeout = if self.pending.is_empty() { timeout } else { Duration::ZERO };
+        for place in &self.sockets {
+            let serving = self.queues.get_mut(usize::from(*place));
+            if let Some(Serving { queue: Queue::Xsk(queue), .. }) = serving {
+                queue.top_up(&mut self.pool);
+                queue.publish();
+                if queue.is_urgent(&self.pool) {
+                    timeout = timeout.min(URGENT);
                 }
             }
         }
         timeout
+    }
+}
+
+/// Notes that a queue of the host's stack is to be flushed.
+fn touch(serving: &mut Serving, place: u16, touched: &mut Vec<u16>) {
+    if !std::mem::replace(&mut serving.touched, true) {
+        touched.push(place);
     }
 }
 
@@ -293,8 +391,17 @@ impl FrameIo for WorkerIo {
             self.refused += 1;
             return;
         }
-        self.queues.push(Serving { link, queue, failed: false });
-        self.rearrange();
+        let is_socket = matches!(queue, Queue::Xsk(_));
+        if let (Some(readiness), Queue::Stack(queue)) = (&self.readiness, &queue) {
+            readiness.add(queue.fd(), link);
+        }
+        self.queues.push(Serving { link, queue, failed: false, touched: false });
+        if is_socket {
+            self.rearrange();
+        } else {
+            self.arrange(self.queues.len() - 1);
+            self.follow_many();
+        }
     }
 
     fn remove_queue(&mut self, link: LinkId) -> Option<Queue> {
@@ -313,18 +420,49 @@ impl FrameIo for WorkerIo {
         self.queues.len()
     }
 
+    fn ready(&mut self, list: &mut Vec<usize>) {
+        let Some(readiness) = &self.readiness else {
+            list.extend(0..self.queues.len());
+            return;
+        };
+        let known = self.sockets.iter().chain(&self.failed).chain(&self.pending);
+        list.extend(known.map(|place| usize::from(*place)));
+        let mut failed = NO_QUEUE;
+        readiness.look(|link, is_failed| {
+            let place = self.links.get(link.index()).copied().unwrap_or(NO_QUEUE);
+            list.push(usize::from(place));
+            if is_failed {
+                // If there are more, they are found next time.
+                failed = place;
+            }
+        });
+        self.fail(failed);
+    }
+
     #[inline]
     fn rx(&mut self, queue: usize, frames: &mut Vec<Chunk>) -> LinkId {
         let Some(serving) = self.queues.get_mut(queue) else { return LinkId::default() };
         let before = frames.len();
         match &mut serving.queue {
             Queue::Xsk(queue) => queue.rx(&mut self.pool, frames),
-            Queue::Stack(queue) => queue.rx(&mut self.pool, &mut self.scratch, frames),
+            Queue::Stack(stack) => {
+                stack.rx(&mut self.pool, &mut self.scratch, frames);
+                let place = u16::try_from(queue).unwrap_or(NO_QUEUE);
+                match (stack.has_pending(), self.pending.iter().position(|it| *it == place)) {
+                    (true, None) => self.pending.push(place),
+                    (false, Some(index)) => {
+                        self.pending.swap_remove(index);
+                    }
+                    _ => {}
+                }
+                touch(serving, place, &mut self.touched);
+            }
         }
-        if frames.len() > before {
-            serving.failed = false;
+        let link = serving.link;
+        if frames.len() > before && serving.failed {
+            self.recover(queue);
         }
-        serving.link
+        link
     }
 
     fn has_link(&self, link: LinkId) -> bool {
@@ -342,7 +480,11 @@ impl FrameIo for WorkerIo {
         };
         let sent = match &mut serving.queue {
             Queue::Xsk(queue) => queue.tx(&mut self.pool, frame),
-            Queue::Stack(queue) => queue.tx(&mut self.pool, frame),
+            Queue::Stack(queue) => {
+                let sent = queue.tx(&mut self.pool, frame);
+                touch(serving, position, &mut self.touched);
+                sent
+            }
         };
         if !sent {
             self.refusal = match &serving.queue {
@@ -361,7 +503,9 @@ impl FrameIo for WorkerIo {
 
     fn flush(&mut self) {
         self.unsent = 0;
-        for serving in &mut self.queues {
+        for place in self.sockets.iter().copied().chain(self.touched.drain(..)) {
+            let Some(serving) = self.queues.get_mut(usize::from(place)) else { continue };
+            serving.touched = false;
             match &mut serving.queue {
                 Queue::Xsk(queue) => queue.flush(&mut self.pool),
                 Queue::Stack(queue) => queue.flush(&mut self.pool),
@@ -374,24 +518,28 @@ impl FrameIo for WorkerIo {
 
     fn wait(&mut self, timeout: Duration) {
         let timeout = self.settle(timeout);
-        let fds =
-            self.queues.iter().map(|serving| (!serving.failed).then(|| serving.queue.raw_fd()));
-        let mut failed = [u16::MAX; 8];
+        let mut failed = [NO_QUEUE; 8];
         let mut free = failed.iter_mut();
+        let fd = |serving: &Serving| (!serving.failed).then(|| serving.queue.raw_fd());
         // More than eight at once: the others are found next time.
-        self.waiter.wait(fds, timeout, |position| {
-            if let (Some(entry), Ok(position)) = (free.next(), u16::try_from(position)) {
-                *entry = position;
-            }
-        });
-        for position in failed {
-            if let Some(serving) = self.queues.get_mut(usize::from(position)) {
-                serving.failed = true;
-                match &mut serving.queue {
-                    Queue::Xsk(queue) => queue.note_error(),
-                    Queue::Stack(queue) => queue.note_error(),
+        if let Some(readiness) = &self.readiness {
+            let sockets = self.sockets.iter().map(|place| self.queues.get(usize::from(*place)));
+            let sockets = sockets.map(|serving| serving.and_then(fd));
+            let fds = sockets.chain(std::iter::once(Some(readiness.raw_fd())));
+            self.waiter.wait(fds, timeout, |index| {
+                if let (Some(place), Some(entry)) = (self.sockets.get(index), free.next()) {
+                    *entry = *place;
                 }
-            }
+            });
+        } else {
+            self.waiter.wait(self.queues.iter().map(fd), timeout, |position| {
+                if let (Some(entry), Ok(position)) = (free.next(), u16::try_from(position)) {
+                    *entry = position;
+                }
+            });
+        }
+        for place in failed.into_iter().filter(|place| *place != NO_QUEUE) {
+            self.fail(place);
         }
     }
 

@@ -135,6 +135,100 @@ fn frames_go_both_ways_and_a_tap_that_is_down_takes_none() {
     });
 }
 
+/// What each queue that may have frames has: the link, and the frame.
+fn receive_all(io: &mut WorkerIo) -> Vec<(LinkId, Vec<u8>)> {
+    let (mut ready, mut got) = (Vec::new(), Vec::new());
+    io.ready(&mut ready);
+    for queue in ready {
+        let mut frames = Vec::new();
+        let link = io.rx(queue, &mut frames);
+        for frame in frames {
+            got.push((link, frame.bytes().to_vec()));
+            io.free(frame);
+        }
+    }
+    io.flush();
+    got
+}
+
+/// Of many TAPs those are read that have something, and none is forgotten; one whose device is gone
+/// keeps nobody awake.
+#[test]
+fn each_of_many_taps_is_heard() {
+    in_netns(|| {
+        let mut io = worker(256);
+        let mut ports: Vec<_> = (0..20u16)
+            .map(|number| {
+                let name = format!("t{number}");
+                let tap = Tap::open(&name, None).unwrap();
+                serve(&mut io, LinkId(number), &tap);
+                run(&format!("ip link set {name} up"));
+                (LinkId(number), Raw::open(tap.ifindex()), tap)
+            })
+            .collect();
+        let hears_all = |io: &mut WorkerIo, ports: &[(LinkId, Raw, Tap)]| {
+            let mut expected: Vec<_> = ports
+                .iter()
+                .map(|(link, raw, _)| {
+                    let bytes = frame(link.index(), 60 + link.index());
+                    raw.send(&bytes);
+                    (*link, bytes)
+                })
+                .collect();
+            let mut got = Vec::new();
+            host::until("all frames", || {
+                got.extend(receive_all(io));
+                got.len() >= ports.len()
+            });
+            got.sort();
+            expected.sort();
+            assert_eq!(got, expected);
+            for (link, raw, _) in ports {
+                let chunk = io.copy_from(&frame(7, 99)).unwrap();
+                assert!(io.tx(*link, chunk));
+                io.flush();
+                assert_eq!(raw.receive(SHORTLY).unwrap(), frame(7, 99));
+            }
+        };
+        let ready = |io: &mut WorkerIo| {
+            let mut list = Vec::new();
+            io.ready(&mut list);
+            list.len()
+        };
+        hears_all(&mut io, &ports);
+        assert_eq!(ready(&mut io), 0);
+        // One that has something ends a sleep, and is the only one to be read.
+        ports[11].1.send(&frame(1, 60));
+        let start = Instant::now();
+        io.wait(SHORTLY);
+        assert!(start.elapsed() < SHORTLY);
+        assert_eq!(ready(&mut io), 1);
+        assert_eq!(receive_all(&mut io), [(LinkId(11), frame(1, 60))]);
+        // Its device is gone.
+        run("ip link del t5");
+        let errors = |io: &WorkerIo| -> u64 { io.queue_stats().map(|(_, it)| it.errors).sum() };
+        host::until("the error", || {
+            receive_all(&mut io);
+            errors(&io) > 0
+        });
+        let start = Instant::now();
+        io.wait(Duration::from_millis(50));
+        assert!(start.elapsed() >= Duration::from_millis(50), "it keeps the worker awake");
+        for gone in [5, 5, 0] {
+            let (link, _, _) = ports.remove(gone);
+            assert!(io.remove_queue(link).is_some());
+        }
+        hears_all(&mut io, &ports);
+        // Few are all read.
+        for (link, _, _) in ports.drain(4..) {
+            assert!(io.remove_queue(link).is_some());
+        }
+        hears_all(&mut io, &ports);
+        assert_eq!(ready(&mut io), 4);
+        assert_conserved(&mut io, 0);
+    });
+}
+
 #[test]
 fn it_works_on_after_it_moved_to_another_namespace() {
     in_netns(|| {

@@ -64,6 +64,12 @@ pub trait FrameIo {
     /// `add_queue` and `remove_queue`.
     fn queue_count(&self) -> usize;
 
+    /// Adds the numbers of the queues to `list` that may have frames now: all, where to ask is not
+    /// cheaper than to look.
+    fn ready(&mut self, list: &mut Vec<usize>) {
+        list.extend(0..self.queue_count());
+    }
+
     /// Moves up to [`crate::BATCH_MAX`] received frames to the end of `frames`, and says which
     /// link they came in on.  Tops the fill ring up.
     fn rx(&mut self, queue: usize, frames: &mut Vec<Self::Frame>) -> LinkId;

@@ -195,6 +195,10 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
         self.io.queue_count()
     }
 
+    fn ready(&mut self, list: &mut Vec<usize>) {
+        self.io.ready(list);
+    }
+
     fn rx(&mut self, queue: usize, frames: &mut Vec<Self::Frame>) -> LinkId {
         self.io.rx(queue, frames)
     }

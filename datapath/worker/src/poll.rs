@@ -31,6 +31,8 @@ pub(crate) struct Loop<I: FrameIo> {
     datapath: Datapath<I::Frame>,
     snapshot: Arc<Snapshot>,
     batch: Batch<I::Frame>,
+    /// The queues of a round, between rounds empty.
+    ready: Vec<usize>,
     commands: Receiver<Command<I::Queue>>,
     events: Sender<Event<I::Queue>>,
     control: Waker,
@@ -66,6 +68,7 @@ impl<I: FrameIo> Loop<I> {
             datapath: Datapath::new(0, false),
             snapshot: Arc::default(),
             batch: Batch::new(),
+            ready: Vec::new(),
             commands,
             events,
             control,
@@ -118,9 +121,12 @@ impl<I: FrameIo> Loop<I> {
         self.io.drain_news(|news| datapath.hear(news, snapshot));
         self.announce();
         let mut moved = self.io.drain_parcels();
-        for queue in 0..self.io.queue_count() {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.io.ready(&mut ready);
+        for queue in ready.drain(..) {
             moved |= self.serve(queue);
         }
+        self.ready = ready;
         self.io.flush();
         moved
     }

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use weft_switch::{FrameIo, WorkerId};
 
 /// One worker to start.
@@ -20,6 +21,9 @@ pub struct SpawnConfig<I> {
     /// The CPU to pin it to, or none.
     pub cpu: Option<usize>,
 }
+
+/// How long a worker may take to make room for one more command.
+const ROOM_MAX: Duration = Duration::from_secs(5);
 
 /// The control thread's end of one worker.
 pub struct Handle<Q> {
@@ -46,13 +50,15 @@ impl std::fmt::Display for WorkerStuck {
 impl std::error::Error for WorkerStuck {}
 
 impl<Q> Handle<Q> {
-    /// Gives a command, and wakes the worker for it.
+    /// Gives a command, and wakes the worker for it.  Waits for room in its channel: many ports may
+    /// come faster than a busy worker takes them.
     ///
     /// # Errors
     ///
-    /// [`WorkerStuck`] when its channel is full or its thread has ended; the command is lost.
+    /// [`WorkerStuck`] when there is no room for [`ROOM_MAX`], or its thread has ended; the command is
+    /// lost.
     pub fn send(&self, command: Command<Q>) -> Result<(), WorkerStuck> {
-        let sent = self.commands.try_send(command);
+        let sent = self.commands.send_timeout(command, ROOM_MAX);
         self.waker.wake();
         sent.map_err(|_| WorkerStuck(self.id))
     }

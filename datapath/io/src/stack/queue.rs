@@ -10,7 +10,7 @@ use crate::xsk::queue::QueueWatch;
 use crate::xsk::umem::{Chunk, ChunkPool};
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::{Arc, Weak};
 use weft_switch::{BATCH_MAX, DropReason, FrameBuf};
 use weft_wire::coalesce::Piece;
@@ -42,7 +42,7 @@ pub struct StackQueue {
     /// Segments that wait for more of their flow.
     joins: Joins,
     stats: QueueStats,
-    published: u64,
+    published: QueueStats,
     /// The kernel said that the device is down, since the last flush.
     is_down: bool,
     shared: Arc<SharedStats>,
@@ -73,10 +73,10 @@ impl StackQueue {
             fd: Arc::new(fd),
             source,
             name: name.into(),
-            pending: VecDeque::with_capacity(CUT_SEGMENTS_MAX),
+            pending: VecDeque::new(),
             joins: Joins::default(),
             stats: QueueStats::default(),
-            published: 0,
+            published: QueueStats::default(),
             is_down: false,
             shared: Arc::default(),
         }
@@ -112,6 +112,10 @@ impl StackQueue {
 
     pub(crate) fn raw_fd(&self) -> RawFd {
         self.fd.as_raw_fd()
+    }
+
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Moves up to [`BATCH_MAX`] frames to the end of `frames`; `scratch` has room for a super-frame.
@@ -237,6 +241,8 @@ impl StackQueue {
             return;
         }
         self.stats.rx_superframes += 1;
+        // The first super-frame makes room for all that follow: most TAPs never see one.
+        self.pending.reserve(CUT_SEGMENTS_MAX - self.pending.len());
         for segment in segments {
             let Some(mut chunk) = pool.take_for(segment.len_bytes()) else {
                 self.stats.no_chunk += 1;
@@ -315,14 +321,13 @@ impl StackQueue {
     pub(crate) fn flush(&mut self, pool: &mut ChunkPool) {
         self.send_held(pool);
         self.is_down = false;
-        let moved = self.stats.rx_frames.wrapping_add(self.stats.tx_frames);
-        if moved != self.published {
-            self.published = moved;
+        if self.stats != self.published {
             self.publish();
         }
     }
 
-    pub(crate) fn publish(&self) {
+    fn publish(&mut self) {
+        self.published = self.stats;
         self.shared.publish(&self.stats);
     }
 
