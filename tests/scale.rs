@@ -11,6 +11,10 @@ const PATCHES: usize = 2_000;
 /// NICs that are added, and removed, one by one.
 const NICS: usize = 12;
 
+/// Tunnels with keys to one remote end, and internal ports.
+const TUNNELS: usize = 300;
+const TAPS: usize = 30;
+
 fn descriptors(switch: &Switch<'_>) -> usize {
     switch.host().sh(&format!("ls /proc/{}/fd", switch.pid())).lines().count()
 }
@@ -139,4 +143,92 @@ fn two_thousand_ports_come_and_go() {
     assert!(within(Duration::from_secs(5), || descriptors(&switch) == descriptors_before));
     a.must_reach("10.0.0.2");
     assert_eq!(switch.missed().len(), 0);
+}
+
+/// Waits until nothing is planned any more; how many ports were so far.
+fn settled(switch: &Switch<'_>) -> u64 {
+    let mut last = planned(switch);
+    assert!(within(Duration::from_secs(20), || {
+        std::thread::sleep(Duration::from_millis(200));
+        std::mem::replace(&mut last, planned(switch)) == last
+    }));
+    last
+}
+
+/// Of many tunnels and internal ports, one that comes, changes or goes is planned alone; what they
+/// share is still that of all.
+#[test]
+fn one_of_many_tunnels_and_internal_ports_is_planned_alone() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    host.sh("ip link add u0 type veth peer name u1 && ip link set u0 up && ip link set u1 up");
+    host.sh("ip addr add 10.9.0.1/24 dev u0");
+    for last in [2, 3] {
+        host.sh(&format!("ip neigh add 10.9.0.{last} lladdr 02:00:00:00:00:0{last} dev u0"));
+    }
+    let switch = Switch::start(&host);
+    vsctl(&switch, "add-br br0");
+    let a = switch.plug("br0", "vif0", "10.0.0.1/24");
+    let _b = switch.plug("br0", "vif1", "10.0.0.2/24");
+    let tunnel = |name: &str, last: u8, key: usize| {
+        let options = format!("options:remote_ip=10.9.0.{last} options:key={key}");
+        format!("add-port br0 {name} -- set interface {name} type=gre {options}")
+    };
+    let internal =
+        |name: &str| format!("add-port br0 {name} -- set interface {name} type=internal");
+    let mut commands: Vec<_> = (1..=TUNNELS).map(|n| tunnel(&format!("t{n}"), 2, n)).collect();
+    commands.push(tunnel("other", 3, 1));
+    commands.extend((1..=TAPS).map(|n| internal(&format!("i{n}"))));
+    vsctl(&switch, &commands.join(" -- "));
+    let mtu = |port: &str| host.sh(&format!("cat /sys/class/net/{port}/mtu")).trim().to_owned();
+    assert!(within(Duration::from_secs(10), || mtu("i1") == "1458" && mtu("br0") == "1458"));
+
+    let alone = |what: &str, change: &dyn Fn()| {
+        let before = settled(&switch);
+        change();
+        let count = settled(&switch) - before;
+        assert!((1..20).contains(&count), "{what}: {count} ports were planned");
+    };
+    alone("a tunnel", &|| drop(vsctl(&switch, &tunnel("x", 2, 1000))));
+    alone("its key", &|| drop(vsctl(&switch, "set interface x options:key=1001")));
+    alone("its end", &|| drop(vsctl(&switch, "del-port br0 x")));
+    alone("an internal port", &|| drop(vsctl(&switch, &internal("y"))));
+    assert_eq!(mtu("y"), "1458");
+    alone("its state and address", &|| drop(host.sh("ip link set y up address 02:00:00:00:00:77")));
+    assert!(
+        within(Duration::from_secs(5), || vsctl(&switch, "get interface y admin_state") == "up")
+    );
+    alone("its end", &|| drop(vsctl(&switch, "del-port br0 y")));
+    alone("a neighbour", &|| {
+        host.sh("ip neigh replace 10.9.0.3 lladdr 02:00:00:00:00:99 dev u0");
+    });
+    assert!(within(Duration::from_secs(5), || {
+        switch.weft_json("show").to_string().contains("02:00:00:00:00:99")
+    }));
+
+    // A narrower way of one tunnel is a narrower bridge.
+    host.sh("ip route add 10.9.0.3/32 dev u0 mtu 1400");
+    assert!(within(Duration::from_secs(5), || mtu("i1") == "1358" && mtu("br0") == "1358"));
+    vsctl(&switch, "del-port br0 other");
+    assert!(within(Duration::from_secs(5), || mtu("i1") == "1458" && mtu("br0") == "1458"));
+
+    // What one gives up another gets that waited for it.
+    assert!(!switch.try_vsctl(&tunnel("again", 2, 7)).ok());
+    assert!(vsctl(&switch, "get interface again error").contains("File exists"));
+    vsctl(&switch, "del-port br0 t7");
+    assert_eq!(vsctl(&switch, "get interface again error"), "[]");
+    a.must_reach("10.0.0.2");
+
+    // The last tunnel takes the program off the NIC.
+    let commands: Vec<_> = (1..=TUNNELS)
+        .filter(|n| *n != 7)
+        .map(|n| format!("del-port br0 t{n}"))
+        .chain(std::iter::once("del-port br0 again".to_owned()))
+        .collect();
+    vsctl(&switch, &commands.join(" -- "));
+    assert!(within(Duration::from_secs(5), || !host.sh("ip -d link show u0").contains("xdp")));
+    assert!(within(Duration::from_secs(5), || mtu("i1") == "1500"));
+    a.must_reach("10.0.0.2");
 }

@@ -33,9 +33,7 @@ impl Engine {
                 self.change(name, &format!("mtu {mtu}"), |kernel, ifindex| {
                     kernel.set_mtu(ifindex, *mtu)
                 });
-                if let Some(link) = self.links.get_mut(name) {
-                    link.mtu = *mtu;
-                }
+                self.links.set_mtu(name, *mtu);
                 true
             }
             Step::SetVteps { name, addresses, udp_ports } => {
@@ -58,7 +56,7 @@ impl Engine {
         what: &str,
         change: impl FnOnce(&mut crate::kernel::Kernel, u32) -> io::Result<()>,
     ) {
-        let Some(ifindex) = self.kernel.link_named(name).map(|link| link.ifindex) else { return };
+        let Some(ifindex) = self.device(name).map(|link| link.ifindex) else { return };
         match change(&mut self.kernel, ifindex) {
             Ok(()) => tracing::info!("{name}: {what}"),
             Err(error) => tracing::warn!("{name}: {what}: {error}"),
@@ -87,14 +85,11 @@ impl Engine {
     }
 
     fn open_tap(&mut self, name: &str, mac: Option<MacAddr>) -> Result<(), LinkError> {
-        self.links.open_tap(name, mac, &self.workers)?;
-        if let Some(link) = self.links.get(name) {
-            self.kernel.refresh_link(link.ifindex)?;
-        }
-        let mtu = self.kernel.link_named(name).map(|link| link.mtu);
-        if let (Some(link), Some(mtu)) = (self.links.get_mut(name), mtu) {
-            link.mtu = mtu;
-        }
+        let ifindex = self.links.open_tap(name, mac, &self.workers)?;
+        let changes = self.kernel.refresh_link(ifindex)?;
+        self.note_changes(changes)?;
+        self.look_at_carrier(name);
+        self.sync_link(name);
         tracing::info!("{name}: internal port is there");
         Ok(())
     }
@@ -110,6 +105,7 @@ impl Engine {
             self.note_failure(name, ifindex, error.to_string());
             return false;
         }
+        self.look_at_carrier(name);
         let attached = self.links.get(name).and_then(|link| link.attached.as_ref());
         let mut is_adopted = false;
         if let Some(attached) = attached {

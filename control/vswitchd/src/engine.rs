@@ -8,20 +8,20 @@ use crate::capture::Captures;
 use crate::coverage::Coverage;
 use crate::dead_ends::DeadEnds;
 use crate::desired::known::Known;
-use crate::desired::{Bridge, Desired, Kind, Rows, port_number};
+use crate::desired::{Bridge, Desired, Rows};
 use crate::fail_mode::FailModes;
-use crate::kernel::Kernel;
-use crate::links::{Link, Links, pin_folder};
+use crate::kernel::{Changes, Kernel};
+use crate::links::{Links, pin_folder};
 use crate::news::News;
 use crate::path_mtu::PathMtus;
-use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Plan, Scope, plan};
+use crate::plan::{Carrier, Held, Plan, Scope, plan};
 use crate::planned::Standing;
 use crate::publish::{self, Ids};
 use crate::snooping::Snooping;
 use crate::spanning::{Errand, Member, Spanning};
 use crate::status::InterfaceStatus;
 use crate::taps::Listeners;
-use crate::tunnels::{self, Path, State};
+use crate::tunnels::Path;
 use crate::vlog::Vlog;
 use crate::ways::Ways;
 use crate::workers::{WorkerError, Workers};
@@ -34,13 +34,6 @@ use uuid::Uuid;
 use weft_switch::{Counters, PortId, Snapshot, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_worker::Report;
-
-/// A neighbour is asked for again after so long, when the kernel has news of it: its entry may be
-/// deleted while it is resolved.  Without news, the loop's own interval of a second counts.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
-
-/// A neighbour whose address was not confirmed lately is confirmed this often.
-const CONFIRM_AGAIN: Duration = Duration::from_secs(15);
 
 /// A link that could not be opened is tried again after so long.
 const RETRY_AFTER: Duration = Duration::from_secs(10);
@@ -93,6 +86,8 @@ pub struct Engine {
     /// What workers had counted when `dpif-netdev/pmd-stats-clear` was given.
     pub cleared: BTreeMap<WorkerId, Report>,
     known: Known,
+    /// What of the kernel's tables was not looked at yet.
+    changes: Changes,
     /// Ports that may be other than in the snapshot.
     unpublished: BTreeSet<PortId>,
     /// Interfaces that may be other than their rows say.
@@ -172,6 +167,7 @@ impl Engine {
             coverage: Coverage::default(),
             cleared: BTreeMap::new(),
             known: Known::default(),
+            changes: Changes::default(),
             unpublished: BTreeSet::new(),
             untold: BTreeSet::new(),
             fresh: BTreeSet::new(),
@@ -221,30 +217,34 @@ impl Engine {
         touched.is_elsewhere |= news.is_elsewhere;
         // A setting without effect changes nothing else.
         self.log_problems();
-        if touched.is_empty() && self.plan.is_complete {
+        if touched.is_empty() && !self.has_changes() && self.plan.is_complete {
             return Ok(false);
         }
         self.cover("bridge_reconfigure");
         if self.worker_cpus != self.desired.worker_cpus {
             self.restart_workers()?;
         }
-        let mut scope = if self.plan.is_complete {
-            Scope::of(&touched, &self.desired, &self.plan)
-        } else {
-            Scope::all(&self.desired, &self.plan)
-        };
-        for round in 1.. {
-            let observed = self.observe(rows, &scope);
+        let mut scope = Scope::of(&touched, &self.desired);
+        self.follow_kernel(&mut scope);
+        if !self.plan.is_complete {
+            scope = Scope::all(&self.desired, &self.plan);
+        }
+        let mut round = 1;
+        loop {
+            let mut observed = self.observe(rows, &scope);
             let next = plan(&self.desired, &observed, &self.plan, &scope);
-            if scope.linked {
-                self.paths = observed.paths;
-            }
+            self.keep_paths(&scope, &mut observed);
+            let Some(next) = next else {
+                scope.linked = true;
+                continue;
+            };
             self.remove(&next)?;
             if self.add(&next) || round == ROUNDS_MAX {
                 self.publish(next)?;
                 break;
             }
             scope.linked = true;
+            round += 1;
         }
         if touched.is_elsewhere {
             // Devices may be in another state, which is in no plan.
@@ -290,108 +290,6 @@ impl Engine {
         self.rates = Rates::default();
         self.snooping.tell_again();
         Ok(())
-    }
-
-    /// What there is: devices, links, and the way of each tunnel.  Takes the paths with it.
-    fn observe(&mut self, rows: &impl Rows, scope: &Scope) -> Observed {
-        let linked = self.desired.linked().map(|(_, _, interface)| &interface.uuid);
-        let looked_at = scope.rows.iter().chain(linked.filter(|_| scope.linked));
-        let numberless = looked_at.filter(|row| self.plan.ports.get(row).is_none());
-        let held = numberless.filter_map(|row| Some((*row, port_number(rows, *row, "ofport")?)));
-        let ofports = held.collect();
-        if !scope.linked {
-            return Observed { ofports, ..Observed::default() };
-        }
-        self.sync_links();
-        self.resolve_paths();
-        let is_outgrown = |link: &Link| link.held != Held::Tap && link.mtu > link.mtu_max;
-        let outgrown = self.links.iter().filter(|(_, link)| is_outgrown(link));
-        let devices = self.kernel.links().map(|link| {
-            let device = Device {
-                ifindex: link.ifindex,
-                mac: MacAddr(link.mac),
-                mtu: link.mtu,
-                is_loopback: link.is_loopback,
-            };
-            (link.name.clone(), device)
-        });
-        let open = self.links.iter().map(|(name, link)| {
-            (name.clone(), OpenLink { held: link.held, ifindex: link.ifindex })
-        });
-        Observed {
-            devices: devices.collect(),
-            open: open.collect(),
-            outgrown: outgrown.map(|(name, _)| name.clone()).collect(),
-            paths: std::mem::take(&mut self.paths),
-            addresses: self.kernel.addresses().collect(),
-            ofports,
-            failed: self.failed.clone(),
-            bridge_mtus: self.plan.bridge_mtus.clone(),
-        }
-    }
-
-    /// Takes over the MTU that a device has now.
-    fn sync_links(&mut self) {
-        let mtus: Vec<_> = self
-            .links
-            .iter()
-            .filter_map(|(name, link)| {
-                let now = self.kernel.link(link.ifindex).filter(|now| now.name == *name)?;
-                (now.mtu != link.mtu).then(|| (name.clone(), now.mtu))
-            })
-            .collect();
-        for (name, mtu) in mtus {
-            if let Some(link) = self.links.get_mut(&name) {
-                link.mtu = mtu;
-            }
-        }
-    }
-
-    /// Finds the way of every tunnel; asks the kernel when its tables may lead elsewhere now.
-    fn resolve_paths(&mut self) {
-        let mut paths = BTreeMap::new();
-        let now = Instant::now();
-        self.ways.begin(self.kernel.generation(), now);
-        for (_, _, interface) in self.desired.linked() {
-            let Kind::Tunnel(tunnel) = &interface.kind else { continue };
-            if self.ways.get(tunnel).is_none() {
-                let mut fresh = tunnels::resolve(&mut self.kernel, tunnel);
-                self.path_mtus.lower(&mut fresh, tunnel.remote);
-                let kernel = &self.kernel;
-                self.ways.put(tunnel, fresh, now, |old| tunnels::is_usable(kernel, old));
-            }
-            let Some(path) = self.ways.get(tunnel).cloned() else { continue };
-            if self.paths.get(&interface.uuid).map(|old| &old.state) != Some(&path.state) {
-                log_path(&interface.name, &path);
-            }
-            paths.insert(interface.uuid, path);
-        }
-        self.paths = paths;
-        self.ask_neighbours();
-    }
-
-    /// Asks for next hops that are not known, and confirms those that were not lately.
-    pub fn ask_neighbours(&mut self) {
-        let mut asks = Vec::new();
-        for path in self.paths.values() {
-            let Some(hop) = path.asked else { continue };
-            let pause = match &path.state {
-                _ if path.is_held => ASK_AGAIN,
-                State::Ready(_) if path.is_stale => CONFIRM_AGAIN,
-                State::Ready(_) => continue,
-                State::Resolving | State::Unreachable(_) => ASK_AGAIN,
-            };
-            if self.asked.get(&hop).is_none_or(|at| at.elapsed() > pause) {
-                asks.push(hop);
-            }
-        }
-        for (ifindex, next_hop) in asks {
-            self.asked.insert((ifindex, next_hop), Instant::now());
-            if let Err(error) = self.kernel.ask_neighbour(ifindex, next_hop) {
-                tracing::debug!("asking for {next_hop}: {error}");
-            }
-        }
-        self.asked.retain(|_, at| at.elapsed() < CONFIRM_AGAIN * 2);
     }
 
     /// Frames wait for the next hop of these ports.
@@ -506,7 +404,7 @@ impl Engine {
         }
         self.number_mirrors()?;
         let moved = self.moved_vlans(&next);
-        self.cover_many("port_planned", next.planned.len() as u64);
+        self.cover_many("port_planned", next.looked_at as u64);
         for row in &next.planned {
             self.unpublished.extend(self.ids.port(row));
         }
@@ -670,7 +568,8 @@ impl Engine {
     /// Sends the snapshot of [`Engine::plan`] to the workers, unless they have it.
     pub(crate) fn install(&mut self) -> Result<(), WorkerError> {
         let touched = std::mem::take(&mut self.unpublished);
-        let Some(snapshot) = publish::snapshot(self, &touched) else { return Ok(()) };
+        let changed = self.links.take_changed();
+        let Some(snapshot) = publish::snapshot(self, &touched, changed) else { return Ok(()) };
         self.epoch = snapshot.epoch;
         self.cover("snapshot_installed");
         let snapshot = Arc::new(snapshot);
@@ -713,26 +612,34 @@ impl Engine {
         Ok(all)
     }
 
-    /// Notes carriers that came or went, and those of new links.  Who was behind a link that went may be elsewhere by now,
-    /// so its addresses are forgotten.
-    ///
-    /// # Errors
-    /// When a worker is stuck.
-    pub fn note_carriers(&mut self) -> Result<(), WorkerError> {
-        let mut lost = Vec::new();
-        for (name, link) in self.links.iter_mut() {
-            let now = self.kernel.link(link.ifindex).filter(|now| now.name == *name);
-            let is_running = now.is_some_and(|now| now.is_running);
-            if link.is_running.replace(is_running).is_some_and(|before| before != is_running) {
-                link.resets += 1;
-                link.speed_mbps = crate::report::speed_mbps(name);
-                lost.extend((!is_running).then(|| name.clone()));
+    /// Notes carriers that came or went on these devices.  Who was behind a link that went may be
+    /// elsewhere by now, so its addresses are forgotten.
+    fn note_carriers<'a>(
+        &mut self,
+        names: impl IntoIterator<Item = &'a String>,
+    ) -> Result<(), WorkerError> {
+        for name in names {
+            let before = self.links.get(name).and_then(|link| link.is_running);
+            self.look_at_carrier(name);
+            let Some(link) = self.links.get_mut(name) else { continue };
+            if before.is_none() || before == link.is_running {
+                continue;
+            }
+            link.resets += 1;
+            link.speed_mbps = crate::report::speed_mbps(name);
+            let is_lost = link.is_running == Some(false);
+            if let Some(port) = self.link_port(name).filter(|_| is_lost) {
+                self.workers.flush_fdb(None, Some(port), None)?;
             }
         }
-        for port in lost.iter().filter_map(|name| self.link_port(name)).collect::<Vec<_>>() {
-            self.workers.flush_fdb(None, Some(port), None)?;
-        }
         Ok(())
+    }
+
+    /// Takes over whether the device of a link runs.
+    pub(crate) fn look_at_carrier(&mut self, name: &str) {
+        let Some(link) = self.links.get_mut(name) else { return };
+        let now = self.kernel.link(link.ifindex).filter(|now| now.name == *name);
+        link.is_running = Some(now.is_some_and(|now| now.is_running));
     }
 
     /// The number of the port that a link of this name carries.
@@ -766,14 +673,5 @@ impl Engine {
     }
 }
 
-fn log_path(name: &str, path: &Path) {
-    match &path.state {
-        State::Ready(mac) => {
-            let egress = path.egress.as_ref().map_or("?", |egress| &egress.name);
-            let hop = path.next_hop.map(|hop| hop.to_string()).unwrap_or_default();
-            tracing::info!("{name}: next hop {hop} on {egress} is {mac}");
-        }
-        State::Resolving => tracing::info!("{name}: asking for the next hop"),
-        State::Unreachable(reason) => tracing::info!("{name}: {reason}"),
-    }
-}
+#[path = "observe.rs"]
+mod observe;

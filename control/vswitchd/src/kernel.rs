@@ -102,28 +102,50 @@ pub enum Neighbour {
     Silent,
 }
 
-/// What a batch of notifications touched.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// What is other in the tables than it was.
+#[must_use = "what depends on it has to be looked at"]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// A device appeared, vanished, was renamed, or changed its address or MTU.
-    pub devices: bool,
-    /// A device changed state only.
-    pub states: bool,
-    /// Addresses, routes, rules or neighbours.
-    pub paths: bool,
+    /// Devices that appeared, vanished, or changed name, address or MTU; by the names that they have
+    /// and had.
+    pub devices: BTreeSet<(u32, String)>,
+    /// Devices that changed state, likewise; all that appeared or vanished are among them.
+    pub states: BTreeSet<(u32, String)>,
+    /// Addresses of this host that came or went, with the number of their device.
+    pub addresses: BTreeSet<(u32, IpAddr)>,
+    /// Neighbours of which something else is known.
+    pub neighbours: BTreeSet<(u32, IpAddr)>,
+    /// Routes that came or went: their targets, with the length of the prefix.
+    pub routes: BTreeSet<(IpAddr, u8)>,
+    /// Anything may be other.
+    pub is_all: bool,
 }
 
 impl Changes {
-    fn add(&mut self, more: Self) {
-        self.devices |= more.devices;
-        self.states |= more.states;
-        self.paths |= more.paths;
+    /// Takes in what changed besides.
+    pub fn add(&mut self, more: Self) {
+        self.devices.extend(more.devices);
+        self.states.extend(more.states);
+        self.addresses.extend(more.addresses);
+        self.neighbours.extend(more.neighbours);
+        self.routes.extend(more.routes);
+        self.is_all |= more.is_all;
     }
 
-    /// True when anything changed.
+    /// True when nothing changed.
     #[must_use]
-    pub const fn any(&self) -> bool {
-        self.devices || self.states || self.paths
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Names and numbers of the devices that changed in any way.
+    pub fn links(&self) -> impl Iterator<Item = &(u32, String)> {
+        self.devices.union(&self.states)
+    }
+
+    fn of_link(link: &Link) -> Self {
+        let one = BTreeSet::from([(link.ifindex, link.name.clone())]);
+        Self { devices: one.clone(), states: one, ..Self::default() }
     }
 }
 
@@ -131,7 +153,6 @@ impl Changes {
 pub struct Kernel {
     socket: Socket,
     sequence: u32,
-    generation: u64,
     links: BTreeMap<u32, Link>,
     addresses: BTreeSet<(u32, IpAddr)>,
     neighbours: HashMap<(u32, IpAddr), Neighbour>,
@@ -213,12 +234,12 @@ impl Kernel {
         let mut kernel = Self {
             socket,
             sequence: 0,
-            generation: 0,
             links: BTreeMap::new(),
             addresses: BTreeSet::new(),
             neighbours: HashMap::new(),
         };
-        kernel.refresh()?;
+        // Nobody has looked at anything yet.
+        let _ = kernel.refresh()?;
         Ok(kernel)
     }
 
@@ -226,8 +247,7 @@ impl Kernel {
     ///
     /// # Errors
     /// When the kernel does not answer.
-    pub fn refresh(&mut self) -> io::Result<()> {
-        self.generation += 1;
+    pub fn refresh(&mut self) -> io::Result<Changes> {
         self.links.clear();
         self.addresses.clear();
         self.neighbours.clear();
@@ -238,10 +258,10 @@ impl Kernel {
         ];
         for dump in dumps {
             for answer in self.request(dump, NLM_F_DUMP)? {
-                self.note(answer);
+                let _ = self.note(answer);
             }
         }
-        Ok(())
+        Ok(Changes { is_all: true, ..Changes::default() })
     }
 
     /// Reads the links anew, for their counters.  What else has changed is news that nobody gets
@@ -260,10 +280,8 @@ impl Kernel {
             }
             changes.add(self.note(answer));
         }
-        for index in gone {
-            self.links.remove(&index);
-            self.generation += 1;
-            changes.add(Changes { devices: true, states: true, paths: true });
+        for link in gone.iter().filter_map(|index| self.links.remove(index)) {
+            changes.add(Changes::of_link(&link));
         }
         Ok(changes)
     }
@@ -272,19 +290,14 @@ impl Kernel {
     ///
     /// # Errors
     /// When the kernel does not answer, or has no such link.
-    pub fn refresh_link(&mut self, ifindex: u32) -> io::Result<()> {
+    pub fn refresh_link(&mut self, ifindex: u32) -> io::Result<Changes> {
         let mut get = LinkMessage::default();
         get.header.index = ifindex;
+        let mut changes = Changes::default();
         for answer in self.request(RouteNetlinkMessage::GetLink(get), 0)? {
-            self.note(answer);
+            changes.add(self.note(answer));
         }
-        Ok(())
-    }
-
-    /// Goes up when anything changed that the way of a tunnel may depend on.
-    #[must_use]
-    pub const fn generation(&self) -> u64 {
-        self.generation
+        Ok(changes)
     }
 
     /// Takes one datagram of notifications into the tables.
@@ -299,12 +312,6 @@ impl Kernel {
     }
 
     fn note(&mut self, message: RouteNetlinkMessage) -> Changes {
-        let changes = self.take_in(message);
-        self.generation += u64::from(changes.any());
-        changes
-    }
-
-    fn take_in(&mut self, message: RouteNetlinkMessage) -> Changes {
         let mut changes = Changes::default();
         match message {
             RouteNetlinkMessage::NewLink(message) => return self.note_link(&message),
@@ -312,37 +319,42 @@ impl Kernel {
             RouteNetlinkMessage::DelLink(message)
                 if message.header.interface_family == AddressFamily::Unspec =>
             {
-                changes.devices = self.links.remove(&message.header.index).is_some();
-                changes.paths = changes.devices;
-                self.addresses.retain(|(index, _)| *index != message.header.index);
-                self.neighbours.retain(|(index, _), _| *index != message.header.index);
+                let index = message.header.index;
+                let gone = self.links.remove(&index);
+                changes = gone.as_ref().map(Changes::of_link).unwrap_or_default();
+                changes.addresses = self.addresses.extract_if(.., |(of, _)| *of == index).collect();
+                self.neighbours.retain(|(of, _), _| *of != index);
             }
             RouteNetlinkMessage::NewAddress(message) => {
-                if let Some(address) = local_address(&message) {
-                    changes.paths = self.addresses.insert((message.header.index, address));
-                }
+                let address = local_address(&message).map(|it| (message.header.index, it));
+                changes.addresses.extend(address.filter(|it| self.addresses.insert(*it)));
             }
             RouteNetlinkMessage::DelAddress(message) => {
-                if let Some(address) = local_address(&message) {
-                    changes.paths = self.addresses.remove(&(message.header.index, address));
-                }
+                let address = local_address(&message).map(|it| (message.header.index, it));
+                changes.addresses.extend(address.filter(|it| self.addresses.remove(it)));
             }
             RouteNetlinkMessage::NewNeighbour(message) => {
                 if let Some((address, state)) = neighbour(&message) {
-                    let old = self.neighbours.insert((message.header.ifindex, address), state);
-                    changes.paths = old != Some(state);
+                    let who = (message.header.ifindex, address);
+                    let old = self.neighbours.insert(who, state);
+                    changes.neighbours.extend((old != Some(state)).then_some(who));
                 }
             }
             RouteNetlinkMessage::DelNeighbour(message) => {
                 if let Some((address, _)) = neighbour(&message) {
-                    let old = self.neighbours.remove(&(message.header.ifindex, address));
-                    changes.paths = old.is_some();
+                    let who = (message.header.ifindex, address);
+                    changes.neighbours.extend(self.neighbours.remove(&who).map(|_| who));
                 }
             }
-            RouteNetlinkMessage::NewRoute(_)
-            | RouteNetlinkMessage::DelRoute(_)
-            | RouteNetlinkMessage::NewRule(_)
-            | RouteNetlinkMessage::DelRule(_) => changes.paths = true,
+            RouteNetlinkMessage::NewRoute(message) | RouteNetlinkMessage::DelRoute(message) => {
+                match target(&message) {
+                    Some(target) => drop(changes.routes.insert(target)),
+                    None => changes.is_all = true,
+                }
+            }
+            RouteNetlinkMessage::NewRule(_) | RouteNetlinkMessage::DelRule(_) => {
+                changes.is_all = true;
+            }
             _ => {}
         }
         changes
@@ -355,12 +367,15 @@ impl Kernel {
         let link = link(message);
         let mut changes = Changes::default();
         match self.links.get(&link.ifindex) {
-            None => changes = Changes { devices: true, states: true, paths: true },
+            None => changes = Changes::of_link(&link),
             Some(old) => {
-                changes.devices = (&old.name, old.mac, old.mtu) != (&link.name, link.mac, link.mtu);
-                changes.states =
-                    (old.is_admin_up, old.is_running) != (link.is_admin_up, link.is_running);
-                changes.paths = changes.devices || changes.states;
+                let names = [&old.name, &link.name].map(|name| (link.ifindex, name.clone()));
+                if (&old.name, old.mac, old.mtu) != (&link.name, link.mac, link.mtu) {
+                    changes.devices.extend(names.clone());
+                }
+                if (old.is_admin_up, old.is_running) != (link.is_admin_up, link.is_running) {
+                    changes.states.extend(names);
+                }
             }
         }
         self.links.insert(link.ifindex, link);
@@ -387,6 +402,13 @@ impl Kernel {
     /// All local addresses with the number of their device.
     pub fn addresses(&self) -> impl Iterator<Item = (u32, IpAddr)> + '_ {
         self.addresses.iter().copied()
+    }
+
+    /// The local addresses of one device.
+    pub fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = IpAddr> + '_ {
+        let least = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+        let from = self.addresses.range((ifindex, least)..);
+        from.take_while(move |(of, _)| *of == ifindex).map(|(_, address)| *address)
     }
 
     /// What is known of the neighbour `address` on a device.
@@ -627,18 +649,23 @@ fn neighbour_message(ifindex: u32, address: IpAddr) -> NeighbourMessage {
 fn table_entry(answer: &RouteNetlinkMessage) -> Option<(IpAddr, u8, Route)> {
     let RouteNetlinkMessage::NewRoute(message) = answer else { return None };
     let is_shown = [RouteHeader::RT_TABLE_MAIN, RT_TABLE_LOCAL].contains(&message.header.table);
+    let found = route(message).filter(|_| is_shown)?;
+    let (target, len) = target(message)?;
+    Some((target, len, found))
+}
+
+/// What a route leads to: an address, and how many of its bits count.
+fn target(message: &RouteMessage) -> Option<(IpAddr, u8)> {
     let unspecified = match message.header.address_family {
         AddressFamily::Inet => IpAddr::from([0; 4]),
         AddressFamily::Inet6 => IpAddr::from([0; 16]),
         _ => return None,
     };
-    let found = route(message).filter(|_| is_shown)?;
     let target = message.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Destination(address) => ip(address),
         _ => None,
     });
-    let len = message.header.destination_prefix_length;
-    Some((target.unwrap_or(unspecified), len, found))
+    Some((target.unwrap_or(unspecified), message.header.destination_prefix_length))
 }
 
 const fn family(address: IpAddr) -> AddressFamily {

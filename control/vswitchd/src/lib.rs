@@ -9,6 +9,7 @@
 mod apply;
 pub mod capture;
 pub mod command;
+pub mod common;
 pub mod coverage;
 pub mod dead_ends;
 pub mod desired;

@@ -120,6 +120,14 @@ pub struct Nic<'a> {
 #[derive(Default)]
 pub struct Links {
     open: BTreeMap<String, Link>,
+    /// Numbers of links that were closed, all below `next_id`.
+    free_ids: BTreeSet<LinkId>,
+    /// The lowest number that no link ever had.
+    next_id: u16,
+    /// The names of those that are open.
+    names: BTreeMap<LinkId, String>,
+    /// Links that came, went or have another MTU since somebody asked.
+    changed: BTreeSet<LinkId>,
     next_worker: usize,
     pins: Option<PathBuf>,
 }
@@ -158,10 +166,41 @@ impl Links {
         self.open.get_mut(name)
     }
 
+    /// The lowest number that no link has; [`Links::insert`] takes it.
     fn free_id(&self) -> Result<LinkId, LinkError> {
-        let taken: BTreeSet<_> = self.open.values().map(|link| link.id).collect();
-        let id = (0..u16::MAX).map(LinkId).find(|id| !taken.contains(id));
-        id.ok_or(LinkError::TooMany)
+        let next = (self.next_id < u16::MAX).then_some(LinkId(self.next_id));
+        self.free_ids.first().copied().or(next).ok_or(LinkError::TooMany)
+    }
+
+    fn insert(&mut self, name: &str, link: Link) {
+        if !self.free_ids.remove(&link.id) {
+            self.next_id = link.id.0.saturating_add(1);
+        }
+        self.changed.insert(link.id);
+        self.names.insert(link.id, name.to_owned());
+        self.open.insert(name.to_owned(), link);
+    }
+
+    /// The link with this number, and its name.
+    #[must_use]
+    pub fn numbered(&self, id: LinkId) -> Option<(&str, &Link)> {
+        let name = self.names.get(&id)?;
+        Some((name, self.open.get(name)?))
+    }
+
+    /// Takes over the MTU of a link's device.
+    pub fn set_mtu(&mut self, name: &str, mtu: u32) {
+        if let Some(link) = self.open.get_mut(name)
+            && link.mtu != mtu
+        {
+            link.mtu = mtu;
+            self.changed.insert(link.id);
+        }
+    }
+
+    /// The links that came, went or have another MTU since this was asked last.
+    pub fn take_changed(&mut self) -> BTreeSet<LinkId> {
+        std::mem::take(&mut self.changed)
     }
 
     fn pick_worker(&mut self, workers: &Workers) -> usize {
@@ -192,7 +231,7 @@ impl Links {
         match self.open_queues(nic, id, workers, &mut attached) {
             Ok(link) => {
                 let link = Link { attached: Some(attached), ..link };
-                self.open.insert(nic.name.to_owned(), link);
+                self.insert(nic.name, link);
                 Ok(())
             }
             Err(error) => {
@@ -246,7 +285,7 @@ impl Links {
         Ok(link)
     }
 
-    /// Makes or adopts a TAP and gives its queue to a worker.
+    /// Makes or adopts a TAP and gives its queue to a worker; returns the device's number.
     ///
     /// # Errors
     /// See [`LinkError`]; everything is undone then.
@@ -255,7 +294,7 @@ impl Links {
         name: &str,
         mac: Option<MacAddr>,
         workers: &Workers,
-    ) -> Result<(), LinkError> {
+    ) -> Result<u32, LinkError> {
         let id = self.free_id()?;
         let tap = Tap::open(name, mac.map(MacAddr::octets))?;
         let worker = self.pick_worker(workers);
@@ -271,10 +310,11 @@ impl Links {
             }
             return Err(error);
         }
+        let ifindex = tap.ifindex();
         let link = Link {
             id,
             held: Held::Tap,
-            ifindex: tap.ifindex(),
+            ifindex,
             mtu: crate::plan::MTU_DEFAULT,
             mtu_max: LARGE_MTU_MAX,
             driver: "tun".to_owned(),
@@ -289,14 +329,17 @@ impl Links {
             tap_device: Some(tap),
             tap: LinkTap::default(),
         };
-        self.open.insert(name.to_owned(), link);
-        Ok(())
+        self.insert(name, link);
+        Ok(ifindex)
     }
 
     /// Closes a link that carries nothing any more: its queues, then its XDP program, and with
     /// `removes_device` the TAP itself, wherever it is.
     pub fn close(&mut self, name: &str, removes_device: bool, workers: &mut Workers) {
         let Some(mut link) = self.open.remove(name) else { return };
+        self.free_ids.insert(link.id);
+        self.changed.insert(link.id);
+        self.names.remove(&link.id);
         if let Some(attached) = &mut link.attached {
             for queue in (0u32..).take(link.watches.len()) {
                 if let Err(error) = attached.clear_socket(queue) {
@@ -322,7 +365,7 @@ impl Links {
 
     /// Lets go of everything without detaching what is pinned: a successor adopts it.
     pub fn abandon(&mut self) {
-        self.open.clear();
+        *self = Self::new(self.pins.take());
     }
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default)]
 pub struct News {
     rows: BTreeMap<Arc<str>, BTreeSet<Uuid>>,
-    /// Devices, routes, neighbours, or that a failure is to be tried again.
+    /// Anything may be other, or a failure is to be tried again.
     pub is_elsewhere: bool,
 }
 

@@ -4,16 +4,18 @@
 //! limits, tunnels, next hops) is data, which [`Plan::ports`] lists and `publish.rs` turns
 //! into the next snapshot; there is no step for it, so none can be forgotten.
 
+use crate::common::Common;
 use crate::desired::known::Touched;
 use crate::desired::{Bridge, Desired, Interface, Kind, Port};
 use crate::planned::Standing;
-use crate::tunnel_options::Tunnel;
+use crate::tunnel_options::{Identity, Tunnel};
 use crate::tunnels::{Nic, Path};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use uuid::Uuid;
 use weft_switch::VlanConf;
-use weft_switch::{Encap, InKey, Local, Vtep};
+use weft_switch::{Encap, Local, Vtep};
 use weft_wire::mac::MacAddr;
 
 /// The MTU of an internal port when nothing else decides.
@@ -52,7 +54,7 @@ pub struct OpenLink {
     pub ifindex: u32,
 }
 
-/// What there is.
+/// What there is, as far as it concerns the scope of a plan.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The host's devices, by name.
@@ -64,13 +66,22 @@ pub struct Observed {
     /// The way of each tunnel interface.
     pub paths: BTreeMap<Uuid, Path>,
     /// The host's addresses, by device number.
-    pub addresses: Vec<(u32, IpAddr)>,
+    pub addresses: BTreeSet<(u32, IpAddr)>,
     /// The number that each interface has, or that its row holds from an earlier run.
     pub ofports: HashMap<Uuid, u16>,
     /// Links that could not be opened: the device's number then, and why.
     pub failed: BTreeMap<String, (u32, String)>,
     /// The MTU that the internal ports of each bridge got last.
     pub bridge_mtus: BTreeMap<String, u32>,
+}
+
+impl Observed {
+    /// The addresses of the device with this number.
+    fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = IpAddr> + '_ {
+        let least = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+        let from = self.addresses.range((ifindex, least)..);
+        from.take_while(move |(of, _)| *of == ifindex).map(|(_, address)| *address)
+    }
 }
 
 /// One thing to do.
@@ -193,7 +204,7 @@ impl PlannedPort {
 /// What is to be planned anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// All interfaces but patch ports: they share devices, routes and MTUs.
+    /// All interfaces but patch ports, since something has changed that they share.
     pub linked: bool,
     /// These interfaces, whether they are wanted still or not.
     pub rows: BTreeSet<Uuid>,
@@ -202,17 +213,10 @@ pub struct Scope {
 impl Scope {
     /// What has to do with these rows.
     #[must_use]
-    pub fn of(touched: &Touched, desired: &Desired, standing: &Standing) -> Self {
+    pub fn of(touched: &Touched, desired: &Desired) -> Self {
         let mut rows = touched.interfaces.clone();
         rows.extend(touched.peers.iter().filter_map(|peer| desired.patch(peer)));
-        let is_linked = |row: &Uuid| {
-            let wanted = desired.interface(row).map(|(_, _, interface)| &interface.kind);
-            wanted.is_some_and(|kind| !matches!(kind, Kind::Patch(_)))
-                || standing.ports.linked().contains(row)
-                || standing.failures.contains_key(row)
-        };
-        let linked = touched.is_elsewhere || rows.iter().any(is_linked);
-        Self { linked, rows }
+        Self { linked: touched.is_elsewhere, rows }
     }
 
     /// Everything.
@@ -230,6 +234,8 @@ impl Scope {
 pub struct Plan {
     /// The interfaces that were planned anew; those that stand nowhere below are not wanted.
     pub planned: BTreeSet<Uuid>,
+    /// How many interfaces were looked at, those that are as they were included.
+    pub looked_at: usize,
     /// Links to let go of, after they carry nothing any more.
     pub close: Vec<Step>,
     /// The rest, in order.
@@ -243,40 +249,63 @@ pub struct Plan {
     /// The MTU that each bridge's internal ports get unless they ask for another; none when they
     /// were not looked at.
     pub bridge_mtus: Option<BTreeMap<String, u32>>,
-    /// `mtu_request` of the interfaces that have one, if they were looked at.
+    /// `mtu_request` of those of the interfaces looked at that have one.
     pub requested_mtus: BTreeMap<Uuid, u32>,
 }
 
-/// Works out the plan of what is in `scope`; all else is as in `standing`.
+/// Works out the plan of what is in `scope`; all else is as in `standing`.  None when that would not
+/// be true, since something changes that others share: the scope is to be wider.
 #[must_use]
-pub fn plan(desired: &Desired, observed: &Observed, standing: &Standing, scope: &Scope) -> Plan {
+pub fn plan(
+    desired: &Desired,
+    observed: &Observed,
+    standing: &Standing,
+    scope: &Scope,
+) -> Option<Plan> {
     let mut rows = scope.rows.clone();
-    if scope.linked {
+    let looked: Vec<_> = if scope.linked {
         rows.extend(desired.linked().map(|(_, _, interface)| interface.uuid));
         rows.extend(standing.ports.linked());
         rows.extend(standing.failures.keys());
+        desired.linked().collect()
+    } else {
+        let wanted = rows.iter().filter_map(|row| desired.interface(row));
+        wanted.filter(|(.., interface)| !matches!(interface.kind, Kind::Patch(_))).collect()
+    };
+    let plan = Plan { looked_at: rows.len(), planned: rows, ..Plan::default() };
+    let common = Cow::Borrowed(standing.ports.common());
+    let wanted = BTreeMap::new();
+    let mut planner = Planner { desired, observed, standing, looked, common, plan, wanted };
+    if !scope.linked {
+        if !planner.may_be_alone() {
+            return None;
+        }
+        planner.leave_open();
     }
-    let plan = Plan { planned: rows, ..Plan::default() };
-    let mut planner = Planner { desired, observed, standing, plan, wanted: BTreeMap::new() };
+    planner.links();
+    planner.tunnels();
     if scope.linked {
-        planner.links();
-        planner.tunnels();
+        planner.common = Cow::Owned(Common::of(&planner.plan.ports));
+    } else if !planner.is_alone() {
+        return None;
     }
     planner.patches();
-    if scope.linked {
-        planner.closing();
-        planner.opening();
-        planner.adjust();
-    }
+    planner.closing();
+    planner.opening();
+    planner.adjust(scope);
     planner.number();
     planner.leave_out_what_stays(scope);
-    planner.plan
+    Some(planner.plan)
 }
 
 struct Planner<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
     standing: &'a Standing,
+    /// All interfaces of the scope that are wanted, but patch ports.
+    looked: Vec<(&'a Bridge, &'a Port, &'a Interface)>,
+    /// What all tunnels have in common.
+    common: Cow<'a, Common>,
     plan: Plan,
     /// Links that are to be open.
     wanted: BTreeMap<String, OpenLink>,
@@ -285,7 +314,7 @@ struct Planner<'a> {
 /// What tunnels have claimed so far: the datapath must be able to tell whose a packet is.
 #[derive(Default)]
 struct Taken<'a> {
-    identities: BTreeSet<(Encap, Option<IpAddr>, Local, InKey)>,
+    identities: BTreeSet<Identity>,
     udp_ports: BTreeMap<u16, (Encap, &'a str)>,
 }
 
@@ -330,8 +359,7 @@ impl Planner<'_> {
 
     /// Devices and TAPs that are ports.
     fn links(&mut self) {
-        let desired = self.desired;
-        for (bridge, port, interface) in desired.linked() {
+        for (bridge, port, interface) in self.looked.clone() {
             let name = &interface.name;
             let link = match &interface.kind {
                 Kind::Internal => {
@@ -382,11 +410,10 @@ impl Planner<'_> {
 
     /// Tunnels, and the NICs that they use.
     fn tunnels(&mut self) {
-        let desired = self.desired;
-        let mut all: Vec<_> = desired
-            .linked()
+        let looked = self.looked.iter();
+        let mut all: Vec<_> = looked
             .filter_map(|(bridge, port, interface)| match &interface.kind {
-                Kind::Tunnel(tunnel) => Some((bridge, port, interface, tunnel)),
+                Kind::Tunnel(tunnel) => Some((*bridge, *port, *interface, tunnel)),
                 _ => None,
             })
             .collect();
@@ -449,12 +476,10 @@ impl Planner<'_> {
 
     /// Packets of a tunnel that takes them from anywhere come in by any NIC that has its address.
     fn listen(&mut self, local: Local) {
-        for (ifindex, address) in &self.observed.addresses {
-            let is_meant = local.address().is_none_or(|local| local == *address);
-            let mut devices = self.observed.devices.iter();
-            let found = devices.find(|(_, device)| device.ifindex == *ifindex);
-            if let Some((name, _)) = found.filter(|_| is_meant) {
-                self.steer(name, *ifindex);
+        let is_meant = |address| local.address().is_none_or(|local| local == address);
+        for (name, device) in &self.observed.devices {
+            if self.observed.addresses_of(device.ifindex).any(is_meant) {
+                self.steer(name, device.ifindex);
             }
         }
     }
@@ -531,7 +556,7 @@ impl Planner<'_> {
     /// The addresses that internal ports are to have, where something decides that.
     fn wanted_macs(&self) -> BTreeMap<String, MacAddr> {
         let mut macs = BTreeMap::new();
-        for (bridge, _, interface) in self.desired.linked() {
+        for (bridge, _, interface) in &self.looked {
             if interface.kind != Kind::Internal {
                 continue;
             }
@@ -563,32 +588,35 @@ impl Planner<'_> {
     }
 
     /// Addresses, MTUs and VTEPs of links that are, or will be, open.
-    fn adjust(&mut self) {
+    fn adjust(&mut self, scope: &Scope) {
         let macs = self.wanted_macs();
+        let mtus = scope.linked.then(|| {
+            let bridges = self.desired.bridges.values();
+            bridges.map(|bridge| (bridge.name.clone(), self.bridge_mtu(bridge))).collect()
+        });
+        let mtu_of = |bridge: &Bridge| {
+            mtus.as_ref().unwrap_or(&self.standing.bridge_mtus).get(&bridge.name).copied()
+        };
         let mut steps = Vec::new();
-        let mut mtus = BTreeMap::new();
-        for bridge in self.desired.bridges.values() {
-            let mtu = self.bridge_mtu(bridge);
-            mtus.insert(bridge.name.clone(), mtu);
-            for (_, _, interface) in self.desired.linked_of(bridge) {
-                if matches!(interface.kind, Kind::Tunnel(_)) {
-                    continue;
-                }
-                self.plan
-                    .requested_mtus
-                    .extend(interface.mtu_request.map(|mtu| (interface.uuid, mtu)));
+        let mut requested = BTreeMap::new();
+        for (bridge, _, interface) in &self.looked {
+            if !matches!(interface.kind, Kind::Tunnel(_)) {
+                let mtu = mtu_of(bridge).unwrap_or(MTU_DEFAULT);
+                requested.extend(interface.mtu_request.map(|mtu| (interface.uuid, mtu)));
                 steps.extend(self.set_mac(interface, macs.get(&interface.name)));
                 steps.extend(self.set_mtu(bridge, interface, mtu));
             }
         }
-        self.plan.bridge_mtus = Some(mtus);
-        let udp_ports = self.udp_ports();
-        for (name, link) in &self.wanted {
-            if link.held == Held::Underlay {
-                let addresses = self.vteps(name, link.ifindex).into_iter().collect();
-                let udp_ports = udp_ports.clone();
-                steps.push(Step::SetVteps { name: name.clone(), addresses, udp_ports });
-            }
+        self.plan.bridge_mtus = mtus;
+        self.plan.requested_mtus = requested;
+        if scope.linked {
+            let udp_ports = self.common.udp_ports();
+            let links = self.wanted.iter().filter(|(_, link)| link.held == Held::Underlay);
+            steps.extend(links.map(|(name, link)| Step::SetVteps {
+                name: name.clone(),
+                addresses: self.vteps(name, link.ifindex).into_iter().collect(),
+                udp_ports: udp_ports.clone(),
+            }));
         }
         self.plan.open.extend(steps);
         self.mark_vteps();
@@ -632,37 +660,9 @@ impl Planner<'_> {
         (wanted != now).then(|| Step::SetMtu { name: name.clone(), mtu: wanted })
     }
 
-    /// Addresses that remote ends may send to: what tunnels use as source, and, where a tunnel
-    /// does not say which, all addresses of the NIC.
+    /// Addresses of a device that remote ends may send to.
     fn vteps(&self, name: &str, ifindex: u32) -> BTreeSet<IpAddr> {
-        let mut vteps = BTreeSet::new();
-        for port in &self.plan.ports {
-            let Carrier::Tunnel(tunnel, path) = &port.carrier else { continue };
-            let local = tunnel.local.address();
-            vteps.extend(local.or(path.source));
-            // A tunnel without a way may come back by any NIC: its packets are still awaited.
-            let uses_this = path.egress.as_ref().is_none_or(|egress| egress.name == name)
-                || path.nics.iter().any(|(nic, _)| nic == name);
-            if local.is_none() && uses_this {
-                let here = self.observed.addresses.iter().filter(|(index, _)| *index == ifindex);
-                vteps.extend(here.map(|(_, address)| *address));
-            }
-        }
-        vteps
-    }
-
-    /// The UDP ports at which tunnels listen.
-    fn udp_ports(&self) -> Vec<u16> {
-        let ports: BTreeSet<_> = self
-            .plan
-            .ports
-            .iter()
-            .filter_map(|port| match &port.carrier {
-                Carrier::Tunnel(tunnel, _) => tunnel.encap.udp_port(),
-                Carrier::Link | Carrier::Patch { .. } => None,
-            })
-            .collect();
-        ports.into_iter().collect()
+        self.common.vteps(name, self.observed.addresses_of(ifindex))
     }
 
     /// What was looked at only because something else changed, and is as it was, needs nothing.
@@ -690,6 +690,13 @@ impl Planner<'_> {
         self.plan.complaints.retain(|row, _| !staying.contains(row));
     }
 }
+
+#[path = "plan_alone.rs"]
+mod alone;
+
+#[cfg(test)]
+#[path = "plan_alone_tests.rs"]
+mod alone_tests;
 
 #[path = "plan_numbers.rs"]
 mod numbers;

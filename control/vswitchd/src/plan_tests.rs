@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 const BRIDGE: u128 = 1;
 
-fn mac(last: u8) -> MacAddr {
+pub(super) fn mac(last: u8) -> MacAddr {
     MacAddr([2, 0, 0, 0, 0, last])
 }
 
-fn interface(id: u128, name: &str, kind: Kind) -> Interface {
+pub(super) fn interface(id: u128, name: &str, kind: Kind) -> Interface {
     Interface {
         uuid: Uuid::from_u128(id),
         name: name.to_owned(),
@@ -23,7 +23,7 @@ fn interface(id: u128, name: &str, kind: Kind) -> Interface {
     }
 }
 
-fn tunnel_to(kind: TunnelType, options: &[(&str, &str)]) -> Kind {
+pub(super) fn tunnel_to(kind: TunnelType, options: &[(&str, &str)]) -> Kind {
     let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     Kind::Tunnel(tunnel_options::read(kind, "t", &options.collect()).unwrap().0)
 }
@@ -33,7 +33,7 @@ fn gre_to(remote: &str) -> Kind {
 }
 
 /// Bridge `br0` with these interfaces, each on a port of its own.
-fn desired(interfaces: Vec<Interface>) -> Desired {
+pub(super) fn desired(interfaces: Vec<Interface>) -> Desired {
     let ports = interfaces.into_iter().map(|interface| {
         let port = Port {
             uuid: Uuid::from_u128(interface.uuid.as_u128() + 1000),
@@ -70,11 +70,11 @@ fn local() -> Interface {
     interface(10, "br0", Kind::Internal)
 }
 
-fn device(ifindex: u32, last: u8) -> Device {
+pub(super) fn device(ifindex: u32, last: u8) -> Device {
     Device { ifindex, mac: mac(last), mtu: 1500, is_loopback: false }
 }
 
-fn path(name: &str, ifindex: u32) -> Path {
+pub(super) fn path(name: &str, ifindex: u32) -> Path {
     Path {
         state: State::Ready(mac(99)),
         egress: Some(Egress { name: name.to_owned(), ifindex, mac: mac(98), is_running: true }),
@@ -136,7 +136,7 @@ fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let mut desired = desired.clone();
     desired.index_again();
     let nothing = Standing::default();
-    super::plan(&desired, observed, &nothing, &Scope::all(&desired, &nothing))
+    super::plan(&desired, observed, &nothing, &Scope::all(&desired, &nothing)).unwrap()
 }
 
 /// Those of the bridges, by name.
@@ -252,7 +252,8 @@ fn loopback_is_refused() {
 fn tunnels_share_their_nic() {
     let mut observed = Observed::default();
     with_device(&mut observed, "eth0", 3);
-    observed.addresses = vec![(3, "10.0.0.1".parse().unwrap()), (4, "10.1.0.1".parse().unwrap())];
+    observed.addresses =
+        BTreeSet::from([(3, "10.0.0.1".parse().unwrap()), (4, "10.1.0.1".parse().unwrap())]);
     for id in [11, 12] {
         observed.paths.insert(Uuid::from_u128(id), path("eth0", 3));
     }
@@ -305,7 +306,7 @@ fn all_nics_of_a_way_are_listened_to() {
     let mut way = path("eth0", 3);
     way.nics.extend([("eth1".to_owned(), 4), ("eth2".to_owned(), 5), ("eth3".to_owned(), 6)]);
     observed.paths.insert(Uuid::from_u128(11), way);
-    observed.addresses.push((4, "10.1.0.1".parse().unwrap()));
+    observed.addresses.insert((4, "10.1.0.1".parse().unwrap()));
     let wanted = desired(vec![
         interface(11, "gre1", gre_to("10.0.0.2")),
         interface(12, "eth2", Kind::System),
@@ -378,7 +379,7 @@ fn underlay_in_a_bridge() -> (Desired, Observed) {
     let mut observed = carried_out(observed, &first);
     let phy = observed.devices.get("br-phy").unwrap().ifindex;
     observed.paths.insert(Uuid::from_u128(11), path("br-phy", phy));
-    observed.addresses = vec![(phy, "10.0.0.1".parse().unwrap())];
+    observed.addresses = BTreeSet::from([(phy, "10.0.0.1".parse().unwrap())]);
     (wanted, observed)
 }
 
@@ -495,7 +496,7 @@ fn the_mtu_of_a_bridge_follows_its_ports_but_respects_the_operator() {
     Arc::make_mut(ports.get_mut("br0").unwrap()).interfaces[0].mtu_request = None;
     wanted.index_again();
     let after = super::plan(&wanted, &observed, &standing, &Scope::all(&wanted, &standing));
-    assert_eq!(changes(&after), [&set(1600)]);
+    assert_eq!(changes(&after.unwrap()), [&set(1600)]);
 }
 
 #[test]
@@ -664,7 +665,7 @@ fn a_tunnel_from_anywhere_listens_everywhere() {
         with_device(&mut observed, name, ifindex);
     }
     let address = |last: u8| std::net::IpAddr::from([10, 0, last, 1]);
-    observed.addresses = vec![(3, address(0)), (4, address(1))];
+    observed.addresses = BTreeSet::from([(3, address(0)), (4, address(1))]);
     let steered = |options: &[(&str, &str)]| -> Vec<_> {
         let anyone = tunnel_to(TunnelType::Geneve, &[&[("remote_ip", "flow")], options].concat());
         let other = [("remote_ip", "10.9.9.9"), ("dst_port", "4790")];

@@ -4,10 +4,6 @@ use super::{Carrier, Held, MTU_DEFAULT, Planner};
 use crate::desired::{Bridge, Kind};
 use weft_switch::Vtep;
 
-/// No internal port gets a smaller MTU from us, however narrow its tunnels are (RFC 791: what every
-/// device must take).
-const MTU_MIN: u32 = 68;
-
 impl Planner<'_> {
     /// The MTU for the internal ports of a bridge: whatever they send fits each of its NICs and
     /// each of its tunnels.
@@ -18,19 +14,13 @@ impl Planner<'_> {
         let nics = self.system_devices(bridge).map(|device| device.mtu);
         let (mut known, mut is_lost) = (nics.min(), false);
         let carries_tunnels = self.carries_tunnels(bridge);
-        for port in self.plan.ports.iter().filter(|port| port.bridge == bridge.name) {
-            let Carrier::Tunnel(tunnel, path) = &port.carrier else { continue };
-            let by_tap = path.egress.as_ref().is_some_and(|egress| self.is_tap(&egress.name));
+        for (device, mtu) in self.common.mtus(&bridge.name) {
             // Two bridges whose tunnels leave by each other would pull each other down for ever.
-            if by_tap && carries_tunnels {
+            if carries_tunnels && device.is_some_and(|device| self.is_tap(device)) {
                 continue;
             }
-            if path.mtu > 0 {
-                let mtu = tunnel.effective_mtu(path.mtu).max(MTU_MIN);
-                known = Some(known.map_or(mtu, |known| known.min(mtu)));
-            } else {
-                is_lost |= tunnel.remote.is_some();
-            }
+            is_lost |= mtu.is_none();
+            known = known.into_iter().chain(mtu).min();
         }
         let last = self.observed.bridge_mtus.get(&bridge.name).filter(|_| is_lost);
         let mtu = known.unwrap_or(MTU_DEFAULT);
@@ -44,18 +34,15 @@ impl Planner<'_> {
     /// True when some tunnel leaves by an internal port of this bridge.
     fn carries_tunnels(&self, bridge: &Bridge) -> bool {
         let interfaces = self.desired.linked_of(bridge).map(|(_, _, interface)| interface);
-        interfaces.filter(|interface| interface.kind == Kind::Internal).any(|interface| {
-            self.plan.ports.iter().any(|port| match &port.carrier {
-                Carrier::Tunnel(_, path) => {
-                    path.egress.as_ref().is_some_and(|egress| egress.name == interface.name)
-                }
-                Carrier::Link | Carrier::Patch { .. } => false,
-            })
-        })
+        let mut internal = interfaces.filter(|interface| interface.kind == Kind::Internal);
+        !self.common.is_empty() && internal.any(|port| self.common.leaves_by(&port.name))
     }
 
     /// Tells internal ports which of their addresses tunnel packets may be sent to.
     pub(super) fn mark_vteps(&mut self) {
+        if self.common.is_empty() {
+            return;
+        }
         let mut marks = Vec::new();
         for (index, port) in self.plan.ports.iter().enumerate() {
             if port.carrier != Carrier::Link || !self.is_tap(&port.name) {

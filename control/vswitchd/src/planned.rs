@@ -1,7 +1,9 @@
 //! The ports that forward, as planned last, by all that they are looked up by.
 
+use crate::common::Common;
 use crate::ofport::NumberSet;
 use crate::plan::{Carrier, Plan, PlannedPort};
+use crate::tunnel_options::{Identity, Tunnel};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -36,6 +38,7 @@ impl Standing {
             self.ports.remove(row);
             self.failures.remove(row);
             self.complaints.remove(row);
+            self.requested_mtus.remove(row);
         }
         for port in plan.ports {
             self.ports.insert(port);
@@ -45,8 +48,9 @@ impl Standing {
         self.complaints.extend(plan.complaints);
         if let Some(mtus) = plan.bridge_mtus {
             self.bridge_mtus = mtus;
-            self.requested_mtus = plan.requested_mtus;
+            self.requested_mtus.clear();
         }
+        self.requested_mtus.extend(plan.requested_mtus);
     }
 }
 
@@ -63,6 +67,10 @@ pub struct Ports {
     numbers: BTreeMap<String, NumberSet>,
     /// Split-horizon groups, and how many ports are in each.
     groups: BTreeMap<String, usize>,
+    /// What tunnels have in common.
+    common: Common,
+    /// Tunnels by what tells them apart.
+    tunnels: HashMap<Identity, Uuid>,
 }
 
 impl Ports {
@@ -78,6 +86,10 @@ impl Ports {
         if let Some(group) = &port.split_horizon {
             *self.groups.entry(group.clone()).or_default() += 1;
         }
+        self.common.add(&port);
+        if let Carrier::Tunnel(tunnel, _) = &port.carrier {
+            self.tunnels.insert(tunnel.identity(), row);
+        }
         let port = Arc::new(port);
         self.ordered.insert((port.bridge.clone(), port.name.clone()), Arc::clone(&port));
         self.rows.insert(row, port);
@@ -91,6 +103,12 @@ impl Ports {
             self.names.remove(&port.name);
         }
         self.linked.remove(row);
+        self.common.take(&port);
+        if let Carrier::Tunnel(tunnel, _) = &port.carrier
+            && self.tunnel(tunnel) == Some(row)
+        {
+            self.tunnels.remove(&tunnel.identity());
+        }
         if let Some(numbers) = self.numbers.get_mut(&port.bridge) {
             numbers.remove(port.ofport);
         }
@@ -127,6 +145,18 @@ impl Ports {
     #[must_use]
     pub fn linked(&self) -> &BTreeSet<Uuid> {
         &self.linked
+    }
+
+    /// What tunnels have in common.
+    #[must_use]
+    pub const fn common(&self) -> &Common {
+        &self.common
+    }
+
+    /// The row of a tunnel that the datapath could not tell from this one.
+    #[must_use]
+    pub fn tunnel(&self, tunnel: &Tunnel) -> Option<&Uuid> {
+        self.tunnels.get(&tunnel.identity())
     }
 
     /// The ports of a bridge, by name.

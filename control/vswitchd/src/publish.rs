@@ -11,7 +11,7 @@
 
 use crate::desired::Bridge;
 use crate::engine::Engine;
-use crate::links::Links;
+use crate::links::{Link, Links};
 use crate::mirrors;
 use crate::plan::{Carrier, Held, Plan, PlannedPort};
 use crate::spanning::Spanning;
@@ -21,8 +21,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use uuid::Uuid;
 use weft_switch::{
-    BridgeConf, BridgeId, LinkConf, LinkRole, NextHop, PortConf, PortId, PortKind, Reach, Sequence,
-    Snapshot, SnapshotBuilder, TunnelConf, WorkerId,
+    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, NextHop, PortConf, PortId, PortKind, Reach,
+    Sequence, Snapshot, SnapshotBuilder, TunnelConf, WorkerId,
 };
 
 /// Gives names small numbers and keeps them.
@@ -161,10 +161,14 @@ impl Ids {
     }
 }
 
-/// The next snapshot: bridges and links as they are now, ports as in the one in use but for those in
-/// `touched`.  None when it would forward in the same way.
+/// The next snapshot: bridges as they are now, ports and links as in the one in use but for those in
+/// `touched` and `changed`.  None when it would forward in the same way.
 #[must_use]
-pub fn snapshot(engine: &Engine, touched: &BTreeSet<PortId>) -> Option<Snapshot> {
+pub fn snapshot(
+    engine: &Engine,
+    touched: &BTreeSet<PortId>,
+    mut changed: BTreeSet<LinkId>,
+) -> Option<Snapshot> {
     let Engine { desired, plan, links, ids, spanning, snapshot, .. } = engine;
     let mut builder = SnapshotBuilder::edit(snapshot);
     builder.reads_inner_tags(desired.reads_inner_tags);
@@ -173,13 +177,21 @@ pub fn snapshot(engine: &Engine, touched: &BTreeSet<PortId>) -> Option<Snapshot>
         .values()
         .filter_map(|bridge| Some((ids.bridge(&bridge.uuid)?, bridge_conf(bridge, ids, spanning))));
     builder.bridges(bridges);
-    builder.links(links.iter().filter_map(|(name, link)| {
-        let role = match link.held {
-            Held::Underlay => LinkRole::Underlay,
-            _ => LinkRole::Port(ids.port(&plan.ports.link(name)?.interface)?),
+    for id in touched {
+        // Whose frames those of a link are has changed with the port.
+        if let Some(PortKind::Link(link)) = snapshot.port(*id).map(|port| &port.kind) {
+            changed.insert(*link);
+        }
+        let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
+        let link = planned.filter(|port| port.carrier == Carrier::Link);
+        changed.extend(link.and_then(|port| links.get(&port.name)).map(|link| link.id));
+    }
+    for id in changed {
+        match links.numbered(id).and_then(|(name, link)| link_conf(engine, name, link)) {
+            Some(conf) => builder.link(id, conf),
+            None => builder.drop_link(id),
         };
-        Some((link.id, link_conf(link, role)))
-    }));
+    }
     for id in touched {
         let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
         match planned.and_then(|port| port_conf(engine, *id, port)) {
@@ -232,15 +244,22 @@ fn bridge_conf(bridge: &Bridge, ids: &Ids, spanning: &Spanning) -> BridgeConf {
     }
 }
 
-fn link_conf(link: &crate::links::Link, role: LinkRole) -> LinkConf {
-    LinkConf {
+fn link_conf(engine: &Engine, name: &str, link: &Link) -> Option<LinkConf> {
+    let role = match link.held {
+        Held::Underlay => LinkRole::Underlay,
+        Held::Tap | Held::Port => {
+            let port = engine.plan.ports.link(name)?;
+            LinkRole::Port(engine.ids.port(&port.interface)?)
+        }
+    };
+    Some(LinkConf {
         role,
         // The MTU of an internal port is that of what it sends; a TAP takes what comes.  So a guest
         // on the bridge of a tunnel may go on to use the whole MTU with the host.
         mtu: if link.held == Held::Tap { link.mtu.max(link.mtu_max) } else { link.mtu },
         completes_checksums: link.has_partial_checksums,
         worker: link.workers.first().copied().unwrap_or(WorkerId(0)),
-    }
+    })
 }
 
 fn tunnel(tunnel: &Tunnel, path: &Path, links: &Links, numbers: Option<&Sequence>) -> TunnelConf {

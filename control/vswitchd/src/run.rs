@@ -259,7 +259,6 @@ impl Loop {
 
     /// Looks soon at what has changed outside of the database.
     fn soon(&mut self, after: Duration) {
-        self.news.is_elsewhere = true;
         let at = Instant::now() + after;
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
@@ -344,9 +343,10 @@ impl Loop {
         }
         let is_wider = engine.path_mtus.expire(now);
         if is_wider {
-            engine.ways.invalidate();
+            engine.ways.invalidate(|_, _| true);
         }
-        if is_wider || engine.ways.is_due(now) || engine.wants_retry() {
+        self.news.is_elsewhere |= engine.wants_retry();
+        if self.news.is_elsewhere || engine.ways.is_behind(now) {
             self.soon(Duration::ZERO);
         }
     }
@@ -391,13 +391,12 @@ impl Loop {
     }
 
     fn kernel(&mut self, news: Option<Vec<u8>>, engine: &mut Engine) -> anyhow::Result<()> {
-        let Some(bytes) = news else {
+        let changes = if let Some(bytes) = news {
+            engine.kernel.note_bytes(&bytes)
+        } else {
             tracing::warn!("news of the kernel were lost: reading everything anew");
-            engine.kernel.refresh()?;
-            self.soon(SETTLE);
-            return Ok(());
+            engine.kernel.refresh()?
         };
-        let changes = engine.kernel.note_bytes(&bytes);
         self.note_changes(changes, engine)
     }
 
@@ -412,10 +411,8 @@ impl Loop {
     }
 
     fn note_changes(&mut self, changes: Changes, engine: &mut Engine) -> anyhow::Result<()> {
-        if changes.states || changes.devices {
-            engine.note_carriers()?;
-        }
-        if changes.any() {
+        if !changes.is_empty() {
+            engine.note_changes(changes)?;
             self.soon(SETTLE);
         }
         Ok(())
@@ -443,8 +440,6 @@ impl Loop {
         if has_planned {
             // The devices that were just made or changed have their rows in this transaction.
             self.hear_kernel(engine)?;
-            // Of a new link there may be no news before it goes down.
-            engine.note_carriers()?;
         }
         self.catch_up(engine);
         // An interval that was made shorter ends sooner.
@@ -484,7 +479,7 @@ impl Loop {
 
     /// What was read instead of heard of is looked at, too.
     fn catch_up(&mut self, engine: &Engine) {
-        if engine.ways.is_behind(engine.kernel.generation()) {
+        if engine.has_changes() {
             self.soon(SETTLE);
         }
     }

@@ -99,13 +99,16 @@ pub enum OutKey {
     Flow,
 }
 
+/// What makes two tunnels the same: the datapath could not tell whose a packet is.
+pub type Identity = (Encap, Option<IpAddr>, Local, InKey);
+
 /// An option that is not acted on: its name, its value, and why.
 pub type Ignored = (String, String, &'static str);
 
 impl Tunnel {
-    /// What makes two tunnels the same: the datapath could not tell whose a packet is.
+    /// What tells it from others.
     #[must_use]
-    pub const fn identity(&self) -> (Encap, Option<IpAddr>, Local, InKey) {
+    pub const fn identity(&self) -> Identity {
         (self.encap, self.remote, self.local, self.in_key)
     }
 

@@ -88,6 +88,18 @@ impl Path {
     }
 }
 
+impl Path {
+    /// True when packets go as they do by `other`, whatever is asked of neighbours meanwhile.
+    #[must_use]
+    pub fn leads_as(&self, other: &Self) -> bool {
+        let Self { state, egress, next_hop, source, mtu, is_held, nics, asked: _, is_stale: _ } =
+            self;
+        (state, egress, next_hop) == (&other.state, &other.egress, &other.next_hop)
+            && (source, mtu, is_held) == (&other.source, &other.mtu, &other.is_held)
+            && *nics == other.nics
+    }
+}
+
 /// True when packets could still be sent along a way of before.
 #[must_use]
 pub fn is_usable(kernel: &Kernel, path: &Path) -> bool {

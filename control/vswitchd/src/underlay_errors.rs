@@ -82,7 +82,7 @@ impl Engine {
                 self.cover("path_mtu_report");
                 let is_news = self.path_mtus.note(report, mtu, before, now);
                 if is_news {
-                    self.ways.invalidate();
+                    self.ways.invalidate(|remote, _| remote == Some(target));
                     tracing::info!("the path to {target} takes {mtu} bytes, says a router");
                 }
                 is_news

@@ -28,15 +28,13 @@ pub struct Ways {
     found: BTreeMap<Ends, Way>,
     /// Those of the look before, as long as a look is taken.
     before: BTreeMap<Ends, Way>,
-    /// What they are true of; nothing, when they have to be looked at anew.
-    generation: Option<u64>,
-    /// The ways of before are still true.
-    is_same: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Way {
     path: Path,
+    /// The kernel's tables may lead elsewhere by now.
+    is_stale: bool,
     /// Since when a next hop serves that is not the newest.
     held_since: Option<Instant>,
     /// The NICs that the kernel's tables name.
@@ -46,71 +44,72 @@ struct Way {
 }
 
 impl Ways {
-    /// Begins a look at the kernel's tables, which are in their `generation`: ways that nobody asks
-    /// for until the next one are forgotten.
-    pub fn begin(&mut self, generation: u64, now: Instant) {
-        self.is_same = self.generation == Some(generation) && !self.is_due(now);
-        self.generation = Some(generation);
+    /// Begins a look at all tunnels: ways that nobody asks for until its end are forgotten.
+    pub fn begin(&mut self, now: Instant) {
         self.before = std::mem::take(&mut self.found);
-    }
-
-    /// Has all ways looked at anew the next time.
-    pub const fn invalidate(&mut self) {
-        self.generation = None;
-    }
-
-    /// True when the kernel's tables are not those that were looked at last.
-    #[must_use]
-    pub fn is_behind(&self, generation: u64) -> bool {
-        self.generation != Some(generation)
-    }
-
-    /// The way of a tunnel, when this look has found it, or nothing has changed since the last one.
-    pub fn get(&mut self, tunnel: &Tunnel) -> Option<&Path> {
-        let ends = (tunnel.remote, tunnel.local);
-        if self.is_same
-            && let Some(way) = self.before.remove(&ends)
-        {
-            self.found.insert(ends, way);
+        for way in self.before.values_mut() {
+            way.is_stale |= way.is_due(now);
         }
-        self.found.get(&ends).map(|way| &way.path)
     }
 
-    /// Takes in where the kernel's tables lead a tunnel to now; `is_usable` says whether the way of
-    /// before could still be used.
-    pub fn put(
+    /// Ends a look.
+    pub fn end(&mut self) {
+        self.before.clear();
+    }
+
+    /// Has ways looked at anew by the next look: those of `which`, given the remote end.
+    pub fn invalidate(&mut self, which: impl Fn(Option<IpAddr>, &Path) -> bool) {
+        for ((remote, _), way) in &mut self.found {
+            way.is_stale |= which(*remote, &way.path);
+        }
+    }
+
+    /// True when a look is to be taken, since the kernel's tables may lead elsewhere, or time alone
+    /// has changed a way.
+    #[must_use]
+    pub fn is_behind(&self, now: Instant) -> bool {
+        self.found.values().any(|way| way.is_stale || way.is_due(now))
+    }
+
+    /// The way of a tunnel.  When it is not known, or is stale, `look` finds where the kernel's tables
+    /// lead to now, and something that tells whether the way of before could still be used.
+    pub fn get_or<U: FnOnce(&Path) -> bool>(
         &mut self,
         tunnel: &Tunnel,
-        fresh: Path,
         now: Instant,
-        is_usable: impl FnOnce(&Path) -> bool,
-    ) {
+        look: impl FnOnce() -> (Path, U),
+    ) -> &Path {
         let ends = (tunnel.remote, tunnel.local);
-        let way = match self.before.remove(&ends) {
-            Some(old) => old.followed_by(fresh, now, is_usable),
-            None => Way::new(fresh),
+        let known = self.before.remove(&ends).or_else(|| self.found.remove(&ends));
+        let way = match known {
+            Some(way) if !way.is_stale => way,
+            known => {
+                let (fresh, is_usable) = look();
+                match known {
+                    Some(old) => old.followed_by(fresh, now, is_usable),
+                    None => Way::new(fresh),
+                }
+            }
         };
-        self.found.insert(ends, way);
-    }
-
-    /// True when time alone has changed a way.
-    #[must_use]
-    pub fn is_due(&self, now: Instant) -> bool {
-        let is_old = |at: Instant, limit| now.saturating_duration_since(at) >= limit;
-        self.found.values().any(|way| {
-            way.held_since.is_some_and(|since| is_old(since, HOLD_MAX))
-                || way.left.values().any(|at| is_old(*at, LINGER))
-        })
+        &self.found.entry(ends).or_insert(way).path
     }
 }
 
 impl Way {
     fn new(path: Path) -> Self {
-        Self { nics: path.nics.clone(), path, held_since: None, left: BTreeMap::new() }
+        let (nics, left) = (path.nics.clone(), BTreeMap::new());
+        Self { nics, path, is_stale: false, held_since: None, left }
+    }
+
+    /// True when time alone has changed it.
+    fn is_due(&self, now: Instant) -> bool {
+        let is_old = |at: Instant, limit| now.saturating_duration_since(at) >= limit;
+        self.held_since.is_some_and(|since| is_old(since, HOLD_MAX))
+            || self.left.values().any(|at| is_old(*at, LINGER))
     }
 
     fn followed_by(self, fresh: Path, now: Instant, is_usable: impl FnOnce(&Path) -> bool) -> Self {
-        let Self { mut path, held_since, nics, mut left } = self;
+        let Self { mut path, held_since, nics, mut left, .. } = self;
         left.extend(nics.into_iter().map(|nic| (nic, now)));
         left.retain(|nic, at| {
             !fresh.nics.contains(nic) && now.saturating_duration_since(*at) < LINGER

@@ -27,10 +27,11 @@ fn by(ifindex: u32, state: State) -> Path {
 
 /// One look, and the way that it finds.
 fn look(ways: &mut Ways, fresh: Path, now: Instant, is_usable: bool) -> Path {
-    ways.begin(0, now);
-    ways.invalidate();
-    ways.put(&tunnel(), fresh, now, |_| is_usable);
-    ways.get(&tunnel()).unwrap().clone()
+    ways.invalidate(|_, _| true);
+    ways.begin(now);
+    let path = ways.get_or(&tunnel(), now, || (fresh, |_: &Path| is_usable)).clone();
+    ways.end();
+    path
 }
 
 fn egress(path: &Path) -> (u32, bool) {
@@ -43,7 +44,7 @@ fn the_old_next_hop_serves_until_the_new_one_answers() {
     assert_eq!(egress(&look(&mut ways, by(1, State::Ready(ROUTER)), start, true)), (1, false));
     let held = look(&mut ways, by(2, State::Resolving), start, true);
     assert_eq!((egress(&held), held.asked), ((1, true), by(2, State::Resolving).asked));
-    assert!(!ways.is_due(start + HOLD_MAX / 2));
+    assert!(!ways.is_behind(start + HOLD_MAX / 2));
     let ready = look(&mut ways, by(2, State::Ready(ROUTER)), start + HOLD_MAX / 2, true);
     assert_eq!(egress(&ready), (2, false));
     // It may be the same one, of which nothing is known any more.
@@ -69,7 +70,7 @@ fn nothing_is_held_for_long_or_without_use() {
         look(&mut ways, by(1, State::Ready(ROUTER)), start, true);
         if !after.is_zero() {
             look(&mut ways, by(2, State::Resolving), start, true);
-            assert!(ways.is_due(start + after));
+            assert!(ways.is_behind(start + after));
         }
         let mut fresh = by(2, State::Resolving);
         change(&mut fresh);
@@ -86,18 +87,18 @@ fn a_nic_is_listened_to_for_a_while_after_the_way_has_left_it() {
     look(&mut ways, by(1, State::Ready(ROUTER)), start, true);
     // However long ago it was looked at.
     let later = start + LINGER * 2;
-    assert!(!ways.is_due(later));
+    assert!(!ways.is_behind(later));
     assert_eq!(look(&mut ways, by(2, State::Ready(ROUTER)), later, true).nics, both);
     assert_eq!(look(&mut ways, by(2, State::Ready(ROUTER)), later, true).nics, both);
-    assert!(!ways.is_due(later + LINGER / 2));
-    assert!(ways.is_due(later + LINGER));
+    assert!(!ways.is_behind(later + LINGER / 2));
+    assert!(ways.is_behind(later + LINGER));
     let after = look(&mut ways, by(2, State::Ready(ROUTER)), later + LINGER, true);
     assert_eq!(after.nics, [("eth2".to_owned(), 2)].into());
     // What stays does not make the next look due.
-    assert!(!ways.is_due(later + LINGER * 3));
+    assert!(!ways.is_behind(later + LINGER * 3));
     // Tunnels that are gone are listened to no more.
-    ways.begin(0, start);
-    ways.begin(0, start);
+    ways.begin(start);
+    ways.end();
     let path = look(&mut ways, by(1, State::Ready(ROUTER)), later + LINGER, true);
     assert_eq!(path.nics, [("eth1".to_owned(), 1)].into());
 }
@@ -106,20 +107,25 @@ fn a_nic_is_listened_to_for_a_while_after_the_way_has_left_it() {
 fn the_kernel_is_asked_only_after_a_change() {
     let (mut ways, now) = (Ways::default(), Instant::now());
     let mut asked = 0;
-    let mut look = |ways: &mut Ways, generation, now| {
-        ways.begin(generation, now);
-        if ways.get(&tunnel()).is_none() {
+    let mut look = |ways: &mut Ways, now| {
+        ways.begin(now);
+        ways.get_or(&tunnel(), now, || {
             asked += 1;
-            ways.put(&tunnel(), by(asked, State::Ready(ROUTER)), now, |_| true);
-        }
-        assert!(ways.get(&tunnel()).is_some());
+            (by(asked, State::Ready(ROUTER)), |_: &Path| true)
+        });
+        ways.end();
         asked
     };
-    assert_eq!([look(&mut ways, 1, now), look(&mut ways, 1, now)], [1, 1]);
-    assert!(ways.is_behind(2) && !ways.is_behind(1));
-    assert_eq!([look(&mut ways, 2, now), look(&mut ways, 2, now)], [2, 2]);
-    ways.invalidate();
-    assert_eq!(look(&mut ways, 2, now), 3);
+    assert_eq!([look(&mut ways, now), look(&mut ways, now)], [1, 1]);
+    // Of another one, by its remote end or its next hop.
+    let remote = tunnel().remote;
+    ways.invalidate(|of, _| of != remote);
+    ways.invalidate(|_, path| path.asked.is_some_and(|(ifindex, _)| ifindex == 7));
+    assert!(!ways.is_behind(now));
+    assert_eq!(look(&mut ways, now), 1);
+    ways.invalidate(|of, path| of == remote && path.asked.is_some_and(|(it, _)| it == 1));
+    assert!(ways.is_behind(now));
+    assert_eq!([look(&mut ways, now), look(&mut ways, now)], [2, 2]);
     // Time alone: a NIC that was left long ago.
-    assert_eq!([look(&mut ways, 2, now + LINGER), look(&mut ways, 2, now + LINGER)], [4, 4]);
+    assert_eq!([look(&mut ways, now + LINGER), look(&mut ways, now + LINGER)], [3, 3]);
 }

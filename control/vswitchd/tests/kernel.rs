@@ -61,7 +61,7 @@ async fn until(
         if let Ok(news) = wait {
             match news.unwrap() {
                 Some(bytes) => drop(kernel.note_bytes(&bytes)),
-                None => kernel.refresh().unwrap(),
+                None => drop(kernel.refresh().unwrap()),
             }
         }
     }
@@ -130,7 +130,7 @@ fn next_hops_that_share_a_route_are_told() {
         }
         let hops = "nexthop via 10.0.1.2 dev v0 nexthop via 10.0.2.2 dev v1";
         ip(&format!("route add 203.0.113.0/24 {hops}"));
-        kernel.refresh().unwrap();
+        drop(kernel.refresh().unwrap());
         let number = |name| kernel.link_named(name).unwrap().ifindex;
         let both = vec![number("v0"), number("v1")];
         assert_eq!(kernel.equal_routes(address("203.0.113.9"), None), both);

@@ -6,8 +6,9 @@ use super::{
 use crate::chunked::Chunked;
 use crate::mirror::{MIRRORS_MAX, PortMirrors};
 use crate::stage::Template;
-use crate::{BridgeId, LinkId, PortId, Reach, TunnelTable};
-use std::collections::BTreeMap;
+use crate::tunnel_table::Entry;
+use crate::{BridgeId, LinkId, PortId, Reach};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use weft_wire::vid::Vid;
 
@@ -18,7 +19,10 @@ pub struct SnapshotBuilder {
     /// What ports are to be; none for those that go.
     touched: BTreeMap<PortId, Option<PortConf>>,
     has_changed: bool,
-    links_changed: bool,
+    links_changed: BTreeSet<LinkId>,
+    /// Tunnels that are not what they were, and what they are.
+    tunnels_gone: Vec<Entry>,
+    tunnels_come: Vec<Entry>,
 }
 
 fn put<T>(table: &mut Vec<Option<T>>, index: usize, value: T) {
@@ -111,23 +115,30 @@ impl SnapshotBuilder {
 
     /// Adds or replaces a link.
     pub fn link(&mut self, id: LinkId, conf: LinkConf) -> &mut Self {
-        let mut all = self.snapshot.links.clone();
-        put(&mut all, id.index(), conf);
-        self.replace_links(all)
+        self.edit_link(id, Some(conf))
     }
 
-    /// All links that there are.
-    pub fn links(&mut self, links: impl Iterator<Item = (LinkId, LinkConf)>) -> &mut Self {
-        let mut all = Vec::new();
-        links.for_each(|(id, conf)| put(&mut all, id.index(), conf));
-        self.replace_links(all)
+    /// Takes a link out.
+    pub fn drop_link(&mut self, id: LinkId) -> &mut Self {
+        self.edit_link(id, None)
     }
 
-    fn replace_links(&mut self, all: Vec<Option<LinkConf>>) -> &mut Self {
-        let has_changed = all != self.snapshot.links;
-        self.links_changed |= has_changed;
-        self.has_changed |= has_changed;
-        self.snapshot.links = all;
+    fn edit_link(&mut self, id: LinkId, conf: Option<LinkConf>) -> &mut Self {
+        let links = &mut self.snapshot.links;
+        if links.get(id.index()).and_then(Option::as_ref) == conf.as_ref() {
+            return self;
+        }
+        if links.len() <= id.index() {
+            links.resize_with(id.index() + 1, || None);
+        }
+        if let Some(slot) = links.get_mut(id.index()) {
+            *slot = conf;
+        }
+        while links.last().is_some_and(Option::is_none) {
+            links.pop();
+        }
+        self.has_changed = true;
+        self.links_changed.insert(id);
         self
     }
 
@@ -147,13 +158,7 @@ impl SnapshotBuilder {
 
     fn finish(&mut self) {
         self.part_from_absent_peers();
-        if self.links_changed {
-            for id in self.snapshot.tunnel_ports.clone() {
-                let port = self.snapshot.ports.get(id.index()).cloned();
-                self.touched.entry(id).or_insert(port);
-            }
-        }
-        let mut tunnels_changed = false;
+        self.touch_tunnels_by_changed_links();
         for (id, mut conf) in std::mem::take(&mut self.touched) {
             if let Some(conf) = &mut conf {
                 self.mark_mirrors(id, conf);
@@ -161,21 +166,35 @@ impl SnapshotBuilder {
             }
             if self.snapshot.ports.get(id.index()) != conf.as_ref() {
                 self.has_changed = true;
-                tunnels_changed |= self.replace(id, conf);
+                self.replace(id, conf);
             }
         }
-        let Snapshot { bridges, ports, tunnel_ports, .. } = &self.snapshot;
+        if !self.tunnels_gone.is_empty() || !self.tunnels_come.is_empty() {
+            let table = Arc::make_mut(&mut self.snapshot.tunnels);
+            table.edit(self.tunnels_gone.drain(..), self.tunnels_come.drain(..));
+        }
+        let bridges = &self.snapshot.bridges;
         let slots = bridges.len().max(self.snapshot.floods.len());
         let has = |of: fn(&BridgeConf) -> bool| bridges.iter().flatten().any(of);
         let guards_loops = has(|bridge| bridge.loop_guard.is_some());
         let has_mirrors = has(|bridge| !bridge.mirrors.is_empty());
-        if tunnels_changed {
-            let tunnels = tunnel_ports.iter();
-            let tunnels = tunnels.filter_map(|id| Some((*id, ports.get(id.index())?.tunnel()?)));
-            self.snapshot.tunnels = Arc::new(TunnelTable::new(tunnels));
-        }
         (self.snapshot.guards_loops, self.snapshot.has_mirrors) = (guards_loops, has_mirrors);
         self.snapshot.floods.resize_with(slots, Arc::default);
+    }
+
+    /// What the packets of a tunnel enter depends on the link that they leave by.
+    fn touch_tunnels_by_changed_links(&mut self) {
+        if self.links_changed.is_empty() {
+            return;
+        }
+        for id in &self.snapshot.tunnel_ports {
+            let Some(port) = self.snapshot.ports.get(id.index()) else { continue };
+            if let Some(Reach::Ready(next_hop)) = port.tunnel().map(|tunnel| tunnel.reach)
+                && self.links_changed.contains(&next_hop.link)
+            {
+                self.touched.entry(*id).or_insert_with(|| Some(port.clone()));
+            }
+        }
     }
 
     /// A patch port whose peer is not in the snapshot has none.
@@ -229,17 +248,16 @@ impl SnapshotBuilder {
         };
     }
 
-    /// Puts a port in the place of what had its number; true when either is a tunnel.
-    fn replace(&mut self, id: PortId, conf: Option<PortConf>) -> bool {
+    /// Puts a port in the place of what had its number.
+    fn replace(&mut self, id: PortId, conf: Option<PortConf>) {
         let old = self.snapshot.ports.get(id.index()).cloned();
         if let Some(old) = old.as_ref().filter(|old| old.is_flooded()) {
             self.edit_floods(old.bridge, |lists, _| lists.leave(id, old));
         }
-        let is_tunnel =
-            |port: &Option<PortConf>| port.as_ref().is_some_and(|p| p.tunnel().is_some());
-        let (was, is) = (is_tunnel(&old), is_tunnel(&conf));
+        let entry = |port: Option<&PortConf>| Some(Entry::of(id, port?.tunnel()?));
+        let (was, is) = (entry(old.as_ref()), entry(conf.as_ref()));
         let tunnel_ports = &mut self.snapshot.tunnel_ports;
-        match (tunnel_ports.binary_search(&id), is) {
+        match (tunnel_ports.binary_search(&id), is.is_some()) {
             (Ok(place), false) => drop(tunnel_ports.remove(place)),
             (Err(place), true) => tunnel_ports.insert(place, id),
             _ => {}
@@ -248,7 +266,10 @@ impl SnapshotBuilder {
         if let Some(new) = conf.filter(PortConf::is_flooded) {
             self.edit_floods(new.bridge, |lists, ports| lists.join(id, &new, ports));
         }
-        was || is
+        if was != is {
+            self.tunnels_gone.extend(was);
+            self.tunnels_come.extend(is);
+        }
     }
 
     fn edit_floods(

@@ -2,7 +2,7 @@
 
 use crate::tunnel::{Encap, InKey, Local, TunnelConf, TunnelKey};
 use crate::{DropReason, PortId};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 
@@ -90,16 +90,58 @@ const fn number(address: IpAddr) -> u128 {
 
 /// Which tunnel port a received packet belongs to.  A look-up costs one probe for each shape of
 /// tunnel in use, mostly one and at most twelve, however many tunnels there are.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct TunnelTable {
     ports: HashMap<Pattern, PortId, foldhash::fast::RandomState>,
-    /// The patterns with their keys left open, to tell a wrong key from a wrong address.
-    ends: HashSet<Pattern, foldhash::fast::RandomState>,
+    /// The patterns with their keys left open, to tell a wrong key from a wrong address; and how many
+    /// tunnels have each.
+    ends: HashMap<Pattern, usize, foldhash::fast::RandomState>,
     /// In use, most specific first.
     shapes: Vec<Shape>,
+    /// How many tunnels have each shape.
+    shape_counts: BTreeMap<Shape, usize>,
     /// UDP ports that tunnels listen on, in order: mostly one or two.
     udp_ports: Vec<(u16, Encap)>,
+    /// How many tunnels listen on each.
+    udp_counts: BTreeMap<u16, (Encap, usize)>,
+    /// How many tunnels lower the MSS of TCP.
+    clamping: usize,
+}
+
+/// All that the table knows of one tunnel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    port: PortId,
+    pattern: Pattern,
+    keyless: Pattern,
+    shape: Shape,
+    encap: Encap,
     clamps_mss: bool,
+}
+
+impl Entry {
+    pub(crate) fn of(port: PortId, tunnel: &TunnelConf) -> Self {
+        let shape = Shape::of(tunnel);
+        let remote = tunnel.remote.map_or(0, number);
+        let local = tunnel.local.address().map_or(0, number);
+        let key = if let InKey::Exact(key) = tunnel.in_key { key } else { 0 };
+        let keyless = Shape { any_key: true, ..shape };
+        Self {
+            port,
+            pattern: shape.pattern(tunnel.encap, remote, local, key),
+            keyless: keyless.pattern(tunnel.encap, remote, local, 0),
+            shape,
+            encap: tunnel.encap,
+            clamps_mss: tunnel.clamps_mss,
+        }
+    }
+}
+
+/// Counts one less; true when that was the last.
+fn take_one(count: Option<&mut usize>) -> bool {
+    let Some(count) = count else { return false };
+    *count = count.saturating_sub(1);
+    *count == 0
 }
 
 impl TunnelTable {
@@ -107,34 +149,56 @@ impl TunnelTable {
     /// encapsulations, the first wins; control refuses the second.
     pub fn new<'a>(tunnels: impl IntoIterator<Item = (PortId, &'a TunnelConf)>) -> Self {
         let mut table = Self::default();
-        let mut udp_ports = BTreeMap::new();
-        for (port, tunnel) in tunnels {
-            let shape = Shape::of(tunnel);
-            let remote = tunnel.remote.map_or(0, number);
-            let local = tunnel.local.address().map_or(0, number);
-            let key = if let InKey::Exact(key) = tunnel.in_key { key } else { 0 };
-            let pattern = shape.pattern(tunnel.encap, remote, local, key);
-            table.ports.entry(pattern).or_insert(port);
-            let keyless = Shape { any_key: true, ..shape };
-            table.ends.insert(keyless.pattern(tunnel.encap, remote, local, 0));
-            if !table.shapes.contains(&shape) {
-                table.shapes.push(shape);
-            }
-            table.clamps_mss |= tunnel.clamps_mss;
-            if let Some(udp_port) = tunnel.encap.udp_port() {
-                udp_ports.entry(udp_port).or_insert(tunnel.encap);
-            }
-        }
-        table.shapes.sort_unstable();
-        table.udp_ports = udp_ports.into_iter().collect();
+        table.edit([], tunnels.into_iter().map(|(port, tunnel)| Entry::of(port, tunnel)));
         table
+    }
+
+    /// Takes tunnels out that are there, then puts others in.
+    pub(crate) fn edit(
+        &mut self,
+        gone: impl IntoIterator<Item = Entry>,
+        come: impl IntoIterator<Item = Entry>,
+    ) {
+        gone.into_iter().for_each(|entry| self.take(&entry));
+        come.into_iter().for_each(|entry| self.put(&entry));
+        self.shapes = self.shape_counts.keys().copied().collect();
+        let udp_ports = self.udp_counts.iter();
+        self.udp_ports = udp_ports.map(|(port, (encap, _))| (*port, *encap)).collect();
+    }
+
+    fn put(&mut self, entry: &Entry) {
+        self.ports.entry(entry.pattern).or_insert(entry.port);
+        *self.ends.entry(entry.keyless).or_default() += 1;
+        *self.shape_counts.entry(entry.shape).or_default() += 1;
+        self.clamping += usize::from(entry.clamps_mss);
+        if let Some(udp_port) = entry.encap.udp_port() {
+            self.udp_counts.entry(udp_port).or_insert((entry.encap, 0)).1 += 1;
+        }
+    }
+
+    fn take(&mut self, entry: &Entry) {
+        if self.ports.get(&entry.pattern) == Some(&entry.port) {
+            self.ports.remove(&entry.pattern);
+        }
+        if take_one(self.ends.get_mut(&entry.keyless)) {
+            self.ends.remove(&entry.keyless);
+        }
+        if take_one(self.shape_counts.get_mut(&entry.shape)) {
+            self.shape_counts.remove(&entry.shape);
+        }
+        self.clamping = self.clamping.saturating_sub(usize::from(entry.clamps_mss));
+        if let Some(udp_port) = entry.encap.udp_port()
+            && take_one(self.udp_counts.get_mut(&udp_port).map(|(_, count)| count))
+        {
+            self.udp_counts.remove(&udp_port);
+        }
     }
 
     /// True when some tunnel lowers the MSS of TCP.
     #[must_use]
     #[inline]
     pub const fn clamps_mss(&self) -> bool {
-        self.clamps_mss
+        self.clamping > 0
     }
 
     /// What arrives at a UDP port, if tunnels listen there.
@@ -168,12 +232,74 @@ impl TunnelTable {
         let (remote, local) = (number(packet.remote), number(packet.local));
         let knows = self.shapes.iter().any(|shape| {
             let keyless = Shape { any_key: true, ..*shape };
-            self.ends.contains(&keyless.pattern(packet.encap, remote, local, 0))
+            self.ends.contains_key(&keyless.pattern(packet.encap, remote, local, 0))
         });
         match (knows, packet.encap) {
             (false, _) => DropReason::NoTunnel,
             (true, Encap::Gre) => DropReason::Key,
             (true, Encap::Geneve { .. } | Encap::Vxlan { .. }) => DropReason::Vni,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// One tunnel of few: many of them are alike in all but one thing.
+    fn tunnel(choice: u8) -> TunnelConf {
+        let encaps =
+            [Encap::Gre, Encap::Geneve { udp_port: 6081 }, Encap::Vxlan { udp_port: 4789 }];
+        let bit = |bit: u8| choice >> bit & 1 == 1;
+        let encap = encaps.get(usize::from(choice & 3)).copied().unwrap_or(Encap::Gre);
+        let mut conf = TunnelConf::new(encap, bit(2).then(|| IpAddr::from([10, 0, 0, 1])));
+        conf.local = if bit(3) { Local::Address(IpAddr::from([10, 0, 0, 9])) } else { Local::Any };
+        conf.in_key = if bit(4) { InKey::Any } else { InKey::Exact(u32::from(choice >> 6)) };
+        conf.clamps_mss = bit(5);
+        conf
+    }
+
+    proptest! {
+        /// A table that was edited is that of the tunnels that are left.
+        #[test]
+        fn edits_lead_to_the_table_of_what_is_left(
+            edits in prop::collection::vec(
+                prop::collection::vec((0u16..12, prop::option::of(any::<u8>())), 1..4),
+                1..20,
+            )
+        ) {
+            let mut table = TunnelTable::default();
+            let mut tunnels: BTreeMap<PortId, TunnelConf> = BTreeMap::new();
+            for edits in edits {
+                let (mut gone, mut come) = (BTreeMap::new(), BTreeMap::new());
+                for (port, choice) in edits {
+                    let port = PortId(port);
+                    come.remove(&port);
+                    if let Some(old) = tunnels.remove(&port) {
+                        gone.entry(port).or_insert_with(|| Entry::of(port, &old));
+                    }
+                    // Control sees to it that no two are the same.
+                    let new = choice.map(|choice| (choice, Entry::of(port, &tunnel(choice))));
+                    let free = new.filter(|(_, new)| {
+                        let mut others = tunnels.iter().map(|(id, conf)| Entry::of(*id, conf));
+                        others.all(|other| other.pattern != new.pattern)
+                    });
+                    if let Some((choice, new)) = free {
+                        tunnels.insert(port, tunnel(choice));
+                        come.insert(port, new);
+                    }
+                }
+                // What came and went again meanwhile was never there.
+                gone.retain(|_, old| table.ports.get(&old.pattern) == Some(&old.port));
+                table.edit(gone.into_values(), come.into_values());
+                let anew = TunnelTable::new(tunnels.iter().map(|(port, conf)| (*port, conf)));
+                prop_assert_eq!(&table.ports, &anew.ports);
+                prop_assert_eq!(&table.ends, &anew.ends);
+                prop_assert_eq!(&table.shapes, &anew.shapes);
+                prop_assert_eq!(&table.udp_ports, &anew.udp_ports);
+                prop_assert_eq!(table.clamping, anew.clamping);
+            }
         }
     }
 }

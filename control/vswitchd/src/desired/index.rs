@@ -12,6 +12,8 @@ pub(super) struct Index {
     places: HashMap<Uuid, (String, String)>,
     /// Patch ports by name.
     patches: HashMap<String, Uuid>,
+    /// All others by name.
+    names: HashMap<String, Uuid>,
     /// Ports that are more than patch ports, by bridge.
     linked: BTreeMap<String, BTreeMap<String, Arc<Port>>>,
     /// Interfaces with an `ofport_request`, by bridge.
@@ -25,6 +27,12 @@ fn is_linked(interface: &Interface) -> bool {
 
 fn requests(port: &Port) -> usize {
     port.interfaces.iter().filter(|interface| interface.ofport_request.is_some()).count()
+}
+
+impl Index {
+    fn by_name(&mut self, interface: &Interface) -> &mut HashMap<String, Uuid> {
+        if is_linked(interface) { &mut self.names } else { &mut self.patches }
+    }
 }
 
 impl Desired {
@@ -55,9 +63,7 @@ impl Desired {
         for interface in &port.interfaces {
             let place = (bridge.to_owned(), port.name.clone());
             self.index.places.insert(interface.uuid, place);
-            if !is_linked(interface) {
-                self.index.patches.insert(interface.name.clone(), interface.uuid);
-            }
+            self.index.by_name(interface).insert(interface.name.clone(), interface.uuid);
         }
         if port.interfaces.iter().any(is_linked) {
             let linked = self.index.linked.entry(bridge.to_owned()).or_default();
@@ -77,8 +83,9 @@ impl Desired {
                 continue;
             }
             self.index.places.remove(&interface.uuid);
-            if self.index.patches.get(&interface.name) == Some(&interface.uuid) {
-                self.index.patches.remove(&interface.name);
+            let by_name = self.index.by_name(interface);
+            if by_name.get(&interface.name) == Some(&interface.uuid) {
+                by_name.remove(&interface.name);
             }
         }
         if let Some(linked) = self.index.linked.get_mut(bridge) {
@@ -141,6 +148,12 @@ impl Desired {
             let linked = port.interfaces.iter().filter(|interface| is_linked(interface));
             linked.map(move |interface| (bridge, &**port, interface))
         })
+    }
+
+    /// The interface of this name, unless it is a patch port.
+    #[must_use]
+    pub fn linked_named(&self, name: &str) -> Option<Uuid> {
+        self.index.names.get(name).copied()
     }
 
     /// True when some interface of the bridge has an `ofport_request`.
