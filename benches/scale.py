@@ -2,12 +2,15 @@
 """What a change of the configuration costs with many ports; see scale.sh and README.md."""
 
 import argparse
+import fcntl
 import glob
 import json
 import os
+import resource
 import shutil
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -79,17 +82,18 @@ class Switch:
         """Open descriptors."""
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
-    def fill(self, first, count):
-        """Adds patch ports to br0, through the protocol: one transaction each CHUNK.  They have no
+    def fill(self, first, count, kind):
+        """Adds ports to br0, through the protocol: one transaction each CHUNK.  Patch ports have no
         other ends, so that no frame goes round in circles."""
         for start in range(first, first + count, CHUNK):
-            self.transact(start, min(CHUNK, first + count - start))
+            self.transact(start, min(CHUNK, first + count - start), kind)
 
-    def transact(self, start, count):
+    def transact(self, start, count, kind):
         operations, names = [], []
         for number in range(start, start + count):
-            interface = {"name": f"p{number}", "type": "patch",
-                         "options": ["map", [["peer", f"q{number}"]]]}
+            interface = {"name": f"p{number}", "type": kind}
+            if kind == "patch":
+                interface["options"] = ["map", [["peer", f"q{number}"]]]
             port = {"name": f"p{number}", "interfaces": ["named-uuid", f"i{number}"]}
             operations.append({"op": "insert", "table": "Interface", "row": interface,
                                "uuid-name": f"i{number}"})
@@ -147,22 +151,40 @@ def measure(switch, line):
     return wall, {name: after[name] - before.get(name, 0) for name in after}
 
 
-def adds(args, ports, stock_server):
+def bare_taps(count):
+    """Seconds that the kernel takes for so many TAPs, with nothing else."""
+    start = time.monotonic()
+    taps = []
+    for number in range(count):
+        taps.append(os.open("/dev/net/tun", os.O_RDWR))
+        # TUNSETIFF with IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, as the switch has them.
+        fcntl.ioctl(taps[-1], 0x400454CA, struct.pack("16sH22x", f"bare{number}".encode(), 0x5002))
+    took = time.monotonic() - start
+    for tap in taps:
+        os.close(tap)
+    return round(took, 2)
+
+
+def adds(args, ports, stock_server, kind):
     """Adds and removes single ports on a bridge with so many."""
     switch = Switch(args.weftd, stock_server)
     switch.vsctl("add-br br0")
     start = time.monotonic()
-    switch.fill(0, ports)
+    before = rss_kib(switch.process)
+    switch.fill(0, ports, kind)
     switch.settle()
     filled = time.monotonic() - start
-    found = {"ports": ports, "database": "stock" if stock_server else "embedded"}
+    found = {"kind": kind, "ports": ports, "database": "stock" if stock_server else "embedded"}
     found["fill_s"] = round(filled, 2)
+    found["kib_per_port"] = round((rss_kib(switch.process) - before) / ports, 2)
+    found["descriptors"] = switch.fds()
     for verb in ["add", "del"]:
         walls, threads = [], []
         for number in range(args.rounds):
             name = f"x{number}"
+            options = f" options:peer=y{number}" if kind == "patch" else ""
             line = f"del-port br0 {name}" if verb == "del" else (
-                f"add-port br0 {name} -- set interface {name} type=patch options:peer=y{number}")
+                f"add-port br0 {name} -- set interface {name} type={kind}{options}")
             wall, cpu = measure(switch, line)
             walls.append(wall)
             threads.append(cpu)
@@ -172,14 +194,17 @@ def adds(args, ports, stock_server):
         found[verb] = {"wall_ms": round(statistics.median(walls), 1),
                        "weftd_ms": round(statistics.median(sum(cpu.values()) for cpu in threads), 2),
                        "threads": median}
+    idle = sum(switch.cpu_ms().values())
+    time.sleep(10)
+    found["idle_ms_per_s"] = round((sum(switch.cpu_ms().values()) - idle) / 10, 1)
     print(json.dumps(found), flush=True)
     if not stock_server:
-        found["start_s"] = restart(switch, ports)
+        found.update(restart(switch, ports, kind))
     switch.stop()
     return found
 
 
-def restart(switch, ports):
+def restart(switch, ports, kind):
     """Kills the daemon and starts it again: seconds until two guests among the ports talk."""
     for number in [1, 2]:
         sh(f"ip netns add g{number}")
@@ -190,18 +215,28 @@ def restart(switch, ports):
     ping = ["ip", "netns", "exec", "g1", "ping", "-qc1", "-W1", "10.0.0.2"]
     talks = lambda: subprocess.run(ping, stdout=subprocess.DEVNULL).returncode == 0
     switch.soon(talks)
+
+    def start():
+        for path in glob.glob(f"{switch.dir}/*.*sock") + glob.glob(f"{switch.dir}/*.ctl"):
+            os.unlink(path)
+        began = time.monotonic()
+        switch.start()
+        switch.soon(talks)
+        return round(time.monotonic() - began, 2)
+
     switch.process.kill()
     switch.process.wait()
-    for path in glob.glob(f"{switch.dir}/*.*sock") + glob.glob(f"{switch.dir}/*.ctl"):
-        os.unlink(path)
-    start = time.monotonic()
-    switch.start()
-    switch.soon(talks)
-    took = round(time.monotonic() - start, 2)
+    found = {"start_s": start()}
+    if kind == "internal":
+        # As after a boot: the devices are not there any more.
+        sh(f"ovs-appctl -t {switch.dir}/ovs-vswitchd.{switch.process.pid}.ctl exit --cleanup")
+        switch.process.wait()
+        found["bare_taps_s"] = bare_taps(ports)
+        found["cold_start_s"] = start()
     for number in [1, 2]:
         sh(f"ip link del v{number} && ip netns del g{number}")
-    print(json.dumps({"ports": ports, "start_to_traffic_s": took}), flush=True)
-    return took
+    print(json.dumps({"kind": kind, "ports": ports, **found}), flush=True)
+    return found
 
 
 def rss_kib(process):
@@ -275,14 +310,17 @@ def veths(args):
 def main():
     """Runs what was asked for; writes all figures to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--ports", default="100,1000,10000", help="patch ports, comma-separated")
+    parser.add_argument("--ports", default="100,1000,10000", help="comma-separated")
+    parser.add_argument("--kinds", default="patch,internal", help="of ports: patch, internal")
     parser.add_argument("--rounds", type=int, default=9, help="ports added to each")
     parser.add_argument("--veths", type=int, default=500, help="NICs, one by one; 0 for none")
     parser.add_argument("--tunnels", type=int, default=4000, help="GRE tunnels; 0 for none")
     parser.add_argument("--json", help="where all figures go")
     args = parser.parse_args()
     args.weftd = os.environ["WEFTD"]
-    found = [adds(args, int(ports), stock)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    found = [adds(args, int(ports), stock, kind) for kind in args.kinds.split(",") if kind
              for stock in [True, False] for ports in args.ports.split(",")]
     if args.tunnels:
         found.append(tunnels(args))
