@@ -182,5 +182,7 @@ fn say_addresses(tunnel: &Tunnel, path: &Path, say: &mut impl FnMut(Fact)) {
             .map(Some)
             .collect(),
     };
-    devices.into_iter().for_each(|device| say(Fact::AllAddresses(device.cloned())));
+    for device in devices {
+        say(Fact::AllAddresses(device.cloned()));
+    }
 }

@@ -115,7 +115,9 @@ impl Engine {
     /// All devices and links, and the way of each tunnel.  Takes the paths with it.
     fn observe_all(&mut self) -> Observed {
         let names: Vec<_> = self.links.iter().map(|(name, _)| name.clone()).collect();
-        names.iter().for_each(|name| self.sync_link(name));
+        for name in &names {
+            self.sync_link(name);
+        }
         self.resolve_paths();
         self.ask_neighbours();
         let is_outgrown = |link: &Link| link.held != Held::Tap && link.mtu > link.mtu_max;
@@ -158,7 +160,9 @@ impl Engine {
             }
         }
         self.ask(paths.values().filter_map(wanted_hop).collect());
-        names.iter().for_each(|name| self.sync_link(name));
+        for name in &names {
+            self.sync_link(name);
+        }
         let links: Vec<_> = names
             .iter()
             .filter_map(|name| Some((name, self.links.get(name)?)))
