@@ -130,7 +130,10 @@ impl World {
 
     fn built_anew(&self) -> Snapshot {
         let mut builder = SnapshotBuilder::new(0);
-        builder.bridges(self.bridges()).links(self.links());
+        builder.bridges(self.bridges());
+        for (id, conf) in self.links() {
+            builder.link(id, conf);
+        }
         for id in self.ports.keys() {
             if let Some(conf) = self.conf(*id) {
                 builder.port(PortId(*id), conf);
@@ -157,7 +160,14 @@ impl World {
             }
         }
         let mut builder = SnapshotBuilder::edit(before);
-        builder.bridges(self.bridges()).links(self.links());
+        builder.bridges(self.bridges());
+        let links: BTreeMap<_, _> = self.links().collect();
+        for id in touched.iter().copied().map(LinkId).chain([UNDERLAY]) {
+            match links.get(&id) {
+                Some(conf) => builder.link(id, conf.clone()),
+                None => builder.drop_link(id),
+            };
+        }
         for id in touched {
             match self.conf(id) {
                 Some(conf) => builder.port(PortId(id), conf),
