@@ -133,9 +133,10 @@ impl World {
                     return self.lead(*to, Path::none("no device"));
                 };
                 let mut way = path(&name, device.ifindex);
-                (way.mtu, way.source) = (*mtu, Some(IpAddr::from([10, 9, *nic, 1])));
-                self.observed.addresses.insert((device.ifindex, IpAddr::from([10, 9, *nic, 1])));
-                self.linked = true;
+                let address = IpAddr::from([10, 9, *nic, 1]);
+                (way.mtu, way.source) = (*mtu, Some(address));
+                // The first way is news of an address, too.
+                self.linked |= self.observed.addresses.insert((device.ifindex, address));
                 self.lead(*to, way)
             }
             Event::Device(nic, mtu) => {
@@ -154,8 +155,6 @@ impl World {
 
     /// Packets to a remote end go this way; the tunnels to it.
     fn lead(&mut self, to: u8, way: Path) -> BTreeSet<Uuid> {
-        // The first way is news of an address, too.
-        self.linked &= !self.ways.values().any(|old| old.source == way.source);
         self.ways.insert(remote(to), way);
         let tunnels = self.desired.linked().filter(|(_, _, it)| match &it.kind {
             Kind::Tunnel(tunnel) => tunnel.remote == Some(remote(to)),
