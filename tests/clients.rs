@@ -311,6 +311,8 @@ fn ifupdown_brings_a_bridge_up_and_down() {
         );
         assert_eq!(switch.vsctl("list-ports vmbr0"), "bond0\neth0\ngre0\npatch0\nvlan31");
         assert_eq!(switch.vsctl("get interface vlan31 external-ids:iface-id"), "host-vlan31");
+        // A port made anew has another MAC address than the one that the peer remembers.
+        peer.sh("ip neigh flush dev eth0");
         peer.must_reach("192.168.1.10");
         let text = switch.vsctl(ROWS);
         let mut all: Vec<String> = text.split("\n\n").map(str::to_owned).collect();
