@@ -209,6 +209,16 @@ impl Monitor {
     }
 }
 
+/// Those of `addresses` that the device with this number has.
+pub(crate) fn addresses_of(
+    addresses: &BTreeSet<(u32, IpAddr)>,
+    ifindex: u32,
+) -> impl Iterator<Item = IpAddr> + '_ {
+    let least = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+    let from = addresses.range((ifindex, least)..);
+    from.take_while(move |(of, _)| *of == ifindex).map(|(_, address)| *address)
+}
+
 /// A descriptor that tokio watches.
 ///
 /// # Errors
@@ -406,9 +416,7 @@ impl Kernel {
 
     /// The local addresses of one device.
     pub fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = IpAddr> + '_ {
-        let least = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-        let from = self.addresses.range((ifindex, least)..);
-        from.take_while(move |(of, _)| *of == ifindex).map(|(_, address)| *address)
+        addresses_of(&self.addresses, ifindex)
     }
 
     /// What is known of the neighbour `address` on a device.

@@ -7,6 +7,7 @@
 use crate::common::Common;
 use crate::desired::known::Touched;
 use crate::desired::{Bridge, Desired, Interface, Kind, Port};
+use crate::kernel::addresses_of;
 use crate::planned::Standing;
 use crate::tunnel_options::{Identity, Tunnel};
 use crate::tunnels::{Nic, Path};
@@ -73,15 +74,6 @@ pub struct Observed {
     pub failed: BTreeMap<String, (u32, String)>,
     /// The MTU that the internal ports of each bridge got last.
     pub bridge_mtus: BTreeMap<String, u32>,
-}
-
-impl Observed {
-    /// The addresses of the device with this number.
-    fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = IpAddr> + '_ {
-        let least = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
-        let from = self.addresses.range((ifindex, least)..);
-        from.take_while(move |(of, _)| *of == ifindex).map(|(_, address)| *address)
-    }
 }
 
 /// One thing to do.
@@ -478,7 +470,7 @@ impl Planner<'_> {
     fn listen(&mut self, local: Local) {
         let is_meant = |address| local.address().is_none_or(|local| local == address);
         for (name, device) in &self.observed.devices {
-            if self.observed.addresses_of(device.ifindex).any(is_meant) {
+            if addresses_of(&self.observed.addresses, device.ifindex).any(is_meant) {
                 self.steer(name, device.ifindex);
             }
         }
@@ -662,7 +654,7 @@ impl Planner<'_> {
 
     /// Addresses of a device that remote ends may send to.
     fn vteps(&self, name: &str, ifindex: u32) -> BTreeSet<IpAddr> {
-        self.common.vteps(name, self.observed.addresses_of(ifindex))
+        self.common.vteps(name, addresses_of(&self.observed.addresses, ifindex))
     }
 
     /// What was looked at only because something else changed, and is as it was, needs nothing.

@@ -1,10 +1,9 @@
 //! What is planned by itself is what would be planned with everything.
 
-use super::tests::{desired, device, interface, mac, path, tunnel_to};
+use super::tests::{desired, device, interface, mac, path, port_of, tunnel_to};
 use super::*;
 use crate::tunnel_options::TunnelType;
 use proptest::prelude::*;
-use std::sync::Arc;
 
 const INTERFACES: u128 = 8;
 const BRIDGES: [&str; 2] = ["br0", "br1"];
@@ -93,7 +92,7 @@ impl World {
         });
         let mut wanted = Desired::of(bridges);
         for (name, id) in BRIDGES.iter().zip(10u128..) {
-            put(&mut wanted, name, interface(id, name, Kind::Internal));
+            wanted.put_port(name, port_of(interface(id, name, Kind::Internal)));
         }
         Self {
             desired: wanted,
@@ -122,7 +121,8 @@ impl World {
                     peers.extend(self.peer(kind));
                     let bridge = BRIDGES.get(*bridge).unwrap();
                     let it = interface(20 + id, &name, kind.clone());
-                    put(&mut self.desired, bridge, Interface { mtu_request: *mtu_request, ..it });
+                    let it = Interface { mtu_request: *mtu_request, ..it };
+                    self.desired.put_port(bridge, port_of(it));
                 }
                 peers
             }
@@ -252,18 +252,6 @@ impl World {
         }
         Scope { linked, rows }
     }
-}
-
-fn put(desired: &mut Desired, bridge: &str, interface: Interface) {
-    let port = Port {
-        uuid: Uuid::from_u128(interface.uuid.as_u128() + 1000),
-        name: interface.name.clone(),
-        vlan: VlanConf::default(),
-        split_horizon: None,
-        other_config: BTreeMap::new(),
-        interfaces: vec![interface],
-    };
-    desired.put_port(bridge, Arc::new(port));
 }
 
 /// Whoever has a UDP port now may be named in the stead of another who has it, too.

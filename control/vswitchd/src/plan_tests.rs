@@ -32,18 +32,23 @@ fn gre_to(remote: &str) -> Kind {
     tunnel_to(TunnelType::Gre, &[("remote_ip", remote)])
 }
 
+/// A port of its own for an interface.
+pub(super) fn port_of(interface: Interface) -> Arc<Port> {
+    Arc::new(Port {
+        uuid: Uuid::from_u128(interface.uuid.as_u128() + 1000),
+        name: interface.name.clone(),
+        vlan: VlanConf::default(),
+        split_horizon: None,
+        other_config: BTreeMap::new(),
+        interfaces: vec![interface],
+    })
+}
+
 /// Bridge `br0` with these interfaces, each on a port of its own.
 pub(super) fn desired(interfaces: Vec<Interface>) -> Desired {
     let ports = interfaces.into_iter().map(|interface| {
-        let port = Port {
-            uuid: Uuid::from_u128(interface.uuid.as_u128() + 1000),
-            name: interface.name.clone(),
-            vlan: VlanConf::default(),
-            split_horizon: None,
-            other_config: BTreeMap::new(),
-            interfaces: vec![interface],
-        };
-        (port.name.clone(), Arc::new(port))
+        let port = port_of(interface);
+        (port.name.clone(), port)
     });
     let bridge = Bridge {
         uuid: Uuid::from_u128(BRIDGE),
