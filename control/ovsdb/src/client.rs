@@ -431,6 +431,7 @@ impl Client {
         while let Some(json) = self.framer.next_message()? {
             self.take_in(Message::from_json(json)?)?;
         }
+        self.framer.share(&mut Vec::new());
         Ok(true)
     }
 

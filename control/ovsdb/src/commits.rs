@@ -14,6 +14,7 @@ use crate::lock::SessionId;
 use crate::monitor::{Kind, MonitorSpec};
 use crate::outbox::LAGGING_BYTES;
 use crate::plain::{Operation, Step};
+use crate::results::Results;
 use crate::state::State;
 use crate::txn::{Commit, Context, Execution, execute};
 
@@ -32,7 +33,7 @@ impl Pending<'_> {
     /// The same, without the message that it came in.
     fn into_owned(self) -> Pending<'static> {
         let Self { session, id, db, operations, started, deadline } = self;
-        let operations = operations.into_iter().map(Operation::into_owned).collect();
+        let operations = operations.into_iter().flat_map(Operation::into_owned).collect();
         Pending { session, id, db, operations, started, deadline }
     }
 }
@@ -42,7 +43,7 @@ impl Pending<'_> {
 pub(crate) struct Unsynced {
     session: SessionId,
     id: Value,
-    results: Vec<Value>,
+    results: Results,
 }
 
 /// One write-out of a database file, for any number of transactions.
@@ -156,7 +157,7 @@ impl State {
     }
 
     /// Replies now, or when the disk has what the reply promises.
-    fn answer(&mut self, pending: Pending<'_>, results: Vec<Value>, durable: bool) {
+    fn answer(&mut self, pending: Pending<'_>, results: Results, durable: bool) {
         let Pending { session, id, db, .. } = pending;
         if durable
             && let Some(entry) = self.databases.get_mut(db)
@@ -167,7 +168,7 @@ impl State {
             }
             entry.unsynced.push(Unsynced { session, id, results });
         } else {
-            self.reply(session, &id, &Ok(Value::Array(results)));
+            self.reply_text(session, &id, &results);
         }
     }
 
@@ -192,8 +193,10 @@ impl State {
             }
         }
         for mut unsynced in job.replies {
-            unsynced.results.extend(fault.clone());
-            self.reply(unsynced.session, &unsynced.id, &Ok(Value::Array(unsynced.results)));
+            if let Some(fault) = &fault {
+                unsynced.results.push(fault);
+            }
+            self.reply_text(unsynced.session, &unsynced.id, &unsynced.results);
             if let Some(session) = self.sessions.get(&unsynced.session) {
                 session.outbox.pay();
             }
@@ -222,7 +225,7 @@ impl State {
         Step<'a>: From<&'a O>,
     {
         let Some(entry) = self.databases.get_mut(db) else {
-            return Execution::Done { results: Vec::new(), commit: None };
+            return Execution::Done { results: Results::default(), commit: None };
         };
         let locks = &self.locks;
         let owns_lock = |name: &str| locks.owns(session, name);
@@ -246,16 +249,14 @@ impl State {
     }
 
     /// Runs a transaction of the server itself, without locks and without an answer.
-    pub fn transact_internal(&mut self, db: usize, operations: &[Value]) -> Vec<Value> {
+    pub fn transact_internal(&mut self, db: usize, operations: &[Value]) {
         let execution = self.execute(db, 0, operations, Duration::ZERO);
-        let Execution::Done { results, commit } = execution else { return Vec::new() };
-        if let Some(commit) = commit
+        if let Execution::Done { commit: Some(commit), .. } = execution
             && !commit.changes.is_empty()
         {
             self.publish(db, &commit.changes);
             self.retry_pending();
         }
-        results
     }
 
     /// Tells every monitor of the database about a commit; those that lag remember it instead.

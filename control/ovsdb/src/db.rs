@@ -10,6 +10,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::datum::Datum;
+use crate::known::Known;
 use crate::schema::{ColumnRef, ColumnSchema, Schema, TableSchema, uuid_datum};
 
 /// A row. Columns that hold their default share it with the schema.
@@ -141,6 +142,8 @@ impl Table {
 pub struct Database {
     schema: Arc<Schema>,
     pub(crate) tables: Vec<Table>,
+    /// Waits that need not be read again to know that they hold.
+    pub(crate) known: Known,
 }
 
 /// What a transaction did to one row.
@@ -156,6 +159,19 @@ pub struct Change {
     pub new: Option<Arc<Row>>,
 }
 
+impl Change {
+    /// True when column number `column` may hold something else than before.
+    pub(crate) fn touches(&self, column: usize) -> bool {
+        match (&self.old, &self.new) {
+            (Some(old), Some(new)) => match (old.get(column), new.get(column)) {
+                (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+}
+
 impl Database {
     /// An empty database.
     #[must_use]
@@ -169,13 +185,19 @@ impl Database {
                 ..Table::default()
             })
             .collect();
-        Self { schema, tables }
+        Self { schema, tables, known: Known::default() }
     }
 
     /// The schema.
     #[must_use]
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
+    }
+
+    /// Waits that held lately and still do.
+    #[must_use]
+    pub fn known(&self) -> &Known {
+        &self.known
     }
 
     /// Table number `index`.
@@ -231,7 +253,7 @@ impl Database {
             .iter()
             .map(|table| Table { rows: table.rows.clone(), ..Table::default() })
             .collect();
-        Self { schema: Arc::clone(&self.schema), tables }
+        Self { schema: Arc::clone(&self.schema), tables, known: Known::default() }
     }
 
     /// Puts a row in place while a file is read: no checks, no counts.
@@ -275,6 +297,7 @@ impl Database {
 
     /// Brings indexes and weak references up to date with committed changes.
     pub(crate) fn index(&mut self, changes: &[Change]) {
+        self.known.note(changes);
         let schema = Arc::clone(&self.schema);
         for change in changes {
             self.unindex_row(&schema, change);

@@ -15,6 +15,8 @@ use crate::db::{
     references, same,
 };
 use crate::error::OvsdbError;
+use crate::known::Known;
+use crate::plain::{Held, Step};
 use crate::schema::{ColumnSchema, Schema, TableSchema};
 use crate::value::Atom;
 
@@ -52,6 +54,31 @@ impl<'a> Txn<'a> {
     /// True when the row existed before or was touched by this transaction.
     pub fn knows(&self, id: RowId) -> bool {
         self.row(id).is_some() || self.touched.contains_key(&id)
+    }
+
+    /// True as long as every row is as it was before.
+    pub fn is_untouched(&self) -> bool {
+        self.touched.is_empty()
+    }
+
+    /// True when the database still knows that these hold, as it did before this transaction.
+    pub fn vouches_for(&self, held: &Held<'_>) -> bool {
+        self.db.known.vouches_for(held)
+    }
+
+    /// From now on the database knows the waits of the plain form among these. They hold before this
+    /// transaction; what its commit changes is noted then.
+    pub fn remember<'s>(&mut self, steps: impl Iterator<Item = Step<'s>>) {
+        let schema = &self.schema;
+        let mut known = Known::default();
+        for step in steps {
+            match step {
+                Step::Json(_) => {}
+                Step::Plain(plain) => known.add(schema, plain),
+                Step::Held(held) => held.waits().for_each(|wait| known.add(schema, &wait)),
+            }
+        }
+        self.db.known = known.finish();
     }
 
     /// Rows of `table` that this transaction touched and that exist.

@@ -5,11 +5,22 @@
 
 use serde_json::{Map, Value};
 
+use crate::known::Known;
+
 /// Deepest nesting of objects and arrays in a message.
 pub const DEPTH_MAX: usize = 100;
 
 /// Largest message, in bytes, unless told otherwise.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
+
+/// How deep the operations of a transaction are: in the array of parameters of the message.
+const OPERATIONS_DEPTH: usize = 2;
+
+/// Storage that a framer keeps for messages to come.
+const IDLE_BYTES_MAX: usize = 1 << 16;
+
+/// Storage that is kept for the next large message on any stream.
+const SPARE_BYTES_MAX: usize = 8 << 20;
 
 /// Why a byte stream is not JSON-RPC. The connection ends.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +53,8 @@ pub struct Framer {
     depth: usize,
     in_string: bool,
     escaped: bool,
+    /// Where in what is known the rest of the message may go on.
+    next_known: usize,
     bytes_max: usize,
 }
 
@@ -56,6 +69,7 @@ impl Framer {
             depth: 0,
             in_string: false,
             escaped: false,
+            next_known: 0,
             bytes_max,
         }
     }
@@ -66,6 +80,24 @@ impl Framer {
         self.scanned -= self.start;
         self.start = 0;
         self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Takes the storage in `spare` for a large message that comes in, and leaves it there when that is
+    /// over: one does for many streams, for which memory would be got and given back with each message.
+    pub fn share(&mut self, spare: &mut Vec<u8>) {
+        let held = self.buffered();
+        if held >= IDLE_BYTES_MAX && spare.capacity() > self.buffer.capacity() {
+            spare.clear();
+            spare.extend_from_slice(&self.buffer);
+            std::mem::swap(spare, &mut self.buffer);
+        } else if held == 0 && self.buffer.capacity() > IDLE_BYTES_MAX {
+            let size = self.buffer.capacity();
+            if size > spare.capacity() && size <= SPARE_BYTES_MAX {
+                std::mem::swap(spare, &mut self.buffer);
+            }
+            self.buffer.clear();
+            self.buffer.shrink_to(IDLE_BYTES_MAX);
+        }
     }
 
     /// Bytes held for a message that is not complete.
@@ -79,15 +111,16 @@ impl Framer {
     /// # Errors
     /// [`FrameError`]; the stream is of no use afterwards.
     pub fn next_message(&mut self) -> Result<Option<Value>, FrameError> {
-        self.next_frame()?.map(json).transpose()
+        self.next_frame(None)?.map(json).transpose()
     }
 
     /// The text of the next complete message, which need not be JSON; None when more bytes are needed.
+    /// Operations that are `known` are not looked at.
     ///
     /// # Errors
     /// [`FrameError`]; the stream is of no use afterwards.
-    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
-        let end = self.find_end()?;
+    pub fn next_frame(&mut self, known: Option<&Known>) -> Result<Option<&[u8]>, FrameError> {
+        let end = self.find_end(known)?;
         let start = self.start;
         if end.unwrap_or(self.buffer.len()) - start > self.bytes_max {
             return Err(FrameError::TooLarge(self.bytes_max));
@@ -96,7 +129,6 @@ impl Framer {
             if self.buffered() == 0 {
                 (self.start, self.scanned) = (0, 0);
                 self.buffer.clear();
-                self.buffer.shrink_to(1 << 16);
             }
             return Ok(None);
         };
@@ -105,8 +137,9 @@ impl Framer {
     }
 
     /// Where in the buffer the first message ends.
-    fn find_end(&mut self) -> Result<Option<usize>, FrameError> {
+    fn find_end(&mut self, known: Option<&Known>) -> Result<Option<usize>, FrameError> {
         if self.depth == 0 {
+            self.next_known = 0;
             let rest = self.buffer.get(self.start..).unwrap_or_default();
             self.start += rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             self.scanned = self.start;
@@ -116,6 +149,15 @@ impl Framer {
             let rest = self.buffer.get(index..).unwrap_or_default();
             let eight = rest.first_chunk().map(|eight| u64::from_le_bytes(*eight));
             let first = rest.first().copied();
+            if first == Some(b'{')
+                && self.depth == OPERATIONS_DEPTH
+                && !self.in_string
+                && let Some(held) = known.and_then(|it| it.held(&mut self.next_known, rest))
+            {
+                // Objects as a whole: behind them all is as before them.
+                index += held.text.len();
+                continue;
+            }
             if eight.is_some_and(|eight| self.depth > 0 && self.pass(eight)) {
                 index += 8;
                 continue;
@@ -155,19 +197,22 @@ impl Framer {
     }
 
     /// Looks at eight bytes at once, the first in the lowest bits. False, and nothing is done, when there
-    /// is an escape, or when the message could end or be too deep within them.
+    /// is an escape, or when the message or an operation could end, or be too deep, within them.
     fn pass(&mut self, eight: u64) -> bool {
         if self.escaped || equal(eight, b'\\') != 0 {
             return false;
         }
         let quotes = equal(eight, b'"');
+        if self.in_string && quotes == 0 {
+            return true;
+        }
         // In each byte: the number of quotes up to it, and from that whether it is outside of strings.
         let outside = !quotes.wrapping_mul(ONES) ^ if self.in_string { ONES } else { 0 };
         // An opening bracket and an opening brace differ by one bit, and so do the closing ones.
         let folded = eight | (ONES * 0x20);
         let count = |ones: u64| (ones & outside & ONES).count_ones() as usize;
         let (opens, closes) = (count(equal(folded, b'{')), count(equal(folded, b'}')));
-        if self.depth <= closes || self.depth + opens > DEPTH_MAX {
+        if self.depth <= closes + OPERATIONS_DEPTH || self.depth + opens > DEPTH_MAX {
             return false;
         }
         self.depth = self.depth + opens - closes;

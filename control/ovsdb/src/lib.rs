@@ -9,8 +9,8 @@
 //! | [`value`], [`datum`] | atoms; sets, maps and their differences |
 //! | [`schema`] | column types and constraints; the built-in schemas |
 //! | [`db`], `integrity` | tables in memory, indexes, reference counts; the checks of a commit |
-//! | [`condition`], [`mutate`], [`txn`] | the operations of `transact`, all or nothing |
-//! | [`plain`] | the operations that stock clients send by the ten thousand, without a tree of JSON |
+//! | [`condition`], [`mutate`], [`txn`], [`results`] | the operations of `transact`, all or nothing |
+//! | [`plain`], [`known`] | the operations that stock clients send by the ten thousand, without a tree of JSON, or unread |
 //! | [`log`], [`record`], `lockfile`, `disk` | the file, in the format that `ovsdb-tool` reads |
 //! | `state`, `commits`, `subscriptions`, [`convert`] | what each method does, without sockets |
 //! | [`monitor`], `initial`, `history`, [`lock`], [`outbox`] | what sessions hear, missed, own, and have still to be sent |
@@ -54,6 +54,7 @@ mod history;
 mod initial;
 mod integrity;
 pub mod jsonrpc;
+pub mod known;
 mod link;
 pub mod lock;
 mod lockfile;
@@ -67,6 +68,7 @@ pub mod plain;
 pub mod record;
 pub mod remote;
 pub mod replica;
+pub mod results;
 pub mod schema;
 pub mod server;
 mod session;

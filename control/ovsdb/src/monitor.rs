@@ -12,11 +12,13 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::condition::Condition;
+use crate::datum::Datum;
 use crate::db::{Change, Database, Row};
 use crate::error::OvsdbError;
 use crate::history::Merged;
 use crate::schema::{ColumnRef, Schema, TableSchema};
 use crate::txn::columns_from_json;
+use crate::value::Atom;
 
 /// Which generation of the protocol a monitor speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -385,10 +387,28 @@ impl Out {
         let _ = serde_json::to_writer(&mut self.0, value);
     }
 
+    /// A datum; sets of references, which may be large, without the detour of a serializer.
+    fn datum(&mut self, datum: &Datum) {
+        let atoms = datum.atoms();
+        if atoms.len() < 2 || !atoms.iter().all(|atom| matches!(atom, Atom::Uuid(_))) {
+            return self.json(datum);
+        }
+        let mut separator: &[u8] = b"[\"set\",[";
+        let mut buffer = Uuid::encode_buffer();
+        for uuid in datum.uuids() {
+            self.raw(separator);
+            self.raw(b"[\"uuid\",\"");
+            self.raw(uuid.hyphenated().encode_lower(&mut buffer).as_bytes());
+            self.raw(b"\"]");
+            separator = b",";
+        }
+        self.raw(b"]]");
+    }
+
     fn columns<'c>(
         &mut self,
         prefix: &[u8],
-        columns: impl Iterator<Item = (&'c str, std::sync::Arc<crate::datum::Datum>)>,
+        columns: impl Iterator<Item = (&'c str, std::sync::Arc<Datum>)>,
     ) {
         self.raw(prefix);
         self.raw(b"{");
@@ -398,7 +418,7 @@ impl Out {
             }
             self.json(name);
             self.raw(b":");
-            self.json(&*datum);
+            self.datum(&datum);
         }
         self.raw(b"}");
     }

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::datum::Datum;
-use crate::integrity::Txn;
-use crate::schema::ColumnType;
+use crate::integrity::{RowId, Txn};
+use crate::known::Known;
+use crate::schema::{ColumnType, Schema};
 use crate::value::{Atom, AtomType, Symbols};
 
 /// A request to `transact` with its operations.
@@ -31,6 +32,19 @@ pub enum Operation<'a> {
     Json(Value),
     /// One of the plain form.
     Plain(Plain<'a>),
+    /// Several of the plain form at once.
+    Held(Held<'a>),
+}
+
+/// Waits of the plain form that the database knows to hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Held<'a> {
+    /// All of them, with commas between them.
+    pub text: &'a [u8],
+    /// How many.
+    pub count: usize,
+    /// What [`Known`] said then.
+    pub(crate) stamp: Uuid,
 }
 
 /// A `wait` until one column of one row holds `references`, or an `update` that makes it so.
@@ -64,6 +78,16 @@ pub enum Step<'a> {
     Json(&'a Value),
     /// One of the plain form.
     Plain(&'a Plain<'a>),
+    /// Several of the plain form at once.
+    Held(Held<'a>),
+}
+
+impl Step<'_> {
+    /// How many operations it is.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        if let Self::Held(held) = self { held.count } else { 1 }
+    }
 }
 
 impl<'a> From<&'a Value> for Step<'a> {
@@ -77,33 +101,59 @@ impl<'a> From<&'a Operation<'_>> for Step<'a> {
         match operation {
             Operation::Json(json) => Self::Json(json),
             Operation::Plain(plain) => Self::Plain(plain),
+            Operation::Held(held) => Self::Held(*held),
         }
     }
 }
 
 impl Operation<'_> {
-    /// The same, as JSON that outlives the text.
+    /// The same, as JSON that outlives the text: as many as it is.
     #[must_use]
-    pub fn into_owned(self) -> Operation<'static> {
+    pub fn into_owned(self) -> Vec<Operation<'static>> {
         match self {
-            Self::Json(json) => Operation::Json(json),
-            Self::Plain(plain) => Operation::Json(plain.to_json()),
+            Self::Json(json) => vec![Operation::Json(json)],
+            Self::Plain(plain) => vec![Operation::Json(plain.to_json())],
+            Self::Held(held) => held.waits().map(|it| Operation::Json(it.to_json())).collect(),
         }
+    }
+}
+
+impl<'a> Held<'a> {
+    /// Each of them.
+    pub fn waits(self) -> impl Iterator<Item = Plain<'a>> {
+        let mut reader = Reader::new(self.text);
+        std::iter::from_fn(move || {
+            let wait = reader.plain()?;
+            // There is none behind the last.
+            let _ = reader.eat(b",");
+            Some(wait)
+        })
     }
 }
 
 impl<'a> Request<'a> {
     /// Reads a whole message; None when it is something else, or not written as stock clients write it.
+    /// `known` is what the database of that name knows; without that, nothing is.
     #[must_use]
-    pub fn parse(message: &'a [u8]) -> Option<Self> {
-        let mut reader = Reader { rest: message };
+    pub fn parse<'k>(
+        message: &'a [u8],
+        known: impl FnOnce(&str) -> Option<&'k Known>,
+    ) -> Option<Self> {
+        let mut reader = Reader::new(message);
         reader.eat(b"{\"id\":")?;
         let id = reader.number()?;
         reader.eat(b",\"method\":\"transact\",\"params\":[")?;
         let db = reader.name()?;
+        let (known, mut next) = (known(db), 0);
         let mut operations = Vec::new();
         while reader.eat(b",").is_some() {
-            operations.push(reader.operation()?);
+            operations.push(match known.and_then(|known| known.held(&mut next, reader.rest)) {
+                Some(held) => {
+                    reader.rest = reader.rest.get(held.text.len()..)?;
+                    Operation::Held(held)
+                }
+                None => reader.operation()?,
+            });
         }
         reader.eat(b"]}")?;
         reader.rest.is_empty().then_some(Self { id, db, operations })
@@ -115,6 +165,18 @@ impl Plain<'_> {
     #[must_use]
     pub fn to_json(&self) -> Value {
         serde_json::from_slice(self.text).unwrap_or_default()
+    }
+
+    /// For a wait: its text, and which column of which row it is about.
+    pub(crate) fn wait(&self, schema: &Schema) -> Option<(&[u8], RowId, usize)> {
+        let number = schema.table_index(self.table)?;
+        let column = schema.tables.get(number)?.column_index(self.column)?;
+        self.is_wait.then_some((self.text, (number, self.uuid), column))
+    }
+
+    /// True for a wait, false for an update.
+    pub(crate) fn is_wait(&self) -> bool {
+        self.is_wait
     }
 
     /// Does it; None when that takes the general way, and nothing is done.
@@ -165,14 +227,17 @@ impl References<'_> {
         named.is_empty() && uuids.len() == datum.len() && uuids.iter().zip(datum.atoms()).all(is)
     }
 
-    /// None when two names are of one row.
+    /// None when two are of one row.
     fn to_datum(&self, symbols: &mut Symbols) -> Option<Datum> {
         let (uuids, named) = self.parts();
-        let mut atoms: Vec<Atom> = uuids.iter().copied().map(Atom::Uuid).collect();
-        atoms.extend(named.iter().map(|name| Atom::Uuid(symbols.reference(name))));
-        let count = atoms.len();
-        let datum = Datum::set(atoms);
-        (datum.len() == count).then_some(datum)
+        let mut atoms = Vec::with_capacity(uuids.len() + named.len());
+        atoms.extend(uuids.iter().copied().map(Atom::Uuid));
+        for name in named {
+            let atom = Atom::Uuid(symbols.reference(name));
+            let place = atoms.binary_search(&atom).err()?;
+            atoms.insert(place, atom);
+        }
+        Some(Datum::Set(atoms))
     }
 }
 
@@ -212,12 +277,22 @@ fn once<T>(place: &mut Option<T>, value: T) -> Option<()> {
     place.replace(value).is_none().then_some(())
 }
 
+/// A reference as an element of a set, `["uuid","…"]`, and the comma or bracket behind it.
+const ELEMENT_BYTES: usize = 48;
+
 /// Reads text from its start. After None it may stand anywhere.
 struct Reader<'a> {
     rest: &'a [u8],
+    /// The references that the last set began with, as text: the next one often begins with the same.
+    last_text: &'a [u8],
+    last: Vec<Uuid>,
 }
 
 impl<'a> Reader<'a> {
+    fn new(text: &'a [u8]) -> Self {
+        Self { rest: text, last_text: &[], last: Vec::new() }
+    }
+
     fn eat(&mut self, text: &[u8]) -> Option<()> {
         self.rest = self.rest.strip_prefix(text)?;
         Some(())
@@ -254,9 +329,11 @@ impl<'a> Reader<'a> {
         if self.eat(b"[\"set\",[").is_none() {
             return self.uuid().map(References::One);
         }
-        let (mut uuids, mut named) = (Vec::<Uuid>::new(), Vec::new());
+        let start = self.rest;
+        let (mut uuids, mut named) = (self.begin_as_last(), Vec::new());
+        let (mut leading, mut is_first) = (uuids.len(), uuids.is_empty());
         while self.eat(b"]]").is_none() {
-            if !(uuids.is_empty() && named.is_empty()) {
+            if !std::mem::take(&mut is_first) {
                 self.eat(b",")?;
             }
             if self.eat(b"[\"named-uuid\",").is_some() {
@@ -269,8 +346,24 @@ impl<'a> Reader<'a> {
                 return None;
             }
             uuids.push(uuid);
+            if named.is_empty() {
+                leading = uuids.len();
+            }
         }
+        self.last_text = start.get(..leading * ELEMENT_BYTES).unwrap_or_default();
+        self.last = uuids.get(..leading).unwrap_or_default().to_vec();
         Some(References::Set { uuids, named })
+    }
+
+    /// Takes over the references with which this set begins as the last one did.
+    fn begin_as_last(&mut self) -> Vec<Uuid> {
+        let elements = |text: &'a [u8]| text.chunks_exact(ELEMENT_BYTES);
+        let both = elements(self.rest).zip(elements(self.last_text));
+        let same = both.take_while(|(one, other)| one == other).count();
+        // What stands behind the last of them has still to be read.
+        let behind = (same * ELEMENT_BYTES).saturating_sub(1);
+        self.rest = self.rest.get(behind..).unwrap_or_default();
+        self.last.get(..same).unwrap_or_default().to_vec()
     }
 
     fn column(&mut self) -> Option<(&'a str, References<'a>)> {

@@ -16,7 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::disk::{compact, compact_by_itself, sync};
 use crate::endpoint::{Endpoint, Place, start};
-use crate::jsonrpc::{FrameError, MESSAGE_BYTES_MAX};
+use crate::jsonrpc::{FrameError, Framer, MESSAGE_BYTES_MAX};
 use crate::lock::SessionId;
 use crate::log::LogError;
 use crate::manager::{REFRESH, Wanted, tls_files};
@@ -172,6 +172,8 @@ pub(crate) struct Inner {
     pub slots: Cell<usize>,
     /// Where every session reads to.
     pub buffer: RefCell<Vec<u8>>,
+    /// What sessions share for large messages.
+    pub spare: RefCell<Vec<u8>>,
     /// Unfinished input of all sessions.
     pub input_bytes: Cell<usize>,
     /// Something happened that the managers or a waiting transaction depend on.
@@ -209,6 +211,7 @@ impl Server {
             next_task: Cell::new(0),
             slots: Cell::new(0),
             buffer: RefCell::new(vec![0; 1 << 16]),
+            spare: RefCell::default(),
             input_bytes: Cell::new(0),
             changed: Notify::new(),
             unsynced: Notify::new(),
@@ -357,6 +360,14 @@ impl Drop for Server {
 }
 
 impl Inner {
+    /// The next complete message in a stream.
+    ///
+    /// # Errors
+    /// [`FrameError`].
+    pub fn next_frame<'f>(&self, framer: &'f mut Framer) -> Result<Option<&'f [u8]>, FrameError> {
+        framer.next_frame(self.state.borrow().known())
+    }
+
     /// Does what a message asks for.
     ///
     /// # Errors

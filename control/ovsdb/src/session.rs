@@ -153,11 +153,12 @@ async fn read<R: AsyncRead + Unpin>(
             return Ok(());
         }
         open.heard.set(Instant::now());
-        while let Some(message) = framer.next_frame()? {
+        while let Some(message) = inner.next_frame(&mut framer)? {
             inner.handle(open.id, message)?;
             open.outbox.wait_room().await;
             tokio::task::yield_now().await;
         }
+        framer.share(&mut inner.spare.borrow_mut());
         if !open.hold(framer.buffered()) {
             return Err("too much unfinished input from all clients together".into());
         }

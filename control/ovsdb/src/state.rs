@@ -1,6 +1,7 @@
 //! The server without its sockets: databases, sessions, and what each method does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use crate::error::OvsdbError;
 use crate::history::History;
 use crate::initial::Initials;
 use crate::jsonrpc::{self, FrameError, Message};
+use crate::known::Known;
 use crate::lock::{LockEvent, Locks, SessionId};
 use crate::log::{Compacted, Compaction, Log, LogError};
 use crate::monitor::{Kind, Monitor, MonitorSpec};
@@ -157,6 +159,11 @@ impl State {
         self.databases.get(index).map(|entry| &entry.db)
     }
 
+    /// What the first database knows.
+    pub fn known(&self) -> Option<&Known> {
+        self.databases.first().map(|entry| entry.db.known())
+    }
+
     pub fn list_dbs(&self) -> Vec<String> {
         let mut names: Vec<String> =
             self.databases.iter().map(|entry| entry.db.schema().name.clone()).collect();
@@ -275,7 +282,8 @@ impl State {
     /// # Errors
     /// [`FrameError`], when it is none.
     pub fn handle(&mut self, session: SessionId, message: &[u8]) -> Result<(), FrameError> {
-        if let Some(request) = plain::Request::parse(message)
+        let known = |name: &str| self.database(self.find_db(name)?).map(Database::known);
+        if let Some(request) = plain::Request::parse(message, known)
             && let Some(db) = self.find_db(request.db)
         {
             let id = Value::from(request.id);
@@ -302,12 +310,19 @@ impl State {
     /// Answers a call. What the session has not heard yet goes first: an answer never comes before the
     /// update of the change that it is about.
     pub(crate) fn reply(&mut self, session: SessionId, id: &Value, answer: &Answer) {
+        match answer {
+            Ok(result) => self.reply_text(session, id, result),
+            Err(error) => {
+                self.catch_up(session);
+                self.send(session, format!("{{\"id\":{id},\"error\":{error}}}"));
+            }
+        }
+    }
+
+    /// Answers a call with what is JSON when it is shown.
+    pub(crate) fn reply_text(&mut self, session: SessionId, id: &Value, result: &impl Display) {
         self.catch_up(session);
-        let text = match answer {
-            Ok(result) => format!("{{\"id\":{id},\"result\":{result},\"error\":null}}"),
-            Err(error) => format!("{{\"id\":{id},\"error\":{error}}}"),
-        };
-        self.send(session, text);
+        self.send(session, format!("{{\"id\":{id},\"result\":{result},\"error\":null}}"));
     }
 
     /// Answers a call with a result that is text already.

@@ -13,7 +13,8 @@ use crate::db::{Change, Database, Row};
 use crate::error::OvsdbError;
 use crate::integrity::Txn;
 use crate::mutate::Mutation;
-use crate::plain::Step;
+use crate::plain::{Plain, Step};
+use crate::results::Results;
 use crate::schema::{ColumnRef, TableSchema};
 use crate::value::{Symbols, is_id, parse_uuid};
 
@@ -41,8 +42,8 @@ pub struct Commit {
 pub enum Execution {
     /// It has results, one per operation and maybe one more about the commit.
     Done {
-        /// The result array.
-        results: Vec<Value>,
+        /// One of each, in order.
+        results: Results,
         /// What it changed; None after an error.
         commit: Option<Commit>,
     },
@@ -66,19 +67,21 @@ where
     let mut run = Run {
         txn: Txn::new(db),
         symbols: Symbols::default(),
+        results: Results::default(),
+        total: operations.iter().map(|operation| Step::from(operation).count()).sum(),
         comments: Vec::new(),
         durable: false,
+        waits: Waits::default(),
         context,
     };
-    let mut results = Vec::with_capacity(operations.len() + 1);
-    for (index, operation) in operations.iter().enumerate() {
-        match run.step(operation.into(), index + 1, operations.len()) {
-            Ok(result) => results.push(result),
+    for (place, operation) in operations.iter().enumerate() {
+        match run.step(operation.into(), place) {
+            Ok(()) => {}
             Err(Stop::Error(error)) => {
-                results.push(error.to_json());
-                results.resize(operations.len(), Value::Null);
+                run.results.push(&error.to_json());
+                run.results.fill(run.total);
                 run.txn.rollback();
-                return Execution::Done { results, commit: None };
+                return Execution::Done { results: run.results, commit: None };
             }
             Err(Stop::Wait(timeout)) => {
                 run.txn.rollback();
@@ -86,6 +89,7 @@ where
             }
         }
     }
+    let mut results = run.results;
     let commit = run.txn.precommit().and_then(|changes| {
         let comment = (!run.comments.is_empty()).then(|| run.comments.join("\n"));
         let commit = Commit { changes, comment, durable: run.durable };
@@ -94,12 +98,16 @@ where
     });
     match commit {
         Ok(commit) => {
+            if run.waits.unknown >= REMEMBERED_MIN {
+                let waits = operations.get(..run.waits.end).unwrap_or_default();
+                run.txn.remember(waits.iter().map(Step::from));
+            }
             run.txn.commit(&commit.changes);
             Execution::Done { results, commit: Some(commit) }
         }
         Err(error) => {
             run.txn.rollback();
-            results.push(error.to_json());
+            results.push(&error.to_json());
             Execution::Done { results, commit: None }
         }
     }
@@ -116,23 +124,66 @@ impl From<OvsdbError> for Stop {
     }
 }
 
+/// So many waits that were not known are worth to remember those of a transaction.
+const REMEMBERED_MIN: usize = 64;
+
+/// The waits of the plain form that came before the first change, all of which held.
+#[derive(Default)]
+struct Waits {
+    /// Those that were not known.
+    unknown: usize,
+    /// Where in the operations the last one is, and one more.
+    end: usize,
+}
+
 struct Run<'a, 'b> {
     txn: Txn<'a>,
     symbols: Symbols,
+    results: Results,
+    /// Number of operations.
+    total: usize,
+    waits: Waits,
     comments: Vec<String>,
     durable: bool,
     context: &'b Context<'b>,
 }
 
 impl Run<'_, '_> {
-    fn step(&mut self, step: Step<'_>, index: usize, total: usize) -> Result<Value, Stop> {
+    /// Does what stands at `place`.
+    fn step(&mut self, step: Step<'_>, place: usize) -> Result<(), Stop> {
         match step {
-            Step::Json(json) => self.operation(json, index, total),
-            Step::Plain(plain) => match plain.execute(&mut self.txn, &mut self.symbols) {
-                Some(result) => Ok(result),
-                None => self.operation(&plain.to_json(), index, total),
-            },
+            Step::Json(json) => self.general(json),
+            Step::Plain(plain) => {
+                let is_first = plain.is_wait() && self.txn.is_untouched();
+                self.plain(plain)?;
+                if is_first {
+                    self.waits = Waits { unknown: self.waits.unknown + 1, end: place + 1 };
+                }
+                Ok(())
+            }
+            Step::Held(held) if self.txn.is_untouched() && self.txn.vouches_for(&held) => {
+                self.results.push_nothing(held.count);
+                self.waits.end = place + 1;
+                Ok(())
+            }
+            Step::Held(held) => held.waits().try_for_each(|wait| self.plain(&wait)),
         }
+    }
+
+    fn plain(&mut self, plain: &Plain<'_>) -> Result<(), Stop> {
+        match plain.execute(&mut self.txn, &mut self.symbols) {
+            Some(result) => {
+                self.results.push(&result);
+                Ok(())
+            }
+            None => self.general(&plain.to_json()),
+        }
+    }
+
+    fn general(&mut self, json: &Value) -> Result<(), Stop> {
+        let result = self.operation(json, self.results.count() + 1, self.total)?;
+        self.results.push(&result);
+        Ok(())
     }
 
     fn operation(&mut self, json: &Value, index: usize, total: usize) -> Result<Value, Stop> {

@@ -36,8 +36,8 @@ impl Store {
         let operations = operations.as_array().unwrap();
         match execute(&mut self.db, operations, &context, &mut persist) {
             Execution::Done { results, commit } => {
-                assert!(commit.is_some(), "{results:?}");
-                results
+                assert!(commit.is_some(), "{results}");
+                serde_json::from_str(&results.to_string()).unwrap()
             }
             Execution::Wait { .. } => panic!("no wait here"),
         }

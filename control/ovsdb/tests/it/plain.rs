@@ -9,6 +9,8 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weft_ovsdb::db::Database;
+use weft_ovsdb::jsonrpc::Framer;
+use weft_ovsdb::known::Known;
 use weft_ovsdb::plain::{Operation, Request, Step};
 use weft_ovsdb::schema::Schema;
 use weft_ovsdb::txn::{Context, Execution, execute};
@@ -161,6 +163,36 @@ prop_compose! {
     }
 }
 
+fn nothing_known(_: &str) -> Option<&'static Known> {
+    None
+}
+
+fn message(operations: &[String]) -> String {
+    let operations = operations.join(",");
+    format!("{{\"id\":7,\"method\":\"transact\",\"params\":[\"Plain\",{operations}]}}")
+}
+
+/// A wait that holds in [`database`], for a row that often changes.
+fn true_wait(column: &str, row: u8) -> String {
+    let many = json!(["set", (0..=row).map(reference).collect::<Vec<_>>()]);
+    let value = if column == "many" && row > 0 { many } else { reference(row) };
+    format!(
+        "{{\"rows\":[{{\"{column}\":{value}}}],\"until\":\"==\",\"where\":[[\"_uuid\",\"==\",{}]],\
+         \"columns\":[\"{column}\"],\"timeout\":0,\"op\":\"wait\",\"table\":\"T\"}}",
+        reference(row)
+    )
+}
+
+/// Operations of which many are waits that hold, if nothing has changed.
+fn mixed() -> impl Strategy<Value = Vec<String>> {
+    let wait = (select(vec!["one", "many", "two", "allowed"]), 0..2_u8);
+    let one = prop_oneof![
+        6 => wait.prop_map(|(column, row)| true_wait(column, row)),
+        1 => operation(),
+    ];
+    prop::collection::vec(one, 1..12)
+}
+
 /// A text without the uuids that the server chose: those of rows that nobody inserts.
 fn without_chance(text: &str) -> String {
     let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '-');
@@ -176,10 +208,16 @@ fn outcome<'a, O>(operations: &'a [O]) -> (String, BTreeMap<String, String>)
 where
     Step<'a>: From<&'a O>,
 {
-    let mut db = database();
+    outcome_on(&mut database(), operations)
+}
+
+fn outcome_on<'a, O>(db: &mut Database, operations: &'a [O]) -> (String, BTreeMap<String, String>)
+where
+    Step<'a>: From<&'a O>,
+{
     let context = Context { owns_lock: &|_| false, waited: Duration::ZERO };
-    let done = match execute(&mut db, operations, &context, &mut |_| Ok(())) {
-        Execution::Done { results, .. } => without_chance(&Value::Array(results).to_string()),
+    let done = match execute(db, operations, &context, &mut |_| Ok(())) {
+        Execution::Done { results, .. } => without_chance(&results.to_string()),
         Execution::Wait { timeout } => format!("waits {timeout:?}"),
     };
     let tables = db.schema().tables.iter().enumerate();
@@ -203,9 +241,9 @@ proptest! {
             json!({"op": "insert", "table": "U", "row": {}, "uuid-name": name, "uuid": uuid}).to_string()
         });
         let operations = [&inserts[..], &operations].concat();
-        let text = format!("{{\"id\":7,\"method\":\"transact\",\"params\":[\"Plain\",{}]}}", operations.join(","));
+        let text = message(&operations);
         let general = serde_json::from_str::<Value>(&text);
-        let Some(request) = Request::parse(text.as_bytes()) else {
+        let Some(request) = Request::parse(text.as_bytes(), nothing_known) else {
             // The general way it is, whatever that says.
             return Ok(());
         };
@@ -215,11 +253,77 @@ proptest! {
         let general = &general["params"].as_array().unwrap()[1..];
         prop_assert_eq!(outcome(&request.operations), outcome(general));
         // What outlives its message is what the general way had from the start.
-        let owned: Vec<Operation<'_>> = request.operations.into_iter().map(Operation::into_owned).collect();
+        let owned: Vec<Operation<'_>> = request.operations.into_iter().flat_map(Operation::into_owned).collect();
         for (owned, general) in owned.iter().zip(general) {
             prop_assert!(matches!(owned, Operation::Json(json) if json == general));
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    /// A database that remembers waits does what one does that reads them each time; and a stream is cut
+    /// into the same messages.
+    #[test]
+    fn what_is_known_is_what_is_read(
+        first in prop::collection::vec((select(vec!["one", "many", "two", "allowed"]), 0..2_u8), 64..90),
+        messages in prop::collection::vec(mixed(), 1..6),
+        cut in 1..400_usize,
+    ) {
+        let (mut knowing, mut plain) = (database(), database());
+        let first = first.into_iter().map(|(column, row)| true_wait(column, row)).collect();
+        for operations in std::iter::once(first).chain(messages) {
+            let text = message(&operations);
+            let mut framers = [Framer::new(1 << 20), Framer::new(1 << 20)];
+            let mut ends = [0, 0];
+            for piece in text.as_bytes().chunks(cut) {
+                for (framer, (known, end)) in
+                    framers.iter_mut().zip([Some(knowing.known()), None].into_iter().zip(&mut ends))
+                {
+                    framer.push(piece);
+                    *end = framer.next_frame(known).map_or(usize::MAX, |it| it.map_or(*end, <[u8]>::len));
+                }
+            }
+            prop_assert_eq!(ends[0], ends[1]);
+            let Ok(general) = serde_json::from_str::<Value>(&text) else { continue };
+            let general = &general["params"].as_array().unwrap()[1..];
+            let outcomes = match Request::parse(text.as_bytes(), |_| Some(knowing.known())) {
+                Some(request) => outcome_on(&mut knowing, &request.operations),
+                None => outcome_on(&mut knowing, general),
+            };
+            prop_assert_eq!(outcomes, outcome_on(&mut plain, general));
+        }
+    }
+}
+
+/// Waits that came once are not read again, until what they are about has changed.
+#[test]
+fn waits_are_known_as_long_as_they_hold() {
+    let mut db = database();
+    let waits: Vec<String> = (0..70).map(|n| true_wait(["one", "many"][n % 2], 1)).collect();
+    let runs = |db: &mut Database, operations: &[String]| {
+        let text = message(operations);
+        let request = Request::parse(text.as_bytes(), |_| Some(db.known())).unwrap();
+        let counts: Vec<usize> =
+            request.operations.iter().map(|it| Step::from(it).count()).collect();
+        (counts, outcome_on(db, &request.operations).0)
+    };
+    let all = format!("[{}]", vec!["{}"; 70].join(","));
+    assert_eq!(runs(&mut db, &waits), (vec![1; 70], all.clone()));
+    assert_eq!(runs(&mut db, &waits), (vec![70], all));
+    // A change within the transaction counts, and after it.
+    let change = r#"{"op":"update","table":"T","where":[["_uuid","==",["uuid","10000000-0000-4000-8000-000000000001"]]],"row":{"one":["uuid","10000000-0000-4000-8000-000000000002"]}}"#;
+    let (counts, results) = runs(&mut db, &[change.to_owned(), waits[0].clone()]);
+    assert_eq!(counts, [1, 1]);
+    assert!(results.contains("timed out"), "{results}");
+    let (_, results) = runs(&mut db, &[change.to_owned()]);
+    assert_eq!(results, r#"[{"count":1}]"#);
+    let (counts, results) = runs(&mut db, &waits[..2]);
+    assert_eq!(counts, [1, 1]);
+    assert!(results.contains("timed out"), "{results}");
+    // The other column of that row is as it was.
+    assert_eq!(runs(&mut db, &waits[1..2]).1, "[{}]");
 }
 
 /// As stock `ovs-vsctl` 3.1 writes it.
@@ -230,7 +334,7 @@ fn what_stock_clients_send_is_of_the_plain_form() {
     let text = format!(
         r#"{{"id":4,"method":"transact","params":["Plain",{wait},{update},{{"comment":"c","op":"comment"}}]}}"#
     );
-    let request = Request::parse(text.as_bytes()).unwrap();
+    let request = Request::parse(text.as_bytes(), nothing_known).unwrap();
     assert!(matches!(
         request.operations.as_slice(),
         [Operation::Plain(_), Operation::Plain(_), Operation::Json(_)]

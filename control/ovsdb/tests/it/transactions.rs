@@ -40,7 +40,9 @@ fn run_with(
 ) -> (Vec<Value>, Option<Commit>) {
     let context = Context { owns_lock: &|_| false, waited: Duration::ZERO };
     match execute(db, operations, &context, persist) {
-        Execution::Done { results, commit } => (results, commit),
+        Execution::Done { results, commit } => {
+            (serde_json::from_str(&results.to_string()).unwrap(), commit)
+        }
         Execution::Wait { .. } => panic!("no waits here"),
     }
 }
