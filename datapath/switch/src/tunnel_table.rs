@@ -5,6 +5,7 @@ use crate::{DropReason, PortId};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// What a tunnel names, and what it leaves open.
 ///
@@ -70,14 +71,61 @@ struct Pattern {
 impl Hash for Pattern {
     /// One word instead of five.  Only what is configured is ever in the table, so nobody can fill
     /// it with patterns that collide.
-    #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let mixed = (self.remote as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        state.write_u64(self.mixed());
+    }
+}
+
+impl Pattern {
+    #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
+    const fn mixed(&self) -> u64 {
+        (self.remote as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ ((self.remote >> 64) as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
             ^ (self.local as u64).wrapping_mul(0x1656_67b1_9e37_79f9)
             ^ ((self.local >> 64) as u64).wrapping_mul(0xd6e8_feb8_6659_fd93)
-            ^ self.rest.wrapping_mul(0xa076_1d64_78bd_642f);
-        state.write_u64(mixed);
+            ^ self.rest.wrapping_mul(0xa076_1d64_78bd_642f)
+    }
+}
+
+/// How many parts a table has.
+const PARTS: usize = 64;
+
+type Part<V> = HashMap<Pattern, V, foldhash::fast::RandomState>;
+
+/// Values by pattern, in parts that are shared by tables which differ little: a change copies one
+/// part, however many tunnels there are.
+#[derive(Clone, Debug, PartialEq)]
+struct Patterns<V>([Arc<Part<V>>; PARTS]);
+
+impl<V> Default for Patterns<V> {
+    fn default() -> Self {
+        let empty = Arc::default();
+        Self(std::array::from_fn(|_| Arc::clone(&empty)))
+    }
+}
+
+impl<V> Patterns<V> {
+    /// The part of a pattern: the highest bits depend on all others.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it is less than 64")]
+    const fn place(pattern: &Pattern) -> usize {
+        (pattern.mixed() >> (u64::BITS - PARTS.ilog2())) as usize
+    }
+
+    #[inline]
+    fn get(&self, pattern: &Pattern) -> Option<&V> {
+        self.0.get(Self::place(pattern))?.get(pattern)
+    }
+}
+
+impl<V: Clone> Patterns<V> {
+    /// Puts in the place of what a pattern has, if anything, what `edit` makes of it.
+    fn edit(&mut self, pattern: Pattern, edit: impl FnOnce(Option<V>) -> Option<V>) {
+        let Some(part) = self.0.get_mut(Self::place(&pattern)).map(Arc::make_mut) else { return };
+        let before = part.remove(&pattern);
+        if let Some(after) = edit(before) {
+            part.insert(pattern, after);
+        }
     }
 }
 
@@ -92,10 +140,10 @@ const fn number(address: IpAddr) -> u128 {
 /// tunnel in use, mostly one and at most twelve, however many tunnels there are.
 #[derive(Clone, Debug, Default)]
 pub struct TunnelTable {
-    ports: HashMap<Pattern, PortId, foldhash::fast::RandomState>,
+    ports: Patterns<PortId>,
     /// The patterns with their keys left open, to tell a wrong key from a wrong address; and how many
     /// tunnels have each.
-    ends: HashMap<Pattern, usize, foldhash::fast::RandomState>,
+    ends: Patterns<usize>,
     /// In use, most specific first.
     shapes: Vec<Shape>,
     /// How many tunnels have each shape.
@@ -167,8 +215,8 @@ impl TunnelTable {
     }
 
     fn put(&mut self, entry: &Entry) {
-        self.ports.entry(entry.pattern).or_insert(entry.port);
-        *self.ends.entry(entry.keyless).or_default() += 1;
+        self.ports.edit(entry.pattern, |first| first.or(Some(entry.port)));
+        self.ends.edit(entry.keyless, |count| Some(count.unwrap_or(0) + 1));
         *self.shape_counts.entry(entry.shape).or_default() += 1;
         self.clamping += usize::from(entry.clamps_mss);
         if let Some(udp_port) = entry.encap.udp_port() {
@@ -177,12 +225,8 @@ impl TunnelTable {
     }
 
     fn take(&mut self, entry: &Entry) {
-        if self.ports.get(&entry.pattern) == Some(&entry.port) {
-            self.ports.remove(&entry.pattern);
-        }
-        if take_one(self.ends.get_mut(&entry.keyless)) {
-            self.ends.remove(&entry.keyless);
-        }
+        self.ports.edit(entry.pattern, |port| port.filter(|port| *port != entry.port));
+        self.ends.edit(entry.keyless, |count| count?.checked_sub(1).filter(|left| *left > 0));
         if take_one(self.shape_counts.get_mut(&entry.shape)) {
             self.shape_counts.remove(&entry.shape);
         }
@@ -232,7 +276,7 @@ impl TunnelTable {
         let (remote, local) = (number(packet.remote), number(packet.local));
         let knows = self.shapes.iter().any(|shape| {
             let keyless = Shape { any_key: true, ..*shape };
-            self.ends.contains_key(&keyless.pattern(packet.encap, remote, local, 0))
+            self.ends.get(&keyless.pattern(packet.encap, remote, local, 0)).is_some()
         });
         match (knows, packet.encap) {
             (false, _) => DropReason::NoTunnel,
