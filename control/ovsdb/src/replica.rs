@@ -35,6 +35,37 @@ struct ReplicaColumn {
 }
 
 impl ReplicaRow {
+    fn new(columns: &Arc<Vec<ReplicaColumn>>) -> Self {
+        let values = columns.iter().map(|column| Arc::clone(&column.default)).collect();
+        Self { columns: Arc::clone(columns), values }
+    }
+
+    /// Takes over values, or differences to those that are there, which large sets keep in place.
+    fn fill(
+        &mut self,
+        given: &Map<String, Value>,
+        are_differences: bool,
+    ) -> Result<(), OvsdbError> {
+        for (name, json) in given {
+            let Some(index) = position(&self.columns, name) else { continue };
+            let (Some(column), Some(slot)) = (self.columns.get(index), self.values.get_mut(index))
+            else {
+                continue;
+            };
+            let mut ty = column.ty.clone();
+            if are_differences {
+                (ty.min, ty.max) = (0, if ty.max == 1 { 1 } else { usize::MAX });
+            }
+            let datum = Datum::from_json(&ty, json, None)?;
+            if are_differences {
+                Arc::make_mut(slot).patch(&datum, &column.ty);
+            } else {
+                *slot = Arc::new(datum);
+            }
+        }
+        Ok(())
+    }
+
     /// The datum of a column; the empty set when the column is not monitored.
     #[must_use]
     pub fn get(&self, column: &str) -> &Datum {
@@ -166,11 +197,15 @@ impl Replica {
             for (uuid, update) in object(rows)? {
                 let uuid = parse_uuid(uuid)
                     .ok_or_else(|| OvsdbError::syntax(rows, "row name is not a uuid"))?;
-                let old = table.rows.get(&uuid);
-                match new_row(&columns, kind, old, object(update)?)? {
-                    Some(row) => table.rows.insert(uuid, row),
-                    None => table.rows.remove(&uuid),
-                };
+                let update = object(update)?;
+                if let Some(differences) = update.get("modify").filter(|_| kind != Kind::Update) {
+                    let row = table.rows.entry(uuid).or_insert_with(|| ReplicaRow::new(&columns));
+                    row.fill(object(differences)?, true)?;
+                } else if let Some(row) = new_row(&columns, kind, update)? {
+                    table.rows.insert(uuid, row);
+                } else {
+                    table.rows.remove(&uuid);
+                }
                 changed.push((Arc::clone(&name), uuid));
             }
         }
@@ -182,44 +217,19 @@ fn object(json: &Value) -> Result<&Map<String, Value>, OvsdbError> {
     json.as_object().ok_or_else(|| OvsdbError::syntax(json, "expected object"))
 }
 
+/// A row that is whole in an update; none when it is gone.
 fn new_row(
     columns: &Arc<Vec<ReplicaColumn>>,
     kind: Kind,
-    old: Option<&ReplicaRow>,
     update: &Map<String, Value>,
 ) -> Result<Option<ReplicaRow>, OvsdbError> {
-    let fresh = || ReplicaRow {
-        columns: Arc::clone(columns),
-        values: columns.iter().map(|column| Arc::clone(&column.default)).collect(),
-    };
-    let (row, given, diff) = if kind == Kind::Update {
-        (fresh(), update.get("new"), false)
-    } else if let Some(given) = update.get("modify") {
-        (old.cloned().unwrap_or_else(fresh), Some(given), true)
+    let given = if kind == Kind::Update {
+        update.get("new")
     } else {
-        (fresh(), update.get("initial").or_else(|| update.get("insert")), false)
+        update.get("initial").or_else(|| update.get("insert"))
     };
     let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
-    fill(row, object(given)?, diff).map(Some)
-}
-
-fn fill(
-    mut row: ReplicaRow,
-    given: &Map<String, Value>,
-    diff: bool,
-) -> Result<ReplicaRow, OvsdbError> {
-    let columns = Arc::clone(&row.columns);
-    for (name, json) in given {
-        let Some(index) = position(&columns, name) else { continue };
-        let (Some(column), Some(slot)) = (columns.get(index), row.values.get_mut(index)) else {
-            continue;
-        };
-        let mut ty = column.ty.clone();
-        if diff {
-            (ty.min, ty.max) = (0, if ty.max == 1 { 1 } else { usize::MAX });
-        }
-        let datum = Datum::from_json(&ty, json, None)?;
-        *slot = Arc::new(if diff { slot.apply_diff(&datum, &column.ty) } else { datum });
-    }
-    Ok(row)
+    let mut row = ReplicaRow::new(columns);
+    row.fill(object(given)?, false)?;
+    Ok(Some(row))
 }

@@ -93,6 +93,9 @@ proptest! {
     fn a_diff_leads_from_old_to_new((ty, old, new) in two_datums()) {
         let diff = old.diff(&new, &ty);
         prop_assert_eq!(&old.apply_diff(&diff, &ty), &new);
+        let mut patched = old.clone();
+        patched.patch(&diff, &ty);
+        prop_assert_eq!(&patched, &new);
         if ty.max > 1 {
             prop_assert_eq!(diff.is_empty(), old == new);
             // A set's difference leads back, too.

@@ -8,6 +8,7 @@ use crate::{duplicates, ignored};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
+use weft_ovsdb::{Atom, Datum};
 
 /// What differs from before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -194,23 +195,23 @@ impl Known {
         reader.name_bad_tree_settings(&bridge);
         ignored::note(reader.rows, "Bridge", row, &mut reader.problems);
         self.bridge_faults.insert(row, std::mem::take(&mut reader.problems));
-        let mut list = reader.references("Bridge", row, "ports");
-        if !list.is_sorted() {
-            list.sort_unstable();
-        }
-        let before = self.lists.insert(row, list.clone()).unwrap_or_default();
+        let now = reader.rows.datum("Bridge", row, "ports").map_or(&[][..], Datum::atoms);
+        let list = self.lists.entry(row).or_default();
+        let (left, joined) = follow_list(list, now);
+        let mut put: Vec<Uuid> = stale.keys().copied().collect();
+        put.retain(|port| list.binary_search(port).is_ok());
+        put.extend(&joined);
+        put.sort_unstable();
+        put.dedup();
         let mut gone = Vec::new();
-        for port in before.iter().filter(|port| list.binary_search(port).is_err()) {
+        for port in &left {
             self.homes.remove(*port, row);
             let is_elsewhere = self.homes.of(*port).next().is_some();
             let known =
                 if is_elsewhere { self.ports.get(port).cloned() } else { self.drop_port(*port) };
             gone.extend(known.or_else(|| stale.get(port).cloned()));
         }
-        let is_put =
-            |port: &&Uuid| before.binary_search(port).is_err() || stale.contains_key(*port);
-        let put: Vec<Uuid> = list.iter().filter(is_put).copied().collect();
-        for port in &put {
+        for port in &joined {
             self.homes.add(*port, row);
         }
         self.read_ports(reader, &put);
@@ -309,6 +310,31 @@ impl Known {
             faults.append(&mut reader.problems);
         }
     }
+}
+
+/// Makes `list` equal to `now`, both in order: what left it, and what joined it.  Of thousands few
+/// differ, so that the two ends, which are alike, are most of it.
+fn follow_list(list: &mut Vec<Uuid>, now: &[Atom]) -> (Vec<Uuid>, Vec<Uuid>) {
+    let is_same = |(old, new): &(&Uuid, &Atom)| matches!(new, Atom::Uuid(new) if new == *old);
+    let start = list.iter().zip(now).take_while(is_same).count();
+    let (was, is) = (list.get(start..), now.get(start..));
+    let (was, is) = (was.unwrap_or_default(), is.unwrap_or_default());
+    let end = was.iter().rev().zip(is.iter().rev()).take_while(is_same).count();
+    let was: BTreeSet<Uuid> = was.iter().take(was.len() - end).copied().collect();
+    let is: BTreeSet<Uuid> = is.iter().take(is.len() - end).filter_map(Atom::as_uuid).collect();
+    let left: Vec<Uuid> = was.difference(&is).copied().collect();
+    let joined: Vec<Uuid> = is.difference(&was).copied().collect();
+    for port in &left {
+        if let Ok(place) = list.binary_search(port) {
+            list.remove(place);
+        }
+    }
+    for port in &joined {
+        if let Err(place) = list.binary_search(port) {
+            list.insert(place, *port);
+        }
+    }
+    (left, joined)
 }
 
 impl Desired {
