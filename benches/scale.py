@@ -94,6 +94,8 @@ class Switch:
             interface = {"name": f"p{number}", "type": kind}
             if kind == "patch":
                 interface["options"] = ["map", [["peer", f"q{number}"]]]
+            elif kind == "gre":
+                interface["options"] = ["map", [["remote_ip", "10.9.0.2"], ["key", str(number)]]]
             port = {"name": f"p{number}", "interfaces": ["named-uuid", f"i{number}"]}
             operations.append({"op": "insert", "table": "Interface", "row": interface,
                                "uuid-name": f"i{number}"})
@@ -270,10 +272,8 @@ def tunnels(args):
                         "wall_ms": round(statistics.median(walls), 1)}
         if which == "first":
             before, start = rss_kib(switch.process), number
-            while number < args.tunnels - args.rounds:
-                batch = range(number + 1, min(number + CHUNK, args.tunnels - args.rounds) + 1)
-                switch.vsctl(" -- ".join(line.format(f"t{key}", key) for key in batch))
-                number = batch[-1]
+            number = max(number, args.tunnels - args.rounds)
+            switch.fill(start + 1, number - start, "gre")
             switch.settle()
             grown = rss_kib(switch.process) - before
             found["kib_per_tunnel"] = round(grown / (number - start), 2)

@@ -233,3 +233,53 @@ fn one_of_many_tunnels_and_internal_ports_is_planned_alone() {
     assert!(within(Duration::from_secs(5), || mtu("i1") == "1500"));
     a.must_reach("10.0.0.2");
 }
+
+/// Files that the daemon may have open, and internal ports that are more than that.
+const FILES: usize = 80;
+const TOO_MANY: usize = 60;
+
+/// Ports that find no descriptor say so, clients are served all the same, and what others do is
+/// none of their business.
+#[test]
+fn clients_are_served_when_no_port_gets_a_descriptor() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    vsctl(&switch, "add-br br0");
+    host.sh(&format!("prlimit --pid {} --nofile={FILES}:{FILES}", switch.pid()));
+    let add =
+        |name: &str, kind: &str| format!("add-port br0 {name} -- set interface {name} {kind}");
+    let ports: Vec<_> = (0..TOO_MANY).map(|it| add(&format!("t{it}"), "type=internal")).collect();
+    // It names those that have an error, and ends well.
+    let all = |words: &str| drop(switch.try_vsctl(&format!("--timeout=60 {words}")).expect_ok());
+    all(&ports.join(" -- "));
+    let error = |name: &str| vsctl(&switch, &format!("get interface {name} error"));
+    let list = vsctl(&switch, "--format=csv --no-headings --columns=name,error list interface");
+    let rows = list.lines().filter_map(|line| line.split_once(','));
+    let (open, failed): (Vec<_>, Vec<_>) =
+        rows.filter(|(name, _)| name.starts_with('t')).partition(|(_, error)| *error == "[]");
+    assert!(!open.is_empty() && !failed.is_empty(), "{list}");
+    let (some, text) = failed.first().unwrap();
+    assert!(text.contains("all but 20 of 80 descriptors are in use"), "{text}");
+
+    host.sh("ip link add n0 type veth peer name m0");
+    all("add-port br0 n0");
+    assert_ne!(error("n0"), "[]");
+    // Every ten seconds or so those that failed are tried again, and all is planned: not each time.
+    let planned_for_two = || {
+        let before = planned(&switch);
+        vsctl(&switch, &add("r0", "type=patch options:peer=r1"));
+        vsctl(&switch, "del-port br0 r0");
+        planned(&switch) - before
+    };
+    let fewest = (0..5).map(|_| planned_for_two()).min().unwrap();
+    assert!(fewest < 10, "{fewest} ports were planned");
+
+    // Room for one, and one that is touched is tried at once.
+    let (open, _) = open.first().unwrap();
+    vsctl(&switch, &format!("del-port br0 {open} -- set interface {some} mtu_request=1400"));
+    assert_eq!(error(some), "[]");
+    assert_eq!(vsctl(&switch, &format!("get interface {some} mtu")), "1400");
+}

@@ -7,7 +7,7 @@
 use crate::capture::Captures;
 use crate::coverage::Coverage;
 use crate::dead_ends::DeadEnds;
-use crate::desired::known::Known;
+use crate::desired::known::{Known, Touched};
 use crate::desired::{Bridge, Desired, Rows};
 use crate::fail_mode::FailModes;
 use crate::kernel::{Changes, Kernel};
@@ -17,6 +17,7 @@ use crate::path_mtu::PathMtus;
 use crate::plan::{Carrier, Held, Plan, Scope, plan};
 use crate::planned::Standing;
 use crate::publish::{self, Ids};
+use crate::report::ToldCounters;
 use crate::snooping::Snooping;
 use crate::spanning::{Errand, Member, Spanning};
 use crate::status::InterfaceStatus;
@@ -35,8 +36,12 @@ use weft_switch::{Counters, PortId, Snapshot, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_worker::Report;
 
-/// A link that could not be opened is tried again after so long.
+/// A link that could not be opened is tried again after so long,
 const RETRY_AFTER: Duration = Duration::from_secs(10);
+
+/// and not before so many times as long as trying took have passed: with thousands of ports it may
+/// take long, and be in vain.
+const RETRY_SHARE: u32 = 100;
 
 /// Plans that one reconciliation may need: a step that fails changes the plan.
 const ROUNDS_MAX: usize = 4;
@@ -94,8 +99,8 @@ pub struct Engine {
     pub(crate) untold: BTreeSet<Uuid>,
     /// Interfaces that forward since a moment ago: their counters are not in their rows yet.
     pub(crate) fresh: BTreeSet<Uuid>,
-    /// What was told of the counters of ports without a device.
-    pub(crate) told_counters: HashMap<Uuid, [u64; 4]>,
+    /// What was told of the counters of ports.
+    pub(crate) told_counters: ToldCounters,
     /// What rows of Interface were told last.
     pub(crate) told: HashMap<Uuid, InterfaceStatus>,
     /// A spanning tree or a loop guard was at work when rows were told of it last.
@@ -104,7 +109,10 @@ pub struct Engine {
     has_restarted: bool,
     states_changed: bool,
     failed: BTreeMap<String, (u32, String)>,
-    failed_at: Instant,
+    /// What had failed when it was tried again.
+    failed_before: BTreeMap<String, (u32, String)>,
+    retried_at: Instant,
+    retry_pause: Duration,
     asked: BTreeMap<(u32, IpAddr), Instant>,
     reported: BTreeSet<String>,
     promiscuous: BTreeSet<String>,
@@ -123,9 +131,9 @@ pub struct Rates {
 
 impl Rates {
     /// Remembers these counters.
-    pub fn note(&mut self, counters: &Counters) {
+    pub fn note(&mut self, counters: Counters) {
         self.at = Some(Instant::now());
-        self.counters = counters.clone();
+        self.counters = counters;
     }
 }
 
@@ -171,14 +179,16 @@ impl Engine {
             unpublished: BTreeSet::new(),
             untold: BTreeSet::new(),
             fresh: BTreeSet::new(),
-            told_counters: HashMap::new(),
+            told_counters: ToldCounters::default(),
             told: HashMap::new(),
             told_trees: false,
             worker_cpus: Vec::new(),
             has_restarted: false,
             states_changed: false,
             failed: BTreeMap::new(),
-            failed_at: Instant::now(),
+            failed_before: BTreeMap::new(),
+            retried_at: Instant::now(),
+            retry_pause: RETRY_AFTER,
             asked: BTreeMap::new(),
             reported: BTreeSet::new(),
             promiscuous: BTreeSet::new(),
@@ -204,16 +214,16 @@ impl Engine {
     /// # Errors
     /// When a worker is stuck.  All other failures are failures of single interfaces.
     pub fn reconcile(&mut self, rows: &impl Rows, news: &News) -> Result<bool, WorkerError> {
-        let next_cfg = self.desired.next_cfg;
         let mut touched = self.known.update(rows, news, &mut self.desired);
         self.fail_modes.apply(&mut self.desired);
         let read = self.known.take_read();
         self.cover_many("port_read", read);
-        if next_cfg != self.desired.next_cfg || self.failed_at.elapsed() > RETRY_AFTER {
-            touched.is_elsewhere |= !self.failed.is_empty();
-            self.failed.clear();
-            self.failed_at = Instant::now();
+        let retried_at = self.wants_retry().then(Instant::now);
+        if let Some(now) = retried_at {
+            touched.is_elsewhere = true;
+            (self.failed_before, self.retried_at) = (std::mem::take(&mut self.failed), now);
         }
+        self.forgive(&touched);
         touched.is_elsewhere |= news.is_elsewhere;
         // A setting without effect changes nothing else.
         self.log_problems();
@@ -243,8 +253,10 @@ impl Engine {
                 self.publish(next)?;
                 break;
             }
-            scope.linked = true;
             round += 1;
+        }
+        if let Some(then) = retried_at {
+            self.retry_pause = RETRY_AFTER.max(then.elapsed() * RETRY_SHARE);
         }
         if touched.is_elsewhere {
             // Devices may be in another state, which is in no plan.
@@ -261,7 +273,19 @@ impl Engine {
     /// True when a link that could not be opened should be tried again.
     #[must_use]
     pub fn wants_retry(&self) -> bool {
-        !self.failed.is_empty() && self.failed_at.elapsed() > RETRY_AFTER
+        !self.failed.is_empty() && self.retried_at.elapsed() > self.retry_pause
+    }
+
+    /// What is wanted otherwise than before is tried again at once.
+    fn forgive(&mut self, touched: &Touched) {
+        if self.failed.is_empty() {
+            return;
+        }
+        for (_, _, interface) in
+            touched.interfaces.iter().filter_map(|row| self.desired.interface(row))
+        {
+            self.failed.remove(&interface.name);
+        }
     }
 
     fn log_problems(&mut self) {
@@ -372,8 +396,11 @@ impl Engine {
 
     /// Records that a link cannot be opened for now.
     pub(crate) fn note_failure(&mut self, name: &str, ifindex: u32, text: String) {
-        tracing::warn!("{name}: {text}");
-        self.failed.insert(name.to_owned(), (ifindex, text));
+        let failure = (ifindex, text);
+        if self.failed_before.remove(name).as_ref() != Some(&failure) {
+            tracing::warn!("{name}: {}", failure.1);
+        }
+        self.failed.insert(name.to_owned(), failure);
     }
 
     /// A NIC that was not promiscuous before is so for our sake.
@@ -605,10 +632,10 @@ impl Engine {
     /// # Errors
     /// When a worker is stuck.
     pub fn counters(&mut self) -> Result<Counters, WorkerError> {
-        let mut all = Counters::default();
-        for report in self.workers.reports()? {
-            all.add(&report.counters);
-        }
+        let mut reports = self.workers.reports()?.into_iter().map(|report| report.counters);
+        // Thousands of ports have some megabytes of counters: they are not copied once more.
+        let mut all = reports.next().unwrap_or_default();
+        reports.for_each(|counters| all.add(&counters));
         Ok(all)
     }
 

@@ -12,6 +12,7 @@ pub mod command;
 pub mod common;
 pub mod coverage;
 pub mod dead_ends;
+mod descriptors;
 pub mod desired;
 pub mod detach;
 pub mod doctor;

@@ -1,5 +1,6 @@
 //! The links that we hold open: XDP programs, `AF_XDP` queues, TAPs.  Opened whole or not at all.
 
+use crate::descriptors::{self, NoDescriptors};
 use crate::plan::Held;
 use crate::report::speed_mbps;
 use crate::taps::LinkTap;
@@ -32,9 +33,12 @@ pub enum LinkError {
     /// A worker.
     #[error("{0}")]
     Worker(#[from] WorkerError),
-    /// Descriptors.
+    /// The system.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// Descriptors.
+    #[error("{0}")]
+    Descriptors(#[from] NoDescriptors),
     /// All numbers are in use.
     #[error("more than 65535 links")]
     TooMany,
@@ -216,6 +220,7 @@ impl Links {
     /// See [`LinkError`]; everything is undone then.
     pub fn open_nic(&mut self, nic: &Nic<'_>, workers: &mut Workers) -> Result<(), LinkError> {
         let id = self.free_id()?;
+        descriptors::check()?;
         let role = if nic.held == Held::Underlay { Role::Underlay } else { Role::Port };
         let pin = self.pins.as_ref().map(|folder| folder.join(nic.name));
         let config = AttachConfig {
@@ -296,19 +301,16 @@ impl Links {
         workers: &Workers,
     ) -> Result<u32, LinkError> {
         let id = self.free_id()?;
+        descriptors::check()?;
         let tap = Tap::open(name, mac.map(MacAddr::octets))?;
         let worker = self.pick_worker(workers);
-        let added = tap
-            .queue()
-            .map_err(LinkError::from)
-            .and_then(|queue| Ok(workers.add_queue(worker, id, queue.into())?));
-        if let Err(error) = added {
+        if let Err(error) = workers.add_queue(worker, id, tap.queue().into()) {
             if !tap.adopted()
                 && let Err(error) = tap.remove()
             {
                 tracing::warn!("{name}: undoing: {error}");
             }
-            return Err(error);
+            return Err(error.into());
         }
         let ifindex = tap.ifindex();
         let link = Link {

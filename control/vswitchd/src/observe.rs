@@ -103,11 +103,15 @@ impl Engine {
 
     /// What there is for the interfaces of a scope.
     pub(super) fn observe(&mut self, rows: &impl Rows, scope: &Scope) -> Observed {
-        let linked = self.desired.linked().map(|(_, _, interface)| &interface.uuid);
-        let looked_at = scope.rows.iter().chain(linked.filter(|_| scope.linked));
-        let numberless = looked_at.filter(|row| self.plan.ports.get(row).is_none());
-        let held = numberless.filter_map(|row| Some((*row, port_number(rows, *row, "ofport")?)));
-        let ofports = held.collect();
+        let held = |row: &Uuid| match self.plan.ports.get(row) {
+            None => Some((*row, port_number(rows, *row, "ofport")?)),
+            Some(_) => None,
+        };
+        let mut ofports: HashMap<_, _> = scope.rows.iter().filter_map(held).collect();
+        if scope.linked {
+            let linked = self.desired.linked().map(|(_, _, interface)| &interface.uuid);
+            ofports.extend(linked.filter_map(held));
+        }
         let observed = if scope.linked { self.observe_all() } else { self.observe_rows(scope) };
         Observed { ofports, ..observed }
     }
@@ -232,7 +236,7 @@ impl Engine {
 
     /// Asks for next hops that are not known, and confirms those that were not lately.
     pub fn ask_neighbours(&mut self) {
-        self.ask(self.paths.values().filter_map(wanted_hop).collect());
+        self.ask(self.ways.paths().filter_map(wanted_hop).collect());
         self.asked.retain(|_, at| at.elapsed() < CONFIRM_AGAIN * 2);
     }
 

@@ -25,6 +25,9 @@ const INTERFACE_TYPES: [&str; 8] =
 const COLUMNS_OF_TREES: [(Protocol, &str); 2] =
     [(Protocol::Stp, "status"), (Protocol::Rstp, "rstp_status")];
 
+/// The numbers in `statistics` as they were told last, by interface.
+pub(crate) type ToldCounters = HashMap<Uuid, Box<[i64]>>;
+
 impl Engine {
     /// The values that rows are to have, but for counters: what is not as it was told last, and all
     /// of the rows that changed since.
@@ -66,6 +69,7 @@ impl Engine {
             }
             let Some((_, _, interface)) = self.desired.interface(&row) else {
                 self.told.remove(&row);
+                self.told_counters.remove(&row);
                 continue;
             };
             let status = if let Some(port) = self.plan.ports.get(&row) {
@@ -135,15 +139,15 @@ impl Engine {
     pub fn statistics(&mut self, counters: &Counters) -> Wanted {
         let mut wanted = Wanted::default();
         let none = PortCounters::default();
-        let mut told = HashMap::with_capacity(self.told_counters.len());
+        let mut told = std::mem::take(&mut self.told_counters);
         for port in &self.plan.ports {
             let id = self.ids.port(&port.interface);
             let counted = id.and_then(|id| counters.port(id)).unwrap_or(&none);
-            self.want_counters(port, counted, &mut wanted);
-            told.insert(port.interface, traffic(counted));
+            self.want_counters(port, counted, &mut told, &mut wanted);
         }
         self.told_counters = told;
         for interface in self.plan.failures.keys() {
+            self.told_counters.remove(interface);
             let none = Datum::map_of_integers::<&str>([]);
             wanted.set("Interface", *interface, "statistics", none);
         }
@@ -166,32 +170,43 @@ impl Engine {
         let fresh = std::mem::take(&mut self.fresh);
         let ids: Vec<_> = fresh.iter().filter_map(|row| self.ids.port(row)).collect();
         let counters = self.workers.port_counters(&ids.into())?;
+        let mut told = std::mem::take(&mut self.told_counters);
         for row in &fresh {
             let counted = self.ids.port(row).and_then(|id| counters.get(&id));
             if let (Some(port), Some(counted)) = (self.plan.ports.get(row), counted) {
-                self.want_counters(port, counted, &mut wanted);
-                self.told_counters.insert(*row, traffic(counted));
+                self.want_counters(port, counted, &mut told, &mut wanted);
             }
         }
+        self.told_counters = told;
         Ok(wanted)
     }
 
     /// `statistics` of one interface, unless they are as they were told last.
-    fn want_counters(&self, port: &PlannedPort, counted: &PortCounters, wanted: &mut Wanted) {
-        let datum = match &port.carrier {
-            Carrier::Tunnel(..) | Carrier::Patch { .. } => {
-                if self.told_counters.get(&port.interface) == Some(&traffic(counted)) {
-                    return;
-                }
-                traffic_statistics(counted)
+    fn want_counters(
+        &self,
+        port: &PlannedPort,
+        counted: &PortCounters,
+        told: &mut ToldCounters,
+        wanted: &mut Wanted,
+    ) {
+        let mut want = |figures: &[(&'static str, i64)]| {
+            let numbers = figures.iter().map(|(_, number)| *number);
+            let before = told.get(&port.interface);
+            if before.is_some_and(|before| before.iter().copied().eq(numbers.clone())) {
+                return;
             }
+            told.insert(port.interface, numbers.collect());
+            let datum = Datum::map_of_integers(figures.iter().copied());
+            wanted.set("Interface", port.interface, "statistics", datum);
+        };
+        match &port.carrier {
+            Carrier::Tunnel(..) | Carrier::Patch { .. } => want(&traffic_statistics(counted)),
             Carrier::Link => {
                 let missed = self.links.get(&port.name).map(Link::missed_frames);
                 let missed = missed.unwrap_or_default().values().sum();
-                link_statistics(counted, self.device(&port.name), missed)
+                want(&link_statistics(counted, self.device(&port.name), missed));
             }
-        };
-        wanted.set("Interface", port.interface, "statistics", datum);
+        }
     }
 
     /// The device of an open link, unless it is out of sight.
@@ -251,11 +266,6 @@ impl Engine {
             status.ifindex = Some(0);
         }
     }
-}
-
-/// All that is told of the counters of a port without a device.
-const fn traffic(counted: &PortCounters) -> [u64; 4] {
-    [counted.rx_bytes, counted.rx_frames, counted.tx_bytes, counted.tx_frames]
 }
 
 /// What holds for an interface without a device of its own.

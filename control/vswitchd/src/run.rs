@@ -465,11 +465,10 @@ impl Loop {
         if !store.is_active() {
             return Ok(());
         }
-        let changes = engine.kernel.refresh_links()?;
-        self.note_changes(changes, engine)?;
+        engine.kernel.refresh_counters()?;
         let counters = engine.counters()?;
-        engine.rates.note(&counters);
         let mut wanted = engine.statistics(&counters);
+        engine.rates.note(counters);
         machine::want(store, &self.rundir, &mut wanted);
         if !self.write(store, &wanted).await {
             engine.forget_told();

@@ -129,13 +129,13 @@ pub(crate) fn count(number: u64) -> i64 {
 
 /// `Interface.statistics` of an interface without a device: a tunnel or a patch port.
 #[must_use]
-pub fn traffic_statistics(counters: &PortCounters) -> Datum {
-    Datum::map_of_integers([
+pub fn traffic_statistics(counters: &PortCounters) -> [(&'static str, i64); 4] {
+    [
         ("rx_bytes", count(counters.rx_bytes)),
         ("rx_packets", count(counters.rx_frames)),
         ("tx_bytes", count(counters.tx_bytes)),
         ("tx_packets", count(counters.tx_frames)),
-    ])
+    ]
 }
 
 /// `Interface.statistics` of a device: what the datapath counted, and the errors that only the
@@ -145,9 +145,9 @@ pub fn link_statistics(
     counters: &PortCounters,
     link: Option<&crate::kernel::Link>,
     missed_frames: u64,
-) -> Datum {
+) -> [(&'static str, i64); 14] {
     let stats = link.map(|link| link.stats.0).unwrap_or_default();
-    Datum::map_of_integers([
+    [
         ("collisions", count(stats.collisions)),
         ("rx_bytes", count(counters.rx_bytes)),
         ("rx_crc_err", count(stats.rx_crc_errors)),
@@ -162,5 +162,5 @@ pub fn link_statistics(
         ("tx_dropped", count(counters.tx_dropped_frames())),
         ("tx_errors", count(stats.tx_errors)),
         ("tx_packets", count(counters.tx_frames)),
-    ])
+    ]
 }

@@ -71,6 +71,11 @@ impl Ways {
         self.found.values().any(|way| way.is_stale || way.is_due(now))
     }
 
+    /// All ways: far fewer than tunnels, when these differ in their keys.
+    pub fn paths(&self) -> impl Iterator<Item = &Path> {
+        self.found.values().map(|way| &way.path)
+    }
+
     /// The way of a tunnel.  When it is not known, or is stale, `look` finds where the kernel's tables
     /// lead to now, and something that tells whether the way of before could still be used.
     pub fn get_or<U: FnOnce(&Path) -> bool>(

@@ -7,6 +7,7 @@ use crate::stack::{StackQueue, VNET_HEADER_BYTES};
 use crate::sys;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Pauses between tries when another process has the TAP: it may just be ending.
@@ -71,7 +72,8 @@ pub enum TapError {
 /// addresses, until [`Tap::remove`]; it may move to another network namespace meanwhile.
 #[derive(Debug)]
 pub struct Tap {
-    fd: OwnedFd,
+    /// With its queue: a descriptor for each would halve the number of internal ports.
+    fd: Arc<OwnedFd>,
     name: String,
     adopted: bool,
     ifindex: u32,
@@ -104,7 +106,7 @@ impl Tap {
         request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).unwrap_or(0);
         attach(fd.as_fd(), &mut request, name)?;
         let ifindex = sys::ifindex(name).unwrap_or(0);
-        let mut tap = Self { fd, name: named(), adopted, ifindex, offloads: 0 };
+        let mut tap = Self { fd: Arc::new(fd), name: named(), adopted, ifindex, offloads: 0 };
         tap.set_up(mac).inspect_err(|_| tap.forget_new())?;
         Ok(tap)
     }
@@ -207,12 +209,9 @@ impl Tap {
 
     /// Its one queue, for a worker.  All that are made share the frames: make one, and one again
     /// only when it was taken out of service.
-    ///
-    /// # Errors
-    ///
-    /// Too many descriptors.
-    pub fn queue(&self) -> io::Result<StackQueue> {
-        Ok(StackQueue::of_tap(self.fd.try_clone()?, &self.name))
+    #[must_use]
+    pub fn queue(&self) -> StackQueue {
+        StackQueue::of_tap(Arc::clone(&self.fd), &self.name)
     }
 
     /// Removes the TAP from the system.  It goes when the last of its queues is closed too, so take

@@ -178,7 +178,7 @@ fn small_links_refuse_and_taps_carry_them() {
         assert_eq!(io.queue_stats().nth(1).unwrap().1.tx_invalid, 1);
         let tap = Tap::open("br0", None).unwrap();
         run("ip link set br0 up mtu 9000");
-        io.add_queue(LinkId(5), tap.queue().unwrap().into());
+        io.add_queue(LinkId(5), tap.queue().into());
         let inside = Raw::open(tap.ifindex());
         raw.send(&frame(2, 9014));
         let chunk = receive(&mut io, 0);

@@ -70,7 +70,7 @@ fn every_refusal_says_why() {
 }
 
 fn serve(io: &mut WorkerIo, link: LinkId, tap: &Tap) {
-    io.add_queue(link, tap.queue().unwrap().into());
+    io.add_queue(link, tap.queue().into());
 }
 
 fn receive_one(io: &mut WorkerIo) -> Chunk {

@@ -85,7 +85,7 @@ fn show(engine: &mut Engine, _args: &[String]) -> Answer {
     });
     // Asked again soon, the rate is over that time and not over a blink.
     if engine.rates.at.is_none_or(|at: Instant| at.elapsed().as_secs_f64() > 1.0) {
-        engine.rates.note(&now);
+        engine.rates.note(now);
     }
     text(&value)
 }

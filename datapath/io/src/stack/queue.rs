@@ -59,18 +59,18 @@ enum Got {
 
 impl StackQueue {
     /// The queue of a TAP.
-    pub(crate) fn of_tap(fd: OwnedFd, name: &str) -> Self {
+    pub(crate) fn of_tap(fd: Arc<OwnedFd>, name: &str) -> Self {
         Self::new(fd, Source::Tap, name)
     }
 
     /// The queue of a packet socket, which is bound and does not block.
     pub(super) fn of_packet_socket(fd: OwnedFd, name: &str) -> Self {
-        Self::new(fd, Source::PacketSocket, name)
+        Self::new(Arc::new(fd), Source::PacketSocket, name)
     }
 
-    fn new(fd: OwnedFd, source: Source, name: &str) -> Self {
+    fn new(fd: Arc<OwnedFd>, source: Source, name: &str) -> Self {
         Self {
-            fd: Arc::new(fd),
+            fd,
             source,
             name: name.into(),
             pending: VecDeque::new(),
