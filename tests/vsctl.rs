@@ -348,6 +348,11 @@ fn it_waits_for_the_switch_and_says_what_the_switch_could_not_do() {
     let reason = "'nosuchdev': could not open network device nosuchdev (No such device)";
     assert!(outcome.stderr.contains(reason), "{}", outcome.stderr);
     assert_eq!(switch.vsctl("list-ports br0"), "nosuchdev");
+    let outcome = run("add-br br1 -- set bridge br1 datapath_type=kernel");
+    assert_eq!(outcome.code, 0);
+    assert!(outcome.stderr.contains("br1: unknown datapath_type \"kernel\""), "{}", outcome.stderr);
+    assert_eq!(run("set bridge br1 datapath_type=system").expect_ok(), "");
+    assert_eq!(switch.vsctl("get interface br1 ofport error"), "65534\n[]");
     drop(switch);
     let gone = host.try_sh(&format!("{} vsctl --rundir=/nonexistent list-br", weft_program()));
     assert_eq!(gone.code, 1);

@@ -78,7 +78,7 @@ pub struct Bridge {
     pub forwards: bool,
     /// `fail_mode`, as written; empty when it is not.
     pub fail_mode: String,
-    /// `datapath_type`; `system` when it is empty.  One datapath serves all types.
+    /// `datapath_type`; `system` when it is empty.  One datapath serves both types that there are.
     pub datapath_type: String,
     /// `other_config:hwaddr`.
     pub hwaddr: Option<MacAddr>,
@@ -105,6 +105,18 @@ pub struct Bridge {
 }
 
 impl Bridge {
+    /// Why none of its ports can be set up, when that is so.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let kind = self.datapath_type.as_str();
+        (!matches!(kind, "system" | "netdev")).then(|| {
+            format!(
+                "{}: unknown datapath_type \"{kind}\": leave it empty, or use system or netdev",
+                self.name
+            )
+        })
+    }
+
     /// `other_config:tunnel-mss-clamp`.
     #[must_use]
     pub fn clamps_mss(&self) -> bool {

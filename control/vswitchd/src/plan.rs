@@ -274,6 +274,7 @@ pub fn plan(
         }
         planner.leave_open();
     }
+    planner.refuse();
     planner.links();
     planner.tunnels();
     if scope.linked {
@@ -347,6 +348,17 @@ impl Planner<'_> {
             split_horizon: port.split_horizon.clone(),
             vtep: None,
         });
+    }
+
+    /// Fails what is in bridges that cannot be, and looks at it no more.
+    fn refuse(&mut self) {
+        let looked = std::mem::take(&mut self.looked);
+        for (bridge, port, interface) in looked {
+            match bridge.fault() {
+                Some(text) => self.fail(interface, text),
+                None => self.looked.push((bridge, port, interface)),
+            }
+        }
     }
 
     /// Devices and TAPs that are ports.
@@ -453,9 +465,15 @@ impl Planner<'_> {
         for row in self.plan.planned.clone() {
             let Some((bridge, port, interface)) = desired.interface(&row) else { continue };
             let Kind::Patch(peer) = &interface.kind else { continue };
+            if let Some(text) = bridge.fault() {
+                self.fail(interface, text);
+                continue;
+            }
             let other = desired.patch(peer).filter(|other| {
-                let other = desired.interface(other).map(|(_, _, other)| &other.kind);
-                other == Some(&Kind::Patch(interface.name.clone()))
+                let other = desired.interface(other);
+                other.is_some_and(|(bridge, _, other)| {
+                    bridge.fault().is_none() && other.kind == Kind::Patch(interface.name.clone())
+                })
             });
             if other.is_none() {
                 let datapath = &bridge.datapath_type;

@@ -179,6 +179,35 @@ fn a_missing_device_is_an_error_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_bridge_of_an_unknown_type_has_no_ports_until_that_is_mended() {
+    let mut wanted = desired(vec![
+        local(),
+        interface(11, "eth0", Kind::System),
+        interface(12, "gre0", gre_to("192.0.2.9")),
+        interface(13, "to", Kind::Patch("fro".to_owned())),
+    ]);
+    let mut other = wanted.bridges["br0"].clone();
+    (other.name, other.uuid) = ("br1".to_owned(), Uuid::from_u128(2));
+    let fro = interface(21, "fro", Kind::Patch("to".to_owned()));
+    other.ports = BTreeMap::from([("fro".to_owned(), port_of(fro))]);
+    wanted.bridges.insert("br1".to_owned(), other);
+    wanted.bridges.get_mut("br0").unwrap().datapath_type = "kernel".to_owned();
+    let mut observed = Observed::default();
+    with_device(&mut observed, "eth0", 7);
+    let refused = plan(&wanted, &observed);
+    let text = "br0: unknown datapath_type \"kernel\": leave it empty, or use system or netdev";
+    let failed = [10, 11, 12, 13].map(|id| (Uuid::from_u128(id), text.to_owned()));
+    assert_eq!(refused.failures, BTreeMap::from(failed));
+    assert_eq!(refused.ports.iter().map(|port| port.name.as_str()).collect::<Vec<_>>(), ["fro"]);
+    assert!(refused.complaints.contains_key(&Uuid::from_u128(21)), "there is no such peer");
+
+    wanted.bridges.get_mut("br0").unwrap().datapath_type = "system".to_owned();
+    let mended = plan(&wanted, &carried_out(observed, &refused));
+    assert!(mended.failures.is_empty() && mended.complaints.is_empty());
+    assert_eq!(mended.ports.len(), 5);
+}
+
+#[test]
 fn the_bridge_takes_the_smallest_address_of_its_ports() {
     let mut observed = Observed::default();
     with_device(&mut observed, "a", 7);
