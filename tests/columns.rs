@@ -114,6 +114,21 @@ fn changed(lines: &str) -> BTreeSet<String> {
     all
 }
 
+/// Waits until both say the same of devices that are down, and of the same when they are up.
+fn say_the_same(hosts: [&Host; 2], ours: &dyn Fn(&str) -> String, theirs: &dyn Fn(&str) -> String) {
+    for state in ["down", "up"] {
+        for host in hosts {
+            host.sh(&format!("ip link set br0 {state} && ip link set int0 {state}"));
+        }
+        let differ = || differences(ours, theirs);
+        assert!(
+            within(Duration::from_secs(15), || differ().is_empty()),
+            "{state}: {:#?}",
+            differ()
+        );
+    }
+}
+
 #[test]
 fn columns_are_those_of_a_stock_switch_and_stay_quiet() {
     if !can_make_hosts() {
@@ -126,14 +141,9 @@ fn columns_are_those_of_a_stock_switch_and_stay_quiet() {
     for line in LINES {
         let _ = (switch.try_vsctl(line), stock.try_vsctl(line));
     }
-    // The kernel's files do not tell the speed of a device that is down, which stock asks for otherwise.
-    for host in [&host, &stock_host] {
-        host.sh("ip link set br0 up && ip link set int0 up");
-    }
     let ours = |words: &str| switch.vsctl(words);
     let theirs = |words: &str| stock.vsctl(words);
-    let same = || differences(&ours, &theirs).is_empty();
-    assert!(within(Duration::from_secs(15), same), "{:#?}", differences(&ours, &theirs));
+    say_the_same([&host, &stock_host], &ours, &theirs);
 
     // Links that come and go are counted.
     let resets = || switch.vsctl("get interface veth1 link_resets").parse::<u32>().unwrap();

@@ -131,7 +131,7 @@ fn device(name: &str, link: &crate::links::Link) -> Value {
         let text = format!("{role}: the TAP was destroyed from outside");
         return finding(name, "fail", text, Some("remove the port and add it again"));
     };
-    let text = format!("{role}, driver {}, {} XDP", link.driver, attached.mode());
+    let text = format!("{role}, driver {}, {} XDP", link.driver.name, attached.mode());
     match attached.fallback_reason() {
         None => finding(name, "ok", text, None),
         Some(reason) => {
@@ -150,7 +150,7 @@ fn af_xdp(name: &str, link: &crate::links::Link) -> Option<Value> {
     let mode = link.af_xdp_mode?;
     let text = format!("AF_XDP in {mode} mode, {} queues", link.watches.len());
     let check = format!("{name} AF_XDP");
-    Some(if mode == "copy" && link.driver != "veth" {
+    Some(if mode == "copy" && link.driver.name != "veth" {
         let remedy = "a driver with AF_XDP zero-copy (ice, i40e, mlx5, …) saves a copy per frame";
         finding(&check, "warn", text, Some(remedy))
     } else {

@@ -32,6 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
+use weft_io::ethtool::{Medium, medium};
 use weft_switch::{Counters, PortId, Snapshot, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_worker::Report;
@@ -470,7 +471,7 @@ impl Engine {
                     id,
                     source: local,
                     is_up: true,
-                    speed_mbps: None,
+                    medium: Medium::default(),
                     vid,
                     group,
                 });
@@ -481,7 +482,7 @@ impl Engine {
                 id,
                 source: device.map_or(local, |device| MacAddr(device.mac)),
                 is_up: device.is_some_and(|device| device.is_running),
-                speed_mbps: link.speed_mbps,
+                medium: link.medium,
                 vid,
                 group,
             })
@@ -653,7 +654,7 @@ impl Engine {
                 continue;
             }
             link.resets += 1;
-            link.speed_mbps = crate::report::speed_mbps(name);
+            link.medium = medium(name);
             let is_lost = link.is_running == Some(false);
             if let Some(port) = self.link_port(name).filter(|_| is_lost) {
                 self.workers.flush_fdb(None, Some(port), None)?;

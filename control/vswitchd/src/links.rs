@@ -2,12 +2,12 @@
 
 use crate::descriptors::{self, NoDescriptors};
 use crate::plan::Held;
-use crate::report::speed_mbps;
 use crate::taps::LinkTap;
 use crate::workers::{WorkerError, Workers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use weft_ebpf::{AttachConfig, AttachError, Attached, MapError, Role};
+use weft_io::ethtool::{self, Driver, Medium, medium};
 use weft_io::{LARGE_MTU_MAX, OpenError, QueueWatch, Tap, TapError, XskConfig, XskQueue};
 use weft_switch::{LinkId, WorkerId};
 use weft_wire::mac::MacAddr;
@@ -56,13 +56,13 @@ pub struct Link {
     pub mtu: u32,
     /// The largest MTU that its queues take.
     pub mtu_max: u32,
-    /// The device's driver, or kind.
-    pub driver: String,
+    /// The device's driver.
+    pub driver: Driver,
     /// Its frames may carry checksums that are not complete: it is no hardware, and who sends to it
     /// may be on this machine.  A TAP of ours says so itself, frame by frame.
     pub has_partial_checksums: bool,
-    /// Megabits per second, where the kernel knows, when its carrier came or went last.
-    pub speed_mbps: Option<u64>,
+    /// Its speed and duplex when its carrier came or went last.
+    pub medium: Medium,
     /// Whether its device ran when we looked last; `None` before the first look.
     pub is_running: Option<bool>,
     /// How often its carrier came or went since.
@@ -265,7 +265,7 @@ impl Links {
             mtu_max: LARGE_MTU_MAX,
             driver: driver(nic.name, nic.kind),
             has_partial_checksums: !nic.kind.is_empty(),
-            speed_mbps: speed_mbps(nic.name),
+            medium: medium(nic.name),
             is_running: None,
             resets: 0,
             attached: None,
@@ -319,9 +319,9 @@ impl Links {
             ifindex,
             mtu: crate::plan::MTU_DEFAULT,
             mtu_max: LARGE_MTU_MAX,
-            driver: "tun".to_owned(),
+            driver: driver(name, "tun"),
             has_partial_checksums: false,
-            speed_mbps: speed_mbps(name),
+            medium: medium(name),
             is_running: None,
             resets: 0,
             attached: None,
@@ -383,14 +383,9 @@ fn rx_queues(name: &str) -> u32 {
     u32::try_from(count.unwrap_or(0)).unwrap_or(1).max(1)
 }
 
-/// The driver of a device: what the kernel calls its kind, or what sysfs names.
-#[must_use]
-pub fn driver(name: &str, kind: &str) -> String {
-    if !kind.is_empty() {
-        return kind.to_owned();
-    }
-    let link = std::fs::read_link(Path::new("/sys/class/net").join(name).join("device/driver"));
-    link.ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned())).unwrap_or_default()
+/// The driver of a device; the kind that the kernel says it is, where no driver speaks.
+fn driver(name: &str, kind: &str) -> Driver {
+    ethtool::driver(name).unwrap_or_else(|_| Driver { name: kind.to_owned(), ..Driver::default() })
 }
 
 /// The folder for pins of this network namespace, when `/sys/fs/bpf` is a bpffs we may write to.

@@ -43,7 +43,8 @@ impl Engine {
             set("cur_cfg", Datum::integer(self.desired.next_cfg));
         }
         for bridge in self.desired.bridges.values() {
-            wanted.set("Bridge", bridge.uuid, "datapath_version", Datum::string("<built-in>"));
+            let version = if bridge.fault().is_none() { "<built-in>" } else { "" };
+            wanted.set("Bridge", bridge.uuid, "datapath_version", Datum::string(version));
             if let Some(id) = self.datapath_id(bridge) {
                 wanted.set("Bridge", bridge.uuid, "datapath_id", Datum::string(&id));
             }
@@ -258,7 +259,8 @@ impl Engine {
             status.mac = Some(MacAddr(device.mac).to_string());
             status.mtu = Some(device.mtu);
             status.ifindex = Some(device.ifindex);
-            status.speed = link.speed_mbps.and_then(bits_per_second);
+            status.speed = link.medium.speed_mbps.and_then(bits_per_second);
+            status.is_full_duplex = link.medium.is_full_duplex;
         } else {
             // Moved into another namespace: it works on, out of our sight.
             status.is_admin_up = Some(false);
@@ -302,15 +304,11 @@ fn tunnel_status(status: &mut InterfaceStatus, row: Uuid, tunnel: &Tunnel, path:
 }
 
 fn device_status(link: &Link) -> BTreeMap<String, String> {
-    let version = match link.driver.as_str() {
-        "veth" => "1.0".to_owned(),
-        "tun" => "1.6".to_owned(),
-        _ => rustix::system::uname().release().to_string_lossy().into_owned(),
-    };
+    let driver = link.driver.clone();
     let mut status = BTreeMap::from([
-        ("driver_name".to_owned(), link.driver.clone()),
-        ("driver_version".to_owned(), version),
-        ("firmware_version".to_owned(), String::new()),
+        ("driver_name".to_owned(), driver.name),
+        ("driver_version".to_owned(), driver.version),
+        ("firmware_version".to_owned(), driver.firmware),
     ]);
     if let Some(attached) = &link.attached {
         status.insert("xdp_mode".to_owned(), attached.mode().to_string());
@@ -323,11 +321,4 @@ fn device_status(link: &Link) -> BTreeMap<String, String> {
 
 fn bits_per_second(mbps: u64) -> Option<i64> {
     i64::try_from(mbps * 1_000_000).ok()
-}
-
-/// The speed of a device in megabits per second, where the kernel knows one.
-pub(crate) fn speed_mbps(name: &str) -> Option<u64> {
-    let path = std::path::Path::new("/sys/class/net").join(name).join("speed");
-    let text = std::fs::read_to_string(path).ok()?;
-    text.trim().parse().ok().filter(|speed| *speed > 0)
 }

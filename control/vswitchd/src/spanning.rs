@@ -10,6 +10,7 @@ use crate::guards::Guards;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
+use weft_io::ethtool::Medium;
 use weft_switch::PortId;
 use weft_switch::rstp::{self, Rstp};
 use weft_switch::stp::{self, Action, Gate, SpanningTree, Stp};
@@ -29,8 +30,8 @@ pub struct Member {
     pub source: MacAddr,
     /// Its link is up.
     pub is_up: bool,
-    /// Megabits per second, where they are known.
-    pub speed_mbps: Option<u64>,
+    /// Its speed and duplex, where they are known.
+    pub medium: Medium,
     /// The VLAN of untagged frames.
     pub vid: Vid,
     /// Its split-horizon group, 0 for none.
@@ -108,7 +109,7 @@ impl Machine {
                         name,
                         number,
                         port.source,
-                        port.speed_mbps,
+                        port.medium.speed_mbps,
                     )
                 };
                 tree.set_port(port.id, settings);
@@ -116,8 +117,8 @@ impl Machine {
             Self::Rstp(tree) => {
                 let link = rstp::Link {
                     is_up: port.is_up,
-                    speed_mbps: port.speed_mbps,
-                    is_full_duplex: true,
+                    speed_mbps: port.medium.speed_mbps,
+                    is_full_duplex: port.medium.is_full_duplex.unwrap_or(true),
                 };
                 let settings =
                     rstp::PortSettings::from_other_config(get, name, number, port.source, link);

@@ -91,6 +91,8 @@ pub struct InterfaceStatus {
     pub ifindex: Option<u32>,
     /// `link_speed`, bits per second.
     pub speed: Option<i64>,
+    /// `duplex`.
+    pub is_full_duplex: Option<bool>,
     /// `status`.
     pub status: BTreeMap<String, String>,
 }
@@ -117,7 +119,8 @@ impl InterfaceStatus {
         set("mtu", number(self.mtu.map(i64::from)));
         set("ifindex", number(self.ifindex.map(i64::from)));
         set("link_speed", number(self.speed));
-        set("duplex", text(self.speed.map(|_| "full")));
+        let duplex = self.is_full_duplex.map(|is_full| if is_full { "full" } else { "half" });
+        set("duplex", text(duplex));
         set("status", Datum::map_of_strings(&self.status));
     }
 }

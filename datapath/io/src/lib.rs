@@ -29,6 +29,7 @@
 //!    the region's, which is covered by rule 1.
 #![warn(clippy::missing_safety_doc)]
 
+pub mod ethtool;
 pub mod fault;
 pub mod heap;
 mod icmp_errors;

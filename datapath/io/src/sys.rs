@@ -247,6 +247,43 @@ pub(crate) fn ioctl_int(
     check(unsafe { libc::ioctl(fd.as_raw_fd(), request, std::ptr::from_mut(argument)) }).map(|_| ())
 }
 
+/// `ETHTOOL_GDRVINFO`: a `struct ethtool_drvinfo`.
+pub(crate) fn ethtool_driver(fd: BorrowedFd<'_>, name: &str) -> io::Result<[u8; 196]> {
+    const ETHTOOL_GDRVINFO: u32 = 3;
+    // SAFETY: 196 bytes are what this command writes.
+    unsafe { ethtool(fd, name, ETHTOOL_GDRVINFO) }
+}
+
+/// `ETHTOOL_GSET`: a `struct ethtool_cmd`.
+pub(crate) fn ethtool_settings(fd: BorrowedFd<'_>, name: &str) -> io::Result<[u8; 44]> {
+    const ETHTOOL_GSET: u32 = 1;
+    // SAFETY: 44 bytes are what this command writes.
+    unsafe { ethtool(fd, name, ETHTOOL_GSET) }
+}
+
+/// `SIOCETHTOOL` with a structure that starts with its command.
+///
+/// # Safety
+///
+/// The kernel reads and writes no more than `SIZE` bytes for `command`, and `SIZE` is at least 4.
+unsafe fn ethtool<const SIZE: usize>(
+    fd: BorrowedFd<'_>,
+    name: &str,
+    command: u32,
+) -> io::Result<[u8; SIZE]> {
+    const SIOCETHTOOL: libc::Ioctl = 0x8946;
+    let mut request = ifreq(name).ok_or(io::ErrorKind::InvalidInput)?;
+    let mut answer = [0; SIZE];
+    for (to, from) in answer.iter_mut().zip(command.to_ne_bytes()) {
+        *to = from;
+    }
+    request.ifr_ifru.ifru_data = answer.as_mut_ptr().cast();
+    // SAFETY: `request` and the bytes that it points at outlive the call (rule 6), and are enough by
+    // what the caller says.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCETHTOOL, &raw mut request) })?;
+    Ok(answer)
+}
+
 /// A `struct ifreq` of zeros with this name in it; `None` when the name is too long or empty.
 pub(crate) fn ifreq(name: &str) -> Option<libc::ifreq> {
     if name.is_empty() || name.len() >= libc::IFNAMSIZ || name.bytes().any(|byte| byte == 0) {
