@@ -48,7 +48,11 @@ inside dpkg -s openvswitch-switch >/dev/null || fail "the stock switch is not th
 inside dpkg -i /tmp/package/weft.deb
 inside dpkg -s openvswitch-switch 2>/dev/null | grep -q '^Status: install ok installed' &&
     fail "the stock switch is still there"
-grep -q '^systemctl restart weft.service' "$root/tmp/package/told" || fail "the service was not started"
+grep -q ' restart weft.service$' "$root/tmp/package/told" || fail "the service was not started"
+links="multi-user.target.wants/weft.service openvswitch-switch.service"
+for link in $links; do
+    [ -L "$root/etc/systemd/system/$link" ] || fail "the service is not enabled: no $link"
+done
 for page in man8/weftd.8 man1/weft.1 man1/weft-show.1 man1/ovs-vsctl.1; do
     inside gzip -cd "/usr/share/man/$page.gz" | grep -q '^\.SH' || fail "no manual page $page"
 done
@@ -101,7 +105,23 @@ inside ifup --allow=ovs vmbr0 || fail "ifup does not bring a bridge up"
 inside ifdown --allow=ovs vmbr0
 [ "$(vsctl list-br)" = br0 ] || fail "ifdown left a bridge"
 
+echo "== rotate the log"
+rotate() {
+    cat >"$root/tmp/package/rotate" && inside sh -e /tmp/package/rotate
+}
+inside ovs-appctl exit
+inside "$start" --detach --log-file
+log=$root/var/log/openvswitch/weftd.log
+mv "$log" "$log.1"
+sed -n '/postrotate/,/endscript/{//!p}' "$root/etc/logrotate.d/weft" | rotate || fail "postrotate fails"
+for _ in $(seq 50); do [ -e "$log" ] && break || sleep 0.1; done
+vsctl add-port br0 rotated -- set interface rotated type=internal
+grep -q 'rotated: internal port' "$log" || fail "the new log is not written"
+vsctl del-port rotated
+
 echo "== upgrade"
+# Who disabled the service wants it so after an upgrade.
+for link in $links; do rm "$root/etc/systemd/system/$link"; done
 echo 'WEFTD_OPTS="--delete-bridges"' >"$root/etc/default/weft"
 inside dpkg-deb -R /tmp/package/weft.deb /tmp/package/next
 sed -i 's/^Version: .*/&+1/' "$root/tmp/package/next/DEBIAN/control"
@@ -109,13 +129,23 @@ inside dpkg-deb -b /tmp/package/next /tmp/package/next.deb >/dev/null
 inside dpkg -i /tmp/package/next.deb
 inside dpkg-query -W -f='${Version}' weft | grep -q '+1$' || fail "not upgraded"
 grep -q delete-bridges "$root/etc/default/weft" || fail "the operator's options are gone"
+for link in $links; do
+    [ ! -L "$root/etc/systemd/system/$link" ] || fail "the upgrade enabled the service: $link"
+done
 inside ovs-appctl version >/dev/null || fail "the upgrade killed the switch"
 inside ovs-appctl exit
-# The options that the unit would hand over.
-inside "$start" --detach --delete-bridges 2>>"$root/tmp/package/log" ||
-    fail "does not start again: $(cat "$root/tmp/package/log")"
-[ -z "$(vsctl list-br)" ] || fail "--delete-bridges left $(vsctl list-br)"
-inside ovs-appctl exit
+# What the unit would do with the options of either package.
+files=$(sed -n 's/^EnvironmentFile=-//p' "$unit")
+mkdir -p "$root/etc/default"
+for where in /etc/default/weft:WEFTD_OPTS /etc/default/openvswitch-switch:OVS_CTL_OPTS; do
+    for file in $files; do echo "# none" >"$root$file"; done
+    echo "${where#*:}='--delete-bridges'" >"$root${where%:*}"
+    inside sh -ac "for file in $(echo $files); do . \$file; done; $start --detach \$WEFTD_OPTS" \
+        2>>"$root/tmp/package/log" || fail "does not start again: $(cat "$root/tmp/package/log")"
+    [ -z "$(vsctl list-br)" ] || fail "$where: --delete-bridges left $(vsctl list-br)"
+    vsctl add-br br0
+    inside ovs-appctl exit
+done
 
 echo "== remove"
 # What else is installed here may want a switch; that is not the question.
@@ -125,7 +155,10 @@ for gone in /usr/sbin/weftd /usr/bin/ovs-vsctl /lib/systemd/system/weft.service;
 done
 [ -s "$root/etc/openvswitch/conf.db" ] || [ -s "$root/var/lib/openvswitch/conf.db" ] ||
     fail "the database is gone with the package"
-grep -q '^systemctl disable --now weft.service' "$root/tmp/package/told" || fail "the service runs on"
+grep -q ' stop weft.service$' "$root/tmp/package/told" || fail "the service runs on"
+for link in $links; do
+    [ ! -L "$root/etc/systemd/system/$link" ] || fail "$link is left behind"
+done
 inside dpkg -P --force-depends weft
 [ ! -e "$root/etc/default/weft" ] || fail "purged, but /etc/default/weft is there"
 echo "== all of it"

@@ -26,8 +26,19 @@ fn main() -> ExitCode {
     }
     match serve(&options) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&format!("{error:#}")),
+        Err(error) => fail(&reasons(&error)),
     }
+}
+
+/// What went wrong and why, each once: many errors say their cause themselves.
+fn reasons(error: &anyhow::Error) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !said.last().is_some_and(|last| last.ends_with(&cause)) {
+            said.push(cause);
+        }
+    }
+    said.join(": ")
 }
 
 fn fail(text: &str) -> ExitCode {
@@ -71,6 +82,9 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     }
     let log = logging(options)?;
     allow_open_files();
+    for option in options.ovs_ctl_opts_ignored() {
+        tracing::warn!("OVS_CTL_OPTS: {option} has no effect");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let config = options.run_config();
     let ready = {

@@ -15,6 +15,7 @@ Signals:
 
 Environment:
   OVS_RUNDIR, OVS_DBDIR, OVS_LOGDIR  folders of sockets and pid files, of the database, of the log
+  OVS_CTL_OPTS     options for ovs-ctl: --delete-bridges and --delete-transient-ports are obeyed
   NOTIFY_SOCKET    is told when everything is served (systemd, Type=notify)
   JOURNAL_STREAM   standard error is the journal: lines get levels instead of times
 
@@ -95,7 +96,13 @@ pub struct Options {
     /// Print the version.
     #[arg(short = 'V', long)]
     pub version: bool,
+    /// What `/etc/default/openvswitch-switch` tells ovs-ctl.
+    #[arg(long, env = "OVS_CTL_OPTS", hide = true, default_value = "")]
+    pub ovs_ctl_opts: String,
 }
+
+const DELETE_BRIDGES: &str = "--delete-bridges";
+const DELETE_TRANSIENT_PORTS: &str = "--delete-transient-ports";
 
 /// A folder from the environment, or the usual one.
 #[must_use]
@@ -106,6 +113,16 @@ pub fn folder(variable: &str, usual: &str) -> PathBuf {
 }
 
 impl Options {
+    /// Those options for ovs-ctl that have no effect here.
+    pub fn ovs_ctl_opts_ignored(&self) -> impl Iterator<Item = &str> {
+        let words = self.ovs_ctl_opts.split_whitespace();
+        words.filter(|word| !matches!(*word, DELETE_BRIDGES | DELETE_TRANSIENT_PORTS))
+    }
+
+    fn tells_ovs_ctl(&self, option: &str) -> bool {
+        self.ovs_ctl_opts.split_whitespace().any(|word| word == option)
+    }
+
     /// The configuration that the options mean.
     #[must_use]
     pub fn run_config(&self) -> RunConfig {
@@ -131,8 +148,9 @@ impl Options {
             },
             metrics: self.metrics.clone(),
             purge: Purge {
-                bridges: self.delete_bridges,
-                transient_ports: self.delete_transient_ports,
+                bridges: self.delete_bridges || self.tells_ovs_ctl(DELETE_BRIDGES),
+                transient_ports: self.delete_transient_ports
+                    || self.tells_ovs_ctl(DELETE_TRANSIENT_PORTS),
             },
             rundir,
         }
