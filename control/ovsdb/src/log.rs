@@ -43,6 +43,34 @@ pub enum LogError {
     /// The first record is not a schema.
     #[error("{}: not an OVSDB database file", .0.display())]
     NotADatabase(PathBuf),
+    /// A member of a cluster has a file of another kind.
+    #[error(
+        "{}: of a clustered database: `ovsdb-tool cluster-to-standalone` makes a file of it that can be \
+         served", .0.display()
+    )]
+    Clustered(PathBuf),
+    /// A database of another name.
+    #[error("{}: a database of {found}, not of {wanted}", path.display())]
+    OtherDatabase {
+        /// The file.
+        path: PathBuf,
+        /// What it holds.
+        found: String,
+        /// What it should hold.
+        wanted: String,
+    },
+    /// Rows that do not fit the newer schema.
+    #[error("{}: cannot be converted from schema {from} to {to}: {what}", path.display())]
+    Upgrade {
+        /// The file.
+        path: PathBuf,
+        /// Version of its schema.
+        from: String,
+        /// The newer version.
+        to: String,
+        /// The fault.
+        what: String,
+    },
     /// The schema record is JSON but not a schema.
     #[error("{}: {source}", path.display())]
     Schema {
@@ -361,7 +389,7 @@ fn whole(db: &Database, comment: &str) -> Vec<u8> {
     bytes
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

@@ -68,6 +68,9 @@ pub fn read_record(bytes: &[u8]) -> Option<(Value, usize)> {
 /// # Errors
 /// [`LogError`] when there is no schema or a record does not fit it.
 pub fn load(path: &Path, bytes: &[u8]) -> Result<(Database, usize), LogError> {
+    if bytes.starts_with(b"OVSDB CLUSTER ") {
+        return Err(LogError::Clustered(path.to_owned()));
+    }
     let (schema, mut offset) =
         read_record(bytes).ok_or_else(|| LogError::NotADatabase(path.to_owned()))?;
     let schema = Schema::from_json(schema)

@@ -23,6 +23,7 @@ use crate::outbox::{Chunk, Outbox};
 use crate::plain;
 use crate::schema::{SERVER_SCHEMA, Schema};
 use crate::server::Limits;
+use crate::upgrade::upgrade;
 use crate::value::is_id;
 
 /// A database being served.
@@ -100,7 +101,8 @@ pub(crate) type Answer = Result<Value, Value>;
 impl State {
     /// Opens the file and makes the `_Server` database.
     pub fn open(path: &std::path::Path, schema: &str, limits: Limits) -> Result<Self, LogError> {
-        let (log, db) = Log::open(path, schema)?;
+        let (mut log, db) = Log::open(path, schema)?;
+        let db = upgrade(&mut log, db, schema)?;
         let server = Schema::parse(SERVER_SCHEMA)
             .map_err(|source| LogError::Schema { path: PathBuf::from("_Server"), source })?;
         let server = Database::new(Arc::new(server));

@@ -11,6 +11,7 @@ use weft_ovsdb::record::{load, read_record, record};
 use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
 use weft_ovsdb::txn::{Context, Execution, execute};
 
+use crate::client::block_on;
 use crate::harness::{Weft, installed, run, try_run};
 
 /// A database with its file, without a server.
@@ -362,4 +363,76 @@ fn schema_of_the_file_wins() {
     let (_, db) = Log::open(&path, VSWITCH_SCHEMA).unwrap();
     assert_eq!(db.schema().version, "1.2.3");
     assert_eq!(db.schema().json(), Schema::parse(small).unwrap().json());
+}
+
+/// A file whose database has `version` of the built-in schema, made and filled by the stock tool.
+fn of_release(dir: &TempDir, version: &str) -> PathBuf {
+    let mut schema: Value = serde_json::from_str(VSWITCH_SCHEMA).unwrap();
+    schema["version"] = json!(version);
+    schema["cksum"] = json!("1234 5678");
+    schema["tables"]["Queue"]["columns"].as_object_mut().unwrap().remove("dscp");
+    let (path, text) = (dir.path().join("conf.db"), dir.path().join("schema"));
+    std::fs::write(&text, schema.to_string()).unwrap();
+    run("ovsdb-tool", &["create", path.to_str().unwrap(), text.to_str().unwrap()]);
+    let insert = r#"["Open_vSwitch",{"op":"insert","table":"Queue","row":{"external_ids":["map",[["a","b"]]]}}]"#;
+    run("ovsdb-tool", &["transact", path.to_str().unwrap(), insert]);
+    path
+}
+
+#[test]
+fn a_file_of_an_older_release_is_converted_and_kept_as_it_was() {
+    if !installed("ovsdb-tool") {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let path = of_release(&dir, "7.15.1");
+    let before = std::fs::read(&path).unwrap();
+    let server = Weft::start_in(dir, &path, |config| config);
+    let query = json!([{"op": "select", "table": "Queue", "where": [], "columns": ["external_ids", "dscp"]}]);
+    let rows = server.connect().transact(&query);
+    let row = json!({"external_ids": ["map", [["a", "b"]]], "dscp": ["set", []]});
+    assert_eq!(rows, json!([{"rows": [row]}]));
+    let dir = server.stop();
+    assert_eq!(run("ovsdb-tool", &["db-version", path.to_str().unwrap()]).trim(), "8.3.1");
+    assert_eq!(std::fs::read(dir.path().join("conf.db.backup7.15.1-1234")).unwrap(), before);
+}
+
+#[test]
+fn a_file_of_a_newer_release_stays_as_it_is() {
+    if !installed("ovsdb-tool") {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let path = of_release(&dir, "8.10.0");
+    let dir = Weft::start_in(dir, &path, |config| config).stop();
+    assert_eq!(run("ovsdb-tool", &["db-version", path.to_str().unwrap()]).trim(), "8.10.0");
+    let backups = std::fs::read_dir(dir.path()).unwrap().flatten();
+    assert!(!backups.into_iter().any(|file| file.file_name().to_string_lossy().contains("backup")));
+}
+
+#[test]
+fn files_that_cannot_be_served_say_what_they_are() {
+    if !installed("ovsdb-tool") {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let (other, text) = (dir.path().join("other.db"), dir.path().join("schema"));
+    std::fs::write(&text, r#"{"name":"Other","version":"1.2.3","tables":{}}"#).unwrap();
+    run("ovsdb-tool", &["create", other.to_str().unwrap(), text.to_str().unwrap()]);
+    let member = dir.path().join("member.db");
+    let address = "tcp:127.0.0.1:6644";
+    run(
+        "ovsdb-tool",
+        &["create-cluster", member.to_str().unwrap(), text.to_str().unwrap(), address],
+    );
+    for (path, said) in [
+        (other, "a database of Other, not of Open_vSwitch"),
+        (member, "of a clustered database: `ovsdb-tool cluster-to-standalone`"),
+    ] {
+        let before = std::fs::read(&path).unwrap();
+        let server = weft_ovsdb::Server::start(weft_ovsdb::ServerConfig::new(&path));
+        let error = block_on(server).unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), before);
+    }
 }
