@@ -113,7 +113,9 @@ impl Endpoint {
     }
 
     fn failed(&self, inner: &Inner, error: &dyn std::fmt::Display) {
+        // As strerror(3) has it, which is what the column is said to hold; the number says no more.
         let text = error.to_string();
+        let text = text.split(" (os error").next().unwrap_or_default().to_owned();
         let mut last = self.last_error.borrow_mut();
         if last.as_ref() != Some(&text) {
             // Only once: the next attempts fail in the same way most of the time.

@@ -143,6 +143,14 @@ pub enum ServerError {
     /// No such database.
     #[error("no database by that name")]
     UnknownDatabase,
+    /// A remote `db:DB,TABLE,COLUMN` of what no schema has.
+    #[error("\"{remote}\": {missing}")]
+    NoColumn {
+        /// The remote.
+        remote: String,
+        /// What there is not.
+        missing: String,
+    },
     /// `_Server` has no file.
     #[error("cannot compact built-in databases")]
     BuiltIn,
@@ -235,6 +243,7 @@ impl Server {
     /// [`ServerError`].
     pub fn add_remote(&self, remote: &str) -> Result<(), ServerError> {
         let parsed = Remote::parse(remote)?;
+        self.inner.check_column(&parsed)?;
         if self.inner.remotes.borrow().contains_key(remote) {
             return Ok(());
         }
@@ -366,6 +375,20 @@ impl Inner {
     /// [`FrameError`].
     pub fn next_frame<'f>(&self, framer: &'f mut Framer) -> Result<Option<&'f [u8]>, FrameError> {
         framer.next_frame(self.state.borrow().known())
+    }
+
+    /// Checks that there is the column that a remote names.
+    fn check_column(&self, remote: &Remote) -> Result<(), ServerError> {
+        let Remote::Db { db, table, column } = remote else { return Ok(()) };
+        let no = |missing| ServerError::NoColumn { remote: remote.to_string(), missing };
+        let state = self.state.borrow();
+        let found = state.find_db(db).and_then(|index| state.database(index));
+        let schema = found.ok_or_else(|| no(format!("no database named {db}")))?.schema();
+        let rows = schema.table(table).ok_or_else(|| no(format!("no table named {table}")))?;
+        match rows.column(column) {
+            Some(_) => Ok(()),
+            None => Err(no(format!("table \"{table}\" has no column \"{column}\""))),
+        }
     }
 
     /// Does what a message asks for.

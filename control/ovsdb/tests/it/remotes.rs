@@ -217,7 +217,7 @@ fn managers_are_connected_to() {
     managed.vsctl(&["set-manager", &format!("tcp:127.0.0.1:{port}")]);
     wait_for("the failure in its status", || {
         let status = managed.manager();
-        status.contains("state=BACKOFF") && status.contains("last_error=")
+        status.contains("state=BACKOFF") && status.contains("last_error=Connection refused state")
     });
     assert!(managed.manager().starts_with("false"));
     // It is tried again until somebody is there.

@@ -74,7 +74,10 @@ pub type Exit = (Leave, tokio::sync::oneshot::Sender<Answer>);
 pub fn answer(request: Request, engine: &mut Engine, store: &mut Store) -> Option<Exit> {
     let Request { target, method, params, reply } = request;
     let (answer, leave) = match (target, method.as_str()) {
-        (Target::Database, "exit") => (Ok(String::new()), Some(Leave::Devices)),
+        (Target::Database, "exit") => match check(&method, [0, 0], &params) {
+            Ok(()) => (Ok(String::new()), Some(Leave::Devices)),
+            Err(error) => (Err(error), None),
+        },
         (Target::Database, "ovsdb-server/compact") => {
             database::compact(store, &params, reply);
             return None;
