@@ -409,6 +409,13 @@ fn the_commands_of_the_database_server() {
         ("ovsdb-server/remove-db Open_vSwitch", "one database file"),
         ("ovsdb-server/add-db /tmp/other.db", "one database file"),
         ("ovsdb-server/add-remote foo", "not a valid remote"),
+        ("ovsdb-server/add-remote db:Nope,Open_vSwitch,x", "no database named Nope"),
+        ("ovsdb-server/add-remote db:Open_vSwitch,Nope,x", "no table named Nope"),
+        (
+            "ovsdb-server/add-remote db:Open_vSwitch,Bridge,x",
+            "table \"Bridge\" has no column \"x\"",
+        ),
+        ("exit now", "takes at most 0 arguments"),
         ("ovsdb-server/remove-remote foo", "no such remote"),
         ("ovsdb-server/set-active-ovsdb-server tcp:192.0.2.1:6640", "replicates no other server"),
         ("ovsdb-server/tlog-set Open_vSwitch:Bridge on", "logs no changes of tables"),
@@ -426,6 +433,8 @@ fn the_commands_of_the_database_server() {
     assert_eq!(ask("ovsdb-server/disable-monitor-cond").expect_ok(), "");
     switch.vsctl("del-port br0 int0");
     assert_eq!(switch.vsctl("get controller . is_connected"), "false");
+    let status = "{last_error=\"OpenFlow is not supported yet\", state=VOID}";
+    assert_eq!(switch.vsctl("get controller . status"), status);
     let log = switch.log();
     assert_eq!(log.matches("controller tcp:192.0.2.1:6653: OpenFlow is not there yet").count(), 1);
 }

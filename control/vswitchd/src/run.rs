@@ -485,7 +485,8 @@ impl Loop {
 
     /// Writes what has become of the configuration.
     async fn tell(&self, engine: &mut Engine, store: &mut Store, news: &News) {
-        let wanted = engine.statuses(news);
+        let mut wanted = engine.statuses(news);
+        store.want_controllers(&mut wanted);
         if !self.write(store, &wanted).await {
             engine.forget_told();
         }

@@ -21,7 +21,7 @@ pub const DATABASE: &str = "Open_vSwitch";
 /// The tables that weftd reads or writes.
 const TABLES: [(&str, &[&str]); 7] = [
     ("Open_vSwitch", &[]),
-    ("Controller", &["target"]),
+    ("Controller", &["target", "status"]),
     ("Datapath", &["capabilities"]),
     (
         "Bridge",
@@ -175,8 +175,8 @@ impl Store {
         self.client.has_lock(LOCK)
     }
 
-    /// Says once of each controller that nobody will connect to it: without OpenFlow its row is kept, and
-    /// `is_connected` stays false.
+    /// Says once of each controller that nobody will connect to it: without OpenFlow its row is kept,
+    /// `is_connected` stays false, and `status` has the reason.
     pub fn note_controllers(&mut self) {
         for (_, row) in self.client.replica().rows("Controller") {
             let Some(target) = row.get("target").as_str() else { continue };
@@ -185,6 +185,14 @@ impl Store {
                     "controller {target}: OpenFlow is not there yet, the row is only kept"
                 );
             }
+        }
+    }
+
+    /// Wants each controller's row to say why nobody is connected to it.
+    pub fn want_controllers(&self, wanted: &mut Wanted) {
+        let status = [("last_error", "OpenFlow is not supported yet"), ("state", "VOID")];
+        for (row, _) in self.client.replica().rows("Controller") {
+            wanted.set("Controller", row, "status", Datum::map_of_strings(status));
         }
     }
 
