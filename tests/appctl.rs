@@ -143,6 +143,7 @@ fn the_daemon_tells_about_itself() {
         let line = coverage.lines().find(|line| line.starts_with("bridge_reconfigure ")).unwrap();
         assert_eq!(line.rsplit(' ').next(), Some(count.trim()), "{coverage}");
         assert!(switch.appctl("memory/show").contains("ports:"));
+        assert!(switch.appctl("tnl/neigh/aging").trim().parse::<u32>().is_ok());
     });
 }
 
@@ -230,11 +231,14 @@ qos/show nope
 qos/show veth1
 qos/show-types gre0
 qos/show-types nope
+dpctl/del-flows
 revalidator/purge
 revalidator/wait
 revalidator/wait x
 upcall/set-flow-limit
 vlog/disable-rate-limit
+vlog/disable-rate-limit nope
+vlog/enable-rate-limit nope
 vlog/list-pattern x
 vlog/set
 vlog/set ANY:syslog:off
@@ -245,6 +249,8 @@ vlog/set ANY:nope:dbg
 vlog/set nope:file:dbg
 vlog/set PATTERN:nope:%m
 vlog/set FACILITY:daemon
+vlog/set FACILITY:LOCAL3
+vlog/set dpif_netdev:file:dbg
 vlog/set FACILITY:nope
 ";
 

@@ -194,6 +194,12 @@ impl Vlog {
         Ok(())
     }
 
+    /// Whether `vlog/set` knows a module of this name.
+    #[must_use]
+    pub fn is_module(name: &str) -> bool {
+        names::modules(&name.to_ascii_lowercase()).is_some()
+    }
+
     fn set_facility(&self, name: &str) -> Result<(), String> {
         self.state().syslog.facility = names::facility(name).ok_or("invalid facility\n")?;
         Ok(())

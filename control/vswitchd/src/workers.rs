@@ -418,6 +418,14 @@ impl Workers {
         Ok(all)
     }
 
+    /// Forgets what came in lately.
+    ///
+    /// # Errors
+    /// [`WorkerError::Stuck`].
+    pub fn forget_flows(&self) -> Result<(), WorkerError> {
+        self.tell(|| Command::ForgetFlows)
+    }
+
     /// The counters of every worker.
     ///
     /// # Errors

@@ -362,6 +362,11 @@ impl<F: FrameBuf> Datapath<F> {
         self.recent.flows(age_max_ms)
     }
 
+    /// Forgets what came in: [`Datapath::recent_flows`] begins anew.
+    pub fn forget_recent_flows(&mut self) {
+        self.recent.clear();
+    }
+
     /// Frames that were flooded because their destination was not known.
     #[must_use]
     pub const fn unknown_frames(&self) -> u64 {

@@ -152,6 +152,11 @@ impl Recent {
         flow.head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     }
 
+    /// Forgets all of them.
+    pub(crate) fn clear(&mut self) {
+        self.buckets.fill([None; BUCKET_FLOWS]);
+    }
+
     /// The flows that were used in the last `age_max_ms`.
     pub(crate) fn flows(&self, age_max_ms: u64) -> Vec<Flow> {
         let all = self.buckets.iter().flatten().flatten();

@@ -120,6 +120,8 @@ pub enum Command<Q> {
         /// Milliseconds.
         age_max_ms: u64,
     },
+    /// Forget what [`Command::DumpFlows`] lists.  No answer.
+    ForgetFlows,
     /// Stop.  The thread ends and drops its queues.
     Stop,
 }

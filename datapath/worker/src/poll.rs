@@ -268,6 +268,7 @@ impl<I: FrameIo> Loop<I> {
                 let flows = self.datapath.recent_flows(age_max_ms);
                 self.answer(Event::Flows { worker, flows, now_ms });
             }
+            Command::ForgetFlows => self.datapath.forget_recent_flows(),
             // `obey` takes this one.
             Command::Stop => {}
         }

@@ -14,7 +14,7 @@ const BONDS: &str = "bonds are not supported yet\n";
 const BFD: &str = "BFD is not supported yet\n";
 const CFM: &str = "CFM is not supported yet\n";
 const TRACKING: &str = "connection tracking is not supported yet\n";
-const FLOWS: &str = "there are no flows to edit: bridges learn (see fdb/add, fdb/del)\n";
+pub(super) const FLOWS: &str = "there are no flows to edit: bridges learn (see fdb/add, fdb/del)\n";
 const PORTS: &str =
     "datapaths and their ports follow the database: see ovs-vsctl add-br, add-port\n";
 const OPENFLOW: &str = "OpenFlow actions are not supported yet: see ofproto/trace\n";
@@ -75,7 +75,6 @@ pub(super) const COMMANDS: &[Command] = &[
     }),
     command("dpctl/del-dp", "dp", 1, 1, |_, _| Err(PORTS.to_owned())),
     command("dpctl/del-flow", "[dp] flow", 1, 2, |_, _| Err(FLOWS.to_owned())),
-    command("dpctl/del-flows", "[dp] [file]", 0, 2, |_, _| Err(FLOWS.to_owned())),
     command("dpctl/del-if", "dp iface...", 2, ANY, |_, _| Err(PORTS.to_owned())),
     command("dpctl/dump-conntrack", "[-m] [-s] [dp] [zone=N]", 0, 4, |engine, args| {
         tracked(engine, args, "")

@@ -3,7 +3,9 @@
 //! A learning bridge has no flow table.  What is shown as flows is the traffic of the last seconds,
 //! as the workers sampled it, with what the stages would do with such a frame now.
 
-use super::datapath::{Datapath, choose, datapaths};
+use super::absent::FLOWS;
+use super::datapath::{Datapath, choose, datapaths, is_datapath};
+use super::pmd::forget_flows;
 use super::{Command, command};
 use crate::engine::Engine;
 use crate::explain::Names;
@@ -38,6 +40,7 @@ pub(super) const COMMANDS: &[Command] = &[
         usize::MAX,
         dpif_dump_flows,
     ),
+    command("dpctl/del-flows", "[dp] [file]", 0, 2, del_flows),
     command("dpctl/get-flow", "[dp] ufid:UFID", 1, 2, get_flow),
     command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, bridge_dump_flows),
     command("dpif/show-dp-features", "bridge", 1, 1, features),
@@ -110,6 +113,15 @@ fn is_shown(types: &str) -> Result<bool, String> {
         return Err(format!("ovs-vswitchd: Failed to parse type ({word}) (Invalid argument)\n"));
     }
     Ok(words.any(|word| OURS.contains(&word)))
+}
+
+/// All flows of a datapath can be forgotten (there is one datapath), but not those that a file lists.
+fn del_flows(engine: &mut Engine, args: &[String]) -> Answer {
+    match args {
+        [] => forget_flows(engine, args),
+        [name] if is_datapath(engine, name) => forget_flows(engine, args),
+        _ => Err(FLOWS.to_owned()),
+    }
 }
 
 fn dpctl_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {

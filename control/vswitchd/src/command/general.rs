@@ -16,8 +16,11 @@ pub(super) const COMMANDS: &[Command] = &[
         Ok(String::new())
     }),
     // Every line is logged, as who asks for that wants it.
-    command("vlog/disable-rate-limit", "[module]...", 0, usize::MAX, |_, _| Ok(String::new())),
-    command("vlog/enable-rate-limit", "[module]...", 0, usize::MAX, |_, _| {
+    command("vlog/disable-rate-limit", "[module]...", 0, usize::MAX, |_, args| {
+        all_modules(args).map(|()| String::new())
+    }),
+    command("vlog/enable-rate-limit", "[module]...", 0, usize::MAX, |_, args| {
+        all_modules(args)?;
         Err("weftd does not limit the rate of its log lines\n".to_owned())
     }),
     command("coverage/show", "", 0, 0, |engine, _| Ok(engine.coverage.show())),
@@ -28,6 +31,12 @@ pub(super) const COMMANDS: &[Command] = &[
     }),
     command("memory/show", "", 0, 0, memory),
 ];
+
+/// Checks that these are modules, ours or stock ones.
+fn all_modules(names: &[String]) -> Result<(), String> {
+    let is_known = |name: &String| Vlog::is_module(name);
+    if names.iter().all(is_known) { Ok(()) } else { Err("unknown module\n".to_owned()) }
+}
 
 /// `version` of either daemon.
 pub(super) fn version(program: &str) -> String {

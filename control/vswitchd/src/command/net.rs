@@ -116,13 +116,15 @@ fn flush(engine: &mut Engine, _args: &[String]) -> Answer {
     Ok("OK\n".to_owned())
 }
 
-/// Shows how many seconds the kernel keeps a neighbour that nobody uses.
+/// Shows how many seconds the kernel keeps a neighbour that nobody uses: by default, or where there
+/// is no default, as in a network namespace, on the device that always is.
 fn aging(_engine: &mut Engine, args: &[String]) -> Answer {
-    const KEPT_SECS: &str = "/proc/sys/net/ipv4/neigh/default/gc_stale_time";
+    let kept_secs = |device: &str| {
+        let path = format!("/proc/sys/net/ipv4/neigh/{device}/gc_stale_time");
+        std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}\n"))
+    };
     match args.first().map(|text| text.parse::<u32>()) {
-        None => {
-            std::fs::read_to_string(KEPT_SECS).map_err(|error| format!("{KEPT_SECS}: {error}\n"))
-        }
+        None => kept_secs("default").or_else(|_| kept_secs("lo")),
         Some(Err(_)) => Err("bad aging value\n".to_owned()),
         Some(Ok(_)) => Err("neighbours are the kernel's, which ages them: \
              sysctl net.ipv4.neigh.DEVICE.gc_stale_time\n"

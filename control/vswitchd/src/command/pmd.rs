@@ -26,7 +26,7 @@ pub(super) const COMMANDS: &[Command] = &[
     command("dpif-netdev/pmd-rxq-show", "[-pmd core] [dp]", 0, 3, queues),
     command("dpif-netdev/pmd-stats-clear", "[dp]", 0, 1, clear),
     command("dpif-netdev/pmd-stats-show", "[-pmd core] [dp]", 0, 3, statistics),
-    command("revalidator/purge", "", 0, 0, |_, _| Ok(String::new())),
+    command("revalidator/purge", "", 0, 0, forget_flows),
     // What a command before this one has changed is in force when that was answered.
     command("revalidator/wait", "", 0, 0, |_, _| Ok(String::new())),
     command("upcall/disable-megaflows", "", 0, 0, |_, _| Err(MEGAFLOWS.to_owned())),
@@ -167,6 +167,11 @@ fn perf(engine: &mut Engine, args: &[String]) -> Answer {
         );
     }
     Ok(text)
+}
+
+/// As a stock switch deletes flows: they are noted anew with the next frames.
+pub(super) fn forget_flows(engine: &mut Engine, _args: &[String]) -> Answer {
+    engine.workers.forget_flows().map(|()| String::new()).map_err(|error| format!("{error}\n"))
 }
 
 /// The queues of each worker that has a CPU of its own; the time that one queue takes is not known.

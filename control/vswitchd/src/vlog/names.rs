@@ -4,10 +4,13 @@
 pub(super) const MODULES: &[&str] = include!(concat!(env!("OUT_DIR"), "/modules.rs"));
 
 /// Modules of a stock switch, and which of ours do their work.
-const STOCK: [(&str, &[&str]); 24] = [
+const STOCK: [(&str, &[&str]); 27] = [
     ("bridge", &["apply", "engine", "guards", "run"]),
     ("ofproto", &["engine"]),
     ("ofproto_dpif", &["engine", "run"]),
+    ("dpif", &["apply", "links"]),
+    ("dpif_netdev", &["attach", "links", "xdp"]),
+    ("tunnel", &["kernel", "observe", "underlay_errors"]),
     ("netdev", &["apply", "kernel", "links"]),
     ("netdev_linux", &["apply", "kernel", "links"]),
     ("netdev_afxdp", &["attach", "links", "xdp"]),
@@ -66,7 +69,8 @@ const FACILITIES: [(&str, u8); 22] = [
 
 /// The number of a facility.
 pub(super) fn facility(name: &str) -> Option<u8> {
-    FACILITIES.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+    let mut all = FACILITIES.iter();
+    all.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, number)| *number)
 }
 
 #[cfg(test)]
