@@ -38,10 +38,20 @@ ip link set lo up
 # A service manager that only remembers what it was told.
 mkdir -p "$root/run/systemd/system"
 for tool in systemctl systemd-tmpfiles; do
-    printf '#!/bin/sh\necho "%s $*" >>/tmp/package/told\n' "$tool" >"$root/usr/local/sbin/$tool"
+    # What to enable stands in files, which the real one writes without a manager.
+    cat >"$root/usr/local/sbin/$tool" <<END
+#!/bin/sh
+echo "$tool \$*" >>/tmp/package/told
+case "\$*" in *preset*) exec /usr/bin/$tool "\$@" ;; esac
+END
     chmod 755 "$root/usr/local/sbin/$tool"
 done
 rm -f "$root/usr/sbin/policy-rc.d"
+
+# What a stock switch leaves behind, for the name that is to be ours, when it is removed.
+requires=$root/etc/systemd/system/openvswitch-switch.service.requires
+mkdir -p "$requires"
+ln -sf /lib/systemd/system/ovs-record-hostname.service "$requires/"
 
 echo "== install"
 inside dpkg -s openvswitch-switch >/dev/null || fail "the stock switch is not there to be replaced"
@@ -52,6 +62,10 @@ grep -q ' restart weft.service$' "$root/tmp/package/told" || fail "the service w
 links="multi-user.target.wants/weft.service openvswitch-switch.service"
 for link in $links; do
     [ -L "$root/etc/systemd/system/$link" ] || fail "the service is not enabled: no $link"
+done
+for need in "$requires"/*; do
+    inside test -e "/lib/systemd/system/$(basename "$need")" ||
+        fail "the service would not start: it requires $(basename "$need"), which is gone"
 done
 for page in man8/weftd.8 man1/weft.1 man1/weft-show.1 man1/ovs-vsctl.1; do
     inside gzip -cd "/usr/share/man/$page.gz" | grep -q '^\.SH' || fail "no manual page $page"

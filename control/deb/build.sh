@@ -26,7 +26,9 @@ strip --strip-unneeded "$root/usr/sbin/weftd" "$root/usr/bin/weft"
 # Scripts know the client by this name.
 ln -s weft "$root/usr/bin/ovs-vsctl"
 
-install -D -m 644 "$here/weft.service" "$root/lib/systemd/system/weft.service"
+for unit in weft ovs-record-hostname; do
+    install -D -m 644 "$here/$unit.service" "$root/lib/systemd/system/$unit.service"
+done
 install -D -m 644 "$here/weft.logrotate" "$root/etc/logrotate.d/weft"
 install -D -m 644 "$here/weft.default" "$root/etc/default/weft"
 install -D -m 644 "$here/weft.tmpfiles" "$root/usr/lib/tmpfiles.d/weft.conf"
