@@ -284,7 +284,7 @@ impl Chunk {
         prefetch(self.data());
         if let Some(front) = self.headroom_bytes().checked_sub(LINE_BYTES) {
             // SAFETY: `front` is inside the chunk, which is mapped for good (rule 1).
-            prefetch(unsafe { self.base.add(front) });
+            prefetch_to_write(unsafe { self.base.add(front) });
         }
     }
 
@@ -362,6 +362,23 @@ fn prefetch(place: NonNull<u8>) {
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(place.as_ptr().cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
+/// The same for a line that is going to be written: no other core has it any more then.
+#[inline]
+fn prefetch_to_write(place: NonNull<u8>) {
+    #[cfg(target_arch = "x86_64")]
+    // JUSTIFICATION: the intrinsic makes it an ordinary prefetch where the compiler is not told that the
+    // processor has this instruction; those without ignore it.  The core that received the frame has the line
+    // too, being next to the frame's.  Together with `Template` not reading back what it wrote, this makes a
+    // frame from a veth into a Geneve or VXLAN tunnel 1.2 % cheaper, 13 ns; alone neither does.
+    // SAFETY: a hint; it changes nothing, and faults at no address.
+    unsafe {
+        let place = place.as_ptr();
+        std::arch::asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags, readonly));
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = place;

@@ -183,7 +183,7 @@ impl Template {
         if self.is_ipv4 {
             self.patch_ipv4(front, &patch);
         } else {
-            patch_ipv6(front, &patch);
+            self.patch_ipv6(front, &patch);
         }
         if let Some(sequence) = &self.sequence {
             // Drawn when nothing can go wrong any more, so that none is missing.
@@ -228,12 +228,18 @@ impl Template {
         }
     }
 
+    /// A byte of the L3 header, which is put together with what is inherited.  Not read back from the
+    /// frame: what was just written may still wait for its cache line.
+    fn l3_byte(&self, at: usize) -> u8 {
+        self.bytes.get(L3 + at).copied().unwrap_or(0)
+    }
+
     fn patch_ipv4(&self, front: &mut [u8], patch: &Patch) {
         if let Some([_, tos, len_hi, len_lo, id_hi, id_lo, _, _, ttl, _, sum_hi, sum_lo]) =
             front.get_mut(L3..).and_then(<[u8]>::first_chunk_mut)
         {
-            *tos |= patch.tos;
-            *ttl |= patch.ttl;
+            *tos = self.l3_byte(1) | patch.tos;
+            *ttl = self.l3_byte(8) | patch.ttl;
             [*len_hi, *len_lo] = patch.ip_bytes.to_be_bytes();
             [*id_hi, *id_lo] = patch.id.to_be_bytes();
             let sum = u64::from(self.ip_sum)
@@ -242,6 +248,18 @@ impl Template {
                 + u64::from(patch.tos)
                 + (u64::from(patch.ttl) << 8);
             [*sum_hi, *sum_lo] = checksum::finish(sum).to_be_bytes();
+        }
+    }
+
+    fn patch_ipv6(&self, front: &mut [u8], patch: &Patch) {
+        if let Some([class_hi, class_lo, _, _, len_hi, len_lo, _, hops]) =
+            front.get_mut(L3..).and_then(<[u8]>::first_chunk_mut)
+        {
+            // The traffic class straddles the first two bytes.
+            *class_hi = self.l3_byte(0) | patch.tos >> 4;
+            *class_lo = self.l3_byte(1) | patch.tos << 4;
+            [*len_hi, *len_lo] = patch.ip_bytes.saturating_sub(40).to_be_bytes();
+            *hops = self.l3_byte(7) | patch.ttl;
         }
     }
 
@@ -274,18 +292,6 @@ impl Template {
             let sum = u64::from(covered) + u64::from(patch.sequence) + inner;
             [*sum_hi, *sum_lo] = checksum::finish(sum).to_be_bytes();
         }
-    }
-}
-
-fn patch_ipv6(front: &mut [u8], patch: &Patch) {
-    if let Some([class_hi, class_lo, _, _, len_hi, len_lo, _, hops]) =
-        front.get_mut(L3..).and_then(<[u8]>::first_chunk_mut)
-    {
-        // The traffic class straddles the first two bytes.
-        *class_hi |= patch.tos >> 4;
-        *class_lo |= patch.tos << 4;
-        [*len_hi, *len_lo] = patch.ip_bytes.saturating_sub(40).to_be_bytes();
-        *hops |= patch.ttl;
     }
 }
 
