@@ -30,25 +30,33 @@ pub(crate) async fn sync(inner: Rc<Inner>) {
 }
 
 /// How the disk did lately. Clients must not wait for a slow one, but to hand a sync to another thread and
-/// to be woken up by it takes as long as a fast one.
-#[derive(Debug, Default)]
+/// to be woken up by it takes as long as a fast one. A single sync that takes a few times as long as others,
+/// as happens on a busy machine, makes no slow disk.
+#[derive(Debug)]
 struct Pace {
-    fast_in_a_row: u32,
+    /// Of the time that a sync takes; older ones weigh less.
+    mean: Duration,
+}
+
+impl Default for Pace {
+    /// To be slow is assumed until some syncs were fast.
+    fn default() -> Self {
+        Self { mean: 2 * Self::FAST }
+    }
 }
 
 impl Pace {
-    /// A sync below this is fast.
+    /// A disk is fast below this.
     const FAST: Duration = Duration::from_millis(1);
-    /// That many in a row make a fast disk.
-    const ENOUGH: u32 = 16;
+    /// What one sync weighs less than all before it.
+    const WEIGHT: u32 = 16;
 
     fn note(&mut self, took: Duration) {
-        self.fast_in_a_row =
-            if took < Self::FAST { self.fast_in_a_row.saturating_add(1) } else { 0 };
+        self.mean = (self.mean * (Self::WEIGHT - 1) + took) / Self::WEIGHT;
     }
 
     fn is_fast(&self) -> bool {
-        self.fast_in_a_row >= Self::ENOUGH
+        self.mean < Self::FAST
     }
 }
 
@@ -100,12 +108,16 @@ mod tests {
     #[test]
     fn a_disk_is_fast_after_a_while_and_slow_at_once() {
         let mut pace = Pace::default();
-        for _ in 0..Pace::ENOUGH {
-            assert!(!pace.is_fast());
-            pace.note(Duration::from_micros(200));
-        }
-        assert!(pace.is_fast());
-        pace.note(Duration::from_millis(3));
-        assert!(!pace.is_fast());
+        let mut note = |micros, times| {
+            (0..times).for_each(|_| pace.note(Duration::from_micros(micros)));
+            pace.is_fast()
+        };
+        assert!(!note(200, 10));
+        assert!(note(200, 10));
+        // One that is late is not yet a slow disk, one that keeps everybody waiting is, and so are many.
+        assert!(note(3_000, 1));
+        assert!(!note(20_000, 1));
+        assert!(note(200, 30));
+        assert!(!note(2_000, 20));
     }
 }
