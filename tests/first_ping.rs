@@ -48,6 +48,8 @@ fn a_silent_next_hop_is_reported_and_recovers() {
     let (left, right) = (Host::new("left"), Host::new("right"));
     cable(&left, &right);
     left.address("eth0", "192.0.2.1/24");
+    // By itself the kernel would believe in a neighbour that it has heard of for the time of this test.
+    left.sh("sysctl -qw net.ipv4.neigh.eth0.base_reachable_time_ms=3600000");
     let here = Switch::start(&left);
     here.vsctl("add-br br0");
     here.vsctl("add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip=192.0.2.2");
@@ -90,6 +92,16 @@ fn a_silent_next_hop_is_reported_and_recovers() {
         status()
     );
     right.sh("ip link set eth0 up");
+    left.must_reach("10.244.0.2");
+
+    // The cable is in, but nobody is there any more.
+    right.sh("ip addr del 192.0.2.2/24 dev eth0");
+    let is_noticed = || {
+        let _ = left.pings(1, "10.244.0.2");
+        here.port("gre0")["tunnel"]["reason"] == "192.0.2.2 does not answer on eth0"
+    };
+    assert!(within(Duration::from_secs(30), is_noticed), "{}", here.port("gre0"));
+    right.sh("ip addr add 192.0.2.2/24 dev eth0");
     left.must_reach("10.244.0.2");
 }
 

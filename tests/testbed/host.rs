@@ -10,6 +10,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::echo::echoes;
 use crate::{Outcome, sh, target_dir, test_name, within};
 
 static NEXT_HOST: AtomicU32 = AtomicU32::new(0);
@@ -139,12 +140,11 @@ impl Host {
         assert!(reached, "{} does not reach {address}", self.name);
     }
 
-    /// Pings `count` times, 20 ms apart; the answer is how many replies came.
+    /// Sends `count` echo requests, 20 ms apart; the answer is how many replies came.
     #[must_use]
-    pub fn pings(&self, count: u32, address: &str) -> u32 {
-        let report = self.try_sh(&format!("ping -n -c {count} -i 0.02 -W 1 {address}")).stdout;
-        let received = report.split(", ").find_map(|part| part.strip_suffix(" received"));
-        received.and_then(|number| number.parse().ok()).unwrap_or(0)
+    pub fn pings(&self, count: u16, address: &str) -> u32 {
+        let target = address.parse().unwrap();
+        self.thread(move || echoes(target, count)).join().unwrap()
     }
 
     /// The MAC address of one of its interfaces.

@@ -14,6 +14,7 @@
 )]
 #![expect(clippy::must_use_candidate, reason = "many calls are made for what they do")]
 
+mod echo;
 mod host;
 mod overlay;
 mod stock;

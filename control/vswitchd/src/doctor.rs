@@ -135,12 +135,7 @@ fn device(name: &str, link: &crate::links::Link) -> Value {
     match attached.fallback_reason() {
         None => finding(name, "ok", text, None),
         Some(reason) => {
-            let remedy = if link.held == Held::Underlay {
-                "a driver with native XDP is several times faster; until then switch GRO off on this \
-                 device, and on the NIC below it, for it may join packets of GRE: ethtool -K NIC gro off"
-            } else {
-                "a driver with native XDP is several times faster"
-            };
+            let remedy = "a driver with native XDP is several times faster";
             finding(name, "warn", format!("{text}, since {reason}"), Some(remedy))
         }
     }

@@ -18,6 +18,7 @@ use crate::plan::{Carrier, Held, Plan, Scope, plan};
 use crate::planned::Standing;
 use crate::publish::{self, Ids};
 use crate::report::ToldCounters;
+use crate::silence::Silence;
 use crate::snooping::Snooping;
 use crate::spanning::{Errand, Member, Spanning};
 use crate::status::InterfaceStatus;
@@ -67,6 +68,8 @@ pub struct Engine {
     pub path_mtus: PathMtus,
     /// What they say of tunnels whose packets lead nowhere.
     pub dead_ends: DeadEnds,
+    /// Next hops that do not answer.
+    pub(crate) silence: Silence,
     /// Numbers of bridges and ports.
     pub ids: Ids,
     /// Spanning trees.
@@ -162,6 +165,7 @@ impl Engine {
             paths: BTreeMap::new(),
             ways: Ways::default(),
             path_mtus: PathMtus::default(),
+            silence: Silence::default(),
             dead_ends: DeadEnds::default(),
             ids: Ids::default(),
             spanning: Spanning::default(),

@@ -7,14 +7,11 @@
 //! metrics and prefixes better than we ever would.
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkBuffer,
-    NetlinkMessage, NetlinkPayload,
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload,
 };
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Stats64};
-use netlink_packet_route::neighbour::{
-    NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
-};
+use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteType,
 };
@@ -27,6 +24,13 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 use tokio::io::unix::AsyncFd;
+
+mod addresses;
+mod neighbours;
+
+use addresses::Addresses;
+pub use neighbours::Neighbour;
+use neighbours::neighbour;
 
 /// Multicast groups of rtnetlink: links, neighbours, IPv4 and IPv6 addresses, routes and rules.
 const GROUPS: [u32; 8] = [1, 3, 5, 7, 8, 9, 11, 19];
@@ -87,22 +91,6 @@ pub struct Route {
     pub is_local: bool,
 }
 
-/// What is known of a neighbour's address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Neighbour {
-    /// This MAC address; `is_stale` when it was not confirmed lately.
-    Known {
-        /// The address.
-        mac: [u8; 6],
-        /// It was not confirmed lately.
-        is_stale: bool,
-    },
-    /// It is being asked for.
-    Asked,
-    /// It does not answer.
-    Silent,
-}
-
 /// What is other in the tables than it was.
 #[must_use = "what depends on it has to be looked at"]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -155,7 +143,7 @@ pub struct Kernel {
     socket: Socket,
     sequence: u32,
     links: BTreeMap<u32, Link>,
-    addresses: BTreeSet<(u32, IpAddr)>,
+    addresses: Addresses,
     neighbours: HashMap<(u32, IpAddr), Neighbour>,
 }
 
@@ -246,7 +234,7 @@ impl Kernel {
             socket,
             sequence: 0,
             links: BTreeMap::new(),
-            addresses: BTreeSet::new(),
+            addresses: Addresses::default(),
             neighbours: HashMap::new(),
         };
         // Nobody has looked at anything yet.
@@ -260,7 +248,7 @@ impl Kernel {
     /// When the kernel does not answer.
     pub fn refresh(&mut self) -> io::Result<Changes> {
         self.links.clear();
-        self.addresses.clear();
+        self.addresses = Addresses::default();
         self.neighbours.clear();
         let dumps = [
             RouteNetlinkMessage::GetLink(LinkMessage::default()),
@@ -331,16 +319,14 @@ impl Kernel {
                 let index = message.header.index;
                 let gone = self.links.remove(&index);
                 changes = gone.as_ref().map(Changes::of_link).unwrap_or_default();
-                changes.addresses = self.addresses.extract_if(.., |(of, _)| *of == index).collect();
+                changes.addresses = self.addresses.remove_device(index);
                 self.neighbours.retain(|(of, _), _| *of != index);
             }
             RouteNetlinkMessage::NewAddress(message) => {
-                let address = local_address(&message).map(|it| (message.header.index, it));
-                changes.addresses.extend(address.filter(|it| self.addresses.insert(*it)));
+                changes.addresses.extend(self.addresses.note(&message));
             }
             RouteNetlinkMessage::DelAddress(message) => {
-                let address = local_address(&message).map(|it| (message.header.index, it));
-                changes.addresses.extend(address.filter(|it| self.addresses.remove(it)));
+                changes.addresses.extend(self.addresses.remove(&message));
             }
             RouteNetlinkMessage::NewNeighbour(message) => {
                 if let Some((address, state)) = neighbour(&message) {
@@ -408,14 +394,14 @@ impl Kernel {
         self.links.values().find(|link| link.name == name)
     }
 
-    /// All local addresses with the number of their device.
+    /// All local addresses that can be used, with the number of their device.
     pub fn addresses(&self) -> impl Iterator<Item = (u32, IpAddr)> + '_ {
-        self.addresses.iter().copied()
+        self.addresses.all().iter().copied()
     }
 
     /// The local addresses of one device.
     pub fn addresses_of(&self, ifindex: u32) -> impl Iterator<Item = IpAddr> + '_ {
-        addresses_of(&self.addresses, ifindex)
+        addresses_of(self.addresses.all(), ifindex)
     }
 
     /// What is known of the neighbour `address` on a device.
@@ -469,33 +455,6 @@ impl Kernel {
         let dump = RouteNetlinkMessage::GetRoute(RouteMessage::default());
         let answers = self.request(dump, NLM_F_DUMP)?;
         Ok(answers.iter().filter_map(table_entry).collect())
-    }
-
-    /// Tells the kernel the MAC address of a neighbour, as if it had just answered.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn set_neighbour(&mut self, ifindex: u32, address: IpAddr, mac: [u8; 6]) -> io::Result<()> {
-        let mut message = neighbour_message(ifindex, address);
-        message.header.state = NeighbourState::Reachable;
-        message.attributes.push(NeighbourAttribute::LinkLayerAddress(mac.to_vec()));
-        let flags = NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
-        self.request(RouteNetlinkMessage::NewNeighbour(message), flags)?;
-        Ok(())
-    }
-
-    /// Makes the kernel ask for a neighbour, or confirm one that it knows.
-    ///
-    /// # Errors
-    /// When the kernel refuses, because the device is down for example.
-    pub fn ask_neighbour(&mut self, ifindex: u32, address: IpAddr) -> io::Result<()> {
-        let mut message = neighbour_message(ifindex, address);
-        message.header.flags = NeighbourFlags::Use;
-        self.request(
-            RouteNetlinkMessage::NewNeighbour(message),
-            NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE,
-        )?;
-        Ok(())
     }
 
     fn set_link(
@@ -639,19 +598,6 @@ fn way_to(target: IpAddr, source: Option<IpAddr>) -> RouteMessage {
     message
 }
 
-fn neighbour_message(ifindex: u32, address: IpAddr) -> NeighbourMessage {
-    let mut message = NeighbourMessage::default();
-    message.header.family = family(address);
-    message.header.ifindex = ifindex;
-    message.header.kind = RouteType::Unspec;
-    let target = match address {
-        IpAddr::V4(address) => NeighbourAddress::Inet(address),
-        IpAddr::V6(address) => NeighbourAddress::Inet6(address),
-    };
-    message.attributes.push(NeighbourAttribute::Destination(target));
-    message
-}
-
 /// One answer of a dump of routes, unless it is of another table or for multicast.
 fn table_entry(answer: &RouteNetlinkMessage) -> Option<(IpAddr, u8, Route)> {
     let RouteNetlinkMessage::NewRoute(message) = answer else { return None };
@@ -721,48 +667,6 @@ fn link(message: &LinkMessage) -> Link {
         }
     }
     link
-}
-
-/// The address itself; on a point-to-point link `Address` is the peer's.
-fn local_address(message: &AddressMessage) -> Option<IpAddr> {
-    let local = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Local(address) => Some(*address),
-        _ => None,
-    });
-    local.or_else(|| {
-        message.attributes.iter().find_map(|attribute| match attribute {
-            AddressAttribute::Address(address) => Some(*address),
-            _ => None,
-        })
-    })
-}
-
-fn neighbour(message: &NeighbourMessage) -> Option<(IpAddr, Neighbour)> {
-    let mut address = None;
-    let mut target = None;
-    for attribute in &message.attributes {
-        match attribute {
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(ip)) => {
-                address = Some(IpAddr::V4(*ip));
-            }
-            NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) => {
-                address = Some(IpAddr::V6(*ip));
-            }
-            NeighbourAttribute::LinkLayerAddress(bytes) => target = Some(mac(bytes)),
-            _ => {}
-        }
-    }
-    let state = match message.header.state {
-        NeighbourState::Reachable
-        | NeighbourState::Permanent
-        | NeighbourState::Noarp
-        | NeighbourState::Delay
-        | NeighbourState::Probe => Neighbour::Known { mac: target?, is_stale: false },
-        NeighbourState::Stale => Neighbour::Known { mac: target?, is_stale: true },
-        NeighbourState::Incomplete => Neighbour::Asked,
-        _ => Neighbour::Silent,
-    };
-    Some((address?, state))
 }
 
 fn route(message: &RouteMessage) -> Option<Route> {

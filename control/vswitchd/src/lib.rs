@@ -42,6 +42,7 @@ pub mod publish;
 pub mod purge;
 mod report;
 pub mod run;
+pub mod silence;
 pub mod snooping;
 pub mod spanning;
 pub mod status;

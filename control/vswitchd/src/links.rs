@@ -6,7 +6,7 @@ use crate::taps::LinkTap;
 use crate::workers::{WorkerError, Workers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use weft_ebpf::{AttachConfig, AttachError, Attached, MapError, Role};
+use weft_ebpf::{AttachConfig, AttachError, Attached, MapError, Mode, Role};
 use weft_io::ethtool::{self, Driver, Medium, medium};
 use weft_io::{LARGE_MTU_MAX, OpenError, QueueWatch, Tap, TapError, XskConfig, XskQueue};
 use weft_switch::{LinkId, WorkerId};
@@ -230,7 +230,10 @@ impl Links {
             pin: pin.as_deref(),
             // Nobody here reads what the program would log, and every frame would pay for it.
             debug: false,
-            frags_first: workers.region(0).is_some_and(|region| nic.mtu > region.mtu_max()),
+            // Without frags the kernel would not let the MTU of a veth, or of its peer, be raised; with
+            // them a veth costs the same.
+            frags_first: nic.kind == "veth"
+                || workers.region(0).is_some_and(|region| nic.mtu > region.mtu_max()),
         };
         let mut attached = Attached::attach(&config)?;
         match self.open_queues(nic, id, workers, &mut attached) {
@@ -278,7 +281,8 @@ impl Links {
         for queue_id in 0..rx_queues(nic.name).min(QUEUES_MAX) {
             let worker = self.pick_worker(workers);
             let region = workers.region(worker).ok_or(LinkError::TooMany)?;
-            let config = XskConfig::new(nic.ifindex, nic.name, queue_id, nic.mtu, region);
+            let mut config = XskConfig::new(nic.ifindex, nic.name, queue_id, nic.mtu, region);
+            config.has_superframes = attached.mode() == Mode::Generic;
             let queue = XskQueue::open(&config)?;
             link.af_xdp_mode = Some(queue.mode().name());
             link.mtu_max = queue.mtu_max();

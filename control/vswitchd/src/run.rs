@@ -314,7 +314,7 @@ impl Loop {
                     self.due = None;
                     self.reconcile(engine, store).await?;
                 }
-                Wake::Tend => self.tend(engine, store).await,
+                Wake::Tend => self.tend(engine, store).await?,
                 Wake::Statistics => self.statistics(engine, store).await?,
                 Wake::FirstStatistics => {
                     self.first_due = None;
@@ -328,11 +328,12 @@ impl Loop {
     }
 
     /// Does what time alone brings.
-    async fn tend(&mut self, engine: &mut Engine, store: &mut Store) {
+    async fn tend(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
         if !self.is_connected {
             self.connect(store).await;
         }
         engine.ask_neighbours();
+        engine.probe_silent_hops(std::time::Instant::now())?;
         if engine.captures.has_left() {
             engine.captures_changed();
         }
@@ -349,6 +350,7 @@ impl Loop {
         if self.news.is_elsewhere || engine.ways.is_behind(now) {
             self.soon(Duration::ZERO);
         }
+        Ok(())
     }
 
     async fn database(

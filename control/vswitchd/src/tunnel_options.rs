@@ -152,7 +152,7 @@ impl Tunnel {
         }
     }
 
-    /// The options that differ from the defaults, as `dpif/show` prints them.
+    /// The options that differ from the defaults, as `dpif/show` prints them: `csum=false` is none there.
     #[must_use]
     pub fn shown(&self) -> String {
         let mut options = BTreeMap::new();
@@ -164,10 +164,8 @@ impl Tunnel {
             Local::Flow => drop(options.insert("local_ip", "flow".to_owned())),
         }
         self.show_keys(&mut options);
-        match self.csum {
-            Csum::Auto => {}
-            Csum::On => drop(options.insert("csum", "true".to_owned())),
-            Csum::Off => drop(options.insert("csum", "false".to_owned())),
+        if self.csum == Csum::On {
+            options.insert("csum", "true".to_owned());
         }
         for (name, value, default) in [("tos", self.tos, 0), ("ttl", self.ttl, 64)] {
             match value {
@@ -251,8 +249,8 @@ pub fn read(
         out_key,
         csum: match options.flag("csum") {
             Some(true) => Csum::On,
-            Some(false) if options.get("csum") == Some("false") => Csum::Off,
-            _ => Csum::Auto,
+            Some(false) => Csum::Off,
+            None => Csum::Auto,
         },
         has_sequence: default_port(kind).is_none() && options.flag("seq") == Some(true),
         ttl: options.ttl()?,
@@ -284,13 +282,22 @@ impl<'a> Options<'a> {
         format!("{}: bad {} '{key}': {value} is not {what}", self.name, self.kind.name())
     }
 
-    /// What is not `true` is false, as with Open vSwitch; but it is said where it is not `false`.
+    /// What is neither `true` nor `false` is the default, as with Open vSwitch; but it is said.
     fn flag(&mut self, key: &str) -> Option<bool> {
         let text = self.get(key)?;
-        if !matches!(text, "true" | "false") {
-            self.ignore(key, text, "neither true nor false; taken as false");
+        match text {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => {
+                self.ignore(key, text, "neither true nor false; the default is used");
+                None
+            }
         }
-        Some(text == "true")
+    }
+
+    /// An IPv4 address that is written as an IPv6 one (RFC 4291 section 2.5.5.2) is an IPv4 one.
+    fn address(text: &str) -> Option<IpAddr> {
+        text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
     }
 
     fn note_unknown(&mut self) {
@@ -350,8 +357,8 @@ impl<'a> Options<'a> {
         let remote = match self.get("remote_ip") {
             None => return Err(missing),
             Some("flow") => None,
-            Some(text) => match text.parse::<IpAddr>() {
-                Ok(address) if !address.is_unspecified() => Some(address),
+            Some(text) => match Self::address(text) {
+                Some(address) if !address.is_unspecified() => Some(address),
                 _ => return Err(format!("{name}: bad {kind} 'remote_ip'\n{missing}")),
             },
         };
@@ -366,10 +373,10 @@ impl<'a> Options<'a> {
                 ));
             }
             Some("flow") => Local::Flow,
-            Some(text) => match text.parse::<IpAddr>() {
-                Ok(address) if address.is_unspecified() => Local::Any,
-                Ok(address) => Local::Address(address),
-                Err(_) => return Err(self.bad("local_ip", "an address")),
+            Some(text) => match Self::address(text) {
+                Some(address) if address.is_unspecified() => Local::Any,
+                Some(address) => Local::Address(address),
+                None => return Err(self.bad("local_ip", "an address")),
             },
         };
         if let (Some(remote), Local::Address(local)) = (remote, local)

@@ -68,7 +68,7 @@ fn every_option_is_read() {
     assert_eq!(all.encap, Encap::Vxlan { udp_port: 4790 });
     assert_eq!(
         all.shown(),
-        "csum=false, df_default=false, dst_port=4790, in_key=flow, local_ip=fd00::1, out_key=16, \
+        "df_default=false, dst_port=4790, in_key=flow, local_ip=fd00::1, out_key=16, \
          remote_ip=fd00::2, tos=0xb8, ttl=inherit"
     );
     let gre = tunnel(TunnelType::Gre, &[REMOTE, ("seq", "true"), ("key", "5"), ("out_key", "6")]);
@@ -76,12 +76,20 @@ fn every_option_is_read() {
     assert!(gre.has_sequence && gre.conf().sequence.is_some());
 }
 
+/// An IPv4 address may be written as an IPv6 one.
+#[test]
+fn mapped_addresses_are_ipv4() {
+    let mapped = [("remote_ip", "::ffff:192.0.2.7"), ("local_ip", "::ffff:192.0.2.1")];
+    let plain = [("remote_ip", "192.0.2.7"), ("local_ip", "192.0.2.1")];
+    assert_eq!(tunnel(TunnelType::Gre, &mapped), tunnel(TunnelType::Gre, &plain));
+}
+
 /// As with Open vSwitch, but not in silence; a checksum that nobody has declined is not left out.
 #[test]
-fn flags_that_are_neither_true_nor_false_are_false_and_named() {
+fn flags_that_are_neither_true_nor_false_are_the_default_and_named() {
     let options = [REMOTE, ("csum", "yes"), ("seq", "1"), ("df_default", "no")];
     let (tunnel, ignored) = read_all(TunnelType::Gre, &options).unwrap();
-    assert_eq!((tunnel.csum, tunnel.has_sequence, tunnel.df), (Csum::Auto, false, false));
+    assert_eq!((tunnel.csum, tunnel.has_sequence, tunnel.df), (Csum::Auto, false, true));
     let named: Vec<_> =
         ignored.iter().map(|(key, value, _)| (key.as_str(), value.as_str())).collect();
     assert_eq!(named, [("csum", "yes"), ("seq", "1"), ("df_default", "no")]);

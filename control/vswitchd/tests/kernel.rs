@@ -105,6 +105,41 @@ fn links_come_change_and_go() {
     });
 }
 
+/// Until an IPv6 address is known to be unique the kernel sends from another one.
+#[test]
+fn an_address_is_there_once_it_is_unique() {
+    if !in_namespace("an_address_is_there_once_it_is_unique") {
+        return;
+    }
+    run(async |mut kernel, monitor| {
+        ip("link add v0 type veth peer name v1");
+        ip("link set v1 up");
+        ip("link set v0 up");
+        let device = kernel.refresh().and(Ok(kernel.link_named("v0").unwrap().ifindex)).unwrap();
+        let [link_local, ours] = ["fe80::1", "2001:db8::1"].map(address);
+        ip("-6 addr add fe80::1/64 dev v0 nodad");
+        ip("-6 addr add 2001:db8::1/64 dev v0");
+        let has = |kernel: &Kernel, which| kernel.addresses_of(device).any(|it| it == which);
+        let source =
+            |kernel: &mut Kernel| kernel.route(address("2001:db8::2"), None).unwrap().source;
+        until(&mut kernel, &monitor, "fe80::1 comes", |kernel| has(kernel, link_local)).await;
+        until(&mut kernel, &monitor, "2001:db8::1 comes", |kernel| has(kernel, ours)).await;
+        assert_eq!(source(&mut kernel), Some(ours));
+        // Another one is preferred while it is deprecated, so that is news.
+        ip("-6 addr add 2001:db8::9/64 dev v0 nodad");
+        let other = address("2001:db8::9");
+        until(&mut kernel, &monitor, "2001:db8::9 comes", |kernel| has(kernel, other)).await;
+        ip("-6 addr change 2001:db8::1/64 dev v0 preferred_lft 0");
+        let mut news = std::collections::BTreeSet::new();
+        while !news.contains(&(device, ours)) {
+            let next = tokio::time::timeout(Duration::from_secs(20), monitor.next()).await;
+            let bytes = next.unwrap().unwrap().unwrap();
+            news.extend(kernel.note_bytes(&bytes).addresses);
+        }
+        assert_eq!(source(&mut kernel), Some(other));
+    });
+}
+
 #[test]
 fn a_refusal_is_an_error() {
     if !in_namespace("a_refusal_is_an_error") {

@@ -5,7 +5,7 @@
 //! the path by.
 
 use weft_wire::ipv6::Ipv6Header;
-use weft_wire::{IpProtocol, checksum};
+use weft_wire::{IpProtocol, checksum, ipv4};
 
 const L2_BYTES: usize = 14;
 const IPV4_BYTES: usize = 20;
@@ -48,6 +48,8 @@ struct Written {
 /// RFC 1122 section 3.2.2: never in answer to an ICMP error, to a fragment other than the first,
 /// or to what did not come from, or was not for, one host.
 fn answer_v4(packet: &[u8], mtu: u32, out: Option<&mut [u8]>) -> Option<Written> {
+    // Whoever sent it cannot be told from a damaged header (RFC 1812 section 5.2.2).
+    ipv4::verify_checksum(packet).ok()?;
     let (header, rest) = packet.split_first_chunk::<IPV4_BYTES>()?;
     let &[ver_ihl, _, _, _, _, _, flags, offset, _, protocol, _, _, addresses @ ..] = header;
     let &[s0, s1, s2, s3, t0, t1, t2, t3] = &addresses;

@@ -315,7 +315,9 @@ fn errors_and_groups_are_never_answered() {
     let mut later_fragment = udp(1472);
     later_fragment[21] = 5;
     let later_fragment = with_df(later_fragment);
-    for frame in [icmp_error, group, loopback, later_fragment] {
+    let mut damaged = with_df(udp(1472));
+    damaged[24] ^= 1;
+    for frame in [icmp_error, group, loopback, later_fragment, damaged] {
         let mut switch = Switch::new(host(1, &[tunnel("1.1.1.1", "2.2.2.2")]));
         assert!(send(&mut switch, &frame).is_empty());
         assert_eq!(drops(&switch, DropReason::ExceedsMtu), 1);

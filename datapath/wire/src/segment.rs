@@ -12,6 +12,8 @@ use crate::{EtherType, IpProtocol, Ipv4Header, Ipv6Header, TcpHeader, UdpHeader}
 use crate::{WriteError, checksum, ipv4, ipv6, udp};
 use zerocopy::FromBytes;
 
+pub mod cut;
+
 /// Why a super-frame cannot be segmented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum SegmentError {
@@ -164,25 +166,9 @@ impl Segment<'_> {
         payload.copy_from_slice(self.payload);
         let (before, l4) = frame.split_at_mut_checked(self.l4.start).ok_or(short)?;
         let l3 = before.get_mut(self.l4.l3_offset..).ok_or(short)?;
-        self.patch_l3(l3, l4.len()).ok_or(short)?;
+        patch_l3(&self.l4, self.index, l3, l4.len()).ok_or(short)?;
         self.patch_l4(l4).ok_or(short)?;
         Ok(need_bytes)
-    }
-
-    /// Corrects the IP header at the start of `l3`, in front of `l4_len` bytes.
-    fn patch_l3(&self, l3: &mut [u8], l4_len: usize) -> Option<()> {
-        let l3_len = l3.len();
-        if self.l4.ip == EtherType::IPV4 {
-            let total_len = u16::try_from(l3_len + l4_len).ok()?;
-            let (fixed, options) = l3.split_first_chunk_mut::<{ ipv4::LEN_BYTES }>()?;
-            let header = Ipv4Header::mut_from_bytes(fixed).ok()?;
-            header.patch(total_len, header.id().wrapping_add(self.index), options);
-        } else {
-            let (fixed, extensions) = l3.split_first_chunk_mut::<{ ipv6::LEN_BYTES }>()?;
-            let payload_len = u16::try_from(extensions.len() + l4_len).ok()?;
-            Ipv6Header::mut_from_bytes(fixed).ok()?.patch(payload_len);
-        }
-        Some(())
     }
 
     /// Corrects the TCP or UDP header at the start of `l4`, which ends with the payload.
@@ -216,6 +202,22 @@ impl Segment<'_> {
         tcp.set_flags(flags);
         tcp.set_checksum(0);
     }
+}
+
+/// Corrects the IP header at the start of `l3`, in front of `l4_len` bytes: that of packet `index` of several.
+fn patch_l3(l4: &L4, index: u16, l3: &mut [u8], l4_len: usize) -> Option<()> {
+    let l3_len = l3.len();
+    if l4.ip == EtherType::IPV4 {
+        let total_len = u16::try_from(l3_len + l4_len).ok()?;
+        let (fixed, options) = l3.split_first_chunk_mut::<{ ipv4::LEN_BYTES }>()?;
+        let header = Ipv4Header::mut_from_bytes(fixed).ok()?;
+        header.patch(total_len, header.id().wrapping_add(index), options);
+    } else {
+        let (fixed, extensions) = l3.split_first_chunk_mut::<{ ipv6::LEN_BYTES }>()?;
+        let payload_len = u16::try_from(extensions.len() + l4_len).ok()?;
+        Ipv6Header::mut_from_bytes(fixed).ok()?.patch(payload_len);
+    }
+    Some(())
 }
 
 #[cfg(test)]

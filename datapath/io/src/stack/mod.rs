@@ -11,8 +11,8 @@ mod vnet;
 
 pub use packet::packet_queue;
 pub(crate) use packet::packet_socket;
-pub(crate) use queue::SUPERFRAME_BYTES_MAX;
 pub use queue::StackQueue;
+pub(crate) use queue::{CUT_SEGMENTS_MAX, SUPERFRAME_BYTES_MAX};
 
 /// Bytes of the offload header without the field for merged buffers.
 pub(crate) const VNET_HEADER_BYTES: usize = 10;

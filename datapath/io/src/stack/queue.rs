@@ -20,7 +20,7 @@ use weft_wire::segment::{tcp_segments, udp_segments};
 pub(crate) const SUPERFRAME_BYTES_MAX: usize = 65_536 + 64;
 
 /// Segments of one super-frame, at most: 64 KiB at the smallest MSS that Linux uses (48) less some.
-const CUT_SEGMENTS_MAX: usize = 1408;
+pub(crate) const CUT_SEGMENTS_MAX: usize = 1408;
 
 /// What the descriptor of a queue is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -83,9 +83,10 @@ impl XskQueue {
         taken
     }
 
-    /// Frames that are held back.
+    /// Frames that are held back, of either direction.
     pub(crate) fn held(&self) -> usize {
-        self.joiner.as_ref().map_or(0, |joiner| joiner.joins.segments())
+        let received = self.superframes.as_ref().map_or(0, |some| some.pending());
+        received + self.joiner.as_ref().map_or(0, |joiner| joiner.joins.segments())
     }
 
     /// Frees what is held back.

@@ -7,4 +7,5 @@ mod large;
 pub mod open;
 pub mod queue;
 pub mod ring;
+mod superframes;
 pub mod umem;

@@ -88,6 +88,8 @@ pub struct XskConfig<'a> {
     pub rings: RingSizes,
     /// Whether to try zero-copy.
     pub zero_copy: ZeroCopy,
+    /// Whether super-frames may come, as they do through generic XDP.
+    pub has_superframes: bool,
 }
 
 impl<'a> XskConfig<'a> {
@@ -101,7 +103,7 @@ impl<'a> XskConfig<'a> {
         region: RegionHandle,
     ) -> Self {
         let (rings, zero_copy) = (RingSizes::default(), ZeroCopy::Auto);
-        Self { ifindex, ifname, queue_id, mtu, region, rings, zero_copy }
+        Self { ifindex, ifname, queue_id, mtu, region, rings, zero_copy, has_superframes: false }
     }
 
     /// Whether frames of this MTU do not fit one chunk.
@@ -222,6 +224,8 @@ pub(crate) struct Opened {
     pub(crate) completion: MappedRing<u64>,
     pub(crate) socket: Socket,
     pub(crate) mode: Mode,
+    /// Super-frames may come, and this kernel can hand them over.
+    pub(crate) takes_superframes: bool,
     pub(crate) tx_budget: u32,
 }
 
@@ -257,9 +261,9 @@ pub(crate) fn open(config: &XskConfig<'_>) -> Result<Opened, OpenError> {
     let completion = opener.map(fd.as_fd(), PGOFF_COMPLETION_RING, &offsets.cr, completion)?;
     let budget_was_set = sys::set_option(fd.as_fd(), SOL_XDP, XDP_MAX_TX_SKB_BUDGET, &tx).is_ok();
     let tx_budget = if budget_was_set { tx } else { TX_BUDGET_DEFAULT };
-    let mode = opener.bind(fd.as_fd())?;
+    let (mode, takes_superframes) = opener.bind(fd.as_fd())?;
     let socket = Socket { fd, closed: ClosedFlag::default() };
-    Ok(Opened { rx, tx: tx_ring, fill, completion, socket, mode, tx_budget })
+    Ok(Opened { rx, tx: tx_ring, fill, completion, socket, mode, takes_superframes, tx_budget })
 }
 
 impl Opener<'_> {
@@ -320,7 +324,17 @@ impl Opener<'_> {
             .map_err(|error| self.explain("map a ring", error))
     }
 
-    fn bind(&self, fd: BorrowedFd<'_>) -> Result<Mode, OpenError> {
+    /// Binds as well as the device and the kernel allow: how frames are exchanged, and whether super-frames
+    /// come in.
+    fn bind(&self, fd: BorrowedFd<'_>) -> Result<(Mode, bool), OpenError> {
+        // Generic XDP copies.  Without frames in several chunks (before Linux 6.6) it is as without this.
+        if self.0.has_superframes && self.bind_as(fd, libc::XDP_COPY | XDP_USE_SG).is_ok() {
+            return Ok((self.mode(fd)?, true));
+        }
+        self.bind_plain(fd).map(|mode| (mode, false))
+    }
+
+    fn bind_plain(&self, fd: BorrowedFd<'_>) -> Result<Mode, OpenError> {
         if self.0.zero_copy != ZeroCopy::Never {
             match self.bind_as(fd, libc::XDP_ZEROCOPY) {
                 Ok(()) => return self.mode(fd),

@@ -4,6 +4,7 @@ use super::abi::{Descriptor, XDP_PKT_CONTD};
 use super::join::Joiner;
 use super::open::{self, Mode, OpenError, XskConfig};
 use super::ring::{Consumer, MappedRing, Producer};
+use super::superframes::Superframes;
 use super::umem::{Chunk, ChunkPool, LARGE_MTU_MAX, Received, RegionHandle};
 use crate::stats::{QueueStats, SharedStats};
 use crate::sys;
@@ -58,6 +59,8 @@ pub struct XskQueue {
     /// Bound for frames in several chunks.
     multi_buffer: bool,
     gathered: Gathered,
+    /// Where they may come.
+    pub(super) superframes: Option<Box<Superframes>>,
     /// For TCP segments that may go as super-frames.
     pub(super) joiner: Option<Box<Joiner>>,
     pub(super) stats: QueueStats,
@@ -178,6 +181,7 @@ impl XskQueue {
             stalled: false,
             multi_buffer: config.needs_multi_buffer(),
             gathered: Gathered::Nothing,
+            superframes: opened.takes_superframes.then(|| Box::new(Superframes::new(config.mtu))),
             joiner: Joiner::new(config.ifindex, opened.mode),
             stats: QueueStats::default(),
             published: 0,
@@ -274,6 +278,9 @@ impl XskQueue {
         if let Gathered::Start(frame) = std::mem::take(&mut self.gathered) {
             pool.free(frame);
         }
+        if let Some(superframes) = &mut self.superframes {
+            superframes.free(pool);
+        }
         self.free_held(pool);
         if let Some(slot) = self.slot.take() {
             pool.retire(slot);
@@ -320,13 +327,17 @@ impl XskQueue {
     /// Moves up to [`BATCH_MAX`] received frames to the end of `frames`.
     pub(crate) fn rx(&mut self, pool: &mut ChunkPool, frames: &mut Vec<Chunk>) {
         let Some(slot) = self.slot else { return };
+        let before = frames.len();
+        if let Some(superframes) = &mut self.superframes {
+            superframes.fill(frames);
+        }
         let waiting = self.rx.available();
-        let count = waiting.min(u32::try_from(BATCH_MAX).unwrap_or(32));
+        let room = BATCH_MAX.saturating_sub(frames.len() - before);
+        let count = waiting.min(u32::try_from(room).unwrap_or(32));
         if count > 0 {
             if waiting >= self.fill_target / 2 && self.fill_target < self.fill.capacity() {
                 self.grow(pool);
             }
-            let before = frames.len();
             for _ in 0..count {
                 let Some(descriptor) = self.rx.pop() else { break };
                 match pool.receive(slot, descriptor.address, descriptor.len_bytes) {
@@ -334,7 +345,11 @@ impl XskQueue {
                         chunk.prefetch();
                         self.receiving = self.receiving.wrapping_sub(1);
                         let goes_on = descriptor.options & XDP_PKT_CONTD != 0;
-                        if !goes_on && matches!(self.gathered, Gathered::Nothing) {
+                        if let Some(superframes) = &mut self.superframes
+                            && (goes_on || !superframes.lets_pass(chunk.bytes().len()))
+                        {
+                            superframes.take(pool, chunk, goes_on, &mut self.stats);
+                        } else if !goes_on && matches!(self.gathered, Gathered::Nothing) {
                             frames.push(chunk);
                         } else {
                             frames.extend(self.gather(pool, chunk, goes_on));
@@ -348,8 +363,11 @@ impl XskQueue {
                 }
             }
             self.rx.release();
-            self.stats.rx_frames += (frames.len() - before) as u64;
+            if let Some(superframes) = &mut self.superframes {
+                superframes.fill(frames);
+            }
         }
+        self.stats.rx_frames += (frames.len() - before) as u64;
         self.top_up(pool);
     }
 
@@ -557,7 +575,8 @@ impl XskQueue {
     /// lacks chunks to receive into.
     pub(crate) fn is_urgent(&mut self, pool: &ChunkPool) -> bool {
         let starved = self.receiving < pool.fill_base() / 2;
-        (!self.stalled && self.tx.pending() > 0) || starved
+        let has_pending = self.superframes.as_ref().is_some_and(|some| some.pending() > 0);
+        has_pending || (!self.stalled && self.tx.pending() > 0) || starved
     }
 
     /// Notes that poll(2) found the socket in an error state.
