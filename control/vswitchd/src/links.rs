@@ -132,6 +132,8 @@ pub struct Links {
     names: BTreeMap<LinkId, String>,
     /// Links that came, went or have another MTU since somebody asked.
     changed: BTreeSet<LinkId>,
+    /// How many are NICs that are ports of bridges.
+    nic_ports: usize,
     next_worker: usize,
     pins: Option<PathBuf>,
 }
@@ -180,9 +182,16 @@ impl Links {
         if !self.free_ids.remove(&link.id) {
             self.next_id = link.id.0.saturating_add(1);
         }
+        self.nic_ports += usize::from(link.held == Held::Port);
         self.changed.insert(link.id);
         self.names.insert(link.id, name.to_owned());
         self.open.insert(name.to_owned(), link);
+    }
+
+    /// Whether some link is a NIC that is a port of a bridge.
+    #[must_use]
+    pub const fn has_nic_ports(&self) -> bool {
+        self.nic_ports > 0
     }
 
     /// The link with this number, and its name.
@@ -343,6 +352,7 @@ impl Links {
     /// `removes_device` the TAP itself, wherever it is.
     pub fn close(&mut self, name: &str, removes_device: bool, workers: &mut Workers) {
         let Some(mut link) = self.open.remove(name) else { return };
+        self.nic_ports -= usize::from(link.held == Held::Port);
         self.free_ids.insert(link.id);
         self.changed.insert(link.id);
         self.names.remove(&link.id);

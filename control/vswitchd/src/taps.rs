@@ -195,8 +195,8 @@ impl LinkTap {
 impl Engine {
     /// Whether there is a port that somebody could tap.
     #[must_use]
-    pub fn has_nic_ports(&self) -> bool {
-        self.links.iter().any(|(_, link)| link.held == Held::Port)
+    pub const fn has_nic_ports(&self) -> bool {
+        self.links.has_nic_ports()
     }
 
     /// Looks who listens on which port, and sees to it that they have something to hear.

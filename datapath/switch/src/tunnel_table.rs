@@ -71,19 +71,14 @@ struct Pattern {
 impl Hash for Pattern {
     /// One word instead of five.  Only what is configured is ever in the table, so nobody can fill
     /// it with patterns that collide.
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.mixed());
-    }
-}
-
-impl Pattern {
     #[expect(clippy::cast_possible_truncation, reason = "each half is taken")]
-    const fn mixed(&self) -> u64 {
-        (self.remote as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let mixed = (self.remote as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
             ^ ((self.remote >> 64) as u64).wrapping_mul(0xc2b2_ae3d_27d4_eb4f)
             ^ (self.local as u64).wrapping_mul(0x1656_67b1_9e37_79f9)
             ^ ((self.local >> 64) as u64).wrapping_mul(0xd6e8_feb8_6659_fd93)
-            ^ self.rest.wrapping_mul(0xa076_1d64_78bd_642f)
+            ^ self.rest.wrapping_mul(0xa076_1d64_78bd_642f);
+        state.write_u64(mixed);
     }
 }
 
@@ -105,11 +100,13 @@ impl<V> Default for Patterns<V> {
 }
 
 impl<V> Patterns<V> {
-    /// The part of a pattern: the highest bits depend on all others.
+    /// The part of a pattern.  Few tunnels have all of this in common, and it is ready before the
+    /// hash is.
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "it is less than 64")]
+    #[expect(clippy::cast_possible_truncation, reason = "the halves are taken; it is less than 64")]
     const fn place(pattern: &Pattern) -> usize {
-        (pattern.mixed() >> (u64::BITS - PARTS.ilog2())) as usize
+        let all = pattern.remote as u64 ^ (pattern.remote >> 64) as u64 ^ pattern.rest;
+        (all.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - PARTS.ilog2())) as usize
     }
 
     #[inline]
