@@ -46,7 +46,9 @@ impl Planner<'_> {
         self.wanted = self.observed.open.clone();
         let standing = self.standing_ports().filter(|port| port.carrier == Carrier::Link);
         let mut own: BTreeSet<_> = standing.map(|port| port.name.clone()).collect();
-        own.extend(self.looked.iter().map(|(.., interface)| interface.name.clone()));
+        // A tunnel may be called as the NIC of another one is.
+        let links = self.looked.iter().filter(|(.., interface)| interface.kind == Kind::Internal);
+        own.extend(links.map(|(.., interface)| interface.name.clone()));
         self.wanted.retain(|name, _| !own.contains(name));
     }
 
