@@ -55,8 +55,12 @@ impl Pki {
     fn make() -> Self {
         let pki = Self(TempDir::new().unwrap());
         pki.pki(&["init"]);
+        let made = second();
         pki.pki(&["req+sign", "server", "switch"]);
         pki.pki(&["req+sign", "client", "controller"]);
+        // A CA is named after the second in which it was made.  Two of one name are not foreign to each
+        // other: what one signed is then a bad signature of the other.
+        wait_for("the next second", || second() != made);
         pki
     }
 
@@ -91,6 +95,10 @@ impl Pki {
             format!("--ca-cert={}", self.file("pki/switchca/cacert.pem")),
         ]
     }
+}
+
+fn second() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs()
 }
 
 /// What a client of the server shows and believes.
