@@ -87,7 +87,7 @@ fn a_moved_next_hop_loses_nothing() {
     for (host, last) in [(&left, 1), (&right, 2)] {
         route(host, last, "via 192.0.2.# dev eth0");
     }
-    let [here, _there] = tunnels(&left, &right);
+    let [here, there] = tunnels(&left, &right);
     left.must_reach("10.244.0.2");
     let flow = Flow::start(&left, &right, "10.244.0.2:7001");
     let next_hop = |mac: &str| {
@@ -95,8 +95,9 @@ fn a_moved_next_hop_loses_nothing() {
         assert!(within(Duration::from_secs(5), shown), "{}", here.try_weft("show").stdout);
     };
     for (device, gateway) in [("eth1", "198.51.100.#"), ("eth0", "192.0.2.#")] {
-        // The other end first: it still hears what comes by the old way.
+        // The other end first: it still hears what comes by the old way, and a little later by the new.
         route(&right, 2, &format!("via {gateway} dev {device}"));
+        assert!(within(Duration::from_secs(5), || egress(&there) == device), "{}", egress(&there));
         route(&left, 1, &format!("via {gateway} dev {device}"));
         next_hop(&right.mac(device));
         // Nothing is known of the neighbour any more.
