@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_disk_is_fast_after_a_while_and_slow_at_once() {
+    fn a_disk_is_as_fast_as_it_was_on_average_lately() {
         let mut pace = Pace::default();
         let mut note = |micros, times| {
             (0..times).for_each(|_| pace.note(Duration::from_micros(micros)));
