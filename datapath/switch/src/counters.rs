@@ -1,7 +1,7 @@
 //! Counters that a worker owns: plain integers, copied out when control asks.
 
 use crate::trace::{Event, Journal};
-use crate::{DropReason, LinkId, MirrorId, PortId};
+use crate::{Charge, DropReason, Fate, LinkId, MirrorId, PortId};
 
 /// What one port has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,6 +195,44 @@ impl Counters {
         match self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize)) {
             Some(count) => *count -= 1,
             None => self.journal.note(|| Event::TakenBack(port, reason)),
+        }
+    }
+
+    /// Counts the fate of a frame that another worker handed over.
+    pub fn count_handed_over(&mut self, charge: Charge, fate: Fate) {
+        if charge.port.index() >= self.ports.len() {
+            // The other worker heard of the port first.
+            self.reserve(charge.port.index() + 1, 0);
+        }
+        match fate {
+            Fate::Sent => {
+                if let Some(counters) = self.port_mut(charge.port) {
+                    counters.tx_frames += 1;
+                    counters.tx_bytes += charge.bytes;
+                }
+            }
+            // Once more: whoever has it now counts it.
+            Fate::HandedOver => {}
+            Fate::Refused(reason) => self.tx_drop(charge.port, reason),
+        }
+    }
+
+    /// Takes back that a frame was counted as sent, when another worker has it or it was dropped.
+    #[inline]
+    pub(crate) fn settle(&mut self, charge: Charge, fate: Fate) {
+        if fate != Fate::Sent {
+            self.take_back_sent(charge, fate);
+        }
+    }
+
+    #[cold]
+    fn take_back_sent(&mut self, charge: Charge, fate: Fate) {
+        if let Some(counters) = self.port_mut(charge.port) {
+            counters.tx_frames -= 1;
+            counters.tx_bytes -= charge.bytes;
+        }
+        if let Fate::Refused(reason) = fate {
+            self.tx_drop(charge.port, reason);
         }
     }
 

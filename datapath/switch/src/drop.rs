@@ -48,6 +48,8 @@ reasons! {
     ExceedsMtu = "exceeds_mtu",
     /// The transmit ring was full.
     TxRing = "tx_ring",
+    /// The worker that has the port did not take frames over fast enough.
+    WorkerRing = "worker_ring",
     /// The device to send on is down.
     LinkDown = "link_down",
     /// No free frame was left for a copy.

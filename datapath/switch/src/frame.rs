@@ -1,6 +1,6 @@
 //! What the switch asks of the code that owns the bytes.
 
-use crate::{DropReason, LinkId};
+use crate::{DropReason, LinkId, PortId};
 
 /// One Ethernet frame in memory that somebody owns, with room in front of it.
 ///
@@ -28,6 +28,27 @@ pub trait FrameBuf {
     /// tailroom is shorter; true when it is that long already.
     #[must_use]
     fn pad_to(&mut self, len_bytes: usize) -> bool;
+}
+
+/// The port whose counters a sent frame counts in, and as how many bytes: in a tunnel, those of the
+/// inner frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// The port.
+    pub port: PortId,
+    /// Bytes of the frame.
+    pub bytes: u64,
+}
+
+/// What became of a frame that was to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is on its way.
+    Sent,
+    /// Another worker has it.  That one decides, and counts.
+    HandedOver,
+    /// It was freed.
+    Refused(DropReason),
 }
 
 /// Frames in and out, for one worker.
@@ -80,6 +101,12 @@ pub trait FrameIo {
     /// Queues `frame` for sending on `link`; [`FrameIo::flush`] sends it.  A frame that cannot be
     /// queued (ring full, no such link) is freed and counted: false is returned then.
     fn tx(&mut self, link: LinkId, frame: Self::Frame) -> bool;
+
+    /// [`FrameIo::tx`] for a frame that counts in `charge`.
+    #[inline]
+    fn send(&mut self, link: LinkId, frame: Self::Frame, _charge: Charge) -> Fate {
+        if self.tx(link, frame) { Fate::Sent } else { Fate::Refused(self.refusal()) }
+    }
 
     /// Why [`FrameIo::tx`] said false last.
     fn refusal(&self) -> DropReason {

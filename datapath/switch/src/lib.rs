@@ -41,7 +41,7 @@ pub use counters::{Counters, LinkCounters, MirrorCounters, PortCounters};
 pub use datapath::{Announcement, Datapath};
 pub use drop::DropReason;
 pub use fdb::{Fdb, FdbRecord, FdbStats, Learned, Station};
-pub use frame::{FrameBuf, FrameIo};
+pub use frame::{Charge, Fate, FrameBuf, FrameIo};
 pub use ids::{BridgeId, LinkId, MirrorId, PortId, Tick, WorkerId};
 pub use mirror::{MirrorConf, MirrorOutput, MirroredPorts};
 pub use recent::Flow;

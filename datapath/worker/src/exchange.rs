@@ -17,7 +17,10 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use weft_switch::{Announcement, DropReason, FrameBuf, FrameIo, LinkId, Snapshot, WorkerId};
+use weft_switch::{
+    Announcement, BATCH_MAX, Charge, Counters, DropReason, Fate, FrameBuf, FrameIo, LinkId, PortId,
+    Snapshot, WorkerId,
+};
 
 /// Parcels under way from one worker to another, at most.
 const PARCELS_MAX: usize = 256;
@@ -31,12 +34,14 @@ const PARCEL_BYTES: usize = 2048;
 /// A frame on its way to the worker that can send it.
 struct Parcel {
     link: LinkId,
+    charge: Charge,
     bytes: Vec<u8>,
 }
 
 impl Parcel {
     fn empty() -> Self {
-        Self { link: LinkId(0), bytes: Vec::with_capacity(PARCEL_BYTES) }
+        let charge = Charge { port: PortId(0), bytes: 0 };
+        Self { link: LinkId(0), charge, bytes: Vec::with_capacity(PARCEL_BYTES) }
     }
 }
 
@@ -68,16 +73,17 @@ pub(crate) fn connect(sleeping: Arc<AtomicBool>, waker: Waker) -> (Outbound, Inb
 }
 
 impl Outbound {
-    fn send(&mut self, link: LinkId, frame: &[u8]) -> bool {
+    fn send(&mut self, link: LinkId, frame: &[u8], charge: Charge) -> Fate {
+        let full = Fate::Refused(DropReason::WorkerRing);
         if frame.len() > FRAME_BYTES_MAX {
-            return false;
+            return full;
         }
-        let Ok(mut parcel) = self.empty.pop() else { return false };
+        let Ok(mut parcel) = self.empty.pop() else { return full };
         parcel.bytes.clear();
         parcel.bytes.extend_from_slice(frame);
-        parcel.link = link;
+        (parcel.link, parcel.charge) = (link, charge);
         self.has_sent = true;
-        self.full.push(parcel).is_ok()
+        if self.full.push(parcel).is_ok() { Fate::HandedOver } else { full }
     }
 
     fn wake_if_sent(&mut self) {
@@ -98,8 +104,6 @@ pub(crate) struct Exchange<I> {
     /// Which worker sends on a link, by link number.
     owners: Vec<WorkerId>,
     sleeping: Arc<AtomicBool>,
-    /// Why a frame was refused last.
-    refusal: DropReason,
 }
 
 impl<I: FrameIo> Exchange<I> {
@@ -110,8 +114,7 @@ impl<I: FrameIo> Exchange<I> {
         inbound: Vec<Inbound>,
         sleeping: Arc<AtomicBool>,
     ) -> Self {
-        let (owners, refusal) = (Vec::new(), DropReason::TxRing);
-        Self { io, me, outbound, inbound, owners, sleeping, refusal }
+        Self { io, me, outbound, inbound, owners: Vec::new(), sleeping }
     }
 
     /// Takes over which worker sends on which link.
@@ -140,15 +143,23 @@ impl<I: FrameIo> Exchange<I> {
         }
     }
 
-    /// Queues the frames that other workers handed over; says whether there were any.
-    pub(crate) fn drain_parcels(&mut self) -> bool {
+    /// True when every other worker can take a batch over.
+    pub(crate) fn has_room(&self) -> bool {
+        self.outbound.iter().flatten().all(|outbound| outbound.empty.slots() >= BATCH_MAX)
+    }
+
+    /// Sends the frames that other workers handed over, and counts their fates; says whether there
+    /// were any.
+    pub(crate) fn drain_parcels(&mut self, counters: &mut Counters) -> bool {
         let mut any = false;
         for inbound in &mut self.inbound {
             while let Ok(parcel) = inbound.full.pop() {
                 any = true;
-                if let Some(frame) = self.io.copy_from(&parcel.bytes) {
-                    self.io.tx(parcel.link, frame);
-                }
+                let fate = match self.io.copy_from(&parcel.bytes) {
+                    Some(frame) => self.io.send(parcel.link, frame, parcel.charge),
+                    None => Fate::Refused(DropReason::NoBuffer),
+                };
+                counters.count_handed_over(parcel.charge, fate);
                 // There is a place: this ring holds as many as there are parcels.
                 let _ = inbound.empty.push(parcel);
             }
@@ -160,14 +171,14 @@ impl<I: FrameIo> Exchange<I> {
         self.inbound.iter().any(|inbound| !inbound.full.is_empty() || !inbound.news.is_empty())
     }
 
-    fn hand_over(&mut self, link: LinkId, frame: I::Frame) -> bool {
+    fn hand_over(&mut self, link: LinkId, frame: I::Frame, charge: Charge) -> Fate {
         let owner = self.owners.get(link.index()).map_or(usize::MAX, |owner| owner.index());
-        let sent = match self.outbound.get_mut(owner) {
-            Some(Some(outbound)) => outbound.send(link, frame.bytes()),
-            _ => false,
+        let fate = match self.outbound.get_mut(owner) {
+            Some(Some(outbound)) => outbound.send(link, frame.bytes(), charge),
+            _ => Fate::Refused(DropReason::TxRing),
         };
         self.io.free(frame);
-        sent
+        fate
     }
 }
 
@@ -208,20 +219,20 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
     }
 
     fn tx(&mut self, link: LinkId, frame: Self::Frame) -> bool {
+        self.io.tx(link, frame)
+    }
+
+    #[inline]
+    fn send(&mut self, link: LinkId, frame: Self::Frame, charge: Charge) -> Fate {
         if self.inbound.is_empty() || self.io.has_link(link) {
-            let sent = self.io.tx(link, frame);
-            if !sent {
-                self.refusal = self.io.refusal();
-            }
-            sent
+            self.io.send(link, frame, charge)
         } else {
-            self.refusal = DropReason::TxRing;
-            self.hand_over(link, frame)
+            self.hand_over(link, frame, charge)
         }
     }
 
     fn refusal(&self) -> DropReason {
-        self.refusal
+        self.io.refusal()
     }
 
     fn flush(&mut self) {

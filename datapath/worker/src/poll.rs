@@ -24,6 +24,10 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// veth, but floods from forty ports then hold more copies at a time than a pool has (`tests/many_ports.rs`).
 const BATCHES_PER_QUEUE_MAX: usize = 4;
 
+/// So long a worker receives nothing while another has no room for what it would hand over: the
+/// other may have to wait for its processor.  After that such frames are dropped, until there is room.
+const BLOCKED_MAX: Duration = Duration::from_millis(100);
+
 /// The state of one worker thread.
 pub(crate) struct Loop<I: FrameIo> {
     id: WorkerId,
@@ -37,6 +41,10 @@ pub(crate) struct Loop<I: FrameIo> {
     events: Sender<Event<I::Queue>>,
     control: Waker,
     started: Instant,
+    /// When this round began.
+    clock: Instant,
+    /// Since when another worker has had no room.
+    blocked_at: Option<Instant>,
     now: Tick,
     now_ms: u64,
     expired_at: Tick,
@@ -73,6 +81,8 @@ impl<I: FrameIo> Loop<I> {
             events,
             control,
             started,
+            clock: started,
+            blocked_at: None,
             now: Tick(0),
             now_ms: 0,
             expired_at: Tick(0),
@@ -105,6 +115,10 @@ impl<I: FrameIo> Loop<I> {
                 self.figures.idle_rounds += 1;
             }
             round_began = round_ended;
+            if self.blocked_at.is_some() && !moved {
+                // The other may be waiting for this processor.
+                std::thread::yield_now();
+            }
             if idle_rounds > IDLE_ROUNDS_MAX && self.commands.is_empty() {
                 idle_rounds = 0;
                 self.figures.sleeps += 1;
@@ -120,7 +134,7 @@ impl<I: FrameIo> Loop<I> {
         let (datapath, snapshot) = (&mut self.datapath, &self.snapshot);
         self.io.drain_news(|news| datapath.hear(news, snapshot));
         self.announce();
-        let mut moved = self.io.drain_parcels();
+        let mut moved = self.io.drain_parcels(&mut self.datapath.counters);
         let mut ready = std::mem::take(&mut self.ready);
         self.io.ready(&mut ready);
         for queue in ready.drain(..) {
@@ -133,6 +147,9 @@ impl<I: FrameIo> Loop<I> {
 
     fn serve(&mut self, queue: usize) -> bool {
         for batches in 0..BATCHES_PER_QUEUE_MAX {
+            if self.is_blocked() {
+                return batches > 0;
+            }
             let link = self.io.rx(queue, &mut self.batch.frames);
             let frames = self.batch.frames.len();
             if frames == 0 {
@@ -150,6 +167,19 @@ impl<I: FrameIo> Loop<I> {
             self.spread_news();
         }
         true
+    }
+
+    /// True while nothing is to be received because another worker could not take it over.  Frames
+    /// wait in the RX rings meanwhile.  A worker that is blocked goes on sending what others hand
+    /// over, so two never wait for each other.
+    #[inline]
+    fn is_blocked(&mut self) -> bool {
+        if self.io.has_room() {
+            self.blocked_at = None;
+            return false;
+        }
+        let since = *self.blocked_at.get_or_insert(self.clock);
+        self.clock.duration_since(since) < BLOCKED_MAX
     }
 
     fn announce(&mut self) {
@@ -185,6 +215,7 @@ impl<I: FrameIo> Loop<I> {
 
     /// Reads the clock; once a second, forgets what is too old.
     fn tick(&mut self, at: Instant) {
+        self.clock = at;
         let up = at.duration_since(self.started);
         let secs = up.as_secs();
         self.now = Tick(u32::try_from(secs).unwrap_or(u32::MAX));
@@ -291,6 +322,9 @@ impl<I: FrameIo> Loop<I> {
         link: LinkId,
         remove: fn(&mut Exchange<I>, LinkId) -> Option<I::Queue>,
     ) {
+        // What was handed over for it before goes out first.
+        self.io.drain_parcels(&mut self.datapath.counters);
+        self.io.flush();
         let queues = std::iter::from_fn(|| remove(&mut self.io, link)).collect();
         self.answer(Event::QueuesRemoved { link, queues });
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_io::{HeapIo, HeapQueue, HeapWire};
 use weft_switch::{
-    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, PortConf, PortId, PortKind, Snapshot,
-    SnapshotBuilder, WorkerId,
+    BridgeConf, BridgeId, DropReason, LinkConf, LinkId, LinkRole, PortConf, PortCounters, PortId,
+    PortKind, Snapshot, SnapshotBuilder, WorkerId,
 };
 use weft_wire::MacAddr;
 use weft_worker::{Command, Event, Handle, Report, SpawnConfig, Waker, spawn_all};
@@ -37,11 +37,18 @@ struct Rig {
 
 impl Rig {
     fn new(workers: u16, ports: u16) -> Self {
+        Self::with_frames(&vec![1024; usize::from(workers)], ports)
+    }
+
+    /// One worker with so many frames for each of `frames`.
+    fn with_frames(frames: &[usize], ports: u16) -> Self {
         let control = Waker::new().unwrap();
-        let configs = (0..workers)
-            .map(|_| {
+        let workers = u16::try_from(frames.len()).unwrap();
+        let configs = frames
+            .iter()
+            .map(|frames| {
                 let waker = Waker::new().unwrap();
-                let io = HeapIo::with_waker(1024, waker.fd().unwrap());
+                let io = HeapIo::with_waker(*frames, waker.fd().unwrap());
                 SpawnConfig { io, waker, cpu: None }
             })
             .collect();
@@ -91,6 +98,35 @@ impl Rig {
         }
     }
 
+    /// What a port counted, at all workers together.
+    fn counters(&self, port: u16) -> PortCounters {
+        let mut sum = PortCounters::default();
+        for (worker, handle) in self.handles.iter().enumerate() {
+            handle.send(Command::Report(Box::default())).unwrap();
+            match self.event(worker, |event| matches!(event, Event::Report(_))) {
+                Event::Report(report) => sum.add(report.counters.port(PortId(port)).unwrap()),
+                _ => unreachable!("the event was asked for by kind"),
+            }
+        }
+        sum
+    }
+
+    /// Waits until a port has counted this many frames, sent or dropped on the way out; returns what
+    /// was sent, and the drops by reason.
+    fn fates(&self, port: u16, frames: u64) -> (u64, Vec<(&'static str, u64)>) {
+        let began = Instant::now();
+        loop {
+            let counters = self.counters(port);
+            if counters.tx_frames + counters.tx_dropped_frames() >= frames {
+                let drops = DropReason::ALL.iter().zip(counters.tx_drops);
+                let drops = drops.filter(|(_, count)| *count > 0);
+                let drops = drops.map(|(reason, count)| (reason.name(), count)).collect();
+                return (counters.tx_frames, drops);
+            }
+            assert!(began.elapsed() < PATIENCE, "{counters:?}");
+        }
+    }
+
     fn receive(&self, port: usize) -> Vec<u8> {
         self.wires[port].receive_within(PATIENCE).expect("a frame")
     }
@@ -137,6 +173,35 @@ fn workers_hand_over_frames_and_news() {
         while rig.stations(worker) != expected {
             assert!(began.elapsed() < PATIENCE, "worker {worker}: {:?}", rig.stations(worker));
         }
+    }
+}
+
+#[test]
+fn a_frame_that_the_other_worker_cannot_send_is_counted_once() {
+    // The other worker has the link, and not a frame to copy into.
+    let rig = Rig::with_frames(&[1024, 0], 2);
+    rig.wires[0].send(&frame(1, mac(2)));
+    assert_eq!(rig.fates(1, 1), (0, vec![("no_buffer", 1)]));
+
+    // The other worker has frames, and the link is gone.
+    let rig = Rig::new(2, 2);
+    rig.handles[1].send(Command::RemoveQueues { link: LinkId(1) }).unwrap();
+    rig.event(1, |event| matches!(event, Event::QueuesRemoved { .. }));
+    rig.wires[0].send(&frame(1, mac(2)));
+    assert_eq!(rig.fates(1, 1), (0, vec![("tx_ring", 1)]));
+}
+
+#[test]
+fn a_burst_waits_for_the_other_worker() {
+    let rig = Rig::new(2, 2);
+    // Far more than are under way between two workers at most, both ways at once.
+    let bursts = 20_000;
+    for _ in 0..bursts {
+        rig.wires[0].send(&frame(1, mac(2)));
+        rig.wires[1].send(&frame(2, mac(1)));
+    }
+    for port in [0, 1] {
+        assert_eq!(rig.fates(port, bursts), (bursts, Vec::new()), "port {port}");
     }
 }
 

@@ -9,8 +9,8 @@ use super::vtep;
 use crate::mcast::ListId;
 use crate::trace;
 use crate::{
-    Batch, Counters, Datapath, Direction, DropReason, FrameBuf, FrameIo, LinkId, Meta, PortConf,
-    PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict,
+    Batch, Charge, Counters, Datapath, Direction, DropReason, Fate, FrameBuf, FrameIo, LinkId,
+    Meta, PortConf, PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict,
 };
 use weft_wire::ethernet::FRAME_MIN_BYTES;
 
@@ -241,11 +241,9 @@ fn put_on<I: FrameIo>(
         datapath.counters.tx_drop(port_id, DropReason::NoBuffer);
         return io.free(frame);
     }
-    let frame_bytes = frame.bytes().len() as u64;
-    sent(datapath, port_id, frame.bytes());
-    if !io.tx(link, frame) {
-        untake(&mut datapath.counters, port_id, frame_bytes, io.refusal());
-    }
+    let charge = sent(datapath, port_id, frame.bytes());
+    let fate = io.send(link, frame, charge);
+    datapath.counters.settle(charge, fate);
 }
 
 /// Sends one finished inner frame through a tunnel, or lets it wait for the next hop.
@@ -270,23 +268,23 @@ pub(crate) fn send_tunnelled<I: FrameIo>(
     };
     tunnel.clamp_mss(frame.bytes_mut());
     // Counted and captured as it is inside the tunnel; taken back if it does not go.
-    let inner_bytes = frame.bytes().len() as u64;
-    sent(datapath, port_id, frame.bytes());
+    let charge = sent(datapath, port_id, frame.bytes());
     match tunnel.template.push(&mut frame, next_hop.mtu, datapath.journal.is_on()) {
         Ok(()) => {
-            let left = match tunnel.template.enters {
-                None => io.tx(next_hop.link, frame).then_some(()).ok_or_else(|| io.refusal()),
-                Some(port) => hand_over(frame, port, datapath).map_err(|(frame, reason)| {
-                    io.free(frame);
-                    reason
-                }),
+            let fate = match tunnel.template.enters {
+                None => io.send(next_hop.link, frame, charge),
+                Some(port) => match hand_over(frame, port, datapath) {
+                    Ok(()) => Fate::Sent,
+                    Err((frame, reason)) => {
+                        io.free(frame);
+                        Fate::Refused(reason)
+                    }
+                },
             };
-            if let Err(reason) = left {
-                untake(&mut datapath.counters, port_id, inner_bytes, reason);
-            }
+            datapath.counters.settle(charge, fate);
         }
         Err(reason) => {
-            untake(&mut datapath.counters, port_id, inner_bytes, reason);
+            datapath.counters.settle(charge, Fate::Refused(reason));
             if reason == DropReason::ExceedsMtu {
                 too_long(&frame, meta, port_id, tunnel, snapshot, datapath, io);
             }
@@ -295,10 +293,11 @@ pub(crate) fn send_tunnelled<I: FrameIo>(
     }
 }
 
-/// Counts a frame that leaves by a port, and shows it to the capture sink.
+/// Counts a frame that leaves by a port, and shows it to the capture sink.  What it was counted as
+/// is to be settled when its fate is known.
 #[expect(clippy::inline_always, reason = "a call costs as much as the counting")]
 #[inline(always)]
-pub(super) fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8]) {
+pub(super) fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8]) -> Charge {
     match datapath.counters.port_mut(port_id) {
         Some(counters) => {
             counters.tx_frames += 1;
@@ -313,14 +312,5 @@ pub(super) fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8])
     {
         capture.record(port_id, Direction::Tx, bytes, None);
     }
-}
-
-/// A frame counted as sent was not.
-#[cold]
-pub(super) fn untake(counters: &mut Counters, port_id: PortId, bytes: u64, reason: DropReason) {
-    if let Some(counters) = counters.port_mut(port_id) {
-        counters.tx_frames -= 1;
-        counters.tx_bytes -= bytes;
-    }
-    counters.tx_drop(port_id, reason);
+    Charge { port: port_id, bytes: bytes.len() as u64 }
 }

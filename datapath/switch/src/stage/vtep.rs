@@ -6,9 +6,9 @@
 
 use super::cross::hand_over;
 use super::decap::strip;
-use super::egress::{sent, untake};
+use super::egress::sent;
 use crate::{
-    Datapath, FrameBuf, FrameIo, LinkId, Meta, PortId, PortKind, Snapshot, TunnelTable, Vtep,
+    Datapath, Fate, FrameBuf, FrameIo, LinkId, Meta, PortId, PortKind, Snapshot, TunnelTable, Vtep,
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use weft_wire::ipv6::Ipv6Header;
@@ -73,14 +73,13 @@ pub(crate) fn receive<I: FrameIo>(
     datapath: &mut Datapath<I::Frame>,
     io: &mut I,
 ) {
-    let bytes = frame.bytes().len() as u64;
-    sent(datapath, port_id, frame.bytes());
+    let charge = sent(datapath, port_id, frame.bytes());
     let handed_over = match strip(&mut frame, snapshot, completes(snapshot, meta.ingress)) {
         Ok(tunnel) => hand_over(frame, tunnel, datapath),
         Err(reason) => Err((frame, reason)),
     };
     if let Err((frame, reason)) = handed_over {
-        untake(&mut datapath.counters, port_id, bytes, reason);
+        datapath.counters.settle(charge, Fate::Refused(reason));
         io.free(frame);
     }
 }
