@@ -36,11 +36,12 @@ def soon(what, test, seconds=10.0):
 class Process:
     """A program in a namespace; its output goes to a file."""
 
-    def __init__(self, args, namespace, line, env=None):
+    def __init__(self, args, namespace, line, env=None, words=None):
+        """Runs the line, or these words of it where blanks do not part them."""
         self.log = os.path.join(args.work, f"log{time.monotonic_ns()}")
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                f"nice -n -15 nsenter --net=/run/netns/{namespace} {line}".split(), stdin=subprocess.DEVNULL,
+                [*f"nice -n -15 nsenter --net=/run/netns/{namespace}".split(), *(words or line.split())], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, env={**os.environ, **(env or {})}, start_new_session=True)
         # Ahead of whatever else this machine does; the same for all. A session's place among the others has
         # a number of its own, where the kernel groups tasks by session.

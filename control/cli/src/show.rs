@@ -141,8 +141,9 @@ fn port_row(port: &Value) -> Vec<String> {
         Value::Bool(true) => cell(port, "xdp_mode") + "+frags",
         _ => cell(port, "xdp_mode"),
     };
-    let af_xdp = match member(port, "tapped") {
-        Value::Bool(true) => "tapped".to_owned(),
+    let af_xdp = match (member(port, "tapped"), member(port, "packet_socket")) {
+        (Value::Bool(true), _) => "tapped".to_owned(),
+        (_, Value::Bool(true)) => "packet".to_owned(),
         _ => cell(port, "af_xdp_mode"),
     };
     vec![
@@ -265,6 +266,9 @@ mod tests {
                     {"name": "veth2", "ofport": 3, "type": "", "link_state": "up", "admin_state": "up",
                      "error": null, "tag": null, "trunks": [], "worker": [0], "xdp_mode": "native",
                      "xdp_frags": false, "af_xdp_mode": "copy", "tapped": true, "mtu": 1500},
+                    {"name": "vnet0", "ofport": 4, "type": "", "link_state": "up", "admin_state": "up",
+                     "error": null, "tag": null, "trunks": [], "worker": [0], "xdp_mode": null,
+                     "xdp_frags": false, "af_xdp_mode": null, "packet_socket": true, "mtu": 1500},
                     {"name": "gone", "ofport": -1, "type": "",
                      "error": "could not open network device gone (No such device)"},
                 ]}],
@@ -295,6 +299,8 @@ mod tests {
         assert_line(&page, &veth1.split(' ').collect::<Vec<_>>());
         let veth2 = "veth2 3 system up - 1500 0 native tapped 0 0 0 0 0 0 0";
         assert_line(&page, &veth2.split(' ').collect::<Vec<_>>());
+        let vnet0 = "vnet0 4 system up - 1500 0 - packet 0 0 0 0 0 0 0";
+        assert_line(&page, &vnet0.split(' ').collect::<Vec<_>>());
         let gre1 = "gre1 2.2.2.2 1.1.1.1 - eth0 1.1.1.254 - 1462 unreachable: no answer";
         assert_line(&page, &gre1.split(' ').collect::<Vec<_>>());
         assert!(page.contains("error on gone: could not open network device gone"), "{page}");

@@ -124,6 +124,14 @@ fn device(name: &str, link: &crate::links::Link) -> Value {
         Held::Port => "bridge port",
         Held::Underlay => "underlay",
     };
+    if let Some(shield) = &link.shield {
+        let text = format!("{role}, driver {}, packet socket", link.driver.name);
+        if shield.is_tcx() {
+            return finding(name, "ok", text, None);
+        }
+        let text = text + ", a tc filter before the host's stack, which stays if weftd is killed";
+        return finding(name, "warn", text, Some("Linux 6.6 or later has tcx, which does not"));
+    }
     let Some(attached) = &link.attached else {
         if link.tap_exists() {
             return finding(name, "ok", format!("{role}, TAP"), None);

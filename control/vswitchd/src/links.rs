@@ -6,9 +6,11 @@ use crate::taps::LinkTap;
 use crate::workers::{WorkerError, Workers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use weft_ebpf::{AttachConfig, AttachError, Attached, MapError, Mode, Role};
+use weft_ebpf::{AttachConfig, AttachError, Attached, MapError, Mode, Role, Shield};
 use weft_io::ethtool::{self, Driver, Medium, medium};
-use weft_io::{LARGE_MTU_MAX, OpenError, QueueWatch, Tap, TapError, XskConfig, XskQueue};
+use weft_io::{
+    LARGE_MTU_MAX, OpenError, QueueWatch, Tap, TapError, XskConfig, XskQueue, packet_queue,
+};
 use weft_switch::{LinkId, WorkerId};
 use weft_wire::mac::MacAddr;
 
@@ -59,7 +61,7 @@ pub struct Link {
     /// The device's driver.
     pub driver: Driver,
     /// Its frames may carry checksums that are not complete: it is no hardware, and who sends to it
-    /// may be on this machine.  A TAP of ours says so itself, frame by frame.
+    /// may be on this machine.  TAPs and packet sockets say so themselves, frame by frame.
     pub has_partial_checksums: bool,
     /// Its speed and duplex when its carrier came or went last.
     pub medium: Medium,
@@ -69,6 +71,8 @@ pub struct Link {
     pub resets: i64,
     /// The XDP program of a NIC.
     pub attached: Option<Attached>,
+    /// What keeps the host's stack from the frames of a guest's TAP, which has no XDP program.
+    pub shield: Option<Shield>,
     /// How `AF_XDP` exchanges frames: `zero-copy` or `copy`.
     pub af_xdp_mode: Option<&'static str>,
     /// Statistics of its queues.
@@ -82,6 +86,12 @@ pub struct Link {
 }
 
 impl Link {
+    /// Whether a packet socket serves it, as the TAP of a guest.
+    #[must_use]
+    pub const fn is_guest(&self) -> bool {
+        self.shield.is_some()
+    }
+
     /// Frames that the kernel dropped before a worker saw them, by reason; without the zeros.
     #[must_use]
     pub fn missed_frames(&self) -> BTreeMap<&'static str, u64> {
@@ -118,6 +128,13 @@ pub struct Nic<'a> {
     pub kind: &'a str,
     /// Bridge port or underlay.
     pub held: Held,
+}
+
+impl Nic<'_> {
+    /// Whether it is the TAP of a guest, or of some other program that is no switch.
+    fn is_guest(&self) -> bool {
+        self.held == Held::Port && self.kind == "tun"
+    }
 }
 
 /// All links that are open, by name.
@@ -230,6 +247,9 @@ impl Links {
     pub fn open_nic(&mut self, nic: &Nic<'_>, workers: &mut Workers) -> Result<(), LinkError> {
         let id = self.free_id()?;
         descriptors::check()?;
+        if nic.is_guest() {
+            return self.open_guest(nic, id, workers);
+        }
         let role = if nic.held == Held::Underlay { Role::Underlay } else { Role::Port };
         let pin = self.pins.as_ref().map(|folder| folder.join(nic.name));
         let config = AttachConfig {
@@ -262,6 +282,48 @@ impl Links {
         }
     }
 
+    /// Serves the TAP of a guest by a packet socket.  It says which checksums are missing and how a
+    /// super-frame is to be cut, and takes super-frames for the guest; XDP on a TAP knows neither, and
+    /// `AF_XDP` there copies twice.
+    fn open_guest(
+        &mut self,
+        nic: &Nic<'_>,
+        id: LinkId,
+        workers: &Workers,
+    ) -> Result<(), LinkError> {
+        let worker = self.pick_worker(workers);
+        let region = workers.region(worker).ok_or(LinkError::TooMany)?;
+        let is_large = nic.mtu > region.mtu_max();
+        if is_large {
+            region.allow_large()?;
+        }
+        // First: no frame is for the host.
+        let shield = Shield::raise(nic.name)?;
+        let queue = packet_queue(nic.ifindex, nic.name, true)?;
+        let link = Link {
+            id,
+            held: nic.held,
+            ifindex: nic.ifindex,
+            mtu: nic.mtu,
+            mtu_max: if is_large { LARGE_MTU_MAX } else { region.mtu_max() },
+            driver: driver(nic.name, nic.kind),
+            has_partial_checksums: false,
+            medium: medium(nic.name),
+            is_running: None,
+            resets: 0,
+            attached: None,
+            shield: Some(shield),
+            af_xdp_mode: None,
+            watches: vec![queue.watch()],
+            workers: vec![WorkerId(u16::try_from(worker).unwrap_or_default())],
+            tap_device: None,
+            tap: LinkTap::default(),
+        };
+        workers.add_queue(worker, id, queue.into())?;
+        self.insert(nic.name, link);
+        Ok(())
+    }
+
     fn open_queues(
         &mut self,
         nic: &Nic<'_>,
@@ -281,6 +343,7 @@ impl Links {
             is_running: None,
             resets: 0,
             attached: None,
+            shield: None,
             af_xdp_mode: None,
             watches: Vec::new(),
             workers: Vec::new(),
@@ -338,6 +401,7 @@ impl Links {
             is_running: None,
             resets: 0,
             attached: None,
+            shield: None,
             af_xdp_mode: None,
             watches: Vec::new(),
             workers: vec![WorkerId(u16::try_from(worker).unwrap_or_default())],

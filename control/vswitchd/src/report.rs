@@ -313,6 +313,9 @@ fn device_status(link: &Link) -> BTreeMap<String, String> {
     if let Some(attached) = &link.attached {
         status.insert("xdp_mode".to_owned(), attached.mode().to_string());
     }
+    if link.is_guest() {
+        status.insert("io".to_owned(), "packet-socket".to_owned());
+    }
     if let Some(mode) = link.af_xdp_mode {
         status.insert("af_xdp_mode".to_owned(), mode.to_owned());
     }

@@ -9,6 +9,8 @@
 //! `AF_XDP` socket taken out of the program's map; what it holds by then is still read.  On the way
 //! back the map is filled first, and the packet sockets go a look later, when they are empty.
 //!
+//! The TAP of a guest is served by a packet socket anyway, and its taps see all.
+//!
 //! Nothing tells of packet sockets unasked, so `/proc/net/packet` is read several times a second while
 //! there are ports; the workers know nothing of that.  A socket on all devices (`-i any`) does not
 //! count: it would slow every port down, for what may be of no port at all.
@@ -211,7 +213,7 @@ impl Engine {
             }
         };
         for (name, link) in self.links.iter_mut() {
-            if link.held == Held::Port {
+            if link.held == Held::Port && !link.is_guest() {
                 link.follow(name, listened.contains(&link.ifindex), &mut self.workers);
             }
         }

@@ -21,15 +21,14 @@ use aya::programs::{
     ProgramError, Xdp, XdpError, XdpMode,
     links::{FdLink, PinnedLink},
     loaded_links, loaded_programs,
-    tc::SchedClassifierLink,
     xdp::XdpLink,
 };
 use rustix::io::Errno;
 use weft_ebpf_abi::program::PREFIX;
 
 use crate::{
-    AttachError, DebugLog, MapError, Mode, Program, Programs, Reason, Role, XdpState, netlink,
-    xdp_state,
+    AttachError, DebugLog, MapError, Mode, Program, Programs, Reason, Role, Shield, XdpState,
+    netlink, xdp_state,
 };
 
 /// How long a program of ours may still hang on a link of a process that is just ending.
@@ -60,7 +59,7 @@ pub struct AttachConfig<'a> {
 pub struct Attached {
     // Before the programs: these go first.
     held: Held,
-    pub(crate) shield: Option<SchedClassifierLink>,
+    pub(crate) shield: Option<Shield>,
     pub(crate) programs: Programs,
     program: Program,
     mode: Mode,
@@ -531,7 +530,7 @@ fn program_name(id: u32) -> Option<String> {
     program.name_as_str().map(str::to_owned)
 }
 
-fn program_errno(error: &ProgramError) -> Option<Errno> {
+pub(crate) fn program_errno(error: &ProgramError) -> Option<Errno> {
     match error {
         ProgramError::SyscallError(error) => Errno::from_io_error(&error.io_error),
         ProgramError::LoadError { io_error, .. } => Errno::from_io_error(io_error),

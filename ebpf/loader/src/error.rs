@@ -100,16 +100,16 @@ pub enum AttachError {
         /// Why.
         source: io::Error,
     },
-    /// What the XDP program passes cannot be kept from the host's stack.
+    /// A port's frames cannot be kept from the host's stack.
     #[error(
-        "interface {ifname}: its frames cannot be kept from the host's stack (tcx needs Linux 6.6): {}",
+        "interface {ifname}: its frames cannot be kept from the host's stack: {}",
         whole(source)
     )]
     Shield {
         /// The interface.
         ifname: String,
         /// Why.
-        source: Box<aya::programs::ProgramError>,
+        source: Box<aya::EbpfError>,
     },
     /// The kernel did not answer a question about the interface.
     #[error("cannot ask the kernel about interface {ifname}: {source}")]

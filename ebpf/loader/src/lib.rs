@@ -25,6 +25,7 @@ pub use error::{AttachError, MapError};
 pub use netlink::{XdpState, xdp_state};
 pub use pins::{pin_directory, pin_path, release_pins};
 pub use programs::{Mode, Program, Programs};
+pub use shield::Shield;
 pub use weft_ebpf_abi::{QUEUES_MAX, Reason, VTEPS_MAX};
 
 /// What an interface is to the switch, and so which program it gets.

@@ -1,30 +1,63 @@
 //! A program behind the packet taps of a bridge port, on its tc ingress hook, that drops everything.
 //!
-//! While somebody taps a port, its sockets are taken out of the XDP program's map: frames then pass to the
-//! host, where the taps see them first and the tc hook comes next. What stands here keeps the host's stack
-//! from answering frames that are the bridge's.
+//! What a port's frames reach packet sockets for must not be answered by the host's stack: taps and sockets
+//! see a frame first, and the tc hook comes next. So it is for the TAP of a guest, whose frames a packet
+//! socket takes, and for a port that somebody taps, whose sockets are out of the XDP program's map meanwhile.
 
-use aya::programs::{
-    LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-    tc::{SchedClassifierLink, TcAttachOptions},
+use aya::{
+    EbpfError,
+    programs::{
+        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions},
+    },
 };
+use rustix::io::Errno;
 use weft_ebpf_abi::program;
 
-use crate::{AttachError, Attached, Programs};
+use crate::{AttachError, Attached, Programs, Role, attach::program_errno};
+
+/// The program on one interface. Dropping it lets the host's stack see frames again.
+#[derive(Debug)]
+pub struct Shield {
+    #[expect(dead_code, reason = "it is held, not used: dropping it detaches")]
+    link: SchedClassifierLink,
+    is_tcx: bool,
+}
+
+impl Shield {
+    /// Keeps the frames of an interface of this network namespace from the host's stack.
+    ///
+    /// # Errors
+    /// [`AttachError::Shield`]: what the kernel says.
+    pub fn raise(ifname: &str) -> Result<Self, AttachError> {
+        let raise =
+            || Programs::load(Role::Port, false)?.attach_drop(ifname).map_err(EbpfError::from);
+        raise().map_err(|source| AttachError::Shield {
+            ifname: ifname.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Whether it ends with the process, however that ends. Without tcx (Linux 6.6) it is a filter of tc, which
+    /// a process that is killed leaves behind.
+    #[must_use]
+    pub const fn is_tcx(&self) -> bool {
+        self.is_tcx
+    }
+}
 
 impl Attached {
     /// From now on what the XDP program passes ends behind the packet taps. A second time is no error. The
     /// shield ends with [`Attached::unshield_host`] or with this value, hence with the process.
     ///
     /// # Errors
-    /// [`AttachError::Shield`]: the kernel has no tcx (Linux 6.6), or refuses.
+    /// [`AttachError::Shield`]: what the kernel says.
     pub fn shield_host(&mut self, ifname: &str) -> Result<(), AttachError> {
         if self.shield.is_none() {
-            let link = self.programs.attach_drop(ifname).map_err(|source| AttachError::Shield {
-                ifname: ifname.to_owned(),
-                source: Box::new(source),
+            let shield = self.programs.attach_drop(ifname).map_err(|source| {
+                AttachError::Shield { ifname: ifname.to_owned(), source: Box::new(source.into()) }
             })?;
-            self.shield = Some(link);
+            self.shield = Some(shield);
         }
         Ok(())
     }
@@ -36,11 +69,15 @@ impl Attached {
 }
 
 impl Programs {
-    fn attach_drop(&mut self, ifname: &str) -> Result<SchedClassifierLink, ProgramError> {
+    fn attach_drop(&mut self, ifname: &str) -> Result<Shield, ProgramError> {
         let classifier = self.drop_program()?;
-        let order = TcAttachOptions::TcxOrder(LinkOrder::default());
-        let id = classifier.attach_with_options(ifname, TcAttachType::Ingress, order)?;
-        classifier.take_link(id)
+        match attach_tcx(classifier, ifname) {
+            // The word of a kernel that does not know this kind of link.
+            Err(error) if program_errno(&error) == Some(Errno::INVAL) => {
+                attach_filter(classifier, ifname)
+            }
+            done => done,
+        }
     }
 
     /// The program that drops, loaded.
@@ -51,5 +88,70 @@ impl Programs {
             Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(classifier),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn attach_tcx(classifier: &mut SchedClassifier, ifname: &str) -> Result<Shield, ProgramError> {
+    let order = TcAttachOptions::TcxOrder(LinkOrder::default());
+    let id = classifier.attach_with_options(ifname, TcAttachType::Ingress, order)?;
+    Ok(Shield { link: classifier.take_link(id)?, is_tcx: true })
+}
+
+fn attach_filter(classifier: &mut SchedClassifier, ifname: &str) -> Result<Shield, ProgramError> {
+    // It is there already, or the attachment says what is wrong.
+    let _ = tc::qdisc_add_clsact(ifname);
+    // One that a process left behind would outlive ours; most often there is none.
+    let _ = tc::qdisc_detach_program(ifname, TcAttachType::Ingress, program::DROP);
+    let options = TcAttachOptions::Netlink(NlOptions::default());
+    let id = classifier.attach_with_options(ifname, TcAttachType::Ingress, options)?;
+    Ok(Shield { link: classifier.take_link(id)?, is_tcx: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::fd::AsFd as _, process::Command};
+
+    use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+    use super::*;
+
+    fn run(command: &str) -> String {
+        let output = Command::new("sh").args(["-c", command]).output().unwrap();
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn filters() -> usize {
+        let list = run("tc filter show dev v0 ingress");
+        list.lines().filter(|line| line.contains(program::DROP)).count()
+    }
+
+    /// What kernels before tcx get: one filter, whatever was left behind, and none when it is dropped.
+    #[test]
+    fn without_tcx_it_is_one_filter() {
+        let thread = std::thread::spawn(|| {
+            if !rustix::process::geteuid().is_root() {
+                assert_ne!(std::env::var("WEFT_REQUIRE_NETNS").as_deref(), Ok("1"), "needs root");
+                eprintln!("\n*** SKIPPED: this test needs root ***\n");
+                return;
+            }
+            let netns = format!("weft-shield-{}", std::process::id());
+            run(&format!("ip netns add {netns}"));
+            let file = std::fs::File::open(format!("/run/netns/{netns}")).unwrap();
+            // This thread keeps it.
+            run(&format!("ip netns del {netns}"));
+            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            run("ip link add v0 type veth peer name v1");
+            let mut programs = Programs::load(Role::Port, false).unwrap();
+            let classifier = programs.drop_program().unwrap();
+            let left_behind = attach_filter(classifier, "v0").unwrap();
+            assert!(!left_behind.is_tcx() && filters() == 1);
+            std::mem::forget(left_behind);
+            let shield = attach_filter(classifier, "v0").unwrap();
+            assert_eq!(filters(), 1);
+            drop(shield);
+            assert_eq!(filters(), 0);
+        });
+        thread.join().unwrap();
     }
 }

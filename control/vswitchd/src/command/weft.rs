@@ -179,6 +179,7 @@ impl View<'_> {
             "xdp_frags": link.and_then(|link| link.attached.as_ref())
                 .is_some_and(weft_ebpf::Attached::has_frags),
             "af_xdp_mode": link.and_then(|link| link.af_xdp_mode),
+            "packet_socket": link.is_some_and(Link::is_guest),
             "tapped": link.is_some_and(|link| link.tap.state == TapState::Tapped),
             "tunnel": planned.and_then(|planned| tunnel(engine, planned)),
         });

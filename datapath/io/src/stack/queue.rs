@@ -151,10 +151,7 @@ impl StackQueue {
             Ok((len, tag)) => (len.saturating_sub(VNET_HEADER_BYTES), tag),
             Err(error) => {
                 pool.free(chunk);
-                if error.kind() != io::ErrorKind::WouldBlock {
-                    self.stats.errors += 1;
-                }
-                return Got::Nothing;
+                return self.no_frame(&error);
             }
         };
         let header = VnetHeader::parse(header);
@@ -177,6 +174,20 @@ impl StackQueue {
         }
         self.segment(pool, superframe, header, gso, tag);
         Got::Other
+    }
+
+    /// Notes why a read gave nothing.
+    fn no_frame(&mut self, error: &io::Error) -> Got {
+        match error.raw_os_error() {
+            Some(libc::EAGAIN) => return Got::Nothing,
+            // A packet socket throws away a super-frame that its header has no word for.
+            Some(libc::EINVAL) if self.source == Source::PacketSocket => {
+                self.stats.rx_gso_refused += 1;
+                return Got::Other;
+            }
+            _ => self.stats.errors += 1,
+        }
+        Got::Nothing
     }
 
     /// One frame with its offload header, and the VLAN tag that belongs into it.
@@ -264,16 +275,15 @@ impl StackQueue {
         }
     }
 
-    /// Sends a frame; false when the kernel did not take it.  A TAP's TCP segments that others may
-    /// follow are held back until the next flush.  A device that is down is asked once in a batch.
+    /// Sends a frame; false when the kernel did not take it.  TCP segments that others may follow are
+    /// held back until the next flush.  A device that is down is asked once in a batch.
     pub(crate) fn tx(&mut self, pool: &mut ChunkPool, chunk: Chunk) -> bool {
         if self.is_down {
             self.stats.tx_link_down += 1;
             pool.free(chunk);
             return false;
         }
-        let joins = self.source == Source::Tap;
-        if joins && let Some(piece) = Piece::of(chunk.bytes()) {
+        if let Some(piece) = Piece::of(chunk.bytes()) {
             self.joins.add(piece, chunk);
             return self.send_closed(pool);
         }
