@@ -1,7 +1,9 @@
 //! `weft` against the real daemon.
 
 use serde_json::Value;
-use weft_tests::{Host, Switch, cable_named, can_make_hosts, introduce, weft_program, within};
+use weft_tests::{
+    Host, Switch, add_port, cable_named, can_make_hosts, introduce, weft_program, within,
+};
 
 fn with_guests(test: impl FnOnce(&Host, &Switch<'_>, &Host, &Host)) {
     if !can_make_hosts() {
@@ -129,13 +131,15 @@ fn capture_writes_what_tcpdump_reads() {
     });
 }
 
+/// A port is named, whose interface has another name.
 #[test]
 fn capture_stops_at_a_count_and_pipes() {
     with_guests(|host, switch, a, _| {
+        switch.vsctl(&format!("del-port veth1 -- {}", add_port("br0", "uplink", "veth1")));
         let weft = weft_program();
         let rundir = switch.rundir().display();
         let piped = host.spawn(&format!(
-            "sh -c \"{weft} --rundir {rundir} capture veth1 -c 3 --snaplen 64 -w - | tcpdump -nn -r -\""
+            "sh -c \"{weft} --rundir {rundir} capture uplink -c 3 --snaplen 64 -w - | tcpdump -nn -r -\""
         ));
         let pings = a.spawn("ping -n -i 0.2 10.0.0.2");
         let text = piped.finish();

@@ -1,7 +1,7 @@
 //! The forwarding database as operators see and change it, beside stock Open vSwitch.
 
 use std::time::Duration;
-use weft_tests::{Host, Outcome, Stock, Switch, cable_named, can_make_hosts, within};
+use weft_tests::{Host, Outcome, Stock, Switch, add_port, cable_named, can_make_hosts, within};
 
 const A: &str = "02:00:00:00:00:0a";
 const B: &str = "02:00:00:00:00:0b";
@@ -104,8 +104,11 @@ fn entries_are_changed_and_counted_as_in_stock() {
     let stock_far = neighbour(&stock_host, "stockfar");
     let switch = Switch::start(&host);
     let stock = Stock::start(&stock_host);
-    let ports = "-- add-port br0 p1 -- set interface p1 ofport_request=1 \
-                 -- add-port br0 p2 -- set interface p2 ofport_request=2";
+    let ports = [1, 2].map(|n| {
+        let port = add_port("br0", &format!("port{n}"), &format!("p{n}"));
+        format!("-- {port} -- set interface p{n} ofport_request={n}")
+    });
+    let ports = ports.join(" ");
     switch.vsctl(&format!("add-br br0 {ports}"));
     stock.vsctl(&format!("add-br br0 -- set bridge br0 datapath_type=netdev {ports}"));
     let expected = answers(&stock_far, &|line| stock.try_appctl(line));
@@ -141,7 +144,8 @@ fn a_part_of_the_table_can_be_flushed() {
     let host = Host::new("host");
     let far = neighbour(&host, "far");
     let switch = Switch::start(&host);
-    switch.vsctl("add-br br0 -- add-port br0 p1 -- add-port br0 p2");
+    let ports = [1, 2].map(|n| add_port("br0", &format!("port{n}"), &format!("p{n}")));
+    switch.vsctl(&format!("add-br br0 -- {}", ports.join(" -- ")));
     let teach = || {
         send(&far, "p1", A, 5, 0x9000);
         send(&far, "p1", A, 6, 0x9000);
@@ -155,9 +159,9 @@ fn a_part_of_the_table_can_be_flushed() {
     };
     let line = |port: u16, vlan: u16, mac: &str| format!("{port} {vlan} {mac}");
     for (part, count, left) in [
-        ("--port p1", 2, vec![line(2, 5, B)]),
+        ("--port port1", 2, vec![line(2, 5, B)]),
         ("--vlan 5", 2, vec![line(1, 6, A)]),
-        ("--port p1 --vlan 6", 1, vec![line(1, 5, A), line(2, 5, B)]),
+        ("--port port1 --vlan 6", 1, vec![line(1, 5, A), line(2, 5, B)]),
         ("--port p2 --vlan 6", 0, vec![line(1, 5, A), line(1, 6, A), line(2, 5, B)]),
     ] {
         teach();

@@ -2,7 +2,7 @@
 
 use std::thread::sleep;
 use std::time::Duration;
-use weft_tests::{Host, Switch, can_make_hosts, within};
+use weft_tests::{Host, Switch, add_port, can_make_hosts, within};
 
 /// Two bridges of one switch with a guest each, `br0` guarded; ports get `settings`.
 fn bridges(switch: &Switch<'_>, settings: &str) -> [Host; 2] {
@@ -16,15 +16,16 @@ fn bridges(switch: &Switch<'_>, settings: &str) -> [Host; 2] {
     guests
 }
 
-/// Joins the bridges with cable `n`.
+/// Joins the bridges with cable `n`, whose devices are not called as the ports that they are in.
 fn join(switch: &Switch<'_>, n: u8, settings: &str) {
     switch.host().sh(&format!(
-        "ip link add left{n} type veth peer name right{n} && \
-         ip link set left{n} up && ip link set right{n} up"
+        "ip link add nicl{n} type veth peer name nicr{n} && \
+         ip link set nicl{n} up && ip link set nicr{n} up"
     ));
     switch.vsctl(&format!(
-        "add-port br0 left{n} -- set port left{n} {settings} -- \
-         add-port br1 right{n} -- set port right{n} {settings}"
+        "{} -- set port left{n} {settings} -- {} -- set port right{n} {settings}",
+        add_port("br0", &format!("left{n}"), &format!("nicl{n}")),
+        add_port("br1", &format!("right{n}"), &format!("nicr{n}")),
     ));
 }
 
@@ -82,13 +83,13 @@ fn a_second_cable_blocks_and_takes_over() {
         "{trace}"
     );
     // A blocked port neither learns nor forwards.
-    let before = switch.port("left2")["rx_drops"].as_i64();
+    let before = switch.port("nicl2")["rx_drops"].as_i64();
     right.sh("ping -b -c 2 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
-    assert!(within(Duration::from_secs(10), || switch.port("left2")["rx_drops"].as_i64() > before));
+    assert!(within(Duration::from_secs(10), || switch.port("nicl2")["rx_drops"].as_i64() > before));
     let fdb = switch.weft_json("fdb br0");
     assert!(fdb.as_array().unwrap().iter().all(|entry| entry["port"] != "left2"), "{fdb}");
 
-    host.sh("ip link set left1 down");
+    host.sh("ip link set nicl1 down");
     let heals = || left.reaches("10.0.0.2") && switch.vsctl("get port left2 status") == "{}";
     assert!(within(Duration::from_secs(15), heals), "{}", switch.log());
     assert!(noise(&right) < 10);
@@ -138,5 +139,5 @@ fn a_loop_in_a_tagged_vlan_is_found_by_moves() {
     assert_eq!(switch.vsctl("get port left2 status"), "{}");
     left.sh("ping -b -c 3 -i 0.2 -W 1 10.0.0.255 >/dev/null || true");
     assert!(within(Duration::from_secs(5), || noise(&right) > 100), "no storm, so no test");
-    host.sh("ip link set left2 down");
+    host.sh("ip link set nicl2 down");
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop at once")]
 
 use std::time::Duration;
-use weft_tests::{Background, Host, Stock, Switch, can_make_hosts, within};
+use weft_tests::{Background, Host, Stock, Switch, add_port, can_make_hosts, within};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -96,7 +96,8 @@ fn v6_mac(target: &str) -> String {
     format!("33:33:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
 }
 
-/// A switch with bridge `br0` that snoops and guests 1 to 4 on `v1` to `v4`, ours or stock.
+/// A switch with bridge `br0` that snoops and guests 1 to 4 on `port1` to `port4`, whose interfaces
+/// are `v1` to `v4`, ours or stock.
 struct Bed<'a> {
     vsctl: Box<dyn Fn(&str) -> String + 'a>,
     mdb: Box<dyn Fn() -> String + 'a>,
@@ -114,7 +115,8 @@ impl<'a> Bed<'a> {
         let guests: Vec<_> = (1..=4)
             .map(|n| {
                 let guest = Guest::new(&format!("v{n}"), host, &format!("10.0.0.{n}/24"));
-                vsctl(&format!("add-port br0 v{n} -- set interface v{n} ofport_request={n}"));
+                let port = add_port("br0", &format!("port{n}"), &format!("v{n}"));
+                vsctl(&format!("{port} -- set interface v{n} ofport_request={n}"));
                 guest
             })
             .collect();
@@ -205,10 +207,10 @@ fn scenario(bed: &Bed<'_>) -> Vec<String> {
     note("a group of nobody, not flooded", &bed.who_hears(1, "239.9.9.9"));
     note("another group of that address", &bed.who_hears(1, "238.129.2.3"));
     note("a local group", &bed.who_hears(1, "224.0.0.9"));
-    (bed.vsctl)("set port v3 other_config:mcast-snooping-flood=true");
+    (bed.vsctl)("set port port3 other_config:mcast-snooping-flood=true");
     note("a port that gets all", &bed.who_hears(1, "239.9.9.9"));
     note("and groups, too", &bed.who_hears(1, "239.1.2.3"));
-    (bed.vsctl)("remove port v3 other_config mcast-snooping-flood");
+    (bed.vsctl)("remove port port3 other_config mcast-snooping-flood");
 
     drop(member);
     note("IGMPv3 leave", &bed.until_lacks("239.1.2.3"));
@@ -224,7 +226,7 @@ fn scenario(bed: &Bed<'_>) -> Vec<String> {
         drop(member);
         note("MLDv2 leave", &bed.until_lacks("ff05::1:3"));
     }
-    (bed.vsctl)("set port v1 tag=7 -- set port v2 tag=7 -- set port v3 tag=8");
+    (bed.vsctl)("set port port1 tag=7 -- set port port2 tag=7 -- set port port3 tag=8");
     let _member = two.joins("239.1.2.5");
     note("in a VLAN", &bed.until_has("239.1.2.5"));
     said
@@ -293,12 +295,12 @@ fn what_is_gone_is_no_member() {
     host.sh("ip link set v2 down");
     bed.until_lacks(&rows(2));
     host.sh("ip link set v2 up");
-    switch.vsctl("del-port v3");
+    switch.vsctl("del-port port3");
     bed.until_lacks("239.1.2.3");
     // The kernel of guest 2 says it again when it is asked.
     bed.query();
     bed.until_has(&rows(2));
-    switch.vsctl("set port v2 tag=9");
+    switch.vsctl("set port port2 tag=9");
     assert_eq!(bed.until_lacks("239.1.2.3"), ["    4     0  querier"]);
 }
 

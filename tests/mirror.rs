@@ -1,7 +1,7 @@
 //! Mirrors: what a guest on the output sees, beside what a stock switch shows there.
 
 use std::time::Duration;
-use weft_tests::{Flow, Host, Stock, Switch, can_make_hosts, introduce, within};
+use weft_tests::{Flow, Host, Stock, Switch, add_port, can_make_hosts, introduce, within};
 
 /// What both switches under comparison offer.
 trait Bridge {
@@ -61,8 +61,9 @@ fn seen(host: &Host, switch: &impl Bridge) -> Vec<String> {
     switch.vsctl(bridge);
     let guests = ["va", "vb", "vc"].map(|name| {
         let guest = Host::new(&format!("{}-{name}", host.name()));
-        weft_tests::cable_named(host, name, &guest, "eth0");
-        switch.vsctl(&format!("add-port br0 {name}"));
+        let device = format!("nic-{name}");
+        weft_tests::cable_named(host, &device, &guest, "eth0");
+        switch.vsctl(&add_port("br0", name, &device));
         // The kernel gives a tag of a veth's frame only to those who ask.
         guest.sh("ethtool -K eth0 rxvlan off txvlan off 2>/dev/null || true");
         guest

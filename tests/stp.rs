@@ -4,7 +4,7 @@
 
 use std::thread::sleep;
 use std::time::Duration;
-use weft_tests::{Host, Stock, Switch, cable_named, can_make_hosts, within};
+use weft_tests::{Host, Stock, Switch, add_port, cable_named, can_make_hosts, within};
 
 /// Three bridges of one switch, each with a guest, joined to a ring by veth pairs.
 fn ring(switch: &Switch<'_>, settings: &str) -> [Host; 3] {
@@ -257,10 +257,12 @@ fn numbered_ring(host: &Host, protocol: &str, vsctl: impl Fn(&str)) {
                 "other_config:{protocol}-path-cost=100 other_config:{protocol}-port-num={number}"
             )
         };
+        // The two names of a port differ: what is shown and set is that of the one or the other.
         vsctl(&format!(
-            "add-port br{n} ring{n} -- set port ring{n} {} -- add-port br{next} back{n} -- \
-             set port back{n} {}",
+            "{} -- set port out{n} {} -- {} -- set port in{n} {}",
+            add_port(&format!("br{n}"), &format!("out{n}"), &format!("ring{n}")),
             settings(1),
+            add_port(&format!("br{next}"), &format!("in{n}"), &format!("back{n}")),
             settings(2)
         ));
     }

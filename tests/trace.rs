@@ -4,14 +4,22 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
-use weft_tests::{Host, Outcome, Stock, Switch, can_make_hosts};
+use weft_tests::{Host, Outcome, Stock, Switch, add_port, can_make_hosts};
 
-/// Four trunk, native and access ports on a bridge, and two addresses.
-const PORTS: &str = "add-br br0 -- set bridge br0 datapath_type=netdev \
-    -- add-port br0 v1 trunks=10,20 -- set interface v1 ofport_request=1 \
-    -- add-port br0 v2 vlan_mode=native-untagged tag=10 -- set interface v2 ofport_request=2 \
-    -- add-port br0 v3 vlan_mode=native-tagged tag=10 -- set interface v3 ofport_request=3 \
-    -- add-port br0 v4 tag=20 -- set interface v4 ofport_request=4";
+/// Four trunk, native and access ports on a bridge.
+const PORTS: &str = "set port p1 trunks=10,20 -- set port p2 vlan_mode=native-untagged tag=10 \
+    -- set port p3 vlan_mode=native-tagged tag=10 -- set port p4 tag=20";
+
+/// A bridge with ports `p1` to `p4`, whose interfaces are `v1` to `v4`.
+fn bridge(settings: &str) -> String {
+    let mut words = vec![format!("add-br br0 -- set bridge br0 datapath_type=netdev {settings}")];
+    for n in 1..=4 {
+        let (port, interface) = (format!("p{n}"), format!("v{n}"));
+        words.push(add_port("br0", &port, &interface));
+        words.push(format!("set interface {interface} ofport_request={n}"));
+    }
+    words.join(" -- ")
+}
 
 const ADDRESSES: [&str; 2] =
     ["fdb/add br0 v2 10 02:00:00:00:00:22", "fdb/add br0 v4 20 02:00:00:00:00:44"];
@@ -110,8 +118,9 @@ fn a_trace_reads_as_that_of_a_stock_switch() {
     make_devices(&ours);
     make_devices(&theirs);
     let (switch, stock) = (Switch::start(&ours), Stock::start(&theirs));
-    switch.vsctl(PORTS);
-    stock.vsctl(PORTS);
+    let bridge = format!("{} -- {PORTS}", bridge(""));
+    switch.vsctl(&bridge);
+    stock.vsctl(&bridge);
     for address in ADDRESSES {
         switch.appctl(address);
         assert!(stock.try_appctl(address).ok());
@@ -151,27 +160,27 @@ fn a_trace_says_why_not() {
     let host = Host::new("host");
     make_devices(&host);
     let switch = Switch::start(&host);
-    switch.vsctl(PORTS);
+    switch.vsctl(&format!("{} -- {PORTS}", bridge("")));
     switch.vsctl(
-        "set port v1 other_config:split-horizon=a -- set port v3 other_config:split-horizon=a",
+        "set port p1 other_config:split-horizon=a -- set port p3 other_config:split-horizon=a",
     );
     let text = switch.appctl("ofproto/trace br0 in_port=v1,dl_vlan=10,dl_dst=ff:ff:ff:ff:ff:ff");
     for line in [
-        "     - ingress: v1 of bridge br0, trunk port: the frame is in VLAN 10",
-        "     - learn: 00:00:00:00:00:00 in VLAN 10 is new: would be learned on v1",
-        "     - egress: v2: untagged, 60 bytes",
-        "     - egress: not v3: of the same split-horizon group as the ingress port (split_horizon)",
-        "     - egress: not v4: not in its VLAN (egress_vlan)",
+        "     - ingress: p1 of bridge br0, trunk port: the frame is in VLAN 10",
+        "     - learn: 00:00:00:00:00:00 in VLAN 10 is new: would be learned on p1",
+        "     - egress: p2: untagged, 60 bytes",
+        "     - egress: not p3: of the same split-horizon group as the ingress port (split_horizon)",
+        "     - egress: not p4: not in its VLAN (egress_vlan)",
     ] {
         assert!(text.lines().any(|said| said == line), "no {line:?} in\n{text}");
     }
     // Through a patch port, into the next bridge.
     switch.vsctl(
-        "add-port br0 p0 -- set interface p0 type=patch options:peer=p1 -- add-br br1 \
-         -- add-port br1 p1 -- set interface p1 type=patch options:peer=p0",
+        "add-port br0 to1 -- set interface to1 type=patch options:peer=to0 -- add-br br1 \
+         -- add-port br1 to0 -- set interface to0 type=patch options:peer=to1",
     );
     let text = switch.appctl("ofproto/trace br0 in_port=v4,dl_dst=02:00:00:00:00:55 --names");
-    assert!(text.contains("p0: VLAN 20 priority 0, 64 bytes, into bridge br1\n"), "{text}");
+    assert!(text.contains("to1: VLAN 20 priority 0, 64 bytes, into bridge br1\n"), "{text}");
     assert!(text.contains("\nbridge(\"br1\")\n-------------\n"), "{text}");
     let actions = text.lines().last().unwrap_or_default();
     assert!(actions.contains("br1"), "{text}");
@@ -211,10 +220,9 @@ fn a_trace_of_groups_and_mirrors_reads_as_that_of_a_stock_switch() {
     make_devices(&ours);
     make_devices(&theirs);
     let (switch, stock) = (Switch::start(&ours), Stock::start(&theirs));
-    let ports = "add-br br0 -- set bridge br0 datapath_type=netdev mcast_snooping_enable=true \
-         -- add-port br0 v1 -- add-port br0 v2 -- add-port br0 v3 -- add-port br0 v4";
-    switch.vsctl(ports);
-    stock.vsctl(ports);
+    let ports = bridge("mcast_snooping_enable=true");
+    switch.vsctl(&ports);
+    stock.vsctl(&ports);
     for (host, mdb) in [
         (&ours, &(|| switch.appctl("mdb/show br0")) as &dyn Fn() -> String),
         (&theirs, &|| stock.appctl("mdb/show br0")),
@@ -237,8 +245,8 @@ fn a_trace_of_groups_and_mirrors_reads_as_that_of_a_stock_switch() {
     let joined = format!("in_port=v1,{to}:03,udp,nw_dst=239.1.2.3");
     let text = compare(&joined);
     let steps = [
-        "     - forward: 01:00:5e:01:02:03: to the ports that snooping knows: v2, v3",
-        "     - egress: not v4: not one of the frame's ports",
+        "     - forward: 01:00:5e:01:02:03: to the ports that snooping knows: p2, p3",
+        "     - egress: not p4: not one of the frame's ports",
     ];
     assert!(steps.iter().all(|step| text.lines().any(|line| line == *step)), "{text}");
     compare(&format!("in_port=v2,{to}:03,udp,nw_dst=239.1.2.3"));
@@ -247,7 +255,7 @@ fn a_trace_of_groups_and_mirrors_reads_as_that_of_a_stock_switch() {
     // With a packet, a stock switch notes what it says: only what is known already is repeated.
     compare(&format!("in_port=v2 {REPORT}"));
     compare(&format!("in_port=v3 {QUERY}"));
-    let floods = "set port v4 other_config:mcast-snooping-flood=true \
+    let floods = "set port p4 other_config:mcast-snooping-flood=true \
          other_config:mcast-snooping-flood-reports=true -- set bridge br0 \
          other_config:mcast-snooping-disable-flood-unregistered=true";
     switch.vsctl(floods);
@@ -256,16 +264,16 @@ fn a_trace_of_groups_and_mirrors_reads_as_that_of_a_stock_switch() {
     compare(&format!("in_port=v1,{to}:04,udp,nw_dst=239.1.2.4"));
     compare(&format!("in_port=v4 {REPORT}"));
 
-    let mirror = "-- --id=@p get port v4 -- --id=@m create mirror name=m0 select_all=true \
+    let mirror = "-- --id=@p get port p4 -- --id=@m create mirror name=m0 select_all=true \
          output_port=@p -- set bridge br0 mcast_snooping_enable=false mirrors=@m";
     switch.vsctl(mirror);
     stock.vsctl(mirror);
     let text = compare("in_port=v1,dl_src=02:00:00:00:00:99,dl_dst=02:00:00:00:00:77");
-    assert!(text.contains("     - egress: mirror m0 to v4: untagged, 60 bytes\n"), "{text}");
-    assert!(text.contains("     - egress: not v4: reserved for the copies of a mirror"), "{text}");
+    assert!(text.contains("     - egress: mirror m0 to p4: untagged, 60 bytes\n"), "{text}");
+    assert!(text.contains("     - egress: not p4: reserved for the copies of a mirror"), "{text}");
     compare("in_port=v4,dl_src=02:00:00:00:00:98,dl_dst=02:00:00:00:00:77");
-    let page = switch.try_weft(&format!("trace v1 {QUESTION}")).expect_ok();
-    assert!(page.contains("  egress   mirror m0 to v4: untagged, 60 bytes\n"), "{page}");
+    let page = switch.try_weft(&format!("trace p1 {QUESTION}")).expect_ok();
+    assert!(page.contains("  egress   mirror m0 to p4: untagged, 60 bytes\n"), "{page}");
 }
 
 const QUESTION: &str = "ffffffffffff02000000009908060001080006040001\

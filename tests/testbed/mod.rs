@@ -115,6 +115,16 @@ pub fn within(limit: Duration, mut probe: impl FnMut() -> bool) -> bool {
     }
 }
 
+/// The words of ovs-vsctl that add a port to a bridge, with an interface of another name.
+#[must_use]
+pub fn add_port(bridge: &str, port: &str, interface: &str) -> String {
+    format!(
+        "--id=@{interface} create interface name={interface} \
+         -- --id=@{port} create port name={port} interfaces=@{interface} \
+         -- add bridge {bridge} ports @{port}"
+    )
+}
+
 /// Runs a shell line on the machine itself.
 ///
 /// # Panics

@@ -106,7 +106,7 @@ fn bridge_section(bridge: &Value) -> String {
             let _ = writeln!(section, "  error on {}: {error}", cell(port, "name"));
         }
         if let Value::String(reason) = member(port, "blocked") {
-            let _ = writeln!(section, "  blocked {}: {reason}", cell(port, "name"));
+            let _ = writeln!(section, "  blocked {}: {reason}", cell(port, "port"));
         }
     }
     section
@@ -147,7 +147,7 @@ fn port_row(port: &Value) -> Vec<String> {
         _ => cell(port, "af_xdp_mode"),
     };
     vec![
-        cell(port, "name"),
+        names(port),
         cell(port, "ofport"),
         kind,
         link(port),
@@ -164,6 +164,12 @@ fn port_row(port: &Value) -> Vec<String> {
         rate("tx_rate_bps"),
         grouped(count(port, "rx_drops").saturating_add(count(port, "tx_drops"))),
     ]
+}
+
+/// The name of a port, and that of its interface when it is another.
+fn names(interface: &Value) -> String {
+    let (name, port) = (cell(interface, "name"), cell(interface, "port"));
+    if name == port { port } else { format!("{port}/{name}") }
 }
 
 /// Link state; an interface that is set down by its administrator says so.
@@ -252,24 +258,24 @@ mod tests {
                 "name": "br0", "datapath_id": "0000020000000001", "forwards": true,
                 "fdb": {"entries": 3, "max": 8192},
                 "ports": [
-                    {"name": "veth1", "ofport": 1, "type": "", "link_state": "up", "admin_state": "up",
+                    {"name": "veth1", "port": "veth1", "ofport": 1, "type": "", "link_state": "up", "admin_state": "up",
                      "error": null, "tag": 10, "trunks": [], "worker": [0], "xdp_mode": "native",
                      "xdp_frags": true, "af_xdp_mode": "copy", "mtu": 1500, "tunnel": null,
                      "rx_frames": 1000, "tx_frames": 2, "rx_drops": 3, "tx_drops": 4,
                      "rx_rate_fps": 12.0, "rx_rate_bps": 1.5e9},
-                    {"name": "gre1", "ofport": 2, "type": "gre", "link_state": "up", "worker": [],
+                    {"name": "gre1", "port": "gre1", "ofport": 2, "type": "gre", "link_state": "up", "worker": [],
                      "tunnel": {"type": "gre", "remote_ip": "2.2.2.2", "local_ip": "1.1.1.1",
                                 "key": null, "egress_iface": "eth0", "next_hop": "1.1.1.254",
                                 "next_hop_mac": null, "state": "unreachable", "reason": "no answer",
                                 "effective_mtu": 1462},
                      "blocked": "loop guard: it hears its own probe"},
-                    {"name": "veth2", "ofport": 3, "type": "", "link_state": "up", "admin_state": "up",
+                    {"name": "veth2", "port": "uplink", "ofport": 3, "type": "", "link_state": "up", "admin_state": "up",
                      "error": null, "tag": null, "trunks": [], "worker": [0], "xdp_mode": "native",
                      "xdp_frags": false, "af_xdp_mode": "copy", "tapped": true, "mtu": 1500},
-                    {"name": "vnet0", "ofport": 4, "type": "", "link_state": "up", "admin_state": "up",
+                    {"name": "vnet0", "port": "vnet0", "ofport": 4, "type": "", "link_state": "up", "admin_state": "up",
                      "error": null, "tag": null, "trunks": [], "worker": [0], "xdp_mode": null,
                      "xdp_frags": false, "af_xdp_mode": null, "packet_socket": true, "mtu": 1500},
-                    {"name": "gone", "ofport": -1, "type": "",
+                    {"name": "gone", "port": "gone", "ofport": -1, "type": "",
                      "error": "could not open network device gone (No such device)"},
                 ]}],
             "underlays": [{"name": "eth0", "xdp_mode": "generic", "af_xdp_mode": "copy",
@@ -297,7 +303,7 @@ mod tests {
         assert_line(&page, &["0", "any", "3.0%", "1,234", "5"]);
         let veth1 = "veth1 1 system up 10 1500 0 native+frags copy 1,000 2 12 0 1.50G 0 7";
         assert_line(&page, &veth1.split(' ').collect::<Vec<_>>());
-        let veth2 = "veth2 3 system up - 1500 0 native tapped 0 0 0 0 0 0 0";
+        let veth2 = "uplink/veth2 3 system up - 1500 0 native tapped 0 0 0 0 0 0 0";
         assert_line(&page, &veth2.split(' ').collect::<Vec<_>>());
         let vnet0 = "vnet0 4 system up - 1500 0 - packet 0 0 0 0 0 0 0";
         assert_line(&page, &vnet0.split(' ').collect::<Vec<_>>());

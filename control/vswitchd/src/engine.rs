@@ -8,7 +8,7 @@ use crate::capture::Captures;
 use crate::coverage::Coverage;
 use crate::dead_ends::DeadEnds;
 use crate::desired::known::{Known, Touched};
-use crate::desired::{Bridge, Desired, Rows};
+use crate::desired::{Bridge, Desired, Port, Rows};
 use crate::fail_mode::FailModes;
 use crate::kernel::{Changes, Kernel};
 use crate::links::{Links, pin_folder};
@@ -464,35 +464,34 @@ impl Engine {
     fn configure_trees(&mut self) {
         let mut spanning = std::mem::take(&mut self.spanning);
         let address = |bridge: &Bridge| Some(MacAddr(self.device(&bridge.name)?.mac));
-        let member = |bridge: &str, name: &str| {
-            let port = self.plan.ports.named(name).filter(|port| port.bridge == bridge)?;
-            let id = self.ids.port(&port.interface)?;
-            let local = self.device(bridge).map(|device| MacAddr(device.mac))?;
-            let group = port.split_horizon.as_ref().and_then(|name| self.ids.groups.get(name));
-            let (vid, group) = (port.vlan.tag, group.unwrap_or(0));
-            if port.carrier != Carrier::Link {
-                return Some(Member {
-                    id,
-                    source: local,
-                    is_up: true,
-                    medium: Medium::default(),
-                    vid,
-                    group,
-                });
-            }
-            let link = self.links.get(name).filter(|link| link.held != Held::Tap)?;
-            let device = self.kernel.link(link.ifindex).filter(|device| device.name == name);
-            Some(Member {
-                id,
-                source: device.map_or(local, |device| MacAddr(device.mac)),
-                is_up: device.is_some_and(|device| device.is_running),
-                medium: link.medium,
-                vid,
-                group,
-            })
-        };
-        spanning.configure(&self.desired, address, member);
+        spanning.configure(&self.desired, address, |bridge, port| self.member(bridge, port));
         self.spanning = spanning;
+    }
+
+    /// What is known of a port that is planned and may take part.
+    fn member(&self, bridge: &Bridge, port: &Port) -> Option<Member> {
+        let rows = port.interfaces.iter().map(|interface| &interface.uuid);
+        let mut planned = rows.filter_map(|row| self.plan.ports.get(row));
+        let planned = planned.find(|planned| planned.bridge == bridge.name)?;
+        let local = self.device(&bridge.name).map(|device| MacAddr(device.mac))?;
+        let group = planned.split_horizon.as_ref().and_then(|name| self.ids.groups.get(name));
+        let mut member = Member {
+            id: self.ids.port(&planned.interface)?,
+            interface: planned.name.clone(),
+            source: local,
+            is_up: true,
+            medium: Medium::default(),
+            vid: planned.vlan.tag,
+            group: group.unwrap_or(0),
+        };
+        if planned.carrier == Carrier::Link {
+            let link = self.links.get(&planned.name).filter(|link| link.held != Held::Tap)?;
+            let device = self.device(&planned.name);
+            member.source = device.map_or(local, |device| MacAddr(device.mac));
+            member.is_up = device.is_some_and(|device| device.is_running);
+            member.medium = link.medium;
+        }
+        Some(member)
     }
 
     /// The gates of ports that take part in something may be others now.
@@ -620,7 +619,7 @@ impl Engine {
     pub fn captures_changed(&mut self) {
         self.captures.prune();
         let number = |name: &str| {
-            let port = self.plan.ports.named(name)?;
+            let port = self.plan.ports.by_port_or_interface(name)?;
             self.ids.port(&port.interface)
         };
         if !self.captures.rebind(number) {
@@ -674,9 +673,9 @@ impl Engine {
         link.is_running = Some(now.is_some_and(|now| now.is_running));
     }
 
-    /// The number of the port that a link of this name carries.
+    /// The number of the port whose device has this name.
     fn link_port(&self, name: &str) -> Option<PortId> {
-        let port = self.plan.ports.link(name)?;
+        let port = self.plan.ports.by_device(name)?;
         self.ids.port(&port.interface)
     }
 

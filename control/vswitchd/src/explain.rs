@@ -49,6 +49,12 @@ impl<'a> Names<'a> {
     /// The name of a port.
     #[must_use]
     pub fn port(&self, port: PortId) -> &'a str {
+        self.planned(port).map_or("a port that is gone", |port| &port.port)
+    }
+
+    /// The name of the interface of a port.
+    #[must_use]
+    pub fn interface(&self, port: PortId) -> &'a str {
         self.planned(port).map_or("a port that is gone", |port| &port.name)
     }
 
@@ -157,7 +163,7 @@ impl Names<'_> {
             return Some(format!("bridge {} forwards nothing, as fail_mode has it", bridge.name));
         }
         let why = self.engine.spanning.blocked(&planned.bridge, port)?;
-        Some(format!("{} is blocked, {why}", planned.name))
+        Some(format!("{} is blocked, {why}", planned.port))
     }
 
     fn ingress(&self, hop: &Hop) -> String {
@@ -171,7 +177,7 @@ impl Names<'_> {
             VlanMode::NativeUntagged => format!("native-untagged port of VLAN {}", port.vlan.tag),
             VlanMode::Dot1qTunnel => format!("dot1q-tunnel port of VLAN {}", port.vlan.tag),
         };
-        let place = format!("{} of bridge {}, {kind}", port.name, port.bridge);
+        let place = format!("{} of bridge {}, {kind}", port.port, port.bridge);
         match hop.meta.verdict {
             Verdict::Drop(DropReason::IngressVlan | DropReason::Truncated) => place,
             _ => format!("{place}: the frame is in VLAN {}", hop.meta.vid),
@@ -269,7 +275,7 @@ impl Names<'_> {
                 let why = trace::why_not(ingress, conf, &hop.meta);
                 let why = why.map(|why| self.why_not(id, why));
                 let why = why.unwrap_or_else(|| "not one of the frame's ports".to_owned());
-                format!("not {}: {why}", port.name)
+                format!("not {}: {why}", port.port)
             })
             .collect()
     }

@@ -1,6 +1,6 @@
 //! Loop guards, as this daemon drives them: one for each bridge with `other_config:loop-guard=true`.
 
-use crate::desired::{Bridge, Desired};
+use crate::desired::{Bridge, Desired, Port};
 use crate::spanning::{Errand, Member};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -43,7 +43,11 @@ impl Guards {
     }
 
     /// Makes the guards fit the configuration; without one, all ports of a bridge are open.
-    pub fn configure(&mut self, desired: &Desired, member: &impl Fn(&str, &str) -> Option<Member>) {
+    pub fn configure(
+        &mut self,
+        desired: &Desired,
+        member: &impl Fn(&Bridge, &Port) -> Option<Member>,
+    ) {
         let wants =
             |bridge: &Bridge| bridge.other_config.get(KEY).is_some_and(|value| value == "true");
         self.0.retain(|name, guard| {
@@ -145,10 +149,14 @@ impl Guards {
 }
 
 impl Guard {
-    fn configure_ports(&mut self, bridge: &Bridge, member: &impl Fn(&str, &str) -> Option<Member>) {
+    fn configure_ports(
+        &mut self,
+        bridge: &Bridge,
+        member: &impl Fn(&Bridge, &Port) -> Option<Member>,
+    ) {
         let mut stay = BTreeMap::new();
         for port in bridge.ports.values() {
-            let Some(known) = member(&bridge.name, &port.name) else { continue };
+            let Some(known) = member(bridge, port) else { continue };
             let settings =
                 GuardedPort { is_up: known.is_up, vid: known.vid.get(), group: known.group };
             self.machine.set_port(known.id, settings);

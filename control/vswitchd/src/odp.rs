@@ -25,7 +25,7 @@ pub const fn number(port: PortId) -> u32 {
 
 impl Names<'_> {
     fn odp_port(&self, port: PortId, style: Style) -> String {
-        if style.names { self.port(port).to_owned() } else { number(port).to_string() }
+        if style.names { self.interface(port).to_owned() } else { number(port).to_string() }
     }
 
     /// What a datapath would be told to do: the copies of all bridges, in order.

@@ -168,7 +168,9 @@ pub struct PlannedPort {
     pub interface: Uuid,
     /// Its bridge.
     pub bridge: String,
-    /// Its name.
+    /// The name of its port: what spanning trees, mirrors and addresses belong to.
+    pub port: String,
+    /// The name of the interface, and of the device that it may have.
     pub name: String,
     /// Its number on the bridge.
     pub ofport: u16,
@@ -341,6 +343,7 @@ impl Planner<'_> {
         self.plan.ports.push(PlannedPort {
             interface: interface.uuid,
             bridge: bridge.name.clone(),
+            port: port.name.clone(),
             name: interface.name.clone(),
             ofport: 0,
             carrier,

@@ -58,9 +58,10 @@ impl Standing {
 #[derive(Clone, Debug, Default)]
 pub struct Ports {
     rows: HashMap<Uuid, Arc<PlannedPort>>,
-    /// By bridge and name.
+    /// By bridge and name of the interface.
     ordered: BTreeMap<(String, String), Arc<PlannedPort>>,
-    names: HashMap<String, Uuid>,
+    by_interface: HashMap<String, Uuid>,
+    by_port: HashMap<String, Uuid>,
     /// All but patch ports.
     linked: BTreeSet<Uuid>,
     /// By bridge.
@@ -78,7 +79,8 @@ impl Ports {
     pub fn insert(&mut self, port: PlannedPort) {
         self.remove(&port.interface);
         let row = port.interface;
-        self.names.insert(port.name.clone(), row);
+        self.by_interface.insert(port.name.clone(), row);
+        self.by_port.insert(port.port.clone(), row);
         if !matches!(port.carrier, Carrier::Patch { .. }) {
             self.linked.insert(row);
         }
@@ -99,8 +101,11 @@ impl Ports {
     pub fn remove(&mut self, row: &Uuid) -> Option<Arc<PlannedPort>> {
         let port = self.rows.remove(row)?;
         self.ordered.remove(&(port.bridge.clone(), port.name.clone()));
-        if self.names.get(&port.name) == Some(row) {
-            self.names.remove(&port.name);
+        for (names, name) in [(&mut self.by_interface, &port.name), (&mut self.by_port, &port.port)]
+        {
+            if names.get(name) == Some(row) {
+                names.remove(name);
+            }
         }
         self.linked.remove(row);
         self.common.take(&port);
@@ -129,16 +134,23 @@ impl Ports {
         self.rows.get(row).map(|port| &**port)
     }
 
-    /// The port of this name.
+    /// The interface of this name.
     #[must_use]
-    pub fn named(&self, name: &str) -> Option<&PlannedPort> {
-        self.get(self.names.get(name)?)
+    pub fn by_interface(&self, name: &str) -> Option<&PlannedPort> {
+        self.get(self.by_interface.get(name)?)
     }
 
-    /// The port that a link of this name carries.
+    /// The interface of the port of this name, else the interface of this name.
     #[must_use]
-    pub fn link(&self, name: &str) -> Option<&PlannedPort> {
-        self.named(name).filter(|port| port.carrier == Carrier::Link)
+    pub fn by_port_or_interface(&self, name: &str) -> Option<&PlannedPort> {
+        let port = self.by_port.get(name).and_then(|row| self.get(row));
+        port.or_else(|| self.by_interface(name))
+    }
+
+    /// The interface whose device has this name.
+    #[must_use]
+    pub fn by_device(&self, name: &str) -> Option<&PlannedPort> {
+        self.by_interface(name).filter(|port| port.carrier == Carrier::Link)
     }
 
     /// Rows of all but patch ports.
@@ -159,7 +171,7 @@ impl Ports {
         self.tunnels.get(&tunnel.identity())
     }
 
-    /// The ports of a bridge, by name.
+    /// The interfaces of a bridge, by name.
     pub fn of_bridge<'a>(&'a self, bridge: &'a str) -> impl Iterator<Item = &'a PlannedPort> {
         let all = self.ordered.range((bridge.to_owned(), String::new())..);
         all.take_while(move |((of, _), _)| of == bridge).map(|(_, port)| &**port)
@@ -177,7 +189,7 @@ impl Ports {
         self.groups.contains_key(group)
     }
 
-    /// All, by bridge and name.
+    /// All, by bridge and name of the interface.
     pub fn iter(&self) -> impl Iterator<Item = &PlannedPort> {
         self.ordered.values().map(|port| &**port)
     }

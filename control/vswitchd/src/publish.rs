@@ -248,7 +248,7 @@ fn link_conf(engine: &Engine, name: &str, link: &Link) -> Option<LinkConf> {
     let role = match link.held {
         Held::Underlay => LinkRole::Underlay,
         Held::Tap | Held::Port => {
-            let port = engine.plan.ports.link(name)?;
+            let port = engine.plan.ports.by_device(name)?;
             LinkRole::Port(engine.ids.port(&port.interface)?)
         }
     };

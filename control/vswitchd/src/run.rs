@@ -292,7 +292,9 @@ impl Loop {
                 }
                 Wake::Capture(request) => {
                     let ports = &engine.plan.ports;
-                    engine.captures.answer(request, |port| ports.named(port).is_some());
+                    engine
+                        .captures
+                        .answer(request, |name| ports.by_port_or_interface(name).is_some());
                     engine.captures_changed();
                 }
                 Wake::Workers => {

@@ -99,7 +99,7 @@ impl Snooping {
                 members
                     .iter()
                     .map(|(id, planned)| {
-                        let row = wanted.ports.get(&planned.name);
+                        let row = wanted.ports.get(&planned.port);
                         let get = |key: &str| row?.other_config.get(key).map(String::as_str);
                         (*id, PortSettings::from_other_config(get))
                     })

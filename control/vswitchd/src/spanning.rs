@@ -5,7 +5,7 @@
 //! built; a bridge without a tree has none, so that all its ports flood again when the protocol is
 //! switched off.
 
-use crate::desired::{Bridge, Desired, Protocol};
+use crate::desired::{Bridge, Desired, Port, Protocol};
 use crate::guards::Guards;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -26,6 +26,8 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub struct Member {
     /// Its number in the datapath.
     pub id: PortId,
+    /// The name of its interface, which `stp/show` and `rstp/show` print.
+    pub interface: String,
     /// The address that its BPDUs come from.
     pub source: MacAddr,
     /// Its link is up.
@@ -91,13 +93,8 @@ impl Machine {
         }
     }
 
-    fn set_port(
-        &mut self,
-        name: &str,
-        other: &BTreeMap<String, String>,
-        number: u16,
-        port: &Member,
-    ) {
+    fn set_port(&mut self, other: &BTreeMap<String, String>, number: u16, port: &Member) {
+        let name = &port.interface;
         let get = |key: &str| other.get(key).map(String::as_str);
         match self {
             Self::Stp(tree) => {
@@ -204,12 +201,12 @@ impl Spanning {
     }
 
     /// Makes the trees fit the configuration.  `address` gives a bridge's own address, `member`
-    /// what is known of a port that is planned and may take part, by bridge and port name.
+    /// what is known of a port of a bridge that is planned and may take part.
     pub fn configure(
         &mut self,
         desired: &Desired,
         address: impl Fn(&Bridge) -> Option<MacAddr>,
-        member: impl Fn(&str, &str) -> Option<Member>,
+        member: impl Fn(&Bridge, &Port) -> Option<Member>,
     ) {
         if !self.is_active() {
             self.ticked = Instant::now();
@@ -320,7 +317,11 @@ impl Spanning {
 }
 
 impl Tree {
-    fn configure_ports(&mut self, bridge: &Bridge, member: &impl Fn(&str, &str) -> Option<Member>) {
+    fn configure_ports(
+        &mut self,
+        bridge: &Bridge,
+        member: &impl Fn(&Bridge, &Port) -> Option<Member>,
+    ) {
         let protocol = self.machine.protocol();
         let wanted: Vec<_> = bridge
             .ports
@@ -328,7 +329,7 @@ impl Tree {
             .filter(|port| {
                 port.other_config.get(protocol.enable_key()).is_none_or(|v| v != "false")
             })
-            .filter_map(|port| Some((port, member(&bridge.name, &port.name)?)))
+            .filter_map(|port| Some((port, member(bridge, port)?)))
             .collect();
         let wishes: Vec<Option<u64>> = wanted
             .iter()
@@ -339,7 +340,7 @@ impl Tree {
         for ((port, known), number) in wanted.iter().zip(numbers) {
             match number {
                 Ok(number) => {
-                    self.machine.set_port(&port.name, &port.other_config, number, known);
+                    self.machine.set_port(&port.other_config, number, known);
                     stay.insert(known.id, (port.uuid, port.name.clone()));
                 }
                 Err(error) => {

@@ -179,7 +179,7 @@ fn interface<'a>(
     let mut all =
         ports.flat_map(|port| port.interfaces.iter().map(move |one| (port.as_ref(), one)));
     let found = all.find(|(_, one)| Some(&one.name) == args.first());
-    let forwards = |one: &Interface| engine.plan.ports.named(&one.name).is_some();
+    let forwards = |one: &Interface| engine.plan.ports.by_interface(&one.name).is_some();
     found.filter(|(_, one)| forwards(one)).ok_or("no such interface\n")
 }
 

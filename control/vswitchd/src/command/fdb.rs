@@ -7,7 +7,7 @@ use crate::unixctl::Answer;
 use crate::workers::WorkerError;
 use std::cmp::Reverse;
 use std::fmt::Write as _;
-use weft_switch::{BridgeId, PortId};
+use weft_switch::{BridgeId, FdbRecord, PortId};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 
@@ -117,26 +117,30 @@ fn vid_and_mac(vid: &str, mac: &str) -> Result<(Vid, MacAddr), String> {
 }
 
 fn add(engine: &mut Engine, args: &[String]) -> Answer {
-    let [name, port, vid, mac] = args else { return Err(String::new()) };
-    let id = bridge(engine, name)?;
-    let number: Option<u16> = if port == "LOCAL" { Some(LOCAL) } else { port.parse().ok() };
+    let [of_bridge, name, vid, mac] = args else { return Err(String::new()) };
+    let id = bridge(engine, of_bridge)?;
+    let number: Option<u16> = if name == "LOCAL" { Some(LOCAL) } else { name.parse().ok() };
+    // The name of an interface, as with Open vSwitch.
     let planned = engine.plan.ports.iter().find(|planned| {
-        planned.bridge == *name && (planned.name == *port || Some(planned.ofport) == number)
+        planned.bridge == *of_bridge && (planned.name == *name || Some(planned.ofport) == number)
     });
     let port = planned
         .and_then(|planned| engine.ids.port(&planned.interface))
-        .ok_or_else(|| format!("unknown port {port}\n"))?;
+        .ok_or_else(|| format!("unknown port {name}\n"))?;
     let (vid, mac) = vid_and_mac(vid, mac)?;
-    let before = engine
-        .workers
-        .find_fdb(id, vid, mac)
-        .map_err(stuck)?
-        .filter(|record| record.age_secs.is_some());
+    let before = engine.workers.find_fdb(id, vid, mac).map_err(stuck)?;
     engine.workers.set_static(id, vid, mac, Some(port)).map_err(stuck)?;
-    let learned_on = before.and_then(|record| ofport(engine, record.port));
-    Ok(learned_on.map_or_else(String::new, |number| {
-        format!("Overriding already existing dynamic entry on {}\n", ofport_name(number))
-    }))
+    Ok(before.and_then(|record| overridden(engine, &record, name)).unwrap_or_default())
+}
+
+/// What is said of an entry that `fdb/add` of `interface` takes the place of.  Open vSwitch is silent
+/// about one of a *port* of that name.
+fn overridden(engine: &Engine, record: &FdbRecord, interface: &str) -> Option<String> {
+    let planned = engine.plan.ports.get(engine.ids.ports.key(record.port.0)?)?;
+    let kind = if record.age_secs.is_some() { "dynamic" } else { "static" };
+    let number = ofport_name(planned.ofport);
+    (planned.port != interface)
+        .then(|| format!("Overriding already existing {kind} entry on {number}\n"))
 }
 
 fn del(engine: &mut Engine, args: &[String]) -> Answer {
@@ -168,7 +172,7 @@ fn flush_part(engine: &mut Engine, args: &[String]) -> Answer {
 }
 
 fn port_named(engine: &Engine, name: &str) -> Result<PortId, String> {
-    let planned = engine.plan.ports.iter().find(|planned| planned.name == name);
+    let planned = engine.plan.ports.by_port_or_interface(name);
     planned
         .and_then(|planned| engine.ids.port(&planned.interface))
         .ok_or_else(|| format!("no such port: {name}\n"))

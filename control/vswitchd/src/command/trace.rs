@@ -195,12 +195,12 @@ impl Page<'_> {
         text
     }
 
-    /// With the name of the port instead of its number, if that is wanted.
+    /// With the name of the interface instead of its number, if that is wanted.
     fn named(&self, text: String) -> String {
         let Request { ingress, flow, names, .. } = self.request;
         match (ingress, flow.in_port) {
             (Some(port), Some(number)) if *names && number != LOCAL => {
-                let name = self.names.port(*port);
+                let name = self.names.interface(*port);
                 text.replacen(&format!("in_port={number},"), &format!("in_port={name},"), 1)
             }
             _ => text,
@@ -273,7 +273,7 @@ impl Page<'_> {
     fn wrong_vlan(&self, hop: &Hop) -> [String; 2] {
         let vid = hop.meta.vid;
         let port = self.names.planned(hop.meta.ingress);
-        let name = port.map_or("?", |port| &port.name);
+        let name = port.map_or("?", |port| &port.port);
         let why = match port.map(|port| &port.vlan) {
             Some(vlan) if vlan.mode == VlanMode::Access => format!(
                 "dropping VLAN {vid} tagged packet received on port {name} configured as VLAN {} \
@@ -299,9 +299,9 @@ fn place(engine: &Engine, bridge: Option<&str>, name: &str) -> Result<Ingress, S
     {
         return Err(format!("no bridge named {bridge}\n"));
     }
-    let port = planned(engine)
-        .find(|(_, port)| port.name == name && bridge.is_none_or(|bridge| port.bridge == bridge));
-    if let Some((id, _)) = port {
+    let port = engine.plan.ports.by_port_or_interface(name);
+    let port = port.filter(|port| bridge.is_none_or(|bridge| port.bridge == bridge));
+    if let Some(id) = port.and_then(|port| engine.ids.port(&port.interface)) {
         return Ok(Ingress::Port(id));
     }
     let link = engine.links.get(name).filter(|link| link.held == Held::Underlay);
@@ -342,7 +342,7 @@ fn hop_json(names: &Names<'_>, hops: &[Hop], hop: &Hop, learns: bool) -> Value {
     let port = names.planned(hop.meta.ingress);
     json!({
         "bridge": port.map(|port| &port.bridge),
-        "port": port.map(|port| &port.name),
+        "port": port.map(|port| &port.port),
         "vlan": hop.meta.vid.get(),
         "steps": steps,
     })
