@@ -17,10 +17,10 @@ fn becomes(switch: &Switch<'_>, interface: &str, column: &str, value: &str) {
     assert!(came, "{column} of {interface} is {}, not {value}", get());
 }
 
-/// `secure` stops a bridge that is made so, or that comes up so; one that forwards goes on until the
-/// next start.
+/// `secure` stops a bridge at once, also one that forwards, with and without a controller; any other
+/// mode lets it forward at once.
 #[test]
-fn fail_mode_secure_is_in_force_from_the_start_of_a_bridge() {
+fn fail_mode_secure_is_in_force_at_once() {
     if !can_make_hosts() {
         return;
     }
@@ -28,24 +28,33 @@ fn fail_mode_secure_is_in_force_from_the_start_of_a_bridge() {
     let switch = bridge(&host);
     let a = switch.plug("br0", "veth1", "10.0.0.1/24");
     let _b = switch.plug("br0", "veth2", "10.0.0.2/24");
+    let refused = |switch: &Switch<'_>| {
+        assert_eq!(a.pings(3, "10.0.0.2"), 0);
+        // On a busy machine, the pings may all have come before the port was open.
+        let drops =
+            || a.pings(1, "10.0.0.2") == 0 && switch.drops().contains_key("veth1 rx port_blocked");
+        assert!(within(Duration::from_secs(10), drops), "{:?}", switch.drops());
+        let page = switch.try_weft("show").expect_ok();
+        assert!(page.contains("bridge br0: does not forward (fail_mode secure)"), "{page}");
+    };
     a.must_reach("10.0.0.2");
-    switch.vsctl("set-fail-mode br0 secure -- add-br br1 -- set-fail-mode br1 secure");
-    assert_eq!(a.pings(5, "10.0.0.2"), 5, "it forwarded, so it goes on");
-    let page = switch.try_weft("show").expect_ok();
-    assert!(
-        page.contains("bridge br0: forwards (fail_mode secure is in force from the next start")
-    );
-    assert!(page.contains("bridge br1: does not forward (fail_mode secure)"), "{page}");
-    assert!(switch.log().contains("Bridge br0: fail_mode=secure: in force from the next start on"));
+    switch.vsctl("set-fail-mode br0 secure");
+    refused(&switch);
+    switch.vsctl("set-controller br0 tcp:127.0.0.1:6653");
+    refused(&switch);
+    switch.vsctl("set-fail-mode br0 standalone");
+    a.must_reach("10.0.0.2");
+    switch.vsctl("set-fail-mode br0 secure");
+    refused(&switch);
+    switch.vsctl("del-controller br0");
+    refused(&switch);
 
     let switch = switch.exit("").start_again();
-    assert_eq!(a.pings(5, "10.0.0.2"), 0);
-    // On a busy machine, the pings may all have come before the port was open.
-    let drops =
-        || a.pings(1, "10.0.0.2") == 0 && switch.drops().contains_key("veth1 rx port_blocked");
-    assert!(within(Duration::from_secs(10), drops), "{:?}", switch.drops());
+    refused(&switch);
     switch.vsctl("del-fail-mode br0");
     a.must_reach("10.0.0.2");
+    let page = switch.try_weft("show").expect_ok();
+    assert!(page.contains("bridge br0: forwards, "), "{page}");
 }
 
 /// A device that is renamed, moved away or removed is a port no more, and says why; when one of the

@@ -65,10 +65,8 @@ fn worker_row(worker: &Value) -> Vec<String> {
 
 fn bridge_section(bridge: &Value) -> String {
     let fdb = member(bridge, "fdb");
-    let is_secure = member(bridge, "fail_mode").as_str() == Some("secure");
     let forwards = match member(bridge, "forwards") {
         Value::Bool(false) => "does not forward (fail_mode secure)",
-        _ if is_secure => "forwards (fail_mode secure is in force from the next start on)",
         _ => "forwards",
     };
     let mut section = format!(

@@ -9,7 +9,6 @@ use crate::coverage::Coverage;
 use crate::dead_ends::DeadEnds;
 use crate::desired::known::{Known, Touched};
 use crate::desired::{Bridge, Desired, Port, Rows};
-use crate::fail_mode::FailModes;
 use crate::kernel::{Changes, Kernel};
 use crate::links::{Links, pin_folder};
 use crate::news::News;
@@ -121,7 +120,6 @@ pub struct Engine {
     reported: BTreeSet<String>,
     promiscuous: BTreeSet<String>,
     pub(crate) listeners: Listeners,
-    fail_modes: FailModes,
 }
 
 /// Two moments' counters.
@@ -198,7 +196,6 @@ impl Engine {
             reported: BTreeSet::new(),
             promiscuous: BTreeSet::new(),
             listeners: Listeners::default(),
-            fail_modes: FailModes::default(),
         })
     }
 
@@ -220,7 +217,6 @@ impl Engine {
     /// When a worker is stuck.  All other failures are failures of single interfaces.
     pub fn reconcile(&mut self, rows: &impl Rows, news: &News) -> Result<bool, WorkerError> {
         let mut touched = self.known.update(rows, news, &mut self.desired);
-        self.fail_modes.apply(&mut self.desired);
         let read = self.known.take_read();
         self.cover_many("port_read", read);
         let retried_at = self.wants_retry().then(Instant::now);

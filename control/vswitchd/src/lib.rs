@@ -19,7 +19,6 @@ pub mod doctor;
 pub mod duplicates;
 pub mod engine;
 pub mod explain;
-pub mod fail_mode;
 pub mod flow;
 pub mod guards;
 pub mod ignored;

@@ -360,8 +360,6 @@ impl Desired {
         };
         let ports = std::mem::take(&mut old.ports);
         let mirrors = std::mem::take(&mut old.mirrors);
-        // A live bridge may forward although it would not after a start.
-        old.forwards = old.fail_mode != "secure";
         if *old != bridge {
             touched.is_elsewhere = true;
             for port in ports.values() {
