@@ -2,9 +2,10 @@
 //! and the Linux kernel's device.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 use weft_tests::{
     Host, Switch, Underlay, between_two_switches, cable_named, can_make_hosts, exchange, overlay,
-    with_a_stock_peer,
+    with_a_stock_peer, within,
 };
 
 /// What VXLAN leaves of an underlay MTU of 1500: IPv4 20, UDP 8, VXLAN 8, inner Ethernet 14.
@@ -55,13 +56,24 @@ fn with_the_kernel(device_options: &str, options: &str, underlay: Underlay, mtu:
     let (left, right) = underlay.hosts();
     let here = Switch::start(&left);
     let [near, far] = underlay.ends();
+    // Before the other end sends anything: a host takes UDP over IPv6 without a checksum for an error.
+    overlay(&here, &format!("vxlan options:key=42 {options}"), far, "10.244.0.1/16", mtu);
     right.sh(&format!(
         "ip link add vx0 mtu {mtu} type vxlan id 42 dstport 4789 local {far} remote {near} \
          dev eth0 {device_options}"
     ));
     right.address("vx0", "10.244.0.2/16");
-    overlay(&here, &format!("vxlan options:key=42 {options}"), far, "10.244.0.1/16", mtu);
     exchange(&left, "10.244.0.1", &right, "10.244.0.2", mtu);
+    if device_options.contains("udp6zerocsumtx") {
+        takes_no_checksums(&here);
+    }
+}
+
+/// Waits until the database says that the tunnel took packets without a UDP checksum.
+#[track_caller]
+fn takes_no_checksums(switch: &Switch<'_>) {
+    let taken = || switch.vsctl("get interface tun0 statistics:rx_udp6_zero");
+    assert!(within(Duration::from_secs(20), || taken() != "0"), "{}", taken());
 }
 
 #[test]
@@ -82,6 +94,15 @@ fn the_kernel_is_a_peer_with_checksums() {
 fn the_kernel_is_a_peer_over_ipv6() {
     if can_make_hosts() {
         with_the_kernel("", "", Underlay::V6, MTU_V6);
+    }
+}
+
+/// RFC 6936: the other end sends without the checksum and wants one.
+#[test]
+fn the_kernel_is_a_peer_over_ipv6_that_sends_no_checksums() {
+    if can_make_hosts() {
+        with_the_kernel("udp6zerocsumtx", "", Underlay::V6, MTU_V6);
+        with_the_kernel("udp6zerocsumtx", "options:csum=true", Underlay::V6, MTU_V6);
     }
 }
 

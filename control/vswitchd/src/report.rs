@@ -6,7 +6,9 @@ use crate::kernel::Link as Device;
 use crate::links::Link;
 use crate::news::News;
 use crate::plan::{Carrier, PlannedPort};
-use crate::status::{InterfaceStatus, Wanted, link_statistics, traffic_statistics};
+use crate::status::{
+    InterfaceStatus, Wanted, link_statistics, traffic_statistics, udp6_statistics,
+};
 use crate::tunnel_options::Tunnel;
 use crate::tunnels::{Path, State};
 use crate::workers::WorkerError;
@@ -201,6 +203,7 @@ impl Engine {
             wanted.set("Interface", port.interface, "statistics", datum);
         };
         match &port.carrier {
+            Carrier::Tunnel(tunnel, _) if tunnel.takes_udp6() => want(&udp6_statistics(counted)),
             Carrier::Tunnel(..) | Carrier::Patch { .. } => want(&traffic_statistics(counted)),
             Carrier::Link => {
                 let missed = self.links.get(&port.name).map(Link::missed_frames);

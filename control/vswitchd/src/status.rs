@@ -130,7 +130,15 @@ pub(crate) fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// `Interface.statistics` of an interface without a device: a tunnel or a patch port.
+/// `Interface.statistics` of a tunnel by UDP over IPv6.
+#[must_use]
+pub fn udp6_statistics(counters: &PortCounters) -> [(&'static str, i64); 5] {
+    let [rx_bytes, rx_packets, tx_bytes, tx_packets] = traffic_statistics(counters);
+    let rx_udp6_zero = ("rx_udp6_zero", count(counters.rx_udp6_zero_frames));
+    [rx_bytes, rx_packets, rx_udp6_zero, tx_bytes, tx_packets]
+}
+
+/// `Interface.statistics` of another interface without a device: a tunnel or a patch port.
 #[must_use]
 pub fn traffic_statistics(counters: &PortCounters) -> [(&'static str, i64); 4] {
     [

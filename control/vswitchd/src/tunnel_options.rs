@@ -131,6 +131,12 @@ impl Tunnel {
         conf
     }
 
+    /// True when its packets may come by UDP over IPv6.
+    #[must_use]
+    pub fn takes_udp6(&self) -> bool {
+        self.encap.udp_port().is_some() && self.remote.is_none_or(|remote| remote.is_ipv6())
+    }
+
     /// The largest inner IP packet when the largest outer one is `outer_mtu`, bytes.
     #[must_use]
     pub fn effective_mtu(&self, outer_mtu: u32) -> u32 {

@@ -12,6 +12,8 @@ pub struct PortCounters {
     pub rx_bytes: u64,
     /// Received frames with a group destination.
     pub rx_group_frames: u64,
+    /// Packets of a tunnel that came by UDP over IPv6 without a checksum, and were taken.
+    pub rx_udp6_zero_frames: u64,
     /// Frames sent.
     pub tx_frames: u64,
     /// Their bytes, without FCS and without outer headers.
@@ -28,6 +30,7 @@ impl Default for PortCounters {
             rx_frames: 0,
             rx_bytes: 0,
             rx_group_frames: 0,
+            rx_udp6_zero_frames: 0,
             tx_frames: 0,
             tx_bytes: 0,
             rx_drops: [0; DropReason::COUNT],
@@ -49,6 +52,7 @@ impl PortCounters {
         self.rx_frames += other.rx_frames;
         self.rx_bytes += other.rx_bytes;
         self.rx_group_frames += other.rx_group_frames;
+        self.rx_udp6_zero_frames += other.rx_udp6_zero_frames;
         self.tx_frames += other.tx_frames;
         self.tx_bytes += other.tx_bytes;
         add_all(&mut self.rx_drops, &other.rx_drops);
@@ -168,6 +172,12 @@ impl Counters {
 
     pub(crate) fn port_mut(&mut self, port: PortId) -> Option<&mut PortCounters> {
         self.ports.get_mut(port.index())
+    }
+
+    pub(crate) fn rx_udp6_zero(&mut self, port: PortId) {
+        if let Some(port) = self.port_mut(port) {
+            port.rx_udp6_zero_frames += 1;
+        }
     }
 
     pub(crate) fn link_rx(&mut self, link: LinkId, frames: usize) {

@@ -98,7 +98,8 @@ reasons! {
     UdpLength = "udp_len",
     /// The UDP checksum is wrong.
     UdpChecksum = "udp_csum",
-    /// UDP over IPv6 without checksum, for a tunnel that is not configured to do without.
+    /// UDP over IPv6 without checksum, for a tunnel that neither names its remote end nor is
+    /// configured to do without.
     Udp6Zero = "udp6_zero",
     /// Geneve version other than 0.
     GeneveVersion = "gnv_ver",

@@ -36,7 +36,7 @@ pub(crate) fn enter<F: FrameBuf>(
         Some((LinkRole::Port(port), completes)) => stage::parse(batch, port, completes),
         Some((LinkRole::Underlay, completes)) => {
             datapath.counters.link_rx(link, batch.frames.len());
-            stage::decap(batch, snapshot, completes);
+            stage::decap(batch, snapshot, &mut datapath.counters, completes);
         }
         None => stage::refuse(batch),
     }

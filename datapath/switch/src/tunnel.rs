@@ -53,7 +53,8 @@ pub enum Csum {
     Auto,
     /// Always.
     On,
-    /// Never: UDP over IPv6 goes without as well, and such packets are accepted (RFC 6935).
+    /// Never: UDP over IPv6 goes without as well (RFC 6935), and such packets are accepted from
+    /// remote ends that nobody named.
     Off,
 }
 

@@ -36,6 +36,11 @@ const DROPS: Metric = (
 const MISSED: Metric =
     ("weft_port_missed_frames_total", "counter", "Frames that the kernel had no room for");
 const TUNNEL: Metric = ("weft_tunnel_ready", "gauge", "1 while the tunnel has a next hop");
+const UDP6_ZERO: Metric = (
+    "weft_tunnel_udp6_zero_frames_total",
+    "counter",
+    "Packets of UDP over IPv6 that a tunnel took without a checksum",
+);
 const FDB: [Metric; 6] = [
     ("weft_fdb_entries", "gauge", "Addresses in a worker's table"),
     ("weft_fdb_entries_max", "gauge", "Room in a worker's table"),
@@ -128,8 +133,11 @@ fn ports(page: &mut Page, engine: &Engine, counters: &Counters) {
         drops(page, &labels, "rx", &counted.rx_drops);
         drops(page, &labels, "tx", &counted.tx_drops);
         match &port.carrier {
-            Carrier::Tunnel(_, path) => {
+            Carrier::Tunnel(tunnel, path) => {
                 page.put(TUNNEL, &labels, u8::from(matches!(path.state, State::Ready(_))));
+                if tunnel.takes_udp6() {
+                    page.put(UDP6_ZERO, &labels, counted.rx_udp6_zero_frames);
+                }
             }
             _ => {
                 if let Some(device) = engine.device(&port.name) {

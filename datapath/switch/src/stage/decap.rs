@@ -2,7 +2,7 @@
 
 use super::outer::{self, Outer};
 use super::parse::l2;
-use crate::{Batch, Csum, DropReason, FrameBuf, Meta, PortId, Snapshot};
+use crate::{Batch, Counters, Csum, DropReason, FrameBuf, Meta, PortId, Snapshot};
 use weft_wire::checksum::{self, partial};
 use weft_wire::{EtherType, ethernet, parse_l2};
 
@@ -14,11 +14,18 @@ const CE: u8 = 3;
 /// Strips the outer headers of every frame of an underlay link, and reads the L2 header of what
 /// was inside.  A frame that no tunnel takes is dropped: the XDP program let it through because it
 /// is addressed to a VTEP, and it cannot be given back to the kernel.
-pub(crate) fn decap<F: FrameBuf>(batch: &mut Batch<F>, snapshot: &Snapshot, completes: bool) {
+pub(crate) fn decap<F: FrameBuf>(
+    batch: &mut Batch<F>,
+    snapshot: &Snapshot,
+    counters: &mut Counters,
+    completes: bool,
+) {
     let Batch { frames, metas } = batch;
-    metas.extend(frames.iter_mut().map(|frame| match strip(frame, snapshot, completes) {
-        Ok(port) => l2(frame.bytes(), port),
-        Err(reason) => Meta::dropped(Meta::NO_PORT, reason),
+    metas.extend(frames.iter_mut().map(|frame| {
+        match strip(frame, snapshot, counters, completes) {
+            Ok(port) => l2(frame.bytes(), port),
+            Err(reason) => Meta::dropped(Meta::NO_PORT, reason),
+        }
     }));
 }
 
@@ -26,6 +33,7 @@ pub(crate) fn decap<F: FrameBuf>(batch: &mut Batch<F>, snapshot: &Snapshot, comp
 pub(super) fn strip<F: FrameBuf>(
     frame: &mut F,
     snapshot: &Snapshot,
+    counters: &mut Counters,
     completes: bool,
 ) -> Result<PortId, DropReason> {
     let outer = outer::read(frame.bytes(), &snapshot.tunnels)?;
@@ -40,7 +48,7 @@ pub(super) fn strip<F: FrameBuf>(
     if outer.inner_bytes < ethernet::LEN_BYTES {
         return Err(DropReason::InnerShort);
     }
-    let Outer { inner_at, inner_bytes, ecn, check, .. } = outer;
+    let Outer { inner_at, inner_bytes, ecn, check, lacks_checksum, .. } = outer;
     if let Some(check) = check {
         check.verify(frame.bytes_mut(), inner_at, completes)?;
     }
@@ -61,13 +69,18 @@ pub(super) fn strip<F: FrameBuf>(
     {
         tunnel.clamp_mss(frame.bytes_mut());
     }
+    if lacks_checksum {
+        counters.rx_udp6_zero(port);
+    }
     Ok(port)
 }
 
-/// True for a tunnel that is configured to do without UDP checksums.
+/// True for a tunnel that takes UDP over IPv6 without a checksum.  RFC 6936 section 5 wants that
+/// to be configured for each pair of ends (rules 5 and 6), and whoever names a tunnel's remote end
+/// does so; from any other end it must be asked for.
 fn accepts_no_checksum(snapshot: &Snapshot, port: PortId) -> bool {
     let tunnel = snapshot.port(port).and_then(|port| port.tunnel());
-    tunnel.is_some_and(|tunnel| tunnel.csum == Csum::Off)
+    tunnel.is_some_and(|tunnel| tunnel.remote.is_some() || tunnel.csum == Csum::Off)
 }
 
 /// RFC 6040 section 4.2: what the underlay marked goes into the inner packet.

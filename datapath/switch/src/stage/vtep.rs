@@ -74,7 +74,8 @@ pub(crate) fn receive<I: FrameIo>(
     io: &mut I,
 ) {
     let charge = sent(datapath, port_id, frame.bytes());
-    let handed_over = match strip(&mut frame, snapshot, completes(snapshot, meta.ingress)) {
+    let completes = completes(snapshot, meta.ingress);
+    let handed_over = match strip(&mut frame, snapshot, &mut datapath.counters, completes) {
         Ok(tunnel) => hand_over(frame, tunnel, datapath),
         Err(reason) => Err((frame, reason)),
     };
