@@ -95,6 +95,10 @@ impl Engine {
     }
 
     fn open_nic(&mut self, name: &str, ifindex: u32, held: Held) -> bool {
+        if self.stuck_nics.contains(name) {
+            self.note_failure(name, ifindex, "a worker that hangs has its queues".to_owned());
+            return false;
+        }
         let Some(link) = self.kernel.link(ifindex).cloned() else {
             let text = format!("could not open network device {name} (No such device)");
             self.note_failure(name, ifindex, text);

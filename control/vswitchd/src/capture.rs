@@ -86,6 +86,11 @@ impl Captures {
         self.is_stale |= before != self.taps.len();
     }
 
+    /// Workers need a sink anew.
+    pub fn tell_again(&mut self) {
+        self.is_stale |= !self.taps.is_empty();
+    }
+
     /// Finds the numbers of ports anew; true when workers need another sink.
     pub fn rebind(&mut self, number: impl Fn(&str) -> Option<PortId>) -> bool {
         for tap in &mut self.taps {

@@ -48,6 +48,7 @@ const RETRY_SHARE: u32 = 100;
 const ROUNDS_MAX: usize = 4;
 
 /// All that the control loop knows.
+#[expect(clippy::struct_excessive_bools, reason = "each says another thing")]
 pub struct Engine {
     /// The kernel's tables.
     pub kernel: Kernel,
@@ -93,6 +94,8 @@ pub struct Engine {
     pub coverage: Coverage,
     /// What workers had counted when `dpif-netdev/pmd-stats-clear` was given.
     pub cleared: BTreeMap<WorkerId, Report>,
+    /// Whether `weft/fail-worker` exists.
+    pub test_faults: bool,
     known: Known,
     /// What of the kernel's tables was not looked at yet.
     changes: Changes,
@@ -111,6 +114,8 @@ pub struct Engine {
     worker_cpus: Vec<usize>,
     has_restarted: bool,
     states_changed: bool,
+    /// NICs whose sockets a worker has that hangs.
+    pub(crate) stuck_nics: BTreeSet<String>,
     failed: BTreeMap<String, (u32, String)>,
     /// What had failed when it was tried again.
     failed_before: BTreeMap<String, (u32, String)>,
@@ -177,6 +182,7 @@ impl Engine {
             rundir,
             coverage: Coverage::default(),
             cleared: BTreeMap::new(),
+            test_faults: false,
             known: Known::default(),
             changes: Changes::default(),
             unpublished: BTreeSet::new(),
@@ -188,6 +194,7 @@ impl Engine {
             worker_cpus: Vec::new(),
             has_restarted: false,
             states_changed: false,
+            stuck_nics: BTreeSet::new(),
             failed: BTreeMap::new(),
             failed_before: BTreeMap::new(),
             retried_at: Instant::now(),
@@ -287,6 +294,16 @@ impl Engine {
         {
             self.failed.remove(&interface.name);
         }
+    }
+
+    /// What could not be opened is tried again in the next reconciliation.
+    pub(crate) fn retry_now(&mut self) {
+        self.retry_pause = Duration::ZERO;
+    }
+
+    /// Devices are to be looked at as if the kernel had told of them.
+    pub(crate) fn note_devices(&mut self, changes: Changes) {
+        self.changes.add(changes);
     }
 
     fn log_problems(&mut self) {

@@ -46,6 +46,7 @@ pub mod snooping;
 pub mod spanning;
 pub mod status;
 pub mod store;
+pub mod supervise;
 pub mod taps;
 pub mod tunnel_options;
 pub mod tunnels;

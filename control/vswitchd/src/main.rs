@@ -64,6 +64,7 @@ fn logging(options: &Options) -> anyhow::Result<Vlog> {
         log.set(spec).map_err(|text| anyhow::anyhow!("-v: {}", text.trim_end()))?;
     }
     log.install();
+    Vlog::log_panics();
     Ok(log)
 }
 

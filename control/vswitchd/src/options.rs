@@ -93,6 +93,9 @@ pub struct Options {
     /// Accepted for ovs-ctl, without effect: the service manager restarts what ends.
     #[arg(long, hide = true)]
     pub monitor: bool,
+    /// For tests: `ovs-appctl weft/fail-worker` makes workers fail.
+    #[arg(long, hide = true)]
+    pub test_faults: bool,
     /// Print the version.
     #[arg(short = 'V', long)]
     pub version: bool,
@@ -138,6 +141,7 @@ impl Options {
         }
         let pidfile = self.pidfile.clone().flatten();
         RunConfig {
+            test_faults: self.test_faults,
             pidfile: pidfile.unwrap_or_else(|| rundir.join("ovs-vswitchd.pid")),
             unixctl: self.unixctl.clone(),
             store: StoreConfig {

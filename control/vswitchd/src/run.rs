@@ -18,6 +18,7 @@ use crate::taps;
 use crate::underlay_errors::UnderlayErrors;
 use crate::unixctl::{self, Answer, REQUESTS_MAX, Request, Target, Unixctl};
 use crate::vlog::Vlog;
+use crate::workers;
 use anyhow::Context;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub struct RunConfig {
     pub metrics: Option<MetricsTarget>,
     /// What to delete from it at start.
     pub purge: Purge,
+    /// Whether tests may make workers fail.
+    pub test_faults: bool,
 }
 
 /// What lives as long as the daemon, and vanishes with it.
@@ -131,6 +134,7 @@ pub async fn run(
     }
     let monitor = Monitor::open().context("netlink")?;
     let mut engine = Engine::start(config.rundir.clone(), vlog)?;
+    engine.test_faults = config.test_faults;
     if !store.is_active() {
         tracing::warn!("another switch holds the lock of the database: waiting for it");
     }
@@ -184,6 +188,24 @@ struct Loop {
     snooping_due: Option<Instant>,
 }
 
+/// What comes again and again.
+struct Pace {
+    tend: tokio::time::Interval,
+    watch: tokio::time::Interval,
+}
+
+impl Pace {
+    fn new() -> Self {
+        let every = |time| {
+            let mut interval = interval(time);
+            // Time in which the loop did not run is not made up for.
+            interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            interval
+        };
+        Self { tend: every(TEND), watch: every(workers::LOOK) }
+    }
+}
+
 /// What woke the loop.
 enum Wake {
     Database(Result<weft_ovsdb::Changes, weft_ovsdb::ClientError>),
@@ -197,6 +219,8 @@ enum Wake {
     Snooping,
     Due,
     Tend,
+    /// A worker owes an answer.
+    Watch,
     Statistics,
     FirstStatistics,
     Stop,
@@ -231,7 +255,8 @@ impl Loop {
     }
 
     /// Waits for one thing to happen.  Dropping any branch loses nothing.
-    async fn wait(&mut self, store: &mut Store, tend: &mut tokio::time::Interval) -> Wake {
+    async fn wait(&mut self, store: &mut Store, pace: &mut Pace, is_owed: bool) -> Wake {
+        let Pace { tend, watch } = pace;
         let far = Instant::now() + Duration::from_hours(1);
         tokio::select! {
             biased;
@@ -252,6 +277,7 @@ impl Loop {
             () = sleep_until(self.taps_due.unwrap_or(far)) => Wake::Taps,
             () = sleep_until(self.snooping_due.unwrap_or(far)) => Wake::Snooping,
             _ = tend.tick() => Wake::Tend,
+            _ = watch.tick(), if is_owed => Wake::Watch,
             () = sleep_until(self.statistics_due) => Wake::Statistics,
             () = sleep_until(self.first_due.unwrap_or(far)) => Wake::FirstStatistics,
         }
@@ -269,11 +295,11 @@ impl Loop {
         store: &mut Store,
         config: &StoreConfig,
     ) -> anyhow::Result<(Leave, Option<oneshot::Sender<Answer>>)> {
-        let mut tend = interval(TEND);
-        tend.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pace = Pace::new();
         loop {
             self.snooping_due = engine.snooping.due().map(Instant::from_std);
-            match self.wait(store, &mut tend).await {
+            let is_owed = engine.workers.is_owed();
+            match self.wait(store, &mut pace, is_owed).await {
                 Wake::Stop => return Ok((Leave::Devices, None)),
                 Wake::Reopen => drop(engine.vlog.reopen()),
                 Wake::Database(change) => {
@@ -317,6 +343,7 @@ impl Loop {
                     self.reconcile(engine, store).await?;
                 }
                 Wake::Tend => self.tend(engine, store).await?,
+                Wake::Watch => engine.workers.watch(),
                 Wake::Statistics => self.statistics(engine, store).await?,
                 Wake::FirstStatistics => {
                     self.first_due = None;
@@ -326,6 +353,9 @@ impl Loop {
                     }
                 }
             }
+            if engine.replace_lost_workers() {
+                self.due = Some(Instant::now());
+            }
         }
     }
 
@@ -334,6 +364,7 @@ impl Loop {
         if !self.is_connected {
             self.connect(store).await;
         }
+        engine.workers.ping();
         engine.ask_neighbours();
         engine.probe_silent_hops(std::time::Instant::now())?;
         if engine.captures.has_left() {

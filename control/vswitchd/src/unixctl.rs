@@ -71,13 +71,13 @@ impl Unixctl {
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) if connections.get() < CONNECTIONS_MAX => {
-                        connections.set(connections.get() + 1);
-                        let (requests, connections) = (requests.clone(), Rc::clone(&connections));
+                        let place = Place::take(&connections);
+                        let requests = requests.clone();
                         tokio::task::spawn_local(async move {
+                            let _place = place;
                             if let Err(error) = serve(stream, target, &requests).await {
                                 tracing::debug!("control connection: {error}");
                             }
-                            connections.set(connections.get() - 1);
                         });
                     }
                     Ok(_) => tracing::warn!("more than {CONNECTIONS_MAX} control connections"),
@@ -89,6 +89,22 @@ impl Unixctl {
             }
         });
         Ok(Self { path: path.to_owned(), task })
+    }
+}
+
+/// One of the places for connections; given back however the connection's task ends.
+struct Place(Rc<Cell<usize>>);
+
+impl Place {
+    fn take(taken: &Rc<Cell<usize>>) -> Self {
+        taken.set(taken.get() + 1);
+        Self(Rc::clone(taken))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
     }
 }
 
@@ -273,6 +289,24 @@ mod tests {
             }
             assert!(answer.contains("\"a \\n\"") && answer.contains("\"b \\n\""), "{answer}");
         });
+    }
+
+    /// `serde_json` refuses what could make a connection's task panic, so the place itself is tested.
+    #[test]
+    fn a_task_that_panics_gives_its_place_back() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let taken = Rc::new(Cell::new(0));
+        let place = Place::take(&taken);
+        assert_eq!(taken.get(), 1);
+        tokio::task::LocalSet::new().block_on(&runtime, async {
+            let task = tokio::task::spawn_local(async move {
+                let _place = place;
+                tokio::task::yield_now().await;
+                panic!("as asked");
+            });
+            assert!(task.await.unwrap_err().is_panic());
+        });
+        assert_eq!(taken.get(), 0);
     }
 
     #[test]

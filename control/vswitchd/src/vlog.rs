@@ -139,6 +139,16 @@ impl Vlog {
         let _ = tracing::subscriber::set_global_default(subscriber);
     }
 
+    /// From now on a panic, of any thread, is one line in the log: the standard error of a daemon leads
+    /// nowhere.
+    pub fn log_panics() {
+        std::panic::set_hook(Box::new(|panic| {
+            let thread = std::thread::current();
+            let text = panic.to_string().replace('\n', " ");
+            tracing::error!("thread {}: {text}", thread.name().unwrap_or("without a name"));
+        }));
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // A panic while logging leaves nothing half done that matters.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,10 +1,13 @@
-//! The workers, seen from control: questions in, answers out, in step.
+//! The workers, seen from control: questions with numbers, and answers that carry them.
 //!
-//! A worker answers at its next batch boundary, which is microseconds away, so control simply
-//! waits for it.  What a worker says unasked (a tunnel wants its next hop) is kept until the
-//! engine asks for it.  A worker that does not answer in [`ANSWER_MAX`] is stuck, which is an
-//! error of its own.
+//! A worker answers at its next batch boundary, which is microseconds away.  Control waits for the
+//! answers that a change of the configuration depends on ([`Workers::wait`]); all others come when
+//! they come ([`Workers::take_answered`]).  An answer to a question that nobody asks any more is
+//! dropped, whatever it says.  A worker that has ended, or that does nothing for [`STUCK_AFTER`] while
+//! a question waits for it, is lost (`supervise.rs`): nobody waits for it any more, and the engine puts
+//! a new one in its place.  What a worker says unasked is kept until the engine asks for it.
 
+use crate::supervise::{Loss, Watch};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
@@ -21,10 +24,15 @@ use weft_switch::{
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
-use weft_worker::{Command, Event, Handle, Report, SpawnConfig, Waker, WorkerStuck, spawn_all};
+use weft_worker::{
+    Command, Event, Fault, Handle, Notice, Report, SpawnConfig, Waker, spawn_again, spawn_all,
+};
 
-/// How long a worker may take to answer.
-pub const ANSWER_MAX: Duration = Duration::from_secs(5);
+/// How often workers that owe an answer are looked at.
+pub const LOOK: Duration = Duration::from_millis(100);
+
+/// A worker that could not be replaced is tried again after so long.
+const REPLACE_AGAIN: Duration = Duration::from_secs(1);
 
 /// Copies of IGMP and MLD frames that wait for the engine, at most.
 const HEARD_MAX: usize = 1024;
@@ -32,29 +40,53 @@ const HEARD_MAX: usize = 1024;
 /// What can go wrong with workers.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
-    /// A worker takes no commands, or does not answer.
+    /// A worker has ended or hangs, and could not answer.
     #[error("worker {0} does not answer")]
-    Stuck(u16),
+    Lost(u16),
     /// Threads, memory or descriptors could not be had.
     #[error("cannot start workers: {0}")]
     Start(#[from] io::Error),
 }
 
-impl From<WorkerStuck> for WorkerError {
-    fn from(stuck: WorkerStuck) -> Self {
-        Self::Stuck(stuck.0.0)
-    }
+/// The number of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question(u64);
+
+/// A question that is not answered by all yet.
+#[derive(Default)]
+struct Open {
+    from: Vec<WorkerId>,
+    answers: Vec<Event<Queue>>,
 }
 
 /// All workers.
 pub struct Workers {
     handles: Vec<Handle<Queue>>,
+    watches: Vec<Watch>,
     regions: Vec<RegionHandle>,
     control: Waker,
+    asked: u64,
+    open: BTreeMap<Question, Open>,
+    /// Whether they are there.
+    ping: Option<Question>,
+    /// What became of those that are to be replaced.
+    lost: BTreeMap<WorkerId, Loss>,
+    /// When replacing one has failed.
+    failed_at: Option<Instant>,
+    /// Threads that hang, and may come back.
+    hanging: Vec<Handle<Queue>>,
     wanted_hops: Vec<PortId>,
     punted: Vec<(PortId, Vec<u8>)>,
     moves: Vec<Move>,
     heard: Vec<Heard>,
+}
+
+/// The memory of a worker, and what its thread needs.
+fn equip(cpu: Option<usize>) -> io::Result<(RegionHandle, SpawnConfig<WorkerIo>)> {
+    let (region, pool) = Region::new(RegionConfig::default())?;
+    let waker = Waker::new()?;
+    let io = WorkerIo::new(pool, waker.fd()?)?;
+    Ok((region, SpawnConfig { io, waker, cpu }))
 }
 
 impl Workers {
@@ -64,23 +96,26 @@ impl Workers {
     /// [`WorkerError::Start`].
     pub fn start(cpus: &[usize]) -> Result<Self, WorkerError> {
         let control = Waker::new()?;
-        let mut regions = Vec::new();
-        let mut configs = Vec::new();
+        let (mut regions, mut configs) = (Vec::new(), Vec::new());
         let places: Vec<_> =
             if cpus.is_empty() { vec![None] } else { cpus.iter().copied().map(Some).collect() };
         for cpu in places {
-            let (region, pool) = Region::new(RegionConfig::default())?;
-            let waker = Waker::new()?;
-            let io = WorkerIo::new(pool, waker.fd()?)?;
+            let (region, config) = equip(cpu)?;
             regions.push(region);
-            configs.push(SpawnConfig { io, waker, cpu });
+            configs.push(config);
         }
-        let seed = rand_seed();
-        let handles = spawn_all(configs, &control, seed)?;
+        let handles = spawn_all(configs, &control, rand_seed())?;
         Ok(Self {
+            watches: handles.iter().map(|_| Watch::default()).collect(),
             handles,
             regions,
             control,
+            asked: 0,
+            open: BTreeMap::new(),
+            ping: None,
+            lost: BTreeMap::new(),
+            failed_at: None,
+            hanging: Vec::new(),
             wanted_hops: Vec::new(),
             punted: Vec::new(),
             moves: Vec::new(),
@@ -113,49 +148,196 @@ impl Workers {
         self.control.fd()
     }
 
-    fn tell(&self, mut command: impl FnMut() -> Command<Queue>) -> Result<(), WorkerError> {
+    /// Gives all workers a command that has no answer.
+    fn tell(&self, mut command: impl FnMut() -> Command<Queue>) {
         for handle in &self.handles {
-            handle.send(command())?;
+            handle.send(command());
+        }
+    }
+
+    /// Asks all workers; the answers go to [`Workers::wait`] or [`Workers::take_answered`].
+    pub fn ask(&mut self, mut command: impl FnMut(WorkerId) -> Command<Queue>) -> Question {
+        self.ask_some(&self.all(), &mut command)
+    }
+
+    /// Asks these workers.
+    pub fn ask_some(
+        &mut self,
+        workers: &[WorkerId],
+        mut command: impl FnMut(WorkerId) -> Command<Queue>,
+    ) -> Question {
+        self.asked += 1;
+        let question = Question(self.asked);
+        let mut open = Open::default();
+        for handle in self.handles.iter().filter(|handle| workers.contains(&handle.id)) {
+            // A lost worker gets it in vain.
+            if !self.lost.contains_key(&handle.id) {
+                handle.ask(question.0, command(handle.id));
+                open.from.push(handle.id);
+            }
+        }
+        self.open.insert(question, open);
+        question
+    }
+
+    /// Waits for the answers of all workers that are not lost.
+    fn wait(&mut self, question: Question) -> Vec<Event<Queue>> {
+        loop {
+            self.control.drain();
+            self.hear();
+            if self.open.get(&question).is_none_or(|open| open.from.is_empty()) {
+                return self.open.remove(&question).unwrap_or_default().answers;
+            }
+            let mut fds = [PollFd::from_borrowed_fd(self.control.as_fd(), PollFlags::IN)];
+            let limit = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
+            if poll(&mut fds, Some(&limit)) == Ok(0) {
+                self.watch();
+            }
+        }
+    }
+
+    /// The answers to a question once all workers have answered that are not lost.
+    pub fn take_answered(&mut self, question: Question) -> Option<Vec<Event<Queue>>> {
+        let is_done = self.open.get(&question).is_none_or(|open| open.from.is_empty());
+        is_done.then(|| self.open.remove(&question).unwrap_or_default().answers)
+    }
+
+    /// Takes in what workers have to say.
+    fn hear(&mut self) {
+        let mut late = Vec::new();
+        for handle in &self.handles {
+            while let Some((number, event)) = handle.try_answer() {
+                match self.open.get_mut(&Question(number)) {
+                    Some(open) => {
+                        open.from.retain(|id| *id != handle.id);
+                        open.answers.push(event);
+                    }
+                    None => late.push(event),
+                }
+            }
+            while let Some(notice) = handle.try_notice() {
+                match notice {
+                    Notice::WantsNextHop(port) => self.wanted_hops.push(port),
+                    Notice::Punted { port, frame } => self.punted.push((port, frame)),
+                    Notice::Moved(moves) => self.moves.extend(moves),
+                    Notice::Heard(heard) if self.heard.len() < HEARD_MAX => self.heard.push(heard),
+                    Notice::Heard(_) => {}
+                }
+            }
+            if let Some(text) = handle.end()
+                && !self.lost.contains_key(&handle.id)
+            {
+                self.lost.insert(handle.id, Loss::Ended(text.to_owned()));
+            }
+        }
+        for event in late {
+            self.forget(event);
+        }
+        self.leave_lost();
+    }
+
+    /// An answer that nobody waits for: queues are closed, all else is dropped.
+    fn forget(&self, event: Event<Queue>) {
+        if let Event::QueuesRemoved { queues, .. } = event
+            && !queues.is_empty()
+        {
+            drop(queues);
+            self.tell(|| Command::Reclaim);
+        }
+    }
+
+    /// Nobody waits for lost workers.
+    fn leave_lost(&mut self) {
+        if !self.lost.is_empty() {
+            for open in self.open.values_mut() {
+                open.from.retain(|id| !self.lost.contains_key(id));
+            }
+        }
+    }
+
+    /// Looks at the workers that owe an answer.  To be called every [`LOOK`] while
+    /// [`Workers::is_owed`]; more often is as good as that.
+    pub fn watch(&mut self) {
+        for (handle, watch) in self.handles.iter().zip(&mut self.watches) {
+            let owes = self.open.values().any(|open| open.from.contains(&handle.id));
+            if owes && let Some(loss) = watch.look(handle.rounds(), handle.thread()) {
+                self.lost.entry(handle.id).or_insert(loss);
+            }
+        }
+        self.leave_lost();
+    }
+
+    /// True while a worker owes an answer.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.open.values().any(|open| !open.from.is_empty())
+    }
+
+    /// Asks all workers whether they are there, unless one still owes the last such answer.
+    pub fn ping(&mut self) {
+        let is_answered =
+            self.ping.take_if(|ping| self.open.get(ping).is_none_or(|open| open.from.is_empty()));
+        if let Some(ping) = is_answered {
+            self.open.remove(&ping);
+        }
+        if self.ping.is_none() {
+            self.ping = Some(self.ask(|_| Command::Ping));
+        }
+    }
+
+    /// Workers that have ended or hang; a new one is to take the place of each.
+    #[must_use]
+    pub fn lost(&self) -> Vec<(WorkerId, String)> {
+        if self.failed_at.is_some_and(|at| at.elapsed() < REPLACE_AGAIN) {
+            return Vec::new();
+        }
+        self.lost.iter().map(|(id, loss)| (*id, loss.to_string())).collect()
+    }
+
+    /// Starts a worker in the place of a lost one.  It has neither snapshot nor queues.  A thread that
+    /// hangs is left alone: it keeps its sockets until it moves on, and stops then.
+    ///
+    /// # Errors
+    /// [`WorkerError::Start`]; the worker stays lost.
+    pub fn replace(&mut self, id: WorkerId) -> Result<(), WorkerError> {
+        self.failed_at = Some(Instant::now());
+        let place = id.index();
+        let cpu = self.handles.get(place).and_then(|handle| handle.cpu);
+        let (region, config) = equip(cpu)?;
+        let old = spawn_again(config, place, &mut self.handles, &self.control, rand_seed())?;
+        if let (Some(old_region), Some(watch)) =
+            (self.regions.get_mut(place), self.watches.get_mut(place))
+        {
+            (*old_region, *watch) = (region, Watch::default());
+        }
+        self.lost.remove(&id);
+        self.failed_at = None;
+        if let Some(old) = old
+            && old.is_alive()
+        {
+            old.send(Command::Stop);
+            self.hanging.push(old);
         }
         Ok(())
     }
 
-    /// Waits until `take` has accepted one event of each worker in `from`.
-    fn gather(
-        &mut self,
-        mut from: Vec<WorkerId>,
-        mut take: impl FnMut(Event<Queue>) -> Option<Event<Queue>>,
-    ) -> Result<(), WorkerError> {
-        let until = Instant::now() + ANSWER_MAX;
-        loop {
-            self.control.drain();
-            for handle in &self.handles {
-                while let Some(event) = handle.try_event() {
-                    match event {
-                        Event::WantsNextHop(port) => self.wanted_hops.push(port),
-                        Event::Punted { port, frame } => self.punted.push((port, frame)),
-                        Event::Moved(moves) => self.moves.extend(moves),
-                        Event::Heard(heard) if self.heard.len() < HEARD_MAX => {
-                            self.heard.push(heard);
-                        }
-                        Event::Heard(_) => {}
-                        event => {
-                            if take(event).is_none() {
-                                from.retain(|id| *id != handle.id);
-                            }
-                        }
-                    }
-                }
-            }
-            let Some(first) = from.first() else { return Ok(()) };
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(WorkerError::Stuck(first.0));
-            }
-            let mut fds = [PollFd::from_borrowed_fd(self.control.as_fd(), PollFlags::IN)];
-            let limit = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-            // Interrupted or timed out: the loop looks again.
-            let _ = poll(&mut fds, Some(&limit));
+    /// How many threads hang that were replaced.
+    #[must_use]
+    pub fn hanging(&self) -> usize {
+        self.hanging.len()
+    }
+
+    /// True when a thread that was replaced has ended meanwhile: its sockets are closed.
+    pub fn bury(&mut self) -> bool {
+        let before = self.hanging.len();
+        self.hanging.retain(Handle::is_alive);
+        self.hanging.len() < before
+    }
+
+    /// Makes a worker fail, for a test.
+    pub fn fail(&self, worker: usize, fault: Fault) {
+        if let Some(handle) = self.handles.get(worker) {
+            handle.send(Command::Fail(fault));
         }
     }
 
@@ -182,111 +364,107 @@ impl Workers {
     /// Makes all workers use these lists for frames to groups, and waits until they do.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn set_groups(
         &mut self,
         bridge: BridgeId,
         groups: Option<&Arc<Groups>>,
     ) -> Result<(), WorkerError> {
-        self.tell(|| Command::SetGroups { bridge, groups: groups.cloned() })?;
-        self.gather(self.all(), |event| match event {
-            Event::GroupsSet { .. } => None,
-            event => Some(event),
-        })
+        let question = self.ask(|_| Command::SetGroups { bridge, groups: groups.cloned() });
+        // The lists used before are freed here: a worker frees nothing.
+        drop(self.wait(question));
+        Ok(())
     }
 
     /// Sends a control frame out of a port.  Any worker can: it hands over what is another's.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn transmit(&self, port: PortId, frame: Vec<u8>) -> Result<(), WorkerError> {
-        match self.handles.first() {
-            Some(handle) => Ok(handle.send(Command::Transmit { port, frame })?),
-            None => Ok(()),
+        let mut working = self.handles.iter().filter(|handle| !self.lost.contains_key(&handle.id));
+        if let Some(handle) = working.next() {
+            handle.send(Command::Transmit { port, frame });
         }
+        Ok(())
     }
 
     /// Makes all workers forward by `snapshot`, and waits until they do.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn install(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), WorkerError> {
-        let wanted = snapshot.epoch;
-        self.tell(|| Command::Install(Arc::clone(snapshot)))?;
-        self.gather(self.all(), |event| match event {
-            Event::Installed { epoch, .. } if epoch == wanted => None,
-            event => Some(event),
-        })
+        let question = self.ask(|_| Command::Install(Arc::clone(snapshot)));
+        drop(self.wait(question));
+        Ok(())
+    }
+
+    /// Makes a worker that was just started forward by `snapshot`; what it is told later finds it so.
+    pub fn install_on(&self, worker: WorkerId, snapshot: &Arc<Snapshot>) {
+        if let Some(handle) = self.handles.get(worker.index()) {
+            handle.send(Command::Install(Arc::clone(snapshot)));
+        }
     }
 
     /// Gives an open queue to a worker.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn add_queue(&self, worker: usize, link: LinkId, queue: Queue) -> Result<(), WorkerError> {
         let handle = self.handles.get(worker);
-        let handle = handle.ok_or(WorkerError::Stuck(u16::try_from(worker).unwrap_or(u16::MAX)))?;
-        Ok(handle.send(Command::AddQueue { link, queue })?)
+        let handle = handle.ok_or(WorkerError::Lost(u16::try_from(worker).unwrap_or(u16::MAX)))?;
+        handle.send(Command::AddQueue { link, queue });
+        Ok(())
     }
 
     /// Takes the queues of a link out of service and closes them.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn remove_queues(&mut self, link: LinkId) -> Result<(), WorkerError> {
-        self.tell(|| Command::RemoveQueues { link })?;
-        self.close_queues(link)
+        let question = self.ask(|_| Command::RemoveQueues { link });
+        self.close_queues(question);
+        Ok(())
     }
 
     /// Takes the queues out of service that stood in for others of a link, and closes them.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn remove_stand_ins(&mut self, link: LinkId) -> Result<(), WorkerError> {
-        self.tell(|| Command::RemoveStandIns { link })?;
-        self.close_queues(link)
+        let question = self.ask(|_| Command::RemoveStandIns { link });
+        self.close_queues(question);
+        Ok(())
     }
 
-    fn close_queues(&mut self, link: LinkId) -> Result<(), WorkerError> {
-        let mut closed = Vec::new();
-        self.gather(self.all(), |event| match event {
-            Event::QueuesRemoved { link: of, queues } if of == link => {
-                closed.extend(queues);
-                None
-            }
-            event => Some(event),
-        })?;
-        drop(closed);
-        self.tell(|| Command::Reclaim)
+    fn close_queues(&mut self, question: Question) {
+        // Dropping them closes them.
+        drop(self.wait(question));
+        self.tell(|| Command::Reclaim);
     }
 
     /// Forgets learned addresses, of one bridge, port or VLAN where these are given; returns how
     /// many entries went.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn flush_fdb(
         &mut self,
         bridge: Option<BridgeId>,
         port: Option<PortId>,
         vid: Option<Vid>,
     ) -> Result<usize, WorkerError> {
-        self.tell(|| Command::FlushFdb { bridge, port, vid })?;
-        let mut most = 0;
-        self.gather(self.all(), |event| match event {
-            Event::FdbFlushed { entries } => {
-                most = most.max(entries);
-                None
-            }
-            event => Some(event),
-        })?;
-        Ok(most)
+        let question = self.ask(|_| Command::FlushFdb { bridge, port, vid });
+        let flushed = self.wait(question).into_iter().map(|event| match event {
+            Event::FdbFlushed { entries } => entries,
+            _ => 0,
+        });
+        Ok(flushed.max().unwrap_or(0))
     }
 
     /// Adds, replaces or removes a static address.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn set_static(
         &self,
         bridge: BridgeId,
@@ -294,44 +472,48 @@ impl Workers {
         mac: MacAddr,
         port: Option<PortId>,
     ) -> Result<(), WorkerError> {
-        self.tell(|| Command::SetStatic { bridge, vid, mac, port })
+        self.tell(|| Command::SetStatic { bridge, vid, mac, port });
+        Ok(())
     }
 
     /// Zeroes the statistics of an FDB.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn clear_fdb_stats(&self, bridge: BridgeId) -> Result<(), WorkerError> {
-        self.tell(|| Command::ClearFdbStats { bridge })
+        self.tell(|| Command::ClearFdbStats { bridge });
+        Ok(())
     }
 
     /// Zeroes the counters of port numbers that have new owners: all in one command, for a worker
     /// takes only so many at a time.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn clear_ports(&self, ports: &Arc<[PortId]>) -> Result<(), WorkerError> {
-        self.tell(|| Command::ClearPorts(Arc::clone(ports)))
+        self.tell(|| Command::ClearPorts(Arc::clone(ports)));
+        Ok(())
     }
 
     /// Zeroes the counters of a mirror number that has a new owner.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn clear_mirror(&self, mirror: MirrorId) -> Result<(), WorkerError> {
-        self.tell(|| Command::ClearMirror(mirror))
+        self.tell(|| Command::ClearMirror(mirror));
+        Ok(())
     }
 
     /// The content of an FDB, all replicas merged: of a station the youngest entry; and its
     /// statistics, of the replica that has seen most.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn dump_fdb(
         &mut self,
         bridge: BridgeId,
     ) -> Result<(Vec<FdbRecord>, FdbStats), WorkerError> {
-        let (records, mut stats) = self.ask_fdb(bridge, None)?;
+        let (records, mut stats) = self.ask_fdb(bridge, None);
         stats.entries = records.len() as u64;
         Ok((records, stats))
     }
@@ -339,7 +521,7 @@ impl Workers {
     /// The entry of one station in an FDB, as [`Workers::dump_fdb`] would list it.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn find_fdb(
         &mut self,
         bridge: BridgeId,
@@ -347,99 +529,86 @@ impl Workers {
         mac: MacAddr,
     ) -> Result<Option<FdbRecord>, WorkerError> {
         let station = Station::new(vid, mac.to_u64());
-        Ok(self.ask_fdb(bridge, Some(station))?.0.pop())
+        Ok(self.ask_fdb(bridge, Some(station)).0.pop())
     }
 
     fn ask_fdb(
         &mut self,
         bridge: BridgeId,
         station: Option<Station>,
-    ) -> Result<(Vec<FdbRecord>, FdbStats), WorkerError> {
-        self.tell(|| Command::DumpFdb { bridge, station })?;
+    ) -> (Vec<FdbRecord>, FdbStats) {
+        let question = self.ask(|_| Command::DumpFdb { bridge, station });
         let mut youngest: BTreeMap<(Vid, MacAddr), FdbRecord> = BTreeMap::new();
         let mut merged = FdbStats::default();
-        self.gather(self.all(), |event| match event {
-            Event::Fdb { bridge: of, records, stats } if of == bridge => {
-                for record in records {
-                    let slot = youngest.entry((record.vid, record.mac)).or_insert(record);
-                    // A static entry has no age, which sorts before every age.
-                    if record.age_secs < slot.age_secs {
-                        *slot = record;
-                    }
+        for event in self.wait(question) {
+            let Event::Fdb { records, stats, .. } = event else { continue };
+            for record in records {
+                let slot = youngest.entry((record.vid, record.mac)).or_insert(record);
+                // A static entry has no age, which sorts before every age.
+                if record.age_secs < slot.age_secs {
+                    *slot = record;
                 }
-                merged = merge_stats(merged, stats);
-                None
             }
-            event => Some(event),
-        })?;
-        Ok((youngest.into_values().collect(), merged))
+            merged = merge_stats(merged, stats);
+        }
+        (youngest.into_values().collect(), merged)
     }
 
     /// Takes frames through the stages of one worker without side effects; all have the same
     /// addresses.  `None` for a frame that found no room.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn trace(
         &mut self,
         probes: Vec<Probe>,
     ) -> Result<Vec<Option<Vec<trace::Event>>>, WorkerError> {
         let Some(first) = self.handles.first() else { return Ok(Vec::new()) };
         let id = first.id;
-        first.send(Command::Trace(probes))?;
-        let mut answer = Vec::new();
-        self.gather(vec![id], |event| match event {
-            Event::Traced(events) => {
-                answer = events;
-                None
-            }
-            event => Some(event),
-        })?;
-        Ok(answer)
+        let mut probes = Some(probes);
+        let question = self.ask_some(&[id], |_| Command::Trace(probes.take().unwrap_or_default()));
+        match self.wait(question).pop() {
+            Some(Event::Traced(events)) => Ok(events),
+            _ => Err(WorkerError::Lost(id.0)),
+        }
     }
 
     /// What came in lately: of each worker its flows, and the clock of their times.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn flows(
         &mut self,
         age_max_ms: u64,
     ) -> Result<Vec<(WorkerId, u64, Vec<Flow>)>, WorkerError> {
-        self.tell(|| Command::DumpFlows { age_max_ms })?;
-        let mut all = Vec::new();
-        self.gather(self.all(), |event| match event {
-            Event::Flows { worker, flows, now_ms } => {
-                all.push((worker, now_ms, flows));
-                None
-            }
-            event => Some(event),
-        })?;
-        Ok(all)
+        let question = self.ask(|_| Command::DumpFlows { age_max_ms });
+        let flows = self.wait(question).into_iter().filter_map(|event| match event {
+            Event::Flows { worker, flows, now_ms } => Some((worker, now_ms, flows)),
+            _ => None,
+        });
+        Ok(flows.collect())
     }
 
     /// Forgets what came in lately.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn forget_flows(&self) -> Result<(), WorkerError> {
-        self.tell(|| Command::ForgetFlows)
+        self.tell(|| Command::ForgetFlows);
+        Ok(())
     }
 
     /// The counters of every worker.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn reports(&mut self) -> Result<Vec<Report>, WorkerError> {
-        self.tell(|| Command::Report(Box::default()))?;
-        let mut reports = Vec::new();
-        self.gather(self.all(), |event| match event {
-            Event::Report(report) => {
-                reports.push(*report);
-                None
-            }
-            event => Some(event),
-        })?;
+        let question = self.ask(|_| Command::Report(Box::default()));
+        let reports = self.wait(question).into_iter().filter_map(|event| match event {
+            Event::Report(report) => Some(*report),
+            _ => None,
+        });
+        let mut reports: Vec<_> = reports.collect();
         reports.sort_by_key(|report| report.worker);
         Ok(reports)
     }
@@ -447,47 +616,48 @@ impl Workers {
     /// The counters of some ports, of all workers together.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn port_counters(
         &mut self,
         ports: &Arc<[PortId]>,
     ) -> Result<BTreeMap<PortId, PortCounters>, WorkerError> {
         let mut all: BTreeMap<PortId, PortCounters> = BTreeMap::new();
-        self.tell(|| Command::ReportPorts(Arc::clone(ports)))?;
-        self.gather(self.all(), |event| match event {
-            Event::Ports(counters) => {
-                for (port, counters) in counters {
-                    all.entry(port).or_default().add(&counters);
-                }
-                None
+        let question = self.ask(|_| Command::ReportPorts(Arc::clone(ports)));
+        for event in self.wait(question) {
+            let Event::Ports(counters) = event else { continue };
+            for (port, counters) in counters {
+                all.entry(port).or_default().add(&counters);
             }
-            event => Some(event),
-        })?;
+        }
         Ok(all)
     }
 
     /// Gives every worker a sink for copies of frames, or takes them away.
     ///
     /// # Errors
-    /// [`WorkerError::Stuck`].
+    /// [`WorkerError::Lost`].
     pub fn set_capture(
         &self,
         mut sink: impl FnMut() -> Option<Box<dyn Capture>>,
     ) -> Result<(), WorkerError> {
-        self.tell(|| Command::SetCapture(sink()))
+        self.tell(|| Command::SetCapture(sink()));
+        Ok(())
     }
 
     /// Takes in what workers say unasked, and returns the tunnel ports that want a next hop.
     pub fn wanted_hops(&mut self) -> Vec<PortId> {
-        // Answers that nobody waits for any more (a retired capture sink) are dropped here.
-        let _ = self.gather(Vec::new(), |_| None);
+        self.control.drain();
+        self.hear();
         std::mem::take(&mut self.wanted_hops)
     }
 
-    /// Stops all workers; their queues are closed by then.
+    /// Stops all workers; their queues are closed by then, but for those of a thread that hangs.
     pub fn stop(self) {
         for handle in self.handles {
-            handle.stop();
+            let id = handle.id;
+            if !handle.stop() {
+                tracing::error!("worker {} hangs and does not stop", id.0);
+            }
         }
     }
 }

@@ -62,6 +62,13 @@ pub(crate) struct Inbound {
     news: Consumer<Announcement>,
 }
 
+/// Both ways between a worker and another: what a worker that is told of another needs.
+pub struct Peer {
+    pub(crate) id: WorkerId,
+    pub(crate) outbound: Outbound,
+    pub(crate) inbound: Inbound,
+}
+
 /// The rings from one worker to another, both ends.
 pub(crate) fn connect(sleeping: Arc<AtomicBool>, waker: Waker) -> (Outbound, Inbound) {
     let (full, full_out) = RingBuffer::new(PARCELS_MAX);
@@ -100,21 +107,29 @@ pub(crate) struct Exchange<I> {
     me: WorkerId,
     /// By worker number; `None` for this worker.
     outbound: Vec<Option<Outbound>>,
-    inbound: Vec<Inbound>,
+    /// By worker number; `None` for this worker.
+    inbound: Vec<Option<Inbound>>,
     /// Which worker sends on a link, by link number.
     owners: Vec<WorkerId>,
     sleeping: Arc<AtomicBool>,
 }
 
 impl<I: FrameIo> Exchange<I> {
-    pub(crate) fn new(
-        io: I,
-        me: WorkerId,
-        outbound: Vec<Option<Outbound>>,
-        inbound: Vec<Inbound>,
-        sleeping: Arc<AtomicBool>,
-    ) -> Self {
+    pub(crate) fn new(io: I, me: WorkerId, sleeping: Arc<AtomicBool>) -> Self {
+        let (outbound, inbound) = (Vec::new(), Vec::new());
         Self { io, me, outbound, inbound, owners: Vec::new(), sleeping }
+    }
+
+    /// Talks to another worker by these rings from now on.  What is in the old ones is lost.
+    pub(crate) fn meet(&mut self, Peer { id, outbound, inbound }: Peer) {
+        let places = self.outbound.len().max(id.index() + 1);
+        self.outbound.resize_with(places, || None);
+        self.inbound.resize_with(places, || None);
+        if let (Some(to), Some(from)) =
+            (self.outbound.get_mut(id.index()), self.inbound.get_mut(id.index()))
+        {
+            (*to, *from) = (Some(outbound), Some(inbound));
+        }
     }
 
     /// Takes over which worker sends on which link.
@@ -136,7 +151,7 @@ impl<I: FrameIo> Exchange<I> {
 
     /// Calls `hear` for what other workers announced.
     pub(crate) fn drain_news(&mut self, mut hear: impl FnMut(Announcement)) {
-        for inbound in &mut self.inbound {
+        for inbound in self.inbound.iter_mut().flatten() {
             while let Ok(news) = inbound.news.pop() {
                 hear(news);
             }
@@ -152,7 +167,7 @@ impl<I: FrameIo> Exchange<I> {
     /// were any.
     pub(crate) fn drain_parcels(&mut self, counters: &mut Counters) -> bool {
         let mut any = false;
-        for inbound in &mut self.inbound {
+        for inbound in self.inbound.iter_mut().flatten() {
             while let Ok(parcel) = inbound.full.pop() {
                 any = true;
                 let fate = match self.io.copy_from(&parcel.bytes) {
@@ -168,7 +183,8 @@ impl<I: FrameIo> Exchange<I> {
     }
 
     fn has_mail(&self) -> bool {
-        self.inbound.iter().any(|inbound| !inbound.full.is_empty() || !inbound.news.is_empty())
+        let mut inbound = self.inbound.iter().flatten();
+        inbound.any(|inbound| !inbound.full.is_empty() || !inbound.news.is_empty())
     }
 
     fn hand_over(&mut self, link: LinkId, frame: I::Frame, charge: Charge) -> Fate {

@@ -6,11 +6,15 @@
 #![forbid(unsafe_code)]
 
 mod exchange;
+mod fault;
 mod poll;
+mod pulse;
 mod spawn;
 mod waker;
 
-pub use spawn::{Handle, SpawnConfig, WorkerStuck, spawn_all};
+pub use exchange::Peer;
+pub use fault::Fault;
+pub use spawn::{Handle, SpawnConfig, spawn_again, spawn_all};
 pub use waker::Waker;
 
 use std::sync::Arc;
@@ -23,14 +27,11 @@ use weft_switch::{
 };
 use weft_wire::{mac::MacAddr, vid::Vid};
 
-/// Commands waiting for one worker, at most.  Control waits for answers, so more than this means
-/// that the worker is stuck.
-pub const COMMANDS_MAX: usize = 64;
-
-/// Events waiting for control, at most.  A worker never waits for room: what it must not lose
-/// (answers) is bounded by [`COMMANDS_MAX`], what it may lose (notices) is sent only when there is
-/// room.
-pub const EVENTS_MAX: usize = 256;
+/// Notices waiting for control, at most.  A worker never waits for room: a notice is sent only when
+/// there is some.  Commands and answers have a channel each without such a limit, so that control
+/// never waits for room and no answer is lost: there are as many as control asks for, and a worker
+/// that takes none is replaced.
+pub const NOTICES_MAX: usize = 256;
 
 /// What control tells a worker.  `Q` is an open queue of the I/O back end.
 pub enum Command<Q> {
@@ -122,12 +123,20 @@ pub enum Command<Q> {
     },
     /// Forget what [`Command::DumpFlows`] lists.  No answer.
     ForgetFlows,
+    /// Another worker was started anew: talk to it by these rings from now on.  No answer.
+    Meet(Box<Peer>),
+    /// Say that you are there.  Answer: [`Event::Pong`].
+    Ping,
+    /// Fail in this way, for a test.  No answer.
+    Fail(Fault),
     /// Stop.  The thread ends and drops its queues.
     Stop,
 }
 
-/// What a worker tells control.
+/// What a worker answers.
 pub enum Event<Q> {
+    /// It is there.
+    Pong,
     /// A snapshot took effect.
     Installed {
         /// Epoch the worker now forwards by.
@@ -172,30 +181,31 @@ pub enum Event<Q> {
     Report(Box<Report>),
     /// Counters of the ports that were asked for, as far as they have any.
     Ports(Vec<(PortId, PortCounters)>),
-    /// A control frame came in (a notice, sent when there is room): spanning tree, on a bridge that
-    /// takes BPDUs.
+    /// Other lists of groups took effect.
+    GroupsSet {
+        /// Those used before: a worker frees nothing.
+        retired: Option<Arc<Groups>>,
+    },
+    /// The sink of [`Command::SetCapture`] that is no longer used.
+    CaptureRetired(Box<dyn Capture>),
+}
+
+/// What a worker says unasked, when there is room.
+pub enum Notice {
+    /// A control frame came in: spanning tree, on a bridge that takes BPDUs.
     Punted {
         /// On this port.
         port: PortId,
         /// From the destination address on, without FCS.
         frame: Vec<u8>,
     },
-    /// Stations moved from port to port, in bridges with a loop guard (a notice: sent at most once a
-    /// second, and only when there is room).
+    /// Stations moved from port to port, in bridges with a loop guard; at most once a second.
     Moved(Vec<Move>),
-    /// Other lists of groups took effect.
-    GroupsSet {
-        /// Those used before: a worker frees nothing.
-        retired: Option<Arc<Groups>>,
-    },
-    /// A copy of an IGMP or MLD frame that came in on a bridge that snoops (a notice, sent while
-    /// there is room for others as well).
+    /// A copy of an IGMP or MLD frame that came in on a bridge that snoops; sent while there is room
+    /// for others as well.
     Heard(Heard),
-    /// A frame waits for the next hop of this tunnel port (a notice: sent at most once a second
-    /// for each port, and only when there is room).
+    /// A frame waits for the next hop of this tunnel port; at most once a second for each port.
     WantsNextHop(PortId),
-    /// The sink of [`Command::SetCapture`] that is no longer used.
-    CaptureRetired(Box<dyn Capture>),
 }
 
 /// The counters of one worker at one moment.

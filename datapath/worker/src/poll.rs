@@ -1,7 +1,9 @@
 //! One worker: receive, decide, send, over and over; sleep when there is nothing to do.
 
 use crate::exchange::Exchange;
-use crate::{Command, EVENTS_MAX, Event, Report, Waker};
+use crate::pulse::Pulse;
+use crate::spawn::{Answer, Order};
+use crate::{Command, Event, NOTICES_MAX, Notice, Report, Waker};
 use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,9 +39,10 @@ pub(crate) struct Loop<I: FrameIo> {
     batch: Batch<I::Frame>,
     /// The queues of a round, between rounds empty.
     ready: Vec<usize>,
-    commands: Receiver<Command<I::Queue>>,
-    events: Sender<Event<I::Queue>>,
-    control: Waker,
+    mail: ControlMail<I::Queue>,
+    /// The number of the command that is carried out.
+    number: u64,
+    pulse: Arc<Pulse>,
     started: Instant,
     /// When this round began.
     clock: Instant,
@@ -50,6 +53,14 @@ pub(crate) struct Loop<I: FrameIo> {
     expired_at: Tick,
     asked: Vec<(PortId, Tick)>,
     figures: Figures,
+}
+
+/// The worker's end of what goes to and from control.
+pub(crate) struct ControlMail<Q> {
+    pub(crate) orders: Receiver<Order<Q>>,
+    pub(crate) answers: Sender<Answer<Q>>,
+    pub(crate) notices: Sender<Notice>,
+    pub(crate) control: Waker,
 }
 
 #[derive(Default)]
@@ -65,9 +76,8 @@ impl<I: FrameIo> Loop<I> {
     pub(crate) fn new(
         id: WorkerId,
         io: Exchange<I>,
-        commands: Receiver<Command<I::Queue>>,
-        events: Sender<Event<I::Queue>>,
-        control: Waker,
+        mail: ControlMail<I::Queue>,
+        pulse: Arc<Pulse>,
         started: Instant,
     ) -> Self {
         Self {
@@ -77,9 +87,9 @@ impl<I: FrameIo> Loop<I> {
             snapshot: Arc::default(),
             batch: Batch::new(),
             ready: Vec::new(),
-            commands,
-            events,
-            control,
+            mail,
+            number: 0,
+            pulse,
             started,
             clock: started,
             blocked_at: None,
@@ -102,6 +112,7 @@ impl<I: FrameIo> Loop<I> {
         let mut idle_rounds = 0;
         let mut round_began = Instant::now();
         while self.obey() {
+            self.pulse.beat();
             let moved = self.round();
             let round_ended = Instant::now();
             self.tick(round_ended);
@@ -119,7 +130,7 @@ impl<I: FrameIo> Loop<I> {
                 // The other may be waiting for this processor.
                 std::thread::yield_now();
             }
-            if idle_rounds > IDLE_ROUNDS_MAX && self.commands.is_empty() {
+            if idle_rounds > IDLE_ROUNDS_MAX && self.mail.orders.is_empty() {
                 idle_rounds = 0;
                 self.figures.sleeps += 1;
                 self.io.wait(SLEEP_MAX);
@@ -193,12 +204,12 @@ impl<I: FrameIo> Loop<I> {
         let (asked, now) = (&mut self.asked, self.now);
         let mut told = false;
         for (port, frame) in self.datapath.take_punted() {
-            told |= self.events.try_send(Event::Punted { port, frame }).is_ok();
+            told |= self.mail.notices.try_send(Notice::Punted { port, frame }).is_ok();
         }
         // Whoever floods reports must not keep anything else from control.
         for heard in self.datapath.snooping.take_heard() {
-            let has_room = self.events.len() < EVENTS_MAX / 2;
-            told |= has_room && self.events.try_send(Event::Heard(heard)).is_ok();
+            let has_room = self.mail.notices.len() < NOTICES_MAX / 2;
+            told |= has_room && self.mail.notices.try_send(Notice::Heard(heard)).is_ok();
         }
         for port in self.datapath.take_wants_next_hop() {
             if asked.iter().any(|(other, at)| *other == port && *at == now) {
@@ -206,10 +217,10 @@ impl<I: FrameIo> Loop<I> {
             }
             asked.retain(|(other, at)| *other != port && *at == now);
             asked.push((port, now));
-            told |= self.events.try_send(Event::WantsNextHop(port)).is_ok();
+            told |= self.mail.notices.try_send(Notice::WantsNextHop(port)).is_ok();
         }
         if told {
-            self.control.wake();
+            self.mail.control.wake();
         }
     }
 
@@ -230,17 +241,22 @@ impl<I: FrameIo> Loop<I> {
 
     fn tell_moves(&mut self) {
         let moves = self.datapath.take_moves();
-        if !moves.is_empty() && self.events.try_send(Event::Moved(moves)).is_ok() {
-            self.control.wake();
+        if !moves.is_empty() && self.mail.notices.try_send(Notice::Moved(moves)).is_ok() {
+            self.mail.control.wake();
         }
     }
 
     /// Carries out the commands that wait; false when it is time to stop.
     fn obey(&mut self) -> bool {
         loop {
-            match self.commands.try_recv() {
-                Ok(Command::Stop) | Err(TryRecvError::Disconnected) => return false,
-                Ok(command) => self.carry_out(command),
+            match self.mail.orders.try_recv() {
+                Ok(Order { command: Command::Stop, .. }) | Err(TryRecvError::Disconnected) => {
+                    return false;
+                }
+                Ok(Order { number, command }) => {
+                    self.number = number;
+                    self.carry_out(command);
+                }
                 Err(TryRecvError::Empty) => return true,
             }
         }
@@ -300,6 +316,9 @@ impl<I: FrameIo> Loop<I> {
                 self.answer(Event::Flows { worker, flows, now_ms });
             }
             Command::ForgetFlows => self.datapath.forget_recent_flows(),
+            Command::Meet(peer) => self.io.meet(*peer),
+            Command::Ping => self.answer(Event::Pong),
+            Command::Fail(fault) => fault.happen(),
             // `obey` takes this one.
             Command::Stop => {}
         }
@@ -380,10 +399,10 @@ impl<I: FrameIo> Loop<I> {
         self.answer(Event::Report(report));
     }
 
-    /// Sends an answer.  There is room: control has at most `COMMANDS_MAX` questions open.
+    /// Sends an answer to the command that is carried out.
     fn answer(&self, event: Event<I::Queue>) {
         // A channel that is closed means that control is gone: nobody minds then.
-        let _ = self.events.try_send(event);
-        self.control.wake();
+        let _ = self.mail.answers.send((self.number, event));
+        self.mail.control.wake();
     }
 }

@@ -1,16 +1,22 @@
 //! Threads: starting workers, and talking to them.
 
-use crate::exchange::{Exchange, Inbound, Outbound, connect};
-use crate::poll::Loop;
-use crate::{COMMANDS_MAX, Command, EVENTS_MAX, Event, Waker};
-use crossbeam::channel::{Receiver, Sender, bounded};
-use rustix::thread::CpuSet;
+use crate::exchange::{Exchange, Peer, connect};
+use crate::poll::{ControlMail, Loop};
+use crate::pulse::Pulse;
+use crate::{Command, Event, NOTICES_MAX, Notice, Waker};
+use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
+use rustix::thread::{CpuSet, Pid};
+use std::any::Any;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use weft_switch::{FrameIo, WorkerId};
+
+/// How long a worker that is to stop may take before its thread is left alone.
+const STOP_MAX: Duration = Duration::from_secs(1);
 
 /// One worker to start.
 pub struct SpawnConfig<I> {
@@ -22,8 +28,14 @@ pub struct SpawnConfig<I> {
     pub cpu: Option<usize>,
 }
 
-/// How long a worker may take to make room for one more command.
-const ROOM_MAX: Duration = Duration::from_secs(5);
+/// A command, and the number that its answer carries.
+pub(crate) struct Order<Q> {
+    pub(crate) number: u64,
+    pub(crate) command: Command<Q>,
+}
+
+/// An answer, and the number of the command that it belongs to.
+pub(crate) type Answer<Q> = (u64, Event<Q>);
 
 /// The control thread's end of one worker.
 pub struct Handle<Q> {
@@ -31,42 +43,42 @@ pub struct Handle<Q> {
     pub id: WorkerId,
     /// The CPU it is pinned to, if that worked.
     pub cpu: Option<usize>,
-    commands: Sender<Command<Q>>,
-    events: Receiver<Event<Q>>,
+    orders: Sender<Order<Q>>,
+    answers: Receiver<Answer<Q>>,
+    notices: Receiver<Notice>,
     waker: Waker,
+    pulse: Arc<Pulse>,
+    /// Set while it sleeps; for those who hand it frames.
+    sleeping: Arc<AtomicBool>,
+    /// When the first of these workers was started.
+    started: Instant,
     thread: Option<JoinHandle<()>>,
 }
 
-/// A worker does not take commands: it has stopped, or hangs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorkerStuck(pub WorkerId);
-
-impl std::fmt::Display for WorkerStuck {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "worker {} does not take commands", self.0.0)
-    }
-}
-
-impl std::error::Error for WorkerStuck {}
-
 impl<Q> Handle<Q> {
-    /// Gives a command, and wakes the worker for it.  Waits for room in its channel: many ports may
-    /// come faster than a busy worker takes them.
-    ///
-    /// # Errors
-    ///
-    /// [`WorkerStuck`] when there is no room for [`ROOM_MAX`], or its thread has ended; the command is
-    /// lost.
-    pub fn send(&self, command: Command<Q>) -> Result<(), WorkerStuck> {
-        let sent = self.commands.send_timeout(command, ROOM_MAX);
-        self.waker.wake();
-        sent.map_err(|_| WorkerStuck(self.id))
+    /// Gives a command whose answer, if it has one, nobody waits for; see [`Handle::ask`].
+    pub fn send(&self, command: Command<Q>) {
+        self.ask(0, command);
     }
 
-    /// What the worker has to say; the control waker of [`spawn_all`] tells when.
+    /// Gives a command, and wakes the worker for it.  Its answer will carry `number`.  Never waits;
+    /// the command is lost when the thread has ended.
+    pub fn ask(&self, number: u64, command: Command<Q>) {
+        // Whoever waits for the answer hears of the end.
+        let _ = self.orders.send(Order { number, command });
+        self.waker.wake();
+    }
+
+    /// The next answer and its number; the control waker of [`spawn_all`] tells when.
     #[must_use]
-    pub fn try_event(&self) -> Option<Event<Q>> {
-        self.events.try_recv().ok()
+    pub fn try_answer(&self) -> Option<(u64, Event<Q>)> {
+        self.answers.try_recv().ok()
+    }
+
+    /// What the worker says unasked, likewise.
+    #[must_use]
+    pub fn try_notice(&self) -> Option<Notice> {
+        self.notices.try_recv().ok()
     }
 
     /// True while its thread runs.
@@ -75,30 +87,51 @@ impl<Q> Handle<Q> {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Stops the worker and waits for its thread; its queues are closed by then.
-    pub fn stop(mut self) {
-        self.end();
+    /// Why its thread has ended, when it has and nobody told it to.  Its queues are closed by then.
+    #[must_use]
+    pub fn end(&self) -> Option<&str> {
+        self.pulse.end()
     }
 
-    fn end(&mut self) {
-        // A full channel is drained by the worker, which is awake: try until it takes the word.
-        while self.is_alive() && self.send(Command::Stop).is_err() {
-            std::thread::yield_now();
+    /// Rounds of its loop, commands between them, since it started.  While it sleeps there is one a second.
+    #[must_use]
+    pub fn rounds(&self) -> u64 {
+        self.pulse.rounds()
+    }
+
+    /// The kernel's number of its thread, once it runs.
+    #[must_use]
+    pub fn thread(&self) -> Option<Pid> {
+        self.pulse.thread()
+    }
+
+    /// Tells the worker to stop, and waits for its thread; its queues are closed by then.  A thread
+    /// that hangs is left alone after [`STOP_MAX`]: false then.
+    pub fn stop(mut self) -> bool {
+        self.send(Command::Stop);
+        let until = Instant::now() + STOP_MAX;
+        while self.is_alive() && Instant::now() < until {
+            std::thread::sleep(Duration::from_micros(200));
         }
-        if let Some(thread) = self.thread.take() {
-            // A worker that panicked has said so on standard error.
+        let has_ended = !self.is_alive();
+        if let Some(thread) = self.thread.take().filter(|_| has_ended) {
+            // How it ended is known from `end`.
             let _ = thread.join();
         }
+        has_ended
     }
 }
 
 impl<Q> Drop for Handle<Q> {
+    /// The thread ends as soon as it looks at its commands; nobody waits for it.
     fn drop(&mut self) {
-        self.end();
+        if self.thread.is_some() {
+            self.send(Command::Stop);
+        }
     }
 }
 
-/// Starts workers that know of each other.  `control` is woken whenever one has an event.
+/// Starts workers that know of each other.  `control` is woken whenever one has something to say.
 /// `seed` scatters hash tables.
 ///
 /// # Errors
@@ -112,29 +145,116 @@ pub fn spawn_all<I>(
 where
     I: FrameIo + Send + 'static,
     I::Frame: Send,
-    I::Queue: 'static,
+    I::Queue: Send + 'static,
 {
-    let started = std::time::Instant::now();
-    let mut mail = mesh(&configs);
+    let started = Instant::now();
     let announces = configs.len() > 1;
-    let mut handles = Vec::with_capacity(configs.len());
-    for (id, SpawnConfig { io, waker, cpu }) in (0u16..).map(WorkerId).zip(configs) {
-        let Some(Mail { outbound, inbound, sleeping }) = mail.next() else { break };
-        let (commands, from_control) = bounded(COMMANDS_MAX);
-        let (to_control, events) = bounded(EVENTS_MAX);
-        let exchange = Exchange::new(io, id, outbound, inbound, sleeping);
-        let body = Loop::new(id, exchange, from_control, to_control, control.clone(), started);
-        let mut body = body.with_datapath(seed, announces);
-        let thread =
-            std::thread::Builder::new().name(format!("weft-worker-{}", id.0)).spawn(move || {
-                if let Some(cpu) = cpu {
-                    pin(cpu);
-                }
-                body.run();
-            })?;
-        handles.push(Handle { id, cpu, commands, events, waker, thread: Some(thread) });
+    let mut handles: Vec<Handle<I::Queue>> = Vec::with_capacity(configs.len());
+    for (id, config) in (0u16..).map(WorkerId).zip(configs) {
+        let place = Place { id, started, seed, announces };
+        let handle = spawn(config, place, control, &handles)?;
+        handles.push(handle);
     }
     Ok(handles)
+}
+
+/// Starts a worker in the place of one of `handles` that has ended or hangs, whose handle is given
+/// back; the others talk to the new one from now on.  It knows nothing: no snapshot, no addresses.
+///
+/// # Errors
+///
+/// What starting a thread says; everything is as before then.
+pub fn spawn_again<I>(
+    config: SpawnConfig<I>,
+    place: usize,
+    handles: &mut [Handle<I::Queue>],
+    control: &Waker,
+    seed: u64,
+) -> io::Result<Option<Handle<I::Queue>>>
+where
+    I: FrameIo + Send + 'static,
+    I::Frame: Send,
+    I::Queue: Send + 'static,
+{
+    let Some(lost) = handles.get(place) else { return Ok(None) };
+    let announces = handles.len() > 1;
+    let place_of = Place { id: lost.id, started: lost.started, seed, announces };
+    let fresh = spawn(config, place_of, control, handles)?;
+    Ok(handles.get_mut(place).map(|lost| std::mem::replace(lost, fresh)))
+}
+
+/// Which worker it is.
+#[derive(Clone, Copy)]
+struct Place {
+    id: WorkerId,
+    started: Instant,
+    seed: u64,
+    announces: bool,
+}
+
+/// Starts one worker, and has it and `others` meet, but for the one whose number it has.
+fn spawn<I>(
+    config: SpawnConfig<I>,
+    place: Place,
+    control: &Waker,
+    others: &[Handle<I::Queue>],
+) -> io::Result<Handle<I::Queue>>
+where
+    I: FrameIo + Send + 'static,
+    I::Frame: Send,
+    I::Queue: Send + 'static,
+{
+    let SpawnConfig { io, waker, cpu } = config;
+    let Place { id, started, seed, announces } = place;
+    let (orders, from_control) = unbounded();
+    let (to_control, answers) = unbounded();
+    let (to_control_unasked, notices) = bounded(NOTICES_MAX);
+    let (sleeping, pulse) = (Arc::<AtomicBool>::default(), Arc::<Pulse>::default());
+    let mail = ControlMail {
+        orders: from_control,
+        answers: to_control,
+        notices: to_control_unasked,
+        control: control.clone(),
+    };
+    let exchange = Exchange::new(io, id, Arc::clone(&sleeping));
+    let body = Loop::new(id, exchange, mail, Arc::clone(&pulse), started);
+    let mut body = body.with_datapath(seed, announces);
+    let (ours, control) = (Arc::clone(&pulse), control.clone());
+    let thread =
+        std::thread::Builder::new().name(format!("weft-worker-{}", id.0)).spawn(move || {
+            ours.set_thread(rustix::thread::gettid());
+            if let Some(cpu) = cpu {
+                pin(cpu);
+            }
+            // The body, and with it all queues, is gone when this has returned, however it does.
+            let outcome = catch_unwind(AssertUnwindSafe(move || body.run()));
+            if let Err(payload) = outcome {
+                ours.set_end(text_of(&*payload));
+            }
+            control.wake();
+        })?;
+    let thread = Some(thread);
+    let handle =
+        Handle { id, cpu, orders, answers, notices, waker, pulse, sleeping, started, thread };
+    for other in others.iter().filter(|other| other.id != id) {
+        introduce(&handle, other);
+    }
+    Ok(handle)
+}
+
+/// Has two workers talk to each other.
+fn introduce<Q>(a: &Handle<Q>, b: &Handle<Q>) {
+    let (a_out, b_in) = connect(Arc::clone(&b.sleeping), b.waker.clone());
+    let (b_out, a_in) = connect(Arc::clone(&a.sleeping), a.waker.clone());
+    a.send(Command::Meet(Box::new(Peer { id: b.id, outbound: a_out, inbound: a_in })));
+    b.send(Command::Meet(Box::new(Peer { id: a.id, outbound: b_out, inbound: b_in })));
+}
+
+/// What a panic said.
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+    text.unwrap_or_else(|| "a panic without a text".to_owned())
 }
 
 /// A worker that cannot be pinned runs unpinned: the CPU is offline, or not in our cpuset.
@@ -144,35 +264,4 @@ fn pin(cpu: usize) {
         set.set(cpu);
         let _ = rustix::thread::sched_setaffinity(None, &set);
     }
-}
-
-struct Mail {
-    outbound: Vec<Option<Outbound>>,
-    inbound: Vec<Inbound>,
-    sleeping: Arc<AtomicBool>,
-}
-
-/// Rings from every worker to every other.
-fn mesh<I>(configs: &[SpawnConfig<I>]) -> impl Iterator<Item = Mail> + use<I> {
-    let flags: Vec<_> = configs.iter().map(|_| Arc::new(AtomicBool::new(false))).collect();
-    let mut inbound: Vec<Vec<Inbound>> = configs.iter().map(|_| Vec::new()).collect();
-    let mut outbound: Vec<Vec<Option<Outbound>>> = Vec::with_capacity(configs.len());
-    for from in 0..configs.len() {
-        let mut row = Vec::with_capacity(configs.len());
-        for (to, ((config, flag), inbound)) in
-            configs.iter().zip(&flags).zip(&mut inbound).enumerate()
-        {
-            row.push((from != to).then(|| {
-                let (outbound, end) = connect(Arc::clone(flag), config.waker.clone());
-                inbound.push(end);
-                outbound
-            }));
-        }
-        outbound.push(row);
-    }
-    outbound.into_iter().zip(inbound).zip(flags).map(|((outbound, inbound), sleeping)| Mail {
-        outbound,
-        inbound,
-        sleeping,
-    })
 }

@@ -11,7 +11,10 @@ use weft_switch::{
     PortKind, Snapshot, SnapshotBuilder, WorkerId,
 };
 use weft_wire::MacAddr;
-use weft_worker::{Command, Event, Handle, Report, SpawnConfig, Waker, spawn_all};
+use weft_worker::{
+    Command, Event, Fault, Handle, NOTICES_MAX, Notice, Report, SpawnConfig, Waker, spawn_again,
+    spawn_all,
+};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -57,16 +60,31 @@ impl Rig {
         for id in 0..ports {
             let (queue, wire) = HeapQueue::wired();
             let command = Command::AddQueue { link: LinkId(id), queue };
-            rig.handles[usize::from(id % workers)].send(command).unwrap();
+            rig.handles[usize::from(id % workers)].send(command);
             rig.wires.push(wire);
         }
         rig.install(&bridge(1, ports, workers));
         rig
     }
 
+    /// A new worker in the place of `worker`, whose handle is returned, with new queues of `ports`.
+    fn replace(&mut self, worker: u16, ports: &[u16]) -> Handle<HeapQueue> {
+        let waker = Waker::new().unwrap();
+        let io = HeapIo::with_waker(1024, waker.fd().unwrap());
+        let config = SpawnConfig { io, waker, cpu: None };
+        let place = usize::from(worker);
+        let old = spawn_again(config, place, &mut self.handles, &self.control, 43).unwrap();
+        for port in ports {
+            let (queue, wire) = HeapQueue::wired();
+            self.handles[place].send(Command::AddQueue { link: LinkId(*port), queue });
+            self.wires[usize::from(*port)] = wire;
+        }
+        old.unwrap()
+    }
+
     fn install(&self, snapshot: &Arc<Snapshot>) {
         for handle in &self.handles {
-            handle.send(Command::Install(Arc::clone(snapshot))).unwrap();
+            handle.send(Command::Install(Arc::clone(snapshot)));
         }
         for worker in 0..self.handles.len() {
             self.event(worker, |event| matches!(event, Event::Installed { .. }));
@@ -77,8 +95,8 @@ impl Rig {
     fn event(&self, worker: usize, wanted: impl Fn(&Event<HeapQueue>) -> bool) -> Event<HeapQueue> {
         let began = Instant::now();
         loop {
-            match self.handles[worker].try_event() {
-                Some(event) if wanted(&event) => return event,
+            match self.handles[worker].try_answer() {
+                Some((_, event)) if wanted(&event) => return event,
                 Some(_) => {}
                 None => std::thread::yield_now(),
             }
@@ -87,7 +105,7 @@ impl Rig {
     }
 
     fn stations(&self, worker: usize) -> Vec<(MacAddr, PortId)> {
-        self.handles[worker].send(Command::DumpFdb { bridge: BridgeId(0), station: None }).unwrap();
+        self.handles[worker].send(Command::DumpFdb { bridge: BridgeId(0), station: None });
         match self.event(worker, |event| matches!(event, Event::Fdb { .. })) {
             Event::Fdb { records, .. } => {
                 let mut found: Vec<_> = records.iter().map(|one| (one.mac, one.port)).collect();
@@ -102,7 +120,7 @@ impl Rig {
     fn counters(&self, port: u16) -> PortCounters {
         let mut sum = PortCounters::default();
         for (worker, handle) in self.handles.iter().enumerate() {
-            handle.send(Command::Report(Box::default())).unwrap();
+            handle.send(Command::Report(Box::default()));
             match self.event(worker, |event| matches!(event, Event::Report(_))) {
                 Event::Report(report) => sum.add(report.counters.port(PortId(port)).unwrap()),
                 _ => unreachable!("the event was asked for by kind"),
@@ -185,7 +203,7 @@ fn a_frame_that_the_other_worker_cannot_send_is_counted_once() {
 
     // The other worker has frames, and the link is gone.
     let rig = Rig::new(2, 2);
-    rig.handles[1].send(Command::RemoveQueues { link: LinkId(1) }).unwrap();
+    rig.handles[1].send(Command::RemoveQueues { link: LinkId(1) });
     rig.event(1, |event| matches!(event, Event::QueuesRemoved { .. }));
     rig.wires[0].send(&frame(1, mac(2)));
     assert_eq!(rig.fates(1, 1), (0, vec![("tx_ring", 1)]));
@@ -230,7 +248,7 @@ fn a_snapshot_is_freed_by_control() {
     let rig = Rig::new(1, 2);
     let second = bridge(2, 2, 1);
     rig.install(&second);
-    rig.handles[0].send(Command::Install(bridge(3, 2, 1))).unwrap();
+    rig.handles[0].send(Command::Install(bridge(3, 2, 1)));
     let event = rig.event(0, |event| matches!(event, Event::Installed { epoch: 3, .. }));
     let Event::Installed { retired, .. } = event else { unreachable!("asked for by kind") };
     assert!(Arc::ptr_eq(&retired, &second));
@@ -244,12 +262,12 @@ fn a_removed_port_gets_nothing_and_gives_its_queue_back() {
     rig.wires[0].send(&frame(1, MacAddr::BROADCAST));
     assert_eq!(rig.receive(1), rig.receive(2));
     rig.install(&bridge(2, 2, 1));
-    rig.handles[0].send(Command::RemoveQueues { link: LinkId(2) }).unwrap();
+    rig.handles[0].send(Command::RemoveQueues { link: LinkId(2) });
     match rig.event(0, |event| matches!(event, Event::QueuesRemoved { .. })) {
         Event::QueuesRemoved { link, queues } => assert_eq!((link, queues.len()), (LinkId(2), 1)),
         _ => unreachable!("asked for by kind"),
     }
-    rig.handles[0].send(Command::Reclaim).unwrap();
+    rig.handles[0].send(Command::Reclaim);
     rig.wires[0].send(&frame(1, MacAddr::BROADCAST));
     assert_eq!(rig.receive(1), frame(1, MacAddr::BROADCAST));
     assert_eq!(rig.wires[2].receive(), None);
@@ -259,7 +277,7 @@ fn a_removed_port_gets_nothing_and_gives_its_queue_back() {
 fn idle_workers_sleep_and_wake_for_frames_and_commands() {
     let rig = Rig::new(1, 2);
     let report = |rig: &Rig| {
-        rig.handles[0].send(Command::Report(Box::default())).unwrap();
+        rig.handles[0].send(Command::Report(Box::default()));
         match rig.event(0, |event| matches!(event, Event::Report(_))) {
             Event::Report(report) => report,
             _ => unreachable!("asked for by kind"),
@@ -282,24 +300,125 @@ fn static_entries_and_flushes_reach_the_table() {
     let rig = Rig::new(1, 2);
     let vid = weft_wire::vid::Vid::UNTAGGED;
     let set = |port| Command::SetStatic { bridge: BridgeId(0), vid, mac: mac(5), port };
-    rig.handles[0].send(set(Some(PortId(1)))).unwrap();
+    rig.handles[0].send(set(Some(PortId(1))));
     rig.wires[0].send(&frame(1, mac(5)));
     assert_eq!(rig.receive(1), frame(1, mac(5)));
-    rig.handles[0].send(Command::FlushFdb { bridge: None, port: None, vid: None }).unwrap();
+    rig.handles[0].send(Command::FlushFdb { bridge: None, port: None, vid: None });
     match rig.event(0, |event| matches!(event, Event::FdbFlushed { .. })) {
         Event::FdbFlushed { entries } => assert_eq!(entries, 1, "the learned one"),
         _ => unreachable!("asked for by kind"),
     }
     assert_eq!(rig.stations(0), [(mac(5), PortId(1))]);
-    rig.handles[0].send(set(None)).unwrap();
+    rig.handles[0].send(set(None));
     assert_eq!(rig.stations(0), []);
+}
+
+/// Until `done` says so.
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !done() {
+        assert!(began.elapsed() < PATIENCE, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn answers_carry_the_number_of_their_question() {
+    let rig = Rig::new(1, 1);
+    rig.handles[0].ask(7, Command::Ping);
+    rig.handles[0].ask(8, Command::FlushFdb { bridge: None, port: None, vid: None });
+    let mut answers = Vec::new();
+    wait_until("two answers", || {
+        answers.extend(rig.handles[0].try_answer());
+        answers.len() == 2
+    });
+    assert!(matches!(answers[0], (7, Event::Pong)));
+    assert!(matches!(answers[1], (8, Event::FdbFlushed { .. })));
+}
+
+#[test]
+fn an_answer_is_not_lost_when_notices_fill_their_channel() {
+    let rig = Rig::new(1, 1);
+    let mut builder = SnapshotBuilder::new(2);
+    let conf = BridgeConf { takes_bpdus: true, ..BridgeConf::default() };
+    builder.bridge(BridgeId(0), conf);
+    builder.port(PortId(0), PortConf::new(BridgeId(0), PortKind::Link(LinkId(0))));
+    let role = LinkRole::Port(PortId(0));
+    let link = LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
+    builder.link(LinkId(0), link);
+    rig.install(&Arc::new(builder.build()));
+    let bpdu = frame(1, MacAddr([0x01, 0x80, 0xc2, 0, 0, 0]));
+    let frames = NOTICES_MAX as u64 + 10;
+    for sent in 0..frames {
+        rig.wires[0].send(&bpdu);
+        let rx = || {
+            rig.handles[0].send(Command::Report(Box::default()));
+            match rig.event(0, |event| matches!(event, Event::Report(_))) {
+                Event::Report(report) => report.rx_frames,
+                _ => unreachable!("asked for by kind"),
+            }
+        };
+        // Nobody takes the notices, and each question is answered.
+        wait_until("a frame is taken in", || rx() == sent + 1);
+    }
+    let notices = std::iter::from_fn(|| rig.handles[0].try_notice());
+    let punted = notices.filter(|notice| matches!(notice, Notice::Punted { .. })).count();
+    assert_eq!(punted, NOTICES_MAX, "what found no room is lost");
+}
+
+#[test]
+fn a_worker_that_panics_says_why_and_is_replaced_alone() {
+    let mut rig = Rig::new(2, 4);
+    rig.control.drain();
+    rig.handles[1].send(Command::Fail(Fault::Panic));
+    wait_until("the end", || rig.handles[1].end().is_some());
+    assert_eq!(rig.handles[1].end(), Some("a test asked for it"));
+    let mut fds = [rustix::event::PollFd::from_borrowed_fd(
+        rig.control.as_fd(),
+        rustix::event::PollFlags::IN,
+    )];
+    assert_eq!(rustix::event::poll(&mut fds, None), Ok(1), "control is told");
+    wait_until("the thread ends", || !rig.handles[1].is_alive());
+    // The other one goes on.
+    rig.wires[0].send(&frame(1, MacAddr::BROADCAST));
+    assert_eq!(rig.receive(2), frame(1, MacAddr::BROADCAST));
+
+    drop(rig.replace(1, &[1, 3]));
+    rig.install(&bridge(2, 4, 2));
+    // Frames and what was learned cross in both directions.
+    rig.wires[1].send(&frame(5, MacAddr::BROADCAST));
+    for port in [0, 2, 3] {
+        assert_eq!(rig.receive(port), frame(5, MacAddr::BROADCAST), "port {port}");
+    }
+    wait_until("worker 0 hears of it", || rig.stations(0).contains(&(mac(5), PortId(1))));
+    rig.wires[2].send(&frame(6, mac(5)));
+    assert_eq!(rig.receive(1), frame(6, mac(5)));
+    wait_until("worker 1 hears of it", || rig.stations(1).contains(&(mac(6), PortId(2))));
+}
+
+#[test]
+fn a_worker_that_hangs_is_replaced_and_ends_when_it_moves_on() {
+    let mut rig = Rig::new(2, 4);
+    let before = rig.handles[1].rounds();
+    wait_until("the loop turns", || {
+        rig.handles[1].send(Command::Ping);
+        rig.handles[1].rounds() > before
+    });
+    rig.handles[1].send(Command::Fail(Fault::Block(Duration::from_millis(500))));
+    let hanging = rig.replace(1, &[1, 3]);
+    rig.install(&bridge(2, 4, 2));
+    rig.wires[3].send(&frame(3, MacAddr::BROADCAST));
+    for port in [0, 1, 2] {
+        assert_eq!(rig.receive(port), frame(3, MacAddr::BROADCAST), "port {port}");
+    }
+    assert!(hanging.stop(), "it ends when it moves on");
 }
 
 #[test]
 fn control_is_woken_for_every_answer() {
     let rig = Rig::new(1, 1);
     rig.control.drain();
-    rig.handles[0].send(Command::DumpFdb { bridge: BridgeId(0), station: None }).unwrap();
+    rig.handles[0].send(Command::DumpFdb { bridge: BridgeId(0), station: None });
     let mut fds = [rustix::event::PollFd::from_borrowed_fd(
         rig.control.as_fd(),
         rustix::event::PollFlags::IN,

@@ -5,6 +5,7 @@ mod absent;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod database;
 mod datapath;
+mod fault;
 mod fdb;
 mod flows;
 mod general;
@@ -104,7 +105,10 @@ fn exit(params: &[String]) -> (Answer, Option<Leave>) {
 }
 
 fn run(engine: &mut Engine, method: &str, params: &[String]) -> Answer {
-    let all = all();
+    let mut all = all();
+    if engine.test_faults {
+        all.extend(fault::COMMANDS);
+    }
     let Some(command) = all.iter().find(|command| command.name == method) else {
         return Err(unknown(method));
     };
