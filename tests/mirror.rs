@@ -41,9 +41,10 @@ fn mirror(switch: &impl Bridge, columns: &str) {
     switch.settle();
 }
 
-/// Headers of a tagged broadcast, a plain one, and a link-local frame.
-const HEADERS: [&str; 3] = [
+/// Headers of tagged broadcasts, a plain one, and a link-local frame.
+const HEADERS: [&str; 4] = [
     "ffffffffffff 020000000001 8100 6006 88b5",
+    "ffffffffffff 020000000001 8100 0fff 88b5",
     "ffffffffffff 020000000001 88b5",
     "0180c200000e 020000000001 88b5",
 ];
@@ -75,8 +76,10 @@ fn seen(host: &Host, switch: &impl Bridge) -> Vec<String> {
         "select_src_port=@vb output_port=@vc",
         "select_dst_port=@vb output_port=@vc",
         "select_all=true select_vlan=6 output_port=@vc",
+        "select_all=true select_vlan=4095 output_port=@vc",
         "select_all=true output_port=@vc snaplen=64",
         "select_src_port=@va output_vlan=77",
+        "select_src_port=@va output_vlan=4095",
         "select_src_port=@va,@vb output_vlan=77 snaplen=80",
         "select_src_port=@va",
     ];

@@ -5,25 +5,27 @@ use std::time::Duration;
 use weft_tests::{Flow, Host, Stock, Switch, cable_named, can_make_hosts, introduce, within};
 
 /// Ports by name, and how the columns of their row are set.
-const PORTS: [(&str, &str); 8] = [
-    ("trunk57", "vlan_mode=trunk tag=9 trunks=5,7"),
+const PORTS: [(&str, &str); 9] = [
+    ("trunk57", "vlan_mode=trunk tag=9 trunks=5,7,4095"),
     ("prio", "trunks=0,5 other_config:priority-tags=if-nonzero"),
     ("prioall", "other_config:priority-tags=always"),
     ("access5", "tag=5"),
+    ("access4095", "tag=4095"),
     ("ntag5", "vlan_mode=native-tagged tag=5 trunks=0,7"),
     ("nuntag7", "vlan_mode=native-untagged tag=7 trunks=5 other_config:priority-tags=always"),
     ("tun5", "vlan_mode=dot1q-tunnel tag=5 trunks=9"),
-    ("tun5c", "vlan_mode=dot1q-tunnel tag=5 cvlans=0,7 other_config:qinq-ethtype=802.1q"),
+    ("tun5c", "vlan_mode=dot1q-tunnel tag=5 cvlans=0,7,4095 other_config:qinq-ethtype=802.1q"),
 ];
 
 /// One tag or none, of each type, priority and meaning.
-const FRAMES: &str =
-    "-,8100:10:0,8100:0:5,8100:10:5,8100:0:7,8100:0:9,88a8:10:0,88a8:0:5,88a8:10:7";
+const FRAMES: &str = "-,8100:10:0,8100:0:5,8100:10:5,8100:0:7,8100:0:9,8100:0:4095,88a8:10:0,88a8:0:5,88a8:10:7,\
+     88a8:10:4095";
 /// Tags that say nothing.
 const NULL: &str = "8100:0:0,88a8:0:0";
 /// Two tags.
 const DOUBLE: &str = "8100:0:5/8100:0:7,8100:10:5/8100:6:5,88a8:0:5/8100:4:7,88a8:10:7/8100:0:5,\
-                      8100:0:7/88a8:0:5,8100:4:5/8100:8:0";
+                      8100:0:7/88a8:0:5,8100:4:5/8100:8:0,8100:0:5/8100:0:4095,\
+                      8100:0:4095/8100:0:5";
 
 /// The words of ovs-vsctl that add all ports; the interfaces are there already.
 fn add_ports(bridge: &str) -> String {

@@ -422,15 +422,7 @@ impl<R: Rows> Reader<'_, R> {
                 ));
             }
         }
-        let vlan = match self.vlan(uuid, &name) {
-            Ok(vlan) => vlan,
-            Err(text) => {
-                for interface in &mut interfaces {
-                    interface.kind = Kind::Unusable(format!("{}: {text}", interface.name));
-                }
-                VlanConf::default()
-            }
-        };
+        let vlan = self.vlan(uuid, &name);
         let split_horizon = self.key("Port", uuid, "other_config", "split-horizon");
         Port {
             uuid,

@@ -291,7 +291,7 @@ fn form(frame: &[u8]) -> String {
     let tags: Vec<_> = tags
         .into_iter()
         .flatten()
-        .map(|tag| format!("VLAN {} priority {}", tag.tci.vid_raw(), tag.tci.pcp().get()))
+        .map(|tag| format!("VLAN {} priority {}", tag.tci.vid(), tag.tci.pcp().get()))
         .collect();
     let tags = if tags.is_empty() { "untagged".to_owned() } else { tags.join(" in ") };
     format!("{tags}, {} bytes", frame.len())

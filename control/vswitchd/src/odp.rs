@@ -219,7 +219,7 @@ fn retag(now: &mut Vec<Tag>, wanted: &[Tag], actions: &mut Vec<String>) {
             EtherType::C_TAG => String::new(),
             other => format!("tpid=0x{:04x},", other.0),
         };
-        let (vid, pcp) = (tag.tci.vid_raw(), tag.tci.pcp().get());
+        let (vid, pcp) = (tag.tci.vid(), tag.tci.pcp().get());
         actions.push(format!("push_vlan({tpid}vid={vid},pcp={pcp})"));
     }
     *now = wanted.to_vec();

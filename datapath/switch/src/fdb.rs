@@ -11,7 +11,7 @@ use crate::sighting::{Mark, Sighting};
 use crate::{PortId, Tick};
 use std::hash::BuildHasher;
 use weft_wire::mac::MacAddr;
-use weft_wire::vid::Vid;
+use weft_wire::vid::{Tci, Vid};
 
 const BUCKET_SLOTS: usize = 4;
 const OCCUPIED: u64 = 1 << 63;
@@ -32,8 +32,8 @@ impl Station {
 
     /// Its VLAN.
     #[must_use]
-    pub fn vid(self) -> Vid {
-        Vid::try_from((self.0 >> 48 & 0xfff) as u16).unwrap_or(Vid::UNTAGGED)
+    pub const fn vid(self) -> Vid {
+        Tci::from_wire((self.0 >> 48) as u16).vid()
     }
 
     /// Its address.

@@ -5,7 +5,7 @@
 //! `vlan-limit` allows it, or when a dot1q-tunnel port has put the outer one on.
 
 use weft_wire::EtherType;
-use weft_wire::vid::Vid;
+use weft_wire::vid::{Tci, Vid};
 
 /// The VLAN number in a TCI.
 const VID_BITS: u16 = 0x0fff;
@@ -134,8 +134,7 @@ impl VlanConf {
 
     /// True when `cvlans` lets the VLAN number of a TCI through; no tag is VLAN 0.
     pub(crate) fn takes_customer(&self, tci: u16) -> bool {
-        let Some(cvlans) = &self.cvlans else { return true };
-        Vid::new(tci & VID_BITS).is_some_and(|vid| cvlans.contains(vid))
+        self.cvlans.as_ref().is_none_or(|cvlans| cvlans.contains(Tci::from_wire(tci).vid()))
     }
 
     /// The VLANs that need flood lists of their own for this port.
@@ -212,6 +211,6 @@ impl VidSet {
 
     /// The members, in order.
     pub fn iter(&self) -> impl Iterator<Item = Vid> + '_ {
-        (0..=4094).filter_map(|raw| Vid::try_from(raw).ok()).filter(|vid| self.contains(*vid))
+        (0..=Vid::MAX.get()).filter_map(Vid::new).filter(|vid| self.contains(*vid))
     }
 }

@@ -41,7 +41,7 @@ struct ModelPort {
 }
 
 fn vid() -> impl Strategy<Value = u16> {
-    prop_oneof![Just(0u16), 1u16..4]
+    prop_oneof![4 => Just(0u16), 4 => 1u16..4, 1 => Just(4095u16)]
 }
 
 fn tpid() -> impl Strategy<Value = u16> {
@@ -57,7 +57,7 @@ fn tags() -> impl Strategy<Value = Vec<Tag>> {
 }
 
 fn vlans() -> impl Strategy<Value = Option<BTreeSet<u16>>> {
-    prop::option::weighted(0.4, prop::collection::btree_set(0u16..4, 1..3))
+    prop::option::weighted(0.4, prop::collection::btree_set(vid(), 1..3))
 }
 
 fn mode() -> impl Strategy<Value = VlanMode> {

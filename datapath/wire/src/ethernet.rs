@@ -229,7 +229,7 @@ mod tests {
             frame.extend([8, 0]);
             let l2 = parse_l2(&frame).unwrap();
             assert_eq!((l2.tag_count(), l2.ethertype, l2.l3_offset), (2, EtherType::C_TAG, 22));
-            assert_eq!(l2.inner_tag.unwrap().tci.vid_raw(), 1);
+            assert_eq!(l2.inner_tag.unwrap().tci.vid().get(), 1);
         }
     }
 }

@@ -60,7 +60,7 @@ fn frame(f: &mut Formatter<'_>, bytes: &[u8], depth: u8) -> Result {
 
 fn show_tag(f: &mut Formatter<'_>, tag: Tag) -> Result {
     let name = if tag.tpid == EtherType::S_TAG { "svlan" } else { "vlan" };
-    write!(f, ", {name} {} p {}", tag.tci.vid_raw(), tag.tci.pcp().get())?;
+    write!(f, ", {name} {} p {}", tag.tci.vid(), tag.tci.pcp().get())?;
     if tag.tci.dei() { f.write_str(" DEI") } else { Ok(()) }
 }
 

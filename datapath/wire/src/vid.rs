@@ -2,32 +2,32 @@
 
 use core::fmt;
 
-/// A VLAN identifier, 0 to 4094.
+/// A VLAN identifier, 0 to 4095.
 ///
 /// 0 stands for "no VLAN": a frame that is untagged or priority-tagged, on a trunk port.  4095 is
-/// reserved by IEEE 802.1Q table 9-2 and is never held.
+/// reserved by IEEE 802.1Q table 9-2; it is a VLAN like any other here, as with Open vSwitch.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct Vid(u16);
 
 /// A number that is no [`Vid`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is not a VLAN identifier (0 to 4094)")]
+#[error("{0} is not a VLAN identifier (0 to 4095)")]
 pub struct VidOutOfRange(pub u16);
 
 impl Vid {
     /// VLAN 0, that of untagged frames on a trunk port.
     pub const UNTAGGED: Self = Self(0);
     /// The largest VLAN identifier.
-    pub const MAX: Self = Self(4094);
+    pub const MAX: Self = Self(4095);
 
-    /// The number, 0 to 4094.
+    /// The number, 0 to 4095.
     #[must_use]
     pub const fn get(self) -> u16 {
         self.0
     }
 
-    /// The VLAN numbered `raw`; `None` above 4094.
+    /// The VLAN numbered `raw`; `None` above 4095.
     #[must_use]
     pub const fn new(raw: u16) -> Option<Self> {
         if raw <= Self::MAX.0 { Some(Self(raw)) } else { None }
@@ -138,16 +138,10 @@ impl Tci {
         self.0 & 0x1000 != 0
     }
 
-    /// The 12 bits of the VID, 4095 among them.
+    /// The VLAN.
     #[must_use]
-    pub const fn vid_raw(self) -> u16 {
-        self.0 & 0x0fff
-    }
-
-    /// The VLAN; `None` for the reserved 4095.
-    #[must_use]
-    pub const fn vid(self) -> Option<Vid> {
-        Vid::new(self.vid_raw())
+    pub const fn vid(self) -> Vid {
+        Vid(self.0 & Vid::MAX.0)
     }
 
     /// The same priority and DEI in another VLAN.
@@ -160,7 +154,7 @@ impl Tci {
 impl fmt::Debug for Tci {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (pcp, dei) = (self.pcp().get(), u8::from(self.dei()));
-        write!(f, "Tci(vid {}, pcp {pcp}, dei {dei})", self.vid_raw())
+        write!(f, "Tci(vid {}, pcp {pcp}, dei {dei})", self.vid())
     }
 }
 
@@ -180,7 +174,7 @@ pub mod generators {
         (0u8..8).prop_map(Pcp)
     }
 
-    /// Any tag control information that names a VLAN.
+    /// Any tag control information.
     pub fn any_tci() -> impl Strategy<Value = Tci> {
         (any_pcp(), any::<bool>(), any_vid()).prop_map(|(pcp, dei, vid)| Tci::new(pcp, dei, vid))
     }
@@ -193,38 +187,37 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_vid_is_at_most_4094(raw: u16) {
+        fn a_vid_is_at_most_4095(raw: u16) {
             match Vid::try_from(raw) {
-                Ok(vid) => prop_assert!(raw <= 4094 && vid.get() == raw),
-                Err(VidOutOfRange(named)) => prop_assert!(raw > 4094 && named == raw),
+                Ok(vid) => prop_assert!(raw <= 4095 && vid.get() == raw),
+                Err(VidOutOfRange(named)) => prop_assert!(raw > 4095 && named == raw),
             }
         }
 
         #[test]
         fn fields_round_trip(pcp in generators::any_pcp(), dei: bool, vid in generators::any_vid()) {
             let tci = Tci::new(pcp, dei, vid);
-            prop_assert_eq!((tci.pcp(), tci.dei(), tci.vid()), (pcp, dei, Some(vid)));
+            prop_assert_eq!((tci.pcp(), tci.dei(), tci.vid()), (pcp, dei, vid));
         }
 
         #[test]
         fn every_bit_is_kept(raw: u16, vid in generators::any_vid()) {
             let tci = Tci::from_wire(raw);
             prop_assert_eq!(tci.to_wire(), raw);
-            let again = u16::from(tci.pcp().get()) << 13 | u16::from(tci.dei()) << 12 | tci.vid_raw();
+            let again = u16::from(tci.pcp().get()) << 13 | u16::from(tci.dei()) << 12 | tci.vid().get();
             prop_assert_eq!(again, raw);
             let moved = tci.with_vid(vid);
-            prop_assert_eq!((moved.pcp(), moved.dei(), moved.vid()), (tci.pcp(), tci.dei(), Some(vid)));
+            prop_assert_eq!((moved.pcp(), moved.dei(), moved.vid()), (tci.pcp(), tci.dei(), vid));
         }
     }
 
     #[test]
-    fn the_reserved_vid_is_no_vlan() {
-        assert_eq!(Tci::from_wire(0x0fff).vid(), None);
-        assert_eq!(Tci::from_wire(0x0ffe).vid(), Some(Vid::MAX));
+    fn twelve_bits_are_a_vlan() {
+        assert_eq!(Tci::from_wire(0xffff).vid(), Vid::MAX);
         assert_eq!(Pcp::try_from(8), Err(PcpOutOfRange(8)));
         assert_eq!(
-            Vid::try_from(4095).unwrap_err().to_string(),
-            "4095 is not a VLAN identifier (0 to 4094)"
+            Vid::try_from(4096).unwrap_err().to_string(),
+            "4096 is not a VLAN identifier (0 to 4095)"
         );
     }
 }

@@ -28,7 +28,7 @@ fn ours(frame: &[u8]) -> Option<Reading> {
     let l4 = L4::locate(frame)?;
     let mut reading = Reading {
         macs: (l2.target, l2.source),
-        vids: tags.iter().flatten().map(|tag| tag.tci.vid_raw()).collect(),
+        vids: tags.iter().flatten().map(|tag| tag.tci.vid().get()).collect(),
         protocol: l4.protocol.0,
         ..Reading::default()
     };

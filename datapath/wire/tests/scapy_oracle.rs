@@ -84,7 +84,7 @@ fn read_frame(frame: &[u8], out: &mut Vec<Value>) {
     let next = [l2.inner_tag.map(|tag| tag.tpid), Some(l2.ethertype)];
     let mut next = next.into_iter().flatten();
     for tag in [l2.outer_tag, l2.inner_tag].into_iter().flatten() {
-        let (pcp, dei, vid) = (tag.tci.pcp().get(), u8::from(tag.tci.dei()), tag.tci.vid_raw());
+        let (pcp, dei, vid) = (tag.tci.pcp().get(), u8::from(tag.tci.dei()), tag.tci.vid().get());
         let next = next.next().unwrap().get();
         out.push(json!({"is": "tag", "pcp": pcp, "dei": dei, "vid": vid, "type": next}));
     }

@@ -107,7 +107,7 @@ fn stats_clear(engine: &mut Engine, args: &[String]) -> Answer {
 
 fn parse_vid(text: &str) -> Result<Vid, String> {
     let vid = text.parse().ok().and_then(Vid::new);
-    vid.ok_or_else(|| format!("{text}: not a VLAN, 0 to 4094\n"))
+    vid.ok_or_else(|| format!("{text}: not a VLAN, 0 to 4095\n"))
 }
 
 fn vid_and_mac(vid: &str, mac: &str) -> Result<(Vid, MacAddr), String> {

@@ -1,5 +1,6 @@
 //! Rows of Mirror.
 
+use super::vlan::vid;
 use super::{Port, Reader, Rows};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -102,17 +103,12 @@ impl<R: Rows> Reader<'_, R> {
                 self.problem((TABLE, &name), "output_port", &port, text);
                 None
             }
-            (None, Some(vlan)) => match u16::try_from(vlan).ok().and_then(Vid::new) {
+            (None, vlan) => match vlan.and_then(vid) {
                 Some(vid) => Some(Output::Vlan(vid)),
-                None => problem(
-                    "output_vlan",
-                    &vlan.to_string(),
-                    "reserved: use 1 to 4094; the mirror is ignored",
-                ),
+                None => {
+                    problem("output_port", "[]", "no output_vlan either; the mirror is ignored")
+                }
             },
-            (None, None) => {
-                problem("output_port", "[]", "no output_vlan either; the mirror is ignored")
-            }
         }
     }
 
@@ -136,11 +132,10 @@ impl<R: Rows> Reader<'_, R> {
         Selection::Ports(selected)
     }
 
-    /// A column of VLAN numbers; `None` when it is empty.  4095 names no VLAN.
+    /// A column of VLAN numbers; `None` when it is empty.
     pub(super) fn vlan_set(&self, table: &str, row: Uuid, column: &str) -> Option<VidSet> {
         let numbers = self.rows.datum(table, row, column).filter(|datum| !datum.is_empty())?;
-        let vids = Datum::integers(numbers).filter_map(|n| Vid::new(u16::try_from(n).ok()?));
-        Some(vids.collect())
+        Some(Datum::integers(numbers).filter_map(vid).collect())
     }
 }
 
@@ -182,7 +177,7 @@ mod tests {
         assert_eq!(mirror.output, Output::Vlan(Vid::new(99).unwrap()));
         assert_eq!(mirror.snaplen, Some(100));
         let vids: Vec<_> = mirror.vlans.unwrap().iter().map(Vid::get).collect();
-        assert_eq!(vids, [7], "4095 names no VLAN");
+        assert_eq!(vids, [7, 4095]);
         assert_eq!(problems, [""; 0]);
         let (mirror, _) = read(&[("select_all", Datum::boolean(true)), ("output_port", port(3))]);
         assert_eq!(mirror.unwrap().targets, Selection::All);
@@ -199,8 +194,6 @@ mod tests {
         assert!(bad(&[], none).is_none());
         let far = "output_port=p9: not a port of the mirror's bridge; the mirror is ignored";
         assert!(bad(&[("output_port", port(9))], far).is_none());
-        let reserved = "output_vlan=4095: reserved: use 1 to 4094; the mirror is ignored";
-        assert!(bad(&[("output_vlan", Datum::integer(4095))], reserved).is_none());
         let both = [("output_port", port(3)), ("output_vlan", Datum::integer(5))];
         let text = "output_vlan=5: output_port is set, too; output_vlan is ignored";
         assert_eq!(bad(&both, text).unwrap().output, Output::Port(Uuid::from_u128(3)));

@@ -9,9 +9,9 @@ use weft_wire::vid::Vid;
 const TABLE: &str = "Port";
 
 impl<R: Rows> Reader<'_, R> {
-    /// The VLANs of a port; the text for `Interface.error` when a number cannot be used.
-    pub(super) fn vlan(&mut self, uuid: Uuid, name: &str) -> Result<VlanConf, String> {
-        let tag = self.number(TABLE, uuid, "tag").map(vid).transpose()?;
+    /// The VLANs of a port.
+    pub(super) fn vlan(&mut self, uuid: Uuid, name: &str) -> VlanConf {
+        let tag = self.number(TABLE, uuid, "tag").and_then(vid);
         let text = self.text(TABLE, uuid, "vlan_mode");
         let mode = match (text.as_str(), tag) {
             ("access", _) | ("", Some(_)) => VlanMode::Access,
@@ -24,23 +24,21 @@ impl<R: Rows> Reader<'_, R> {
                 VlanMode::Trunk
             }
         };
-        let (trunks, cvlans) = (self.vids(uuid, "trunks")?, self.vids(uuid, "cvlans")?);
+        let (trunks, cvlans) = (self.vids(uuid, "trunks"), self.vids(uuid, "cvlans"));
         let has_trunks = !matches!(mode, VlanMode::Access | VlanMode::Dot1qTunnel);
-        Ok(VlanConf {
+        VlanConf {
             mode,
             tag: tag.filter(|_| mode != VlanMode::Trunk).unwrap_or_default(),
             trunks: trunks.filter(|_| has_trunks),
             cvlans: cvlans.filter(|_| mode == VlanMode::Dot1qTunnel),
             service_tpid: self.service_tpid(uuid, name),
             priority_tags: self.priority_tags(uuid, name),
-        })
+        }
     }
 
     /// A set of VLANs; `None`, which stands for all, when the column is empty.
-    fn vids(&self, uuid: Uuid, column: &str) -> Result<Option<Box<VidSet>>, String> {
-        let Some(datum) = self.rows.datum(TABLE, uuid, column) else { return Ok(None) };
-        let vids = datum.integers().map(vid).collect::<Result<Vec<_>, _>>()?;
-        Ok((!vids.is_empty()).then(|| Box::new(vids.into_iter().collect())))
+    fn vids(&self, uuid: Uuid, column: &str) -> Option<Box<VidSet>> {
+        self.vlan_set(TABLE, uuid, column).map(Box::new)
     }
 
     fn service_tpid(&mut self, uuid: Uuid, name: &str) -> u16 {
@@ -85,9 +83,7 @@ impl<R: Rows> Reader<'_, R> {
     }
 }
 
-fn vid(number: i64) -> Result<Vid, String> {
-    u16::try_from(number)
-        .ok()
-        .and_then(Vid::new)
-        .ok_or_else(|| format!("VLAN {number} is reserved: use 0 to 4094"))
+/// The VLAN of a column: the schema lets no other number in.
+pub(super) fn vid(number: i64) -> Option<Vid> {
+    u16::try_from(number).ok().and_then(Vid::new)
 }

@@ -3,7 +3,7 @@
 use crate::{Batch, DropReason, FrameBuf, Meta, PortId};
 use weft_wire::EtherType;
 use weft_wire::checksum::partial;
-use weft_wire::vid::Vid;
+use weft_wire::vid::Tci;
 
 /// Reads the L2 header of every frame of a bridge port.
 ///
@@ -48,12 +48,8 @@ fn tag(meta: &mut Meta, bytes: &[u8], tpid: u16) {
         *meta = Meta::dropped(meta.ingress, DropReason::Truncated);
         return;
     };
-    let tci = u16::from_be_bytes([tci_hi, tci_lo]);
+    let tci = Tci::from_wire(u16::from_be_bytes([tci_hi, tci_lo]));
     meta.tpid = tpid;
-    meta.priority = tci & 0xf000;
-    match Vid::try_from(tci & 0x0fff) {
-        Ok(vid) => meta.vid = vid,
-        // IEEE 802.1Q 9.6: 4095 must not be used.
-        Err(_) => *meta = Meta::dropped(meta.ingress, DropReason::IngressVlan),
-    }
+    meta.priority = tci.to_wire() & 0xf000;
+    meta.vid = tci.vid();
 }
