@@ -13,7 +13,7 @@ use crate::kernel::{Changes, Kernel};
 use crate::links::{Links, pin_folder};
 use crate::news::News;
 use crate::path_mtu::PathMtus;
-use crate::plan::{Carrier, Held, Plan, Scope, plan};
+use crate::plan::{Carrier, Held, NUMBERS_MAX, Plan, Scope, plan};
 use crate::planned::Standing;
 use crate::publish::{self, Ids};
 use crate::report::ToldCounters;
@@ -427,19 +427,20 @@ impl Engine {
     }
 
     fn publish(&mut self, next: Plan) -> Result<(), WorkerError> {
-        let bridges: BTreeSet<Uuid> =
-            self.desired.bridges.values().map(|bridge| bridge.uuid).collect();
+        let bridges = self.desired.bridges.values().take(NUMBERS_MAX);
+        let bridges: BTreeSet<Uuid> = bridges.map(|bridge| bridge.uuid).collect();
         for number in self.ids.bridges.keep_only(|row| bridges.contains(row)) {
             self.workers.flush_fdb(Some(weft_switch::BridgeId(number)), None, None)?;
         }
         for bridge in bridges {
-            self.ids.bridges.give(&bridge);
+            // There are no more of them than numbers.
+            let _ = self.ids.bridges.give(&bridge);
         }
         self.ids.keep_sequences(&next);
         let mut fresh = Vec::new();
         for port in &next.ports {
-            let (number, is_fresh) = self.ids.ports.give(&port.interface);
-            if is_fresh {
+            // The plan has no more of them than there are numbers.
+            if let Some((number, true)) = self.ids.ports.give(&port.interface) {
                 fresh.push(PortId(number));
                 self.fresh.insert(port.interface);
             }
@@ -454,11 +455,14 @@ impl Engine {
             self.unpublished.extend(self.ids.port(row));
         }
         self.untold.extend(next.planned.iter().copied());
-        for group in next.ports.iter().filter_map(|port| port.split_horizon.as_ref()) {
-            self.ids.groups.give(group);
-        }
+        let groups: BTreeSet<String> =
+            next.ports.iter().filter_map(|port| port.split_horizon.clone()).collect();
         self.plan.take_over(next);
         self.ids.groups.keep_only(|group| self.plan.ports.has_group(group));
+        for group in groups {
+            // There are as many numbers as interfaces, and each group has one at least.
+            let _ = self.ids.groups.give(&group);
+        }
         self.configure_trees();
         self.unpublish_gates();
         self.configure_snooping();

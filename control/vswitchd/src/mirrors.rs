@@ -43,6 +43,9 @@ pub fn confs(bridge: &Bridge, ids: &Ids) -> Vec<MirrorConf> {
     mirrors.collect()
 }
 
+/// Mirrors of all bridges: those that have a number.
+const MIRRORS_MAX: u16 = u16::MAX;
+
 impl Engine {
     /// Gives every mirror its number, and fresh counters to new ones.
     pub(crate) fn number_mirrors(&mut self) -> Result<(), WorkerError> {
@@ -51,8 +54,10 @@ impl Engine {
             bridges.flat_map(|bridge| &bridge.mirrors).map(|mirror| mirror.uuid).collect();
         self.ids.mirrors.keep_only(|row| rows.contains(row));
         for row in &rows {
-            if let (number, true) = self.ids.mirrors.give(row) {
-                self.workers.clear_mirror(MirrorId(number))?;
+            match self.ids.mirrors.give(row) {
+                Some((number, true)) => self.workers.clear_mirror(MirrorId(number))?,
+                Some((_, false)) => {}
+                None => tracing::warn!("mirror {row}: there are {MIRRORS_MAX} already; ignored"),
             }
         }
         Ok(())

@@ -256,6 +256,21 @@ pub fn plan(
     standing: &Standing,
     scope: &Scope,
 ) -> Option<Plan> {
+    plan_for(numbers::NUMBERS_MAX, desired, observed, standing, scope)
+}
+
+/// The same, for a datapath that has `numbers_max` numbers for interfaces, and as many for bridges.
+fn plan_for(
+    numbers_max: usize,
+    desired: &Desired,
+    observed: &Observed,
+    standing: &Standing,
+    scope: &Scope,
+) -> Option<Plan> {
+    if !scope.linked && standing.ports.len() >= numbers_max {
+        // Others wait for a number that may be left now.
+        return None;
+    }
     let mut rows = scope.rows.clone();
     let looked: Vec<_> = if scope.linked {
         rows.extend(desired.linked().map(|(_, _, interface)| interface.uuid));
@@ -269,7 +284,18 @@ pub fn plan(
     let plan = Plan { looked_at: rows.len(), planned: rows, ..Plan::default() };
     let common = Cow::Borrowed(standing.ports.common());
     let wanted = BTreeMap::new();
-    let mut planner = Planner { desired, observed, standing, looked, common, plan, wanted };
+    let unnumbered = numbers::first_without_number(desired, numbers_max);
+    let mut planner = Planner {
+        desired,
+        observed,
+        standing,
+        numbers_max,
+        unnumbered,
+        looked,
+        common,
+        plan,
+        wanted,
+    };
     if !scope.linked {
         if !planner.may_be_alone() {
             return None;
@@ -285,6 +311,7 @@ pub fn plan(
         return None;
     }
     planner.patches();
+    planner.limit();
     planner.closing();
     planner.opening();
     planner.adjust(scope);
@@ -297,6 +324,10 @@ struct Planner<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
     standing: &'a Standing,
+    /// Numbers that the datapath has for interfaces, and as many for bridges.
+    numbers_max: usize,
+    /// The first bridge by name that gets no number.
+    unnumbered: Option<&'a str>,
     /// All interfaces of the scope that are wanted, but patch ports.
     looked: Vec<(&'a Bridge, &'a Port, &'a Interface)>,
     /// What all tunnels have in common.
@@ -357,7 +388,7 @@ impl Planner<'_> {
     fn refuse(&mut self) {
         let looked = std::mem::take(&mut self.looked);
         for (bridge, port, interface) in looked {
-            match bridge.fault() {
+            match self.fault(bridge) {
                 Some(text) => self.fail(interface, text),
                 None => self.looked.push((bridge, port, interface)),
             }
@@ -468,14 +499,15 @@ impl Planner<'_> {
         for row in self.plan.planned.clone() {
             let Some((bridge, port, interface)) = desired.interface(&row) else { continue };
             let Kind::Patch(peer) = &interface.kind else { continue };
-            if let Some(text) = bridge.fault() {
+            if let Some(text) = self.fault(bridge) {
                 self.fail(interface, text);
                 continue;
             }
             let other = desired.patch(peer).filter(|other| {
                 let other = desired.interface(other);
                 other.is_some_and(|(bridge, _, other)| {
-                    bridge.fault().is_none() && other.kind == Kind::Patch(interface.name.clone())
+                    self.fault(bridge).is_none()
+                        && other.kind == Kind::Patch(interface.name.clone())
                 })
             });
             if other.is_none() {
@@ -713,6 +745,7 @@ mod alone_tests;
 
 #[path = "plan_numbers.rs"]
 mod numbers;
+pub use numbers::NUMBERS_MAX;
 
 #[path = "plan_underlay.rs"]
 mod underlay;

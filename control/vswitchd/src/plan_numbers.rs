@@ -1,12 +1,55 @@
-//! `OpenFlow` port numbers in a plan.
+//! Numbers in a plan: how many interfaces can be, and their `OpenFlow` port numbers.
 
-use super::Planner;
-use crate::desired::{Bridge, Interface};
+use super::{Carrier, Planner};
+use crate::desired::{Bridge, Desired, Interface};
 use crate::ofport::{self, Claim, NumberSet};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
+/// Interfaces, and bridges (the first by name), that the datapath has numbers for.
+pub const NUMBERS_MAX: usize = u16::MAX as usize;
+
+/// The name of the first bridge that gets no number, when there are more than numbers.
+pub(super) fn first_without_number(desired: &Desired, numbers_max: usize) -> Option<&str> {
+    let is_over = desired.bridges.len() > numbers_max;
+    is_over.then(|| desired.bridges.keys().nth(numbers_max).map(String::as_str)).flatten()
+}
+
 impl Planner<'_> {
+    /// Why no interface of a bridge can be set up, when that is so.
+    pub(super) fn fault(&self, bridge: &Bridge) -> Option<String> {
+        let is_over = self.unnumbered.is_some_and(|first| *bridge.name >= *first);
+        let (name, max) = (&bridge.name, self.numbers_max);
+        let text =
+            || format!("{name}: no number is left for it: at most {max} bridges can be set up");
+        bridge.fault().or_else(|| is_over.then(text))
+    }
+
+    /// Fails the interfaces that the datapath has no number for.  Whoever forwards already stays; of
+    /// the others the first by name get one.
+    pub(super) fn limit(&mut self) {
+        let standing = &self.standing.ports;
+        let planned_anew = self.plan.planned.iter().filter(|row| standing.get(row).is_some());
+        let room = self.numbers_max.saturating_sub(standing.len() - planned_anew.count());
+        if self.plan.ports.len() <= room {
+            return;
+        }
+        self.plan.ports.sort_by_cached_key(|port| {
+            (standing.get(&port.interface).is_none(), port.bridge.clone(), port.name.clone())
+        });
+        for port in self.plan.ports.split_off(room) {
+            let text = format!(
+                "{}: no number is left for it: at most {} interfaces can be set up",
+                port.name, self.numbers_max
+            );
+            if port.carrier == Carrier::Link {
+                self.wanted.remove(&port.name);
+            }
+            self.plan.complaints.remove(&port.interface);
+            self.plan.failures.insert(port.interface, text);
+        }
+    }
+
     /// The number that an interface has on this bridge, or that its row holds from an earlier run.
     pub(super) fn number_before(&self, bridge: &Bridge, row: &Uuid) -> Option<u16> {
         let standing = self.standing.ports.get(row).filter(|port| port.bridge == bridge.name);

@@ -85,19 +85,23 @@ impl<K: Ord + Clone + Hash> Numbers<K> {
         Some(number)
     }
 
-    /// The number of `key`, and whether it is new.  The lowest free one is taken.
-    pub fn give(&mut self, key: &K) -> (u16, bool) {
+    /// The number of `key`, and whether it is new.  The lowest free one is taken; none when all below
+    /// [`u16::MAX`], which stands for nobody in the datapath, are in use.
+    pub fn give(&mut self, key: &K) -> Option<(u16, bool)> {
         if let Some(number) = self.get(key) {
-            return (number, false);
+            return Some((number, false));
         }
-        let number = self.free.pop_first().unwrap_or_else(|| {
-            let number = self.next;
-            self.next = number.saturating_add(1);
-            number
-        });
+        let number = match self.free.pop_first() {
+            Some(number) => number,
+            None if self.next < u16::MAX => {
+                self.next += 1;
+                self.next - 1
+            }
+            None => return None,
+        };
         self.by_key.insert(key.clone(), number);
         self.by_number.insert(number, key.clone());
-        (number, true)
+        Some((number, true))
     }
 }
 
@@ -294,11 +298,23 @@ mod tests {
     #[test]
     fn numbers_are_kept_and_reused() {
         let mut numbers = Numbers::new(1);
-        assert_eq!(numbers.give(&"a"), (1, true));
-        assert_eq!(numbers.give(&"b"), (2, true));
-        assert_eq!(numbers.give(&"a"), (1, false));
+        assert_eq!(numbers.give(&"a"), Some((1, true)));
+        assert_eq!(numbers.give(&"b"), Some((2, true)));
+        assert_eq!(numbers.give(&"a"), Some((1, false)));
         assert_eq!(numbers.keep_only(|key| *key == "b"), [1]);
-        assert_eq!(numbers.give(&"c"), (1, true));
+        assert_eq!(numbers.give(&"c"), Some((1, true)));
         assert_eq!(numbers.key(2), Some(&"b"));
+    }
+
+    #[test]
+    fn no_number_is_shared() {
+        let last = u16::MAX - 1;
+        let mut numbers = Numbers::new(last);
+        assert_eq!(numbers.give(&"a"), Some((last, true)));
+        assert_eq!(numbers.give(&"b"), None);
+        assert_eq!((numbers.get(&"b"), numbers.key(last)), (None, Some(&"a")));
+        assert_eq!(numbers.take_back(&"a"), Some(last));
+        assert_eq!(numbers.give(&"b"), Some((last, true)));
+        assert_eq!(numbers.give(&"c"), None);
     }
 }
