@@ -224,7 +224,12 @@ fn lines(
         }
         let matched = names.odp_match(flow.key.ingress, &flow.frame(), style);
         text += &datapath.dialect(matched);
-        let used = format!("{}.{:03}s", seen.idle_ms / 1000, seen.idle_ms % 1000);
+        // Nothing but the frame that a stock switch would have put the flow into its cache for.
+        let used = if flow.frames == 0 {
+            "never".to_owned()
+        } else {
+            format!("{}.{:03}s", seen.idle_ms / 1000, seen.idle_ms % 1000)
+        };
         let _ = write!(text, ", packets:{}, bytes:{}, used:{used}", flow.frames, flow.bytes);
         if style.all {
             text += ", dp:ovs";
