@@ -10,6 +10,7 @@ mod patch;
 mod trees;
 mod vlan;
 
+use crate::names::PortName;
 use crate::news::News;
 use crate::tunnel_options::{self, Tunnel, TunnelType};
 use index::Index;
@@ -101,7 +102,7 @@ pub struct Bridge {
     /// Its mirrors.
     pub mirrors: Vec<mirror::Mirror>,
     /// Its ports, by name.
-    pub ports: BTreeMap<String, Arc<Port>>,
+    pub ports: BTreeMap<PortName, Arc<Port>>,
 }
 
 impl Bridge {
@@ -177,7 +178,7 @@ pub struct Port {
     /// Its row.
     pub uuid: Uuid,
     /// Its name.
-    pub name: String,
+    pub name: PortName,
     /// Its VLANs.
     pub vlan: VlanConf,
     /// `other_config:split-horizon`.
@@ -426,7 +427,7 @@ impl<R: Rows> Reader<'_, R> {
         let split_horizon = self.key("Port", uuid, "other_config", "split-horizon");
         Port {
             uuid,
-            name,
+            name: PortName::new(name),
             vlan,
             split_horizon: split_horizon.filter(|group| !group.is_empty()),
             other_config: self.map("Port", uuid, "other_config"),

@@ -49,7 +49,7 @@ impl<'a> Names<'a> {
     /// The name of a port.
     #[must_use]
     pub fn port(&self, port: PortId) -> &'a str {
-        self.planned(port).map_or("a port that is gone", |port| &port.port)
+        self.planned(port).map_or("a port that is gone", |port| port.port.as_str())
     }
 
     /// The name of the interface of a port.

@@ -1,6 +1,7 @@
 //! Loop guards, as this daemon drives them: one for each bridge with `other_config:loop-guard=true`.
 
 use crate::desired::{Bridge, Desired, Port};
+use crate::names::PortName;
 use crate::spanning::{Errand, Member};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -16,7 +17,7 @@ struct Guard {
     machine: LoopGuard,
     bridge: Uuid,
     /// The row and the name of each port that is watched.
-    members: BTreeMap<PortId, (Uuid, String)>,
+    members: BTreeMap<PortId, (Uuid, PortName)>,
 }
 
 /// The guards of all bridges, by name.
@@ -169,7 +170,7 @@ impl Guard {
     }
 
     fn name(&self, port: PortId) -> &str {
-        self.members.get(&port).map_or("a port that is gone", |(_, name)| name)
+        self.members.get(&port).map_or("a port that is gone", |(_, name)| name.as_str())
     }
 
     fn describe(&self, reason: Reason) -> String {

@@ -29,6 +29,7 @@ pub mod links;
 pub mod machine;
 pub mod metrics;
 mod mirrors;
+pub mod names;
 pub mod news;
 pub mod odp;
 pub mod ofport;

@@ -8,6 +8,7 @@ use crate::common::Common;
 use crate::desired::known::Touched;
 use crate::desired::{Bridge, Desired, Interface, Kind, Port};
 use crate::kernel::addresses_of;
+use crate::names::PortName;
 use crate::planned::Standing;
 use crate::tunnel_options::{Identity, Tunnel};
 use crate::tunnels::{Nic, Path};
@@ -169,7 +170,7 @@ pub struct PlannedPort {
     /// Its bridge.
     pub bridge: String,
     /// The name of its port: what spanning trees, mirrors and addresses belong to.
-    pub port: String,
+    pub port: PortName,
     /// The name of the interface, and of the device that it may have.
     pub name: String,
     /// Its number on the bridge.

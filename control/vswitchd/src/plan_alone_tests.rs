@@ -113,7 +113,7 @@ impl World {
                 let name = format!("if{id}");
                 let mut peers = BTreeSet::from([row(*id)]);
                 for bridge in BRIDGES {
-                    let gone = self.desired.take_port(bridge, &name);
+                    let gone = self.desired.take_port(bridge, &PortName::new(&*name));
                     let gone = gone.iter().flat_map(|port| &port.interfaces);
                     peers.extend(gone.filter_map(|it| self.peer(&it.kind)));
                 }

@@ -36,7 +36,7 @@ fn gre_to(remote: &str) -> Kind {
 pub(super) fn port_of(interface: Interface) -> Arc<Port> {
     Arc::new(Port {
         uuid: Uuid::from_u128(interface.uuid.as_u128() + 1000),
-        name: interface.name.clone(),
+        name: PortName::new(interface.name.as_str()),
         vlan: VlanConf::default(),
         split_horizon: None,
         other_config: BTreeMap::new(),
@@ -214,7 +214,7 @@ fn bridges_past_the_last_number_are_refused() {
         (bridge.name, bridge.uuid) = (name.clone(), Uuid::from_u128(n + 1));
         if n != 1 {
             let port = port_of(interface(10 + n, &name, Kind::Internal));
-            bridge.ports = BTreeMap::from([(name.clone(), port)]);
+            bridge.ports = BTreeMap::from([(port.name.clone(), port)]);
         }
         wanted.bridges.insert(name, bridge);
     }
@@ -247,7 +247,7 @@ fn a_bridge_of_an_unknown_type_has_no_ports_until_that_is_mended() {
     let mut other = wanted.bridges["br0"].clone();
     (other.name, other.uuid) = ("br1".to_owned(), Uuid::from_u128(2));
     let fro = interface(21, "fro", Kind::Patch("to".to_owned()));
-    other.ports = BTreeMap::from([("fro".to_owned(), port_of(fro))]);
+    other.ports = BTreeMap::from([(PortName::new("fro"), port_of(fro))]);
     wanted.bridges.insert("br1".to_owned(), other);
     wanted.bridges.get_mut("br0").unwrap().datapath_type = "kernel".to_owned();
     let mut observed = Observed::default();
@@ -277,7 +277,7 @@ fn the_bridge_takes_the_smallest_address_of_its_ports() {
     assert_eq!(first.ports.iter().map(|port| port.ofport).collect::<Vec<_>>(), [1, 2, 65534]);
     // The smallest one leaves.
     let observed = carried_out(observed, &first);
-    wanted.bridges.get_mut("br0").unwrap().ports.remove("b");
+    wanted.bridges.get_mut("br0").unwrap().ports.remove(&PortName::new("b"));
     let second = plan(&wanted, &observed);
     assert_eq!(
         changes(&second),
@@ -364,9 +364,9 @@ fn tunnels_share_their_nic() {
     );
     // One goes: the NIC stays.  Both go: it is let go of.
     let observed = carried_out(observed, &first);
-    wanted.bridges.get_mut("br0").unwrap().ports.remove("gre1");
+    wanted.bridges.get_mut("br0").unwrap().ports.remove(&PortName::new("gre1"));
     assert!(changes(&plan(&wanted, &observed)).is_empty());
-    wanted.bridges.get_mut("br0").unwrap().ports.remove("gre2");
+    wanted.bridges.get_mut("br0").unwrap().ports.remove(&PortName::new("gre2"));
     assert_eq!(changes(&plan(&wanted, &observed)), [&close("eth0", false)]);
 }
 
@@ -498,8 +498,8 @@ fn tunnels_that_leave_by_each_others_bridges_do_not_shrink_them() {
     let device = observed.devices.get("br0").unwrap().ifindex;
     observed.paths.insert(Uuid::from_u128(30), path("br0", device));
     let back = desired(vec![interface(30, "gre2", gre_to("10.9.9.9"))]);
-    let port = back.bridges["br0"].ports["gre2"].clone();
-    wanted.bridges.get_mut("br-phy").unwrap().ports.insert("gre2".to_owned(), port);
+    let port = back.bridges["br0"].ports[&PortName::new("gre2")].clone();
+    wanted.bridges.get_mut("br-phy").unwrap().ports.insert(port.name.clone(), port);
     let plan = plan(&wanted, &observed);
     assert_eq!(mtus(&plan), [1500, 1500]);
 }
@@ -577,7 +577,8 @@ fn the_mtu_of_a_bridge_follows_its_ports_but_respects_the_operator() {
     // mtu_request beats all.
     let mut wanted = wanted;
     let ports = &mut wanted.bridges.get_mut("br0").unwrap().ports;
-    Arc::make_mut(ports.get_mut("br0").unwrap()).interfaces[0].mtu_request = Some(1300);
+    Arc::make_mut(ports.get_mut(&PortName::new("br0")).unwrap()).interfaces[0].mtu_request =
+        Some(1300);
     let asked = plan(&wanted, &observed);
     assert_eq!(changes(&asked), [&set(1300)]);
     // When it asks no more, it follows again.
@@ -585,7 +586,7 @@ fn the_mtu_of_a_bridge_follows_its_ports_but_respects_the_operator() {
     let mut standing = Standing::default();
     standing.take_over(asked);
     let ports = &mut wanted.bridges.get_mut("br0").unwrap().ports;
-    Arc::make_mut(ports.get_mut("br0").unwrap()).interfaces[0].mtu_request = None;
+    Arc::make_mut(ports.get_mut(&PortName::new("br0")).unwrap()).interfaces[0].mtu_request = None;
     wanted.index_again();
     let after = super::plan(&wanted, &observed, &standing, &Scope::all(&wanted, &standing));
     assert_eq!(changes(&after.unwrap()), [&set(1600)]);

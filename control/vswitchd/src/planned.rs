@@ -1,6 +1,7 @@
 //! The ports that forward, as planned last, by all that they are looked up by.
 
 use crate::common::Common;
+use crate::names::PortName;
 use crate::ofport::NumberSet;
 use crate::plan::{Carrier, Plan, PlannedPort};
 use crate::tunnel_options::{Identity, Tunnel};
@@ -61,7 +62,7 @@ pub struct Ports {
     /// By bridge and name of the interface.
     ordered: BTreeMap<(String, String), Arc<PlannedPort>>,
     by_interface: HashMap<String, Uuid>,
-    by_port: HashMap<String, Uuid>,
+    by_port: HashMap<PortName, Uuid>,
     /// All but patch ports.
     linked: BTreeSet<Uuid>,
     /// By bridge.
@@ -101,11 +102,11 @@ impl Ports {
     pub fn remove(&mut self, row: &Uuid) -> Option<Arc<PlannedPort>> {
         let port = self.rows.remove(row)?;
         self.ordered.remove(&(port.bridge.clone(), port.name.clone()));
-        for (names, name) in [(&mut self.by_interface, &port.name), (&mut self.by_port, &port.port)]
-        {
-            if names.get(name) == Some(row) {
-                names.remove(name);
-            }
+        if self.by_interface.get(&port.name) == Some(row) {
+            self.by_interface.remove(&port.name);
+        }
+        if self.by_port.get(&port.port) == Some(row) {
+            self.by_port.remove(&port.port);
         }
         self.linked.remove(row);
         self.common.take(&port);
@@ -140,11 +141,16 @@ impl Ports {
         self.get(self.by_interface.get(name)?)
     }
 
-    /// The interface of the port of this name, else the interface of this name.
+    /// The interface of the port of this name.
+    #[must_use]
+    pub fn by_port(&self, name: &PortName) -> Option<&PlannedPort> {
+        self.get(self.by_port.get(name)?)
+    }
+
+    /// What somebody means who typed a name: a port, else an interface.
     #[must_use]
     pub fn by_port_or_interface(&self, name: &str) -> Option<&PlannedPort> {
-        let port = self.by_port.get(name).and_then(|row| self.get(row));
-        port.or_else(|| self.by_interface(name))
+        self.by_port(&PortName::new(name)).or_else(|| self.by_interface(name))
     }
 
     /// The interface whose device has this name.

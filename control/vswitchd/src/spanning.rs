@@ -7,6 +7,7 @@
 
 use crate::desired::{Bridge, Desired, Port, Protocol};
 use crate::guards::Guards;
+use crate::names::PortName;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -128,7 +129,7 @@ impl Machine {
 struct Tree {
     machine: Machine,
     /// The row and the name of each port that takes part.
-    members: BTreeMap<PortId, (Uuid, String)>,
+    members: BTreeMap<PortId, (Uuid, PortName)>,
     aging_secs: Option<u32>,
 }
 

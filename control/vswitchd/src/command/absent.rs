@@ -8,6 +8,7 @@ use super::datapath::choose;
 use super::{Command, command};
 use crate::desired::{Interface, Port};
 use crate::engine::Engine;
+use crate::names::PortName;
 use crate::unixctl::Answer;
 
 const BONDS: &str = "bonds are not supported yet\n";
@@ -143,7 +144,8 @@ fn fault(args: &[String], no_such: &str, missing: &str) -> Answer {
 /// What is asked of, or told to, a bond.
 fn bond(engine: &mut Engine, args: &[String]) -> Answer {
     let mut ports = engine.desired.bridges.values().flat_map(|bridge| bridge.ports.values());
-    let is_there = ports.any(|port| Some(&port.name) == args.first() && port.interfaces.len() > 1);
+    let name = args.first().map(PortName::new);
+    let is_there = ports.any(|port| Some(&port.name) == name.as_ref() && port.interfaces.len() > 1);
     Err(if is_there { BONDS } else { "no such bond\n" }.to_owned())
 }
 
@@ -186,7 +188,7 @@ fn interface<'a>(
 fn qos(engine: &mut Engine, args: &[String]) -> Answer {
     let (port, interface) = interface(engine, args)?;
     let has_row = engine.desired.problems.iter().any(|problem| {
-        problem.table == "Port" && problem.row == port.name && problem.column == "qos"
+        problem.table == "Port" && problem.row == port.name.as_str() && problem.column == "qos"
     });
     if has_row {
         let name = &port.name;

@@ -139,7 +139,7 @@ fn overridden(engine: &Engine, record: &FdbRecord, interface: &str) -> Option<St
     let planned = engine.plan.ports.get(engine.ids.ports.key(record.port.0)?)?;
     let kind = if record.age_secs.is_some() { "dynamic" } else { "static" };
     let number = ofport_name(planned.ofport);
-    (planned.port != interface)
+    (planned.port.as_str() != interface)
         .then(|| format!("Overriding already existing {kind} entry on {number}\n"))
 }
 

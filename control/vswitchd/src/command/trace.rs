@@ -273,7 +273,7 @@ impl Page<'_> {
     fn wrong_vlan(&self, hop: &Hop) -> [String; 2] {
         let vid = hop.meta.vid;
         let port = self.names.planned(hop.meta.ingress);
-        let name = port.map_or("?", |port| &port.port);
+        let name = port.map_or("?", |port| port.port.as_str());
         let why = match port.map(|port| &port.vlan) {
             Some(vlan) if vlan.mode == VlanMode::Access => format!(
                 "dropping VLAN {vid} tagged packet received on port {name} configured as VLAN {} \
@@ -342,7 +342,7 @@ fn hop_json(names: &Names<'_>, hops: &[Hop], hop: &Hop, learns: bool) -> Value {
     let port = names.planned(hop.meta.ingress);
     json!({
         "bridge": port.map(|port| &port.bridge),
-        "port": port.map(|port| &port.port),
+        "port": port.map(|port| port.port.as_str()),
         "vlan": hop.meta.vid.get(),
         "steps": steps,
     })

@@ -156,7 +156,7 @@ impl View<'_> {
         let up = |up: Option<bool>| up.map(|up| if up { "up" } else { "down" });
         let mut value = json!({
             "name": interface.name,
-            "port": port.name,
+            "port": port.name.as_str(),
             "ofport": planned.map_or(-1, |planned| i64::from(planned.ofport)),
             "type": if interface.type_name.is_empty() { "system" } else { &interface.type_name },
             "link_state": up(status.is_running),
@@ -336,7 +336,7 @@ fn fdb(engine: &mut Engine, args: &[String]) -> Answer {
             let Some(port) = port else { continue };
             all.push(json!({
                 "bridge": name,
-                "port": port.port,
+                "port": port.port.as_str(),
                 "ofport": port.ofport,
                 "vlan": record.vid.get(),
                 "mac": record.mac.to_string(),

@@ -1,6 +1,7 @@
 //! Where each interface is, so that nobody has to look through all of them.
 
 use super::{Bridge, Desired, Interface, Kind, Port};
+use crate::names::PortName;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -9,13 +10,13 @@ use uuid::Uuid;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Index {
     /// The names of the bridge and port that an interface is in, by row.
-    places: HashMap<Uuid, (String, String)>,
-    /// Patch ports by name.
+    places: HashMap<Uuid, (String, PortName)>,
+    /// Patch ports by the names of their interfaces.
     patches: HashMap<String, Uuid>,
-    /// All others by name.
+    /// All other interfaces by name.
     names: HashMap<String, Uuid>,
     /// Ports that are more than patch ports, by bridge.
-    linked: BTreeMap<String, BTreeMap<String, Arc<Port>>>,
+    linked: BTreeMap<String, BTreeMap<PortName, Arc<Port>>>,
     /// Interfaces with an `ofport_request`, by bridge.
     requests: BTreeMap<String, usize>,
 }
@@ -74,10 +75,10 @@ impl Desired {
     }
 
     /// Takes a port out of a bridge.
-    pub fn take_port(&mut self, bridge: &str, name: &str) -> Option<Arc<Port>> {
+    pub fn take_port(&mut self, bridge: &str, name: &PortName) -> Option<Arc<Port>> {
         let port = self.bridges.get_mut(bridge)?.ports.remove(name)?;
         for interface in &port.interfaces {
-            let is_here = |place: &(String, String)| (&*place.0, &*place.1) == (bridge, name);
+            let is_here = |place: &(String, PortName)| (&*place.0, &place.1) == (bridge, name);
             if !self.index.places.get(&interface.uuid).is_some_and(is_here) {
                 // It has moved on already.
                 continue;
@@ -127,7 +128,7 @@ impl Desired {
         Some((bridge, port, interface))
     }
 
-    /// The patch port of this name.
+    /// The patch port whose interface has this name.
     #[must_use]
     pub fn patch(&self, name: &str) -> Option<Uuid> {
         self.index.patches.get(name).copied()

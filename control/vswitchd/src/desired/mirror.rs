@@ -2,6 +2,7 @@
 
 use super::vlan::vid;
 use super::{Port, Reader, Rows};
+use crate::names::PortName;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
@@ -55,7 +56,7 @@ impl<R: Rows> Reader<'_, R> {
     pub(super) fn mirrors(
         &mut self,
         bridge: Uuid,
-        ports: &BTreeMap<String, Arc<Port>>,
+        ports: &BTreeMap<PortName, Arc<Port>>,
     ) -> Vec<Mirror> {
         let rows = self.references("Bridge", bridge, "mirrors");
         let mut mirrors: Vec<_> = rows.iter().filter_map(|row| self.mirror(*row, ports)).collect();
@@ -67,7 +68,7 @@ impl<R: Rows> Reader<'_, R> {
         mirrors
     }
 
-    fn mirror(&mut self, uuid: Uuid, ports: &BTreeMap<String, Arc<Port>>) -> Option<Mirror> {
+    fn mirror(&mut self, uuid: Uuid, ports: &BTreeMap<PortName, Arc<Port>>) -> Option<Mirror> {
         let output = self.mirror_output(uuid, ports)?;
         let is_all = self.flag(TABLE, uuid, "select_all");
         let mut selection = |column| {
@@ -81,7 +82,11 @@ impl<R: Rows> Reader<'_, R> {
     }
 
     /// `output_port` wins over `output_vlan`.
-    fn mirror_output(&mut self, uuid: Uuid, ports: &BTreeMap<String, Arc<Port>>) -> Option<Output> {
+    fn mirror_output(
+        &mut self,
+        uuid: Uuid,
+        ports: &BTreeMap<PortName, Arc<Port>>,
+    ) -> Option<Output> {
         let name = self.text(TABLE, uuid, "name");
         let port = self.references(TABLE, uuid, "output_port").first().copied();
         let vlan = self.number(TABLE, uuid, "output_vlan");
@@ -116,7 +121,7 @@ impl<R: Rows> Reader<'_, R> {
         &mut self,
         uuid: Uuid,
         column: &str,
-        ports: &BTreeMap<String, Arc<Port>>,
+        ports: &BTreeMap<PortName, Arc<Port>>,
     ) -> Selection {
         let mut selected = self.references(TABLE, uuid, column);
         selected.retain(|port| {

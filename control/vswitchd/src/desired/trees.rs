@@ -46,7 +46,7 @@ impl<R: Rows> Reader<'_, R> {
 
     /// As [`Reader::name_bad_tree_settings`], of a port.
     pub(super) fn name_bad_port_settings(&mut self, port: &Port) {
-        self.name_bad_numbers(("Port", &port.name), &port.other_config, &PORT);
+        self.name_bad_numbers(("Port", port.name.as_str()), &port.other_config, &PORT);
     }
 
     fn name_bad_numbers(
