@@ -166,15 +166,30 @@ pub(crate) fn bind_unix(path: &Path) -> io::Result<UnixSocket> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
+    let listener = listen_unix(path, SOCKET_MODE)?;
+    Ok(UnixSocket { listener, path: path.to_owned() })
+}
+
+/// Listens at `path`, where there must be nothing, with a file of that mode from the first moment on.
+///
+/// # Errors
+/// What the system said.
+pub fn listen_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    let socket = bind_private(path, mode)?;
+    // The process's mask may have taken bits away.
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
+    listen(&socket, BACKLOG)?;
+    UnixListener::from_std(std::os::unix::net::UnixListener::from(socket))
+}
+
+/// A socket with a file that never had more rights than `mode`.
+fn bind_private(path: &Path, mode: u32) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket: OwnedFd = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-    // The mode of the socket before bind is the most that its file will have: no moment of openness.
-    fchmod(&socket, Mode::from_raw_mode(SOCKET_MODE))?;
+    // The mode of the socket before bind is the most that its file will have.
+    fchmod(&socket, Mode::from_raw_mode(mode))?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(SOCKET_MODE))?;
-    listen(&socket, BACKLOG)?;
-    let listener = UnixListener::from_std(std::os::unix::net::UnixListener::from(socket))?;
-    Ok(UnixSocket { listener, path: path.to_owned() })
+    Ok(socket)
 }
 
 /// Listens at a TCP address.
@@ -187,4 +202,21 @@ pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever connects before the mode is set stays connected.
+    #[test]
+    fn a_socket_is_private_from_the_first_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        for mode in [0o600, 0o640, 0o750] {
+            let path = dir.path().join(format!("{mode:o}"));
+            let _socket = bind_private(&path, mode).unwrap();
+            let rights = std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(rights & !mode, 0, "{rights:o}");
+        }
+    }
 }

@@ -6,7 +6,6 @@
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -18,6 +17,9 @@ const REQUEST_BYTES_MAX: usize = 1 << 20;
 
 /// Connections at one time.
 const CONNECTIONS_MAX: usize = 64;
+
+/// Mode of a socket: root and its group.
+const SOCKET_MODE: u32 = 0o750;
 
 /// Requests that wait for the engine.
 pub const REQUESTS_MAX: usize = 64;
@@ -125,9 +127,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o750))?;
-    Ok(listener)
+    weft_ovsdb::remote::listen_unix(path, SOCKET_MODE)
 }
 
 /// Removes sockets `<name>.<pid>.<ending>` in `folder` that nobody listens on any more.
@@ -222,6 +222,7 @@ fn parse(value: &Value) -> Result<(String, Vec<String>), &'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     /// Serves commands with their own words until the socket goes.
     async fn echo(mut requests: mpsc::Receiver<Request>) {
