@@ -33,6 +33,19 @@ impl Default for Datum {
 }
 
 impl Datum {
+    /// The order of two values of one column: the one with fewer elements first, then by keys, then by values.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Ordering {
+        let by_content = || match (self, other) {
+            (Self::Map(a), Self::Map(b)) => {
+                let keys = a.iter().map(|pair| &pair.0).cmp(b.iter().map(|pair| &pair.0));
+                keys.then_with(|| a.cmp(b))
+            }
+            _ => self.cmp(other),
+        };
+        self.len().cmp(&other.len()).then_with(by_content)
+    }
+
     /// The set of `atoms`.
     #[must_use]
     pub fn set(mut atoms: Vec<Atom>) -> Self {

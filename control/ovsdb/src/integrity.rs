@@ -4,6 +4,7 @@
 //! Order of the checks at commit: strong references, garbage collection, weak references, row limits,
 //! unique indexes. So a duplicate that nobody references is collected before it could offend an index.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -29,6 +30,8 @@ pub(crate) struct Txn<'a> {
     schema: Arc<Schema>,
     /// Every row touched, as it was before.
     touched: BTreeMap<RowId, Option<Arc<Row>>>,
+    /// The same rows in the order of their first touch, and perhaps some that were left as they were.
+    order: Vec<RowId>,
     /// Reference counts changed so far.
     counted: Vec<(RowId, bool)>,
 }
@@ -36,7 +39,7 @@ pub(crate) struct Txn<'a> {
 impl<'a> Txn<'a> {
     pub fn new(db: &'a mut Database) -> Self {
         let schema = Arc::clone(db.schema());
-        Self { db, schema, touched: BTreeMap::new(), counted: Vec::new() }
+        Self { db, schema, touched: BTreeMap::new(), order: Vec::new(), counted: Vec::new() }
     }
 
     pub fn db(&self) -> &Database {
@@ -96,13 +99,19 @@ impl<'a> Txn<'a> {
             Some(row) => table.rows.insert(id.1, row),
             None => table.rows.remove(&id.1),
         };
-        self.touched.entry(id).or_insert(old);
+        if let Entry::Vacant(place) = self.touched.entry(id) {
+            place.insert(old);
+            self.order.push(id);
+        }
     }
 
     /// A row to change. It is copied at its first touch only, and so is each of its columns.
     pub fn row_mut(&mut self, id: RowId) -> Option<&mut Row> {
         let row = self.db.tables.get_mut(id.0)?.rows.get_mut(&id.1)?;
-        self.touched.entry(id).or_insert_with(|| Some(Arc::clone(row)));
+        if let Entry::Vacant(place) = self.touched.entry(id) {
+            place.insert(Some(Arc::clone(row)));
+            self.order.push(id);
+        }
         Some(Arc::make_mut(row))
     }
 
@@ -275,15 +284,7 @@ impl<'a> Txn<'a> {
                 };
                 let Some(kept) = self.prune(column, index, datum) else { continue };
                 if kept.len() < column.ty.min {
-                    return Err(OvsdbError::constraint(format!(
-                        "Deletion of {} weak reference(s) to deleted (or never-existing) rows \
-                         from column \"{}\" in \"{}\" row {} caused this column to become empty, \
-                         but constraints on this column disallow an empty column.",
-                        datum.len() - kept.len(),
-                        column.name,
-                        table.name,
-                        id.1
-                    )));
+                    return Err(self.left_empty(id, table, column, datum, &kept));
                 }
                 pruned.get_or_insert_with(|| (*row).clone()).set(table, index, kept);
             }
@@ -292,6 +293,37 @@ impl<'a> Txn<'a> {
             }
         }
         Ok(())
+    }
+
+    /// The error for a column whose weak references are too few without those that dangle.
+    fn left_empty(
+        &self,
+        id: RowId,
+        table: &TableSchema,
+        column: &ColumnSchema,
+        datum: &Datum,
+        kept: &Datum,
+    ) -> OvsdbError {
+        let is_new = self.touched.get(&id).is_some_and(Option::is_none);
+        let has_zeros =
+            datum.atoms().iter().any(|atom| atom.as_uuid().is_some_and(|uuid| uuid.is_nil()));
+        let (column, table, row) = (&column.name, &table.name, id.1);
+        let new = if is_new { " (inserted within this transaction)" } else { "" };
+        OvsdbError::constraint(if is_new && has_zeros {
+            // The spelling is that of Open vSwitch.
+            format!(
+                "Weak reference column \"{column}\" in \"{table}\" row {row}{new} contained all-zeros UUID \
+                 (probably as the default value for this column) but deleting this value caused a \
+                 constraint volation because this column is not allowed to be empty."
+            )
+        } else {
+            format!(
+                "Deletion of {} weak reference(s) to deleted (or never-existing) rows from column \
+                 \"{column}\" in \"{table}\" row {row}{new} caused this column to become empty, but \
+                 constraints on this column disallow an empty column.",
+                datum.len() - kept.len()
+            )
+        })
     }
 
     /// The datum without dangling weak references; None when there are none.
@@ -336,7 +368,8 @@ impl<'a> Txn<'a> {
 
     fn check_indexes(&self) -> Result<(), OvsdbError> {
         let mut seen: HashMap<(usize, usize, IndexKey), Uuid> = HashMap::new();
-        for id in self.touched.keys() {
+        // In the order of the operations, so that an error does not depend on uuids.
+        for id in self.order.iter().filter(|id| self.touched.contains_key(id)) {
             let (Some(table), Some(row)) = (self.schema.tables.get(id.0), self.row(*id)) else {
                 continue;
             };

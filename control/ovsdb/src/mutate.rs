@@ -188,7 +188,10 @@ fn argument_type(column: &ColumnType, mutator: Mutator, argument: &Value) -> Opt
                 return None;
             }
             let mut ty = column.clone();
-            (ty.min, ty.max) = (0, usize::MAX);
+            ty.min = 0;
+            if mutator == Mutator::Delete {
+                ty.max = usize::MAX;
+            }
             let is_map = argument.get(0).and_then(Value::as_str) == Some("map");
             if mutator == Mutator::Delete && !is_map {
                 ty.value = None;

@@ -1,5 +1,6 @@
 //! The operations of `transact` (RFC 7047 section 5.2): all of them or none.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -290,6 +291,7 @@ impl Run<'_, '_> {
         let table = parser.table(schema);
         let condition = parser.array("where");
         let columns = parser.optional_array("columns");
+        let sort = parser.optional_array("sort");
         parser.finish()?;
         let Some((number, table)) = table else { return Ok(Value::Null) };
         let condition = Condition::from_json(table, condition, Some(&mut self.symbols))?;
@@ -297,11 +299,19 @@ impl Run<'_, '_> {
             None => every_column(table),
             Some(json) => columns_from_json(table, json)?,
         };
+        let sort = sort.map_or(Ok(Vec::new()), |json| columns_from_json(table, json))?;
+        let mut found: Vec<(Uuid, &Arc<Row>)> = condition
+            .matching(&self.txn, number, table)
+            .into_iter()
+            .filter_map(|uuid| Some((uuid, self.txn.row((number, uuid))?)))
+            .collect();
+        if !sort.is_empty() {
+            found.sort_by(|a, b| compare_rows(&sort, a, b));
+        }
         let distinct = columns.contains(&ColumnRef::Uuid);
         let mut seen: HashSet<Vec<Arc<Datum>>> = HashSet::new();
         let mut rows = Vec::new();
-        for uuid in condition.matching(&self.txn, number, table) {
-            let Some(row) = self.txn.row((number, uuid)) else { continue };
+        for (uuid, row) in found {
             let values: Vec<Arc<Datum>> =
                 columns.iter().map(|column| row.value(uuid, *column)).collect();
             let object: Map<String, Value> = columns
@@ -436,6 +446,7 @@ impl Run<'_, '_> {
         let found: BTreeSet<Vec<Arc<Datum>>> = condition
             .matching(&self.txn, number, table)
             .into_iter()
+            .into_iter()
             .filter_map(|uuid| Some((uuid, self.txn.row((number, uuid))?)))
             .map(|(uuid, row)| columns.iter().map(|column| row.value(uuid, *column)).collect())
             .collect();
@@ -498,6 +509,15 @@ impl Run<'_, '_> {
         }
         Ok(columns)
     }
+}
+
+/// The order of two rows by these columns.
+fn compare_rows(columns: &[ColumnRef], a: &(Uuid, &Arc<Row>), b: &(Uuid, &Arc<Row>)) -> Ordering {
+    let by_column = columns.iter().map(|column| {
+        let [a, b] = [a, b].map(|(uuid, row)| row.value(*uuid, *column));
+        a.compare(&b)
+    });
+    by_column.fold(Ordering::Equal, Ordering::then)
 }
 
 fn every_column(table: &TableSchema) -> Vec<ColumnRef> {
