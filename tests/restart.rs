@@ -1,9 +1,17 @@
-//! A switch that is killed and started again.
+//! A switch that is killed and started again, and one whose disk is not as it should be.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot read an answer should stop at once"
+)]
 
 use std::fs;
 use std::io::Write;
 
-use weft_tests::{Host, Switch, cable, can_make_hosts, tcp_transfer, weftd_program};
+use std::time::Duration;
+
+use weft_tests::{Host, Switch, cable, can_make_hosts, sh, tcp_transfer, weftd_program, within};
 
 /// Two hosts joined by a tunnel; the left one has a guest, too.
 fn network<'h>(left: &'h Host, right: &'h Host) -> (Switch<'h>, Switch<'h>, Host) {
@@ -225,7 +233,166 @@ fn two_daemons_do_not_share_a_run_directory() {
     assert_eq!(switch.vsctl("list-br"), "br0", "the first one suffered");
 }
 
-/// Power was lost while the last record was written.
+/// A small disk below a run directory that has its database.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn mount(folder: &std::path::Path) -> Self {
+        let disk = folder.join("disk");
+        sh(&format!("mkdir {0} && mount -t tmpfs -o size=256k weft {0}", disk.display()));
+        Self(disk)
+    }
+
+    /// The same, with the database on it.
+    fn with_database(rundir: &std::path::Path) -> Self {
+        let disk = Self::mount(rundir);
+        let lines = "mv conf.db disk/ && ln -s disk/conf.db conf.db && rm .conf.db.~lock~";
+        sh(&format!("cd {} && {lines}", rundir.display()));
+        disk
+    }
+
+    fn fill(&self) {
+        sh(&format!(
+            "dd if=/dev/zero of={}/filler bs=1k status=none 2>&1 || true",
+            self.0.display()
+        ));
+    }
+
+    fn make_room(&self) {
+        sh(&format!("rm {}/filler", self.0.display()));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        sh(&format!("umount --lazy {}", self.0.display()));
+    }
+}
+
+/// What `weft doctor` says of the database file.
+fn judged(switch: &Switch) -> (String, String) {
+    // It ends with 1 when it has found something.
+    let outcome = switch.try_weft("--json doctor");
+    let all: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let all = all.as_array().unwrap();
+    let one = all.iter().find(|one| one["check"] == "database file").unwrap();
+    let text = |name: &str| one[name].as_str().unwrap_or_default().to_owned();
+    (text("level"), text("finding"))
+}
+
+/// It forwards and answers; changes are refused, and everybody who asks is told why.
+fn only_reads(switch: &Switch, guest: &Host, reason: &str) {
+    guest.must_reach("10.0.0.254");
+    assert!(switch.vsctl("list-br").contains("br0"));
+    let refused =
+        switch.try_vsctl("--no-wait set open . external_ids:more=a-text-that-needs-some-room");
+    assert!(!refused.ok() && refused.stderr.contains("I/O error"), "{}", refused.stderr);
+    let (level, finding) = judged(switch);
+    assert!(level == "fail" && finding.contains(reason), "{level}: {finding}");
+    let state = switch.weft_json("show");
+    assert!(state["database_fault"].as_str().unwrap().contains(reason), "{state}");
+    let status = switch.appctl("-t ovsdb-server ovsdb-server/get-db-storage-status Open_vSwitch");
+    assert!(status.contains(reason), "{status}");
+    assert!(switch.log().contains(reason), "the log does not say so");
+}
+
+/// Everything goes on as if nothing had been.
+fn writes_again(switch: &Switch, guest: &Host) {
+    let is_written = || switch.try_vsctl("--no-wait set open . external_ids:again=yes").ok();
+    assert!(
+        within(Duration::from_secs(30), is_written),
+        "the disk has room, and nothing is written"
+    );
+    let is_told = || {
+        let version = switch.try_vsctl("get open . external_ids:weft-version");
+        judged(switch).0 == "ok" && version.ok()
+    };
+    assert!(within(Duration::from_secs(30), is_told), "the first rows are not written");
+    // With the wait for the switch.
+    switch.vsctl("add-br br1");
+    assert_eq!(switch.vsctl("get interface br1 ofport"), "65534");
+    guest.must_reach("10.0.0.254");
+}
+
+/// After an upgrade, or because of a log that nobody rotated.
+#[test]
+fn a_full_disk_keeps_no_switch_from_forwarding() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    switch.vsctl("add-br br0");
+    host.address("br0", "10.0.0.254/24");
+    let guest = switch.plug("br0", "veth1", "10.0.0.1/24");
+    let gone = switch.exit("");
+    let disk = Disk::with_database(&gone.rundir());
+    let switch = gone.start_again();
+    // It fills up while the switch runs: the last page of the file, too.
+    switch.vsctl("remove open . external_ids weft-version");
+    disk.fill();
+    let mut number = 0;
+    let is_full = || {
+        number += 1;
+        !switch.try_vsctl(&format!("--no-wait set open . external_ids:n=number-{number}")).ok()
+    };
+    assert!(within(Duration::from_secs(30), is_full), "a full disk takes everything");
+    only_reads(&switch, &guest, "No space left on device");
+    // It is started on a full disk.
+    let switch = switch.exit("").start_again();
+    only_reads(&switch, &guest, "No space left on device");
+    disk.make_room();
+    writes_again(&switch, &guest);
+    drop(switch);
+}
+
+/// A disk with errors is mounted read-only by the kernel.
+#[test]
+fn a_read_only_disk_keeps_no_switch_from_forwarding() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::start(&host);
+    switch.vsctl("add-br br0");
+    host.address("br0", "10.0.0.254/24");
+    let guest = switch.plug("br0", "veth1", "10.0.0.1/24");
+    switch.vsctl("remove open . external_ids weft-version");
+    let gone = switch.exit("");
+    let disk = Disk::with_database(&gone.rundir());
+    sh(&format!("mount -o remount,ro {}", disk.0.display()));
+    let switch = gone.start_again();
+    only_reads(&switch, &guest, "Read-only file system");
+    // The daemon has a view of its own of what is mounted.
+    sh(&format!("nsenter -t {} -m mount -o remount,rw {}", switch.pid(), disk.0.display()));
+    writes_again(&switch, &guest);
+    drop(switch);
+}
+
+/// Without a byte of room for its pid file and its log.
+#[test]
+fn a_full_run_directory_keeps_no_switch_from_forwarding() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let gone = Switch::start(&host).exit("");
+    let disk = Disk::mount(&gone.rundir());
+    disk.fill();
+    let (rundir, dir) = (gone.rundir().display().to_string(), disk.0.display());
+    let weftd = weftd_program();
+    host.sh(&format!("{weftd} --rundir {dir} --db {rundir}/conf.db --log-file={dir}/log --detach"));
+    let vsctl = format!("ovs-vsctl --timeout=10 --db=unix:{dir}/db.sock");
+    host.sh(&format!("{vsctl} add-br br0"));
+    host.sh("test -e /sys/class/net/br0");
+    let pidfile = disk.0.join("ovs-vswitchd.pid");
+    assert!(!pidfile.exists(), "there is no room for it");
+    disk.make_room();
+    assert!(within(Duration::from_secs(30), || pidfile.exists()), "it is not written later");
+    host.sh(&format!("OVS_RUNDIR={dir} ovs-appctl --timeout=10 exit --cleanup"));
+}
+
+/// Power was lost while the last record was written, or somebody wrote into the file.
 #[test]
 fn a_torn_last_record_is_cut_off() {
     if !can_make_hosts() {
@@ -234,6 +401,8 @@ fn a_torn_last_record_is_cut_off() {
     let host = Host::new("host");
     let switch = Switch::start(&host);
     switch.vsctl("add-br br0");
+    host.address("br0", "10.0.0.254/24");
+    let guest = switch.plug("br0", "veth1", "10.0.0.1/24");
     switch.vsctl("add-br br1");
     let gone = switch.kill_hard();
     let file = gone.rundir().join("conf.db");
@@ -241,7 +410,14 @@ fn a_torn_last_record_is_cut_off() {
     database.write_all(b"OVSDB JSON 500 0123456789012345678901234567890123456789\n{\"Bri").unwrap();
     drop(database);
     let switch = gone.start_again();
+    guest.must_reach("10.0.0.254");
     assert_eq!(switch.vsctl("list-br"), "br0\nbr1");
+    let gone = switch.kill_hard();
+    let mut database = fs::OpenOptions::new().append(true).open(&file).unwrap();
+    database.write_all(b"\0\0\0\0 not of a database\n").unwrap();
+    drop(database);
+    let switch = gone.start_again();
+    guest.must_reach("10.0.0.254");
     switch.vsctl("add-br br2");
     let switch = switch.kill_hard().start_again();
     assert_eq!(switch.vsctl("list-br"), "br0\nbr1\nbr2");

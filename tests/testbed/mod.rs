@@ -130,7 +130,7 @@ pub fn add_port(bridge: &str, port: &str, interface: &str) -> String {
 /// # Panics
 /// It fails.
 #[track_caller]
-pub(crate) fn sh(line: &str) -> String {
+pub fn sh(line: &str) -> String {
     let output = Command::new("sh").args(["-c", line]).output().expect("sh(1) is installed");
     Outcome::new(line.to_owned(), &output).expect_ok()
 }

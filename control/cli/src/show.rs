@@ -25,6 +25,9 @@ pub fn run(daemon: &Daemon, json: bool, out: &mut impl Write) -> Result<u8, Erro
 fn page(state: &Value) -> String {
     let mut page =
         format!("weftd {}, configuration {}\n", cell(state, "version"), cell(state, "epoch"));
+    if let Value::String(fault) = member(state, "database_fault") {
+        let _ = writeln!(page, "changes of the configuration are refused, {fault}");
+    }
     let workers: Vec<_> = items(member(state, "workers")).map(worker_row).collect();
     page += &render(
         &[

@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::db::Change;
 use crate::error::OvsdbError;
 use crate::lock::SessionId;
+use crate::log::Fault;
 use crate::monitor::{Kind, MonitorSpec};
 use crate::outbox::LAGGING_BYTES;
 use crate::plain::{Operation, Step};
@@ -185,11 +186,10 @@ impl State {
         let log = self.databases.get_mut(job.db).and_then(|entry| entry.log.as_mut());
         let mut fault = None;
         if let Some(log) = log {
-            log.synced(&job.file, job.written, outcome.is_ok());
+            log.synced(&job.file, job.written, outcome);
             if let Err(error) = outcome {
-                tracing::error!(file = %log.path().display(), %error, "cannot sync the database file");
-                let text = format!("{}: {error}", log.path().display());
-                fault = Some(OvsdbError::new("I/O error", text).to_json());
+                let failed = Fault::new("sync failed", error);
+                fault = Some(failed.answer(log.path()).to_json());
             }
         }
         for mut unsynced in job.replies {
@@ -240,10 +240,7 @@ impl State {
                 Err(OvsdbError::new("not allowed", text))
             }
             None => Ok(()),
-            Some(log) => log.append(&schema, commit).map_err(|error| {
-                tracing::error!(file = %log.path().display(), %error, "cannot write a transaction");
-                OvsdbError::new("I/O error", format!("{}: {error}", log.path().display()))
-            }),
+            Some(log) => log.append(&schema, commit).map_err(|fault| fault.answer(log.path())),
         };
         execute(&mut entry.db, operations, &context, &mut persist)
     }

@@ -10,6 +10,7 @@ use crate::db::{Database, Row};
 use crate::error::OvsdbError;
 use crate::history::History;
 use crate::integrity::Txn;
+use crate::lock::SessionId;
 use crate::schema::{Schema, TableSchema};
 use crate::state::{Answer, State};
 
@@ -89,14 +90,17 @@ impl State {
             return Err(OvsdbError::new("not allowed", text));
         };
         let db = convert(&entry.db, &Arc::new(schema))?;
-        log.replace_with(&db, "converted by ovsdb-server").map_err(|error| {
-            OvsdbError::new("I/O error", format!("{}: {error}", log.path().display()))
-        })?;
+        log.replace_with(&db, "converted by ovsdb-server")
+            .map_err(|fault| fault.answer(log.path()))?;
         entry.db = db;
         entry.history = History::new(self.limits.history_max, self.limits.history_atoms_max);
         self.commits += 1;
-        self.cancel(|pending| pending.db == number);
         self.end_monitors(number, "its database has another schema now");
+        // Whoever has to come back hears no more.
+        let sessions = &self.sessions;
+        let is_aware = |id: SessionId| sessions.get(&id).is_some_and(|it| it.change_aware);
+        self.pending.retain(|pending| pending.db != number || is_aware(pending.session));
+        self.cancel(|pending| pending.db == number);
         self.describe_databases();
         Ok(())
     }

@@ -67,6 +67,22 @@ async fn blocking<T: Send + 'static>(
     spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
+/// How soon a file that cannot be written is looked at again, at least.
+const MEND: Duration = Duration::from_secs(1);
+/// So many times as long as looking took, for a disk that is slow to refuse.
+const MEND_FACTOR: u32 = 20;
+
+/// Sees again and again to a file that cannot be written.
+pub(crate) async fn mend(inner: Rc<Inner>) {
+    let mut pause = MEND;
+    loop {
+        tokio::time::sleep(pause).await;
+        let begun = Instant::now();
+        inner.state.borrow_mut().mend();
+        pause = MEND.max(begun.elapsed() * MEND_FACTOR);
+    }
+}
+
 pub(crate) async fn compact_by_itself(inner: Rc<Inner>) {
     tracing::info!("compacting the database file");
     if let Err(error) = compact(&inner, 0).await {
@@ -78,6 +94,7 @@ pub(crate) async fn compact_by_itself(inner: Rc<Inner>) {
 const TAIL_BYTES_MAX: usize = 1 << 16;
 
 pub(crate) async fn compact(inner: &Rc<Inner>, db: usize) -> io::Result<()> {
+    inner.state.borrow().check_ready(db).map_err(io::Error::other)?;
     let Some(job) = inner.state.borrow_mut().start_compaction(db) else {
         return Err(io::Error::other("a compaction is under way already"));
     };

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io;
 
 use serde_json::{Map, Value};
 
@@ -16,6 +17,8 @@ pub struct OvsdbError {
     pub details: Option<String>,
     /// The JSON that was refused, keys sorted.
     pub syntax: Option<String>,
+    /// What the system said, when it refused something.
+    pub io_error: Option<String>,
 }
 
 impl fmt::Display for OvsdbError {
@@ -31,7 +34,12 @@ impl OvsdbError {
     /// An error with a tag and a sentence.
     #[must_use]
     pub fn new(error: &'static str, details: impl Into<String>) -> Self {
-        Self { error: Cow::Borrowed(error), details: Some(details.into()), syntax: None }
+        Self {
+            error: Cow::Borrowed(error),
+            details: Some(details.into()),
+            syntax: None,
+            io_error: None,
+        }
     }
 
     /// A `syntax error` about `json`.
@@ -70,6 +78,9 @@ impl OvsdbError {
             object.insert("details".into(), Value::from(details.as_str()));
         }
         object.insert("error".into(), Value::from(self.error.as_ref()));
+        if let Some(text) = &self.io_error {
+            object.insert("io-error".into(), Value::from(text.as_str()));
+        }
         Value::Object(object)
     }
 }
@@ -80,4 +91,11 @@ pub fn sorted_json(json: &Value) -> String {
     let mut sorted = json.clone();
     sorted.sort_all_objects();
     sorted.to_string()
+}
+
+/// What strerror(3) says of an error, without its number.
+#[must_use]
+pub(crate) fn system_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
 }

@@ -11,7 +11,7 @@
 //! | [`db`], `integrity` | tables in memory, indexes, reference counts; the checks of a commit |
 //! | [`condition`], [`mutate`], [`txn`], [`results`] | the operations of `transact`, all or nothing |
 //! | [`plain`], [`known`] | the operations that stock clients send by the ten thousand, without a tree of JSON, or unread |
-//! | [`log`], [`record`], `lockfile`, `disk`, `upgrade` | the file, in the format that `ovsdb-tool` reads |
+//! | [`log`], [`record`], `files`, `lockfile`, `disk`, `upgrade` | the file, in the format that `ovsdb-tool` reads |
 //! | `state`, `commits`, `subscriptions`, [`convert`] | what each method does, without sockets |
 //! | [`monitor`], `initial`, `history`, [`lock`], [`outbox`] | what sessions hear, missed, own, and have still to be sent |
 //! | [`server`], `endpoint`, `session`, `manager`, [`remote`], `tls`, [`jsonrpc`] | the sockets |
@@ -50,6 +50,7 @@ pub mod db;
 mod disk;
 mod endpoint;
 pub mod error;
+mod files;
 mod history;
 mod initial;
 mod integrity;
@@ -82,6 +83,7 @@ pub mod value;
 pub use client::{Changes, Client, ClientError};
 pub use datum::Datum;
 pub use error::OvsdbError;
+pub use log::FaultHandle;
 pub use replica::{Replica, ReplicaRow, ReplicaTable};
 pub use server::{Limits, Server, ServerConfig, ServerError};
 pub use state::Memory;

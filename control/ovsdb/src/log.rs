@@ -8,18 +8,26 @@
 //! **Recovery.** A kill or power cut may leave a last record that is cut short or whose hash is wrong. It
 //! was never acknowledged as durable, so it is cut off when the file is opened, with a line in the log.
 //! When what is cut off holds the start of further records, it is kept beside the file as `<file>.torn`.
+//! A record that does not fit the schema ends the file in the same way.
+//!
+//! **Faults.** A disk that is full or read-only keeps nobody from reading: see [`Fault`] and `log/mend.rs`.
 //!
 //! **Symlinks** are resolved first: a compaction renames the real file, and the lock file stands beside it.
 
+mod mend;
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use mend::{Fault, FaultHandle};
+use mend::{Rewrite, Undone};
+
 use crate::db::{Change, Database};
+use crate::files::{rename, replace, resolve, temporary, with_suffix};
 use crate::lockfile::LockFile;
-use crate::record::{MAGIC, load, record, transaction_json};
+use crate::record::{load, record, transaction_json};
 use crate::schema::{Schema, SchemaError};
 use crate::txn::Commit;
 
@@ -79,16 +87,6 @@ pub enum LogError {
         /// The fault.
         source: SchemaError,
     },
-    /// A whole record with a good hash that does not fit the schema.
-    #[error("{}: record at byte {offset}: {what}", path.display())]
-    Record {
-        /// The file.
-        path: PathBuf,
-        /// Where the record starts.
-        offset: u64,
-        /// The fault.
-        what: String,
-    },
 }
 
 /// An open database file, locked against other users.
@@ -103,13 +101,16 @@ pub struct Log {
     /// Records written, and how many of them the disk has.
     written: u64,
     synced: u64,
-    /// A failed write could not be undone: nothing more can be written.
-    broken: bool,
     /// Records since a compaction started that is not over.
     tail: Option<Vec<u8>>,
     /// Held by whoever writes the file of a compaction.
     writing: Arc<()>,
-    _lock: LockFile,
+    /// None while the lock file cannot be made.
+    lock: Option<LockFile>,
+    /// What has to be done before anything can be written.
+    undone: Undone,
+    /// Why nothing can be written.
+    fault: FaultHandle,
 }
 
 /// Everything that a compaction writes: a copy of the rows as they were when it started.
@@ -170,14 +171,19 @@ impl Compacted {
 }
 
 impl Log {
-    /// Opens `path`, or creates it with `schema` in it when it is missing or empty, and reads it.
+    /// Opens `path`, or creates it with `schema` in it when it is missing or empty, and reads it. A file that
+    /// can be read and not written is served for reading: see [`Log::fault`].
     ///
     /// # Errors
     /// [`LogError`].
     pub fn open(path: &Path, schema: &str) -> Result<(Self, Database), LogError> {
         let path = resolve(path);
         let failed = |source| LogError::Io { path: path.clone(), source };
-        let lock = LockFile::take(&path)?;
+        let lock = match LockFile::take(&path) {
+            Ok(lock) => Some(lock),
+            Err(LogError::Io { .. }) => None,
+            Err(error) => return Err(error),
+        };
         let missing = match std::fs::metadata(&path) {
             Ok(metadata) => metadata.len() == 0,
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
@@ -188,15 +194,17 @@ impl Log {
                 .map_err(|source| LogError::Schema { path: path.clone(), source })?;
             replace(&path, &record(&schema.json().to_string())).map_err(failed)?;
         }
-        let mut file = OpenOptions::new().read(true).write(true).open(&path).map_err(failed)?;
+        let (mut file, is_writable) = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => (file, true),
+            Err(_) => (File::open(&path).map_err(failed)?, false),
+        };
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(failed)?;
         let (db, end) = load(&path, &bytes)?;
-        if end < bytes.len() {
-            cut(&path, &file, &bytes, end).map_err(failed)?;
-        }
+        let is_ours = is_writable && lock.is_some();
+        let undone = Undone::of_opened(&file, is_ours, end < bytes.len()).map_err(failed)?;
         let end = end as u64;
-        let log = Self {
+        let mut log = Self {
             path,
             file: Arc::new(file),
             end,
@@ -204,11 +212,13 @@ impl Log {
             // What is there may have been written without reaching the disk.
             written: 1,
             synced: 0,
-            broken: false,
             tail: None,
             writing: Arc::default(),
-            _lock: lock,
+            lock,
+            undone,
+            fault: FaultHandle::default(),
         };
+        log.mend(&db);
         Ok((log, db))
     }
 
@@ -228,18 +238,20 @@ impl Log {
     /// columns changed.
     ///
     /// # Errors
-    /// What the system said; the file is as before.
-    pub fn append(&mut self, schema: &Schema, commit: &Commit) -> io::Result<()> {
-        if self.broken {
-            return Err(io::Error::other("an earlier write failed and could not be undone"));
-        }
+    /// [`Fault`]; the file is as before.
+    pub fn append(&mut self, schema: &Schema, commit: &Commit) -> Result<(), Fault> {
         let Some(body) = transaction_json(schema, commit) else { return Ok(()) };
+        self.check_ready()?;
         let bytes = record(&body);
         if let Err(error) = self.write_at_end(&bytes) {
             // Nobody may read back what the client was told has not happened.
-            self.broken = self.file.set_len(self.end).is_err();
-            return Err(error);
+            if self.file.set_len(self.end).is_err() {
+                self.undone.rewrite = Some(Rewrite::after_a_fault());
+            }
+            self.undone.room = bytes.len() as u64;
+            return Err(self.fail(Fault::new("write failed", &error)));
         }
+        self.recover();
         self.end += bytes.len() as u64;
         self.written += 1;
         if let Some(tail) = &mut self.tail {
@@ -257,13 +269,7 @@ impl Log {
     /// True when something was written that the disk may not have.
     #[must_use]
     pub fn is_dirty(&self) -> bool {
-        self.synced < self.written || self.broken
-    }
-
-    /// True after a failed write that could not be undone: nothing more can be written.
-    #[must_use]
-    pub fn is_broken(&self) -> bool {
-        self.broken
+        self.synced < self.written || self.undone.rewrite.is_some()
     }
 
     /// The file to sync, and what [`Log::synced`] has to be told afterwards.
@@ -273,12 +279,15 @@ impl Log {
     }
 
     /// A sync is over. After one that failed nobody knows what the disk has: nothing more is written until
-    /// a compaction has written everything anew.
-    pub fn synced(&mut self, file: &Arc<File>, written: u64, ok: bool) {
-        if ok {
-            self.synced = self.synced.max(written);
-        } else if Arc::ptr_eq(file, &self.file) {
-            self.broken = true;
+    /// everything was written anew.
+    pub fn synced(&mut self, file: &Arc<File>, written: u64, outcome: &io::Result<()>) {
+        match outcome {
+            Ok(()) => self.synced = self.synced.max(written),
+            Err(error) if Arc::ptr_eq(file, &self.file) => {
+                self.undone.rewrite = Some(Rewrite::after_a_fault());
+                self.fail(Fault::new("sync failed", error));
+            }
+            Err(_) => {}
         }
     }
 
@@ -286,6 +295,7 @@ impl Log {
     #[must_use]
     pub fn wants_compaction(&self) -> bool {
         self.tail.is_none()
+            && self.check_ready().is_ok()
             && self.end > COMPACT_BYTES_MIN
             && self.end > self.base.saturating_mul(4)
     }
@@ -298,10 +308,13 @@ impl Log {
 
     /// Starts a compaction: a new file with the schema and one transaction that holds every row. It copies
     /// pointers to the rows, no rows; [`Compaction::write`] does the work, [`Log::put_in_place`] ends it.
-    /// None while one is under way, be it one that was given up.
+    /// None while one is under way, be it one that was given up, and while nothing can be written.
     #[must_use]
     pub fn start_compaction(&mut self, db: &Database) -> Option<Compaction> {
-        if self.tail.is_some() || Arc::strong_count(&self.writing) > 1 {
+        if self.check_ready().is_err()
+            || self.tail.is_some()
+            || Arc::strong_count(&self.writing) > 1
+        {
             return None;
         }
         self.tail = Some(Vec::new());
@@ -349,21 +362,26 @@ impl Log {
         self.end = bytes;
         self.base = bytes;
         self.synced = self.written;
-        self.broken = false;
         self.tail = None;
+        self.undone = Undone::default();
+        self.recover();
     }
 
     /// Replaces schema and rows, with one transaction that says `comment`. A compaction under way comes to
     /// nothing.
     ///
     /// # Errors
-    /// What the system said; the old file stays in use.
-    pub fn replace_with(&mut self, db: &Database, comment: &str) -> io::Result<()> {
+    /// [`Fault`]; the old file stays in use.
+    pub fn replace_with(&mut self, db: &Database, comment: &str) -> Result<(), Fault> {
+        self.check_ours()?;
         self.give_up_compaction();
         let bytes = whole(db, comment);
-        replace(&self.path, &bytes)?;
-        let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
-        self.use_file(file, bytes.len() as u64);
+        let placed = replace(&self.path, &bytes)
+            .and_then(|()| OpenOptions::new().read(true).write(true).open(&self.path));
+        match placed {
+            Ok(file) => self.use_file(file, bytes.len() as u64),
+            Err(error) => return Err(self.fail(Fault::new("cannot be written anew", &error))),
+        }
         Ok(())
     }
 }
@@ -387,84 +405,4 @@ fn whole(db: &Database, comment: &str) -> Vec<u8> {
         bytes.extend_from_slice(&record(&body));
     }
     bytes
-}
-
-pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
-/// Follows symlinks; of a file that does not exist yet, those of its directory.
-fn resolve(path: &Path) -> PathBuf {
-    let mut path = path.to_owned();
-    // A dangling symlink names the file to be made; the bound ends loops.
-    for _ in 0..16 {
-        if let Ok(real) = std::fs::canonicalize(&path) {
-            return real;
-        }
-        let Ok(target) = std::fs::read_link(&path) else { break };
-        path = path.parent().map_or_else(|| target.clone(), |parent| parent.join(&target));
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or_else(|| Path::new("."));
-    match (std::fs::canonicalize(parent), path.file_name()) {
-        (Ok(parent), Some(name)) => parent.join(name),
-        _ => path,
-    }
-}
-
-/// Puts `bytes` in place of `path`, so that a crash leaves the old file or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let name = with_suffix(path, ".tmp");
-    let mut file = temporary(&name, path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    rename(&name, path)
-}
-
-/// Makes the file that will replace `target`, with its owner and mode.
-fn temporary(path: &Path, target: &Path) -> io::Result<File> {
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o640)
-        .open(path)?;
-    if let Ok(old) = std::fs::metadata(target) {
-        file.set_permissions(old.permissions())?;
-        // Only root may give a file away; the mode above is safe without.
-        let _ = std::os::unix::fs::fchown(&file, Some(old.uid()), Some(old.gid()));
-    }
-    Ok(file)
-}
-
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    std::fs::rename(from, to)?;
-    match to.parent() {
-        Some(parent) => File::open(parent)?.sync_all(),
-        None => Ok(()),
-    }
-}
-
-fn cut(path: &Path, file: &File, bytes: &[u8], end: usize) -> io::Result<()> {
-    let tail = bytes.get(end..).unwrap_or_default();
-    let more = tail.windows(MAGIC.len()).skip(1).any(|window| window == MAGIC);
-    tracing::warn!(
-        file = %path.display(),
-        offset = end,
-        bytes = tail.len(),
-        "the last record of the database file is incomplete and is cut off"
-    );
-    if more {
-        let torn = with_suffix(path, ".torn");
-        tracing::warn!(file = %torn.display(), "more than one record is lost; the rest is kept here");
-        let mut copy =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&torn)?;
-        copy.write_all(tail)?;
-        copy.sync_all()?;
-    }
-    file.set_len(end as u64)?;
-    file.sync_all()
 }

@@ -63,10 +63,11 @@ pub fn read_record(bytes: &[u8]) -> Option<(Value, usize)> {
     Some((serde_json::from_slice(body).ok()?, end))
 }
 
-/// Reads a whole file: the database and the number of good bytes.
+/// Reads a whole file: the database and the number of good bytes. A record that is torn, or does not fit the
+/// schema, ends it.
 ///
 /// # Errors
-/// [`LogError`] when there is no schema or a record does not fit it.
+/// [`LogError`] when there is no schema.
 pub fn load(path: &Path, bytes: &[u8]) -> Result<(Database, usize), LogError> {
     if bytes.starts_with(b"OVSDB CLUSTER ") {
         return Err(LogError::Clustered(path.to_owned()));
@@ -77,18 +78,19 @@ pub fn load(path: &Path, bytes: &[u8]) -> Result<(Database, usize), LogError> {
         .map_err(|source| LogError::Schema { path: path.to_owned(), source })?;
     let mut db = Database::new(Arc::new(schema));
     while let Some((json, length)) = bytes.get(offset..).and_then(read_record) {
-        replay(&mut db, &json).map_err(|what| LogError::Record {
-            path: path.to_owned(),
-            offset: offset as u64,
-            what,
-        })?;
+        if let Err(what) = replay(&mut db, &json) {
+            tracing::warn!(file = %path.display(), offset, "this record and all after it are left out: {what}");
+            break;
+        }
         offset += length;
     }
     db.finish_load();
     Ok((db, offset))
 }
 
+/// Does all that a record says, or nothing.
 fn replay(db: &mut Database, json: &Value) -> Result<(), String> {
+    let mut loaded = Vec::new();
     let object = json.as_object().ok_or("not an object")?;
     let is_diff = object.get("_is_diff").and_then(Value::as_bool).unwrap_or(false);
     let schema = Arc::clone(db.schema());
@@ -112,8 +114,11 @@ fn replay(db: &mut Database, json: &Value) -> Result<(), String> {
                 }
                 _ => return Err(format!("{name} {uuid}: neither a row nor null")),
             };
-            db.load_row(index, uuid, row);
+            loaded.push((index, uuid, row));
         }
+    }
+    for (table, uuid, row) in loaded {
+        db.load_row(table, uuid, row);
     }
     Ok(())
 }

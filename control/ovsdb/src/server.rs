@@ -14,11 +14,11 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::MissedTickBehavior;
 
-use crate::disk::{compact, compact_by_itself, sync};
+use crate::disk::{compact, compact_by_itself, mend, sync};
 use crate::endpoint::{Endpoint, Place, start};
 use crate::jsonrpc::{FrameError, Framer, MESSAGE_BYTES_MAX};
 use crate::lock::SessionId;
-use crate::log::LogError;
+use crate::log::{FaultHandle, LogError};
 use crate::manager::{REFRESH, Wanted, tls_files};
 use crate::remote::{Remote, RemoteError};
 use crate::schema::VSWITCH_SCHEMA;
@@ -233,7 +233,8 @@ impl Server {
         }
         inner.follow_managers();
         server.tasks.push(spawn_local(watch(Rc::clone(&inner))));
-        server.tasks.push(spawn_local(sync(inner)));
+        server.tasks.push(spawn_local(sync(Rc::clone(&inner))));
+        server.tasks.push(spawn_local(mend(inner)));
         Ok(server)
     }
 
@@ -296,9 +297,15 @@ impl Server {
 
     /// Why the file of a database cannot be written, if so; None when there is no such database.
     #[must_use]
-    pub fn storage_error(&self, db: &str) -> Option<Option<&'static str>> {
+    pub fn storage_error(&self, db: &str) -> Option<Option<String>> {
         let state = self.inner.state.borrow();
-        Some(state.storage_error(state.find_db(db)?))
+        Some(state.fault(state.find_db(db)?).map(|fault| fault.to_string()))
+    }
+
+    /// Why the file cannot be written, if so, for any thread to see.
+    #[must_use]
+    pub fn fault_handle(&self) -> FaultHandle {
+        self.inner.state.borrow().fault_handle()
     }
 
     /// Ends every connection; clients come back by themselves.

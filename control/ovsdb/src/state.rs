@@ -17,7 +17,7 @@ use crate::initial::Initials;
 use crate::jsonrpc::{self, FrameError, Message};
 use crate::known::Known;
 use crate::lock::{LockEvent, Locks, SessionId};
-use crate::log::{Compacted, Compaction, Log, LogError};
+use crate::log::{Compacted, Compaction, Fault, FaultHandle, Log, LogError};
 use crate::monitor::{Kind, Monitor, MonitorSpec};
 use crate::outbox::{Chunk, Outbox};
 use crate::plain;
@@ -205,9 +205,29 @@ impl State {
     }
 
     /// Why the file of a database cannot be written, if so.
-    pub fn storage_error(&self, db: usize) -> Option<&'static str> {
+    pub fn fault(&self, db: usize) -> Option<Fault> {
+        self.databases.get(db)?.log.as_ref()?.fault()
+    }
+
+    /// Checks that the file of a database may be written.
+    pub fn check_ready(&self, db: usize) -> Result<(), Fault> {
         let log = self.databases.get(db).and_then(|entry| entry.log.as_ref());
-        log.filter(|log| log.is_broken()).map(|_| "an earlier write failed; compacting may help")
+        log.map_or(Ok(()), Log::check_ready)
+    }
+
+    /// Why the file of the first database cannot be written, for other threads.
+    pub fn fault_handle(&self) -> FaultHandle {
+        let log = self.databases.first().and_then(|entry| entry.log.as_ref());
+        log.map(Log::fault_handle).unwrap_or_default()
+    }
+
+    /// Tries to write again what could not be written.
+    pub fn mend(&mut self) {
+        for entry in &mut self.databases {
+            if let Some(log) = entry.log.as_mut().filter(|log| log.fault().is_some()) {
+                log.mend(&entry.db);
+            }
+        }
     }
 
     fn log(&mut self, db: usize) -> Option<&mut Log> {

@@ -446,7 +446,6 @@ impl Run<'_, '_> {
         let found: BTreeSet<Vec<Arc<Datum>>> = condition
             .matching(&self.txn, number, table)
             .into_iter()
-            .into_iter()
             .filter_map(|uuid| Some((uuid, self.txn.row((number, uuid))?)))
             .map(|(uuid, row)| columns.iter().map(|column| row.value(uuid, *column)).collect())
             .collect();

@@ -1,21 +1,21 @@
 //! A file of an older release gets the schema of this one when it is opened, as `ovs-ctl` sees to it
-//! before it starts a stock server; the file as it was stays beside it.
+//! before it starts a stock server; the file as it was stays beside it. A disk that has no room for that is
+//! tried again while the rows are served.
 //!
 //! A newer file is served as it is: newer schemas add columns, and an older one would lose them.
 
-use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::convert::convert;
 use crate::db::Database;
-use crate::log::{Log, LogError, with_suffix};
+use crate::files::with_suffix;
+use crate::log::{Log, LogError};
 use crate::schema::Schema;
 
 /// The rows of an open file under `schema`, when that is newer than the file's own.
 ///
 /// # Errors
-/// [`LogError`]; the file is as before.
+/// [`LogError`], when the rows do not fit; the file is as before.
 pub(crate) fn upgrade(log: &mut Log, db: Database, schema: &str) -> Result<Database, LogError> {
     let path = log.path().to_owned();
     let schema =
@@ -35,12 +35,10 @@ pub(crate) fn upgrade(log: &mut Log, db: Database, schema: &str) -> Result<Datab
         to: to.clone(),
         what: fault.details.unwrap_or_default(),
     })?;
-    let failed = |path: PathBuf| move |source: io::Error| LogError::Io { path, source };
     let backup = with_suffix(&path, &format!(".backup{from}-{}", checksum(old)));
-    std::fs::copy(&path, &backup).map_err(failed(backup.clone()))?;
     let comment = format!("converted from schema {from} to {to}");
-    log.replace_with(&converted, &comment).map_err(failed(path.clone()))?;
     tracing::info!(file = %path.display(), backup = %backup.display(), "database {comment}");
+    log.convert_to(&converted, backup, &comment);
     Ok(converted)
 }
 

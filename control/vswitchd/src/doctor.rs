@@ -14,7 +14,7 @@ fn finding(check: &str, level: &str, finding: String, remedy: Option<&str>) -> V
 /// Looks at the system and at every link.
 #[must_use]
 pub fn examine(engine: &Engine) -> Value {
-    let mut all = vec![kernel(), capabilities(), memlock(), bpffs(engine)];
+    let mut all = vec![kernel(), capabilities(), memlock(), bpffs(engine), database(engine)];
     for (name, link) in engine.links.iter() {
         all.push(device(name, link));
         all.extend(af_xdp(name, link));
@@ -115,6 +115,18 @@ fn bpffs(engine: &Engine) -> Value {
             "/sys/fs/bpf is no bpffs we may write to: XDP links end with weftd".to_owned(),
             Some("mount -t bpf bpf /sys/fs/bpf"),
         ),
+    }
+}
+
+fn database(engine: &Engine) -> Value {
+    match engine.storage.get() {
+        None => finding("database file", "ok", "can be written".to_owned(), None),
+        Some(fault) => {
+            let text = format!("changes of the configuration are refused, {fault}");
+            let remedy =
+                "make room on its disk, or mount that for writing: weftd goes on by itself";
+            finding("database file", "fail", text, Some(remedy))
+        }
     }
 }
 

@@ -33,6 +33,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weft_io::ethtool::{Medium, medium};
+use weft_ovsdb::FaultHandle;
 use weft_switch::{Counters, PortId, Snapshot, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_worker::Report;
@@ -84,6 +85,8 @@ pub struct Engine {
     pub epoch: u64,
     /// Logging.
     pub vlog: Vlog,
+    /// Why the file of the database cannot be written, if so.
+    pub storage: FaultHandle,
     /// Captures that run.
     pub captures: Captures,
     /// Counters as they were, for rates.
@@ -177,6 +180,7 @@ impl Engine {
             bridges_since: BTreeMap::new(),
             epoch: 0,
             vlog,
+            storage: FaultHandle::default(),
             captures: Captures::default(),
             rates: Rates::default(),
             rundir,

@@ -15,6 +15,7 @@ pub mod dead_ends;
 mod descriptors;
 pub mod desired;
 pub mod detach;
+mod disk_fault;
 pub mod doctor;
 pub mod duplicates;
 pub mod engine;

@@ -4,6 +4,7 @@
 //! The lock belongs to the process and goes with the first descriptor of the file that is closed,
 //! so the file is opened once and kept open for life.
 
+use crate::disk_fault::is_disk_fault;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
@@ -36,6 +37,13 @@ pub enum PidfileError {
         /// Why it failed.
         source: std::io::Error,
     },
+}
+
+impl PidfileError {
+    /// True when the disk is full or read-only.
+    fn is_of_the_disk(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if is_disk_fault(source))
+    }
 }
 
 /// A pid file that this process holds.  Dropping it removes the file.
@@ -85,6 +93,43 @@ impl Pidfile {
             return Err(fail("cannot write it", error));
         }
         Ok(Self { path: path.to_owned(), file })
+    }
+}
+
+/// The pid files of this process: those that it holds, and those that the disk does not take yet.
+#[derive(Debug, Default)]
+pub struct Pidfiles {
+    held: Vec<Pidfile>,
+    due: Vec<PathBuf>,
+}
+
+impl Pidfiles {
+    /// Takes one. A disk that is full or read-only is no reason not to serve: it is tried again.
+    ///
+    /// # Errors
+    /// [`PidfileError`], when it cannot be had for another reason.
+    pub fn take(&mut self, path: &Path) -> Result<(), PidfileError> {
+        match Pidfile::create(path) {
+            Ok(pidfile) => self.held.push(pidfile),
+            Err(error) if error.is_of_the_disk() => {
+                tracing::warn!("{error}; this is tried again");
+                self.due.push(path.to_owned());
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Tries those again that could not be had.
+    pub fn tend(&mut self) {
+        self.due.retain(|path| match Pidfile::create(path) {
+            Ok(pidfile) => {
+                tracing::info!("{}: written now", path.display());
+                self.held.push(pidfile);
+                false
+            }
+            Err(error) => error.is_of_the_disk(),
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use crate::machine;
 use crate::metrics::{Metrics, MetricsTarget};
 use crate::news::News;
 use crate::path_mtu::Report;
-use crate::pidfile::Pidfile;
+use crate::pidfile::Pidfiles;
 use crate::purge::Purge;
 use crate::spanning::TICK;
 use crate::status::Wanted;
@@ -26,6 +26,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use weft_ovsdb::Server;
 
 /// News of the kernel come in swarms: so long one waits for the rest.
 const SETTLE: Duration = Duration::from_millis(15);
@@ -60,7 +61,7 @@ pub struct RunConfig {
 
 /// What lives as long as the daemon, and vanishes with it.
 struct Presence {
-    _pidfiles: Vec<Pidfile>,
+    pidfiles: Pidfiles,
     _unixctls: Vec<Unixctl>,
     _capture: CaptureSocket,
     _metrics: Option<Metrics>,
@@ -73,7 +74,8 @@ impl Presence {
         let pid = std::process::id();
         let rundir = &config.rundir;
         std::fs::create_dir_all(rundir).with_context(|| rundir.display().to_string())?;
-        let mut pidfiles = vec![Pidfile::create(&config.pidfile)?];
+        let mut pidfiles = Pidfiles::default();
+        pidfiles.take(&config.pidfile)?;
         for (name, ending) in
             [("ovs-vswitchd", "ctl"), ("ovsdb-server", "ctl"), ("weft", "capture")]
         {
@@ -88,7 +90,7 @@ impl Presence {
         let path = config.unixctl.as_ref().unwrap_or(&usual);
         let mut unixctls = vec![listen(path, Target::Switch)?];
         if config.store.external.is_none() {
-            pidfiles.push(Pidfile::create(&rundir.join("ovsdb-server.pid"))?);
+            pidfiles.take(&rundir.join("ovsdb-server.pid"))?;
             let path = rundir.join(format!("ovsdb-server.{pid}.ctl"));
             unixctls.push(listen(&path, Target::Database)?);
         }
@@ -104,7 +106,7 @@ impl Presence {
         let capture = CaptureSocket::listen(&path, sender)
             .with_context(|| format!("capture socket {}", path.display()))?;
         Ok(Self {
-            _pidfiles: pidfiles,
+            pidfiles,
             _unixctls: unixctls,
             _capture: capture,
             _metrics: metrics,
@@ -135,6 +137,7 @@ pub async fn run(
     let monitor = Monitor::open().context("netlink")?;
     let mut engine = Engine::start(config.rundir.clone(), vlog)?;
     engine.test_faults = config.test_faults;
+    engine.storage = store.server.as_ref().map(Server::fault_handle).unwrap_or_default();
     if !store.is_active() {
         tracing::warn!("another switch holds the lock of the database: waiting for it");
     }
@@ -344,7 +347,7 @@ impl Loop {
                 }
                 Wake::Tend => self.tend(engine, store).await?,
                 Wake::Watch => engine.workers.watch(),
-                Wake::Statistics => self.statistics(engine, store).await?,
+                Wake::Statistics => self.statistics(engine, store, config).await?,
                 Wake::FirstStatistics => {
                     self.first_due = None;
                     if store.is_active() {
@@ -365,6 +368,7 @@ impl Loop {
             self.connect(store).await;
         }
         engine.workers.ping();
+        self.presence.pidfiles.tend();
         engine.ask_neighbours();
         engine.probe_silent_hops(std::time::Instant::now())?;
         if engine.captures.has_left() {
@@ -495,7 +499,13 @@ impl Loop {
         Ok(())
     }
 
-    async fn statistics(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
+    async fn statistics(
+        &mut self,
+        engine: &mut Engine,
+        store: &mut Store,
+        config: &StoreConfig,
+    ) -> anyhow::Result<()> {
+        store.tend(config).await?;
         self.statistics_due = Instant::now() + statistics_interval(engine);
         if !store.is_active() {
             return Ok(());
@@ -507,6 +517,9 @@ impl Loop {
         machine::want(store, &self.rundir, &mut wanted);
         if !self.write(store, &wanted).await {
             engine.forget_told();
+        }
+        if store.has_refused() {
+            self.tell(engine, store, &News::default()).await;
         }
         Ok(())
     }

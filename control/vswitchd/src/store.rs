@@ -4,6 +4,7 @@
 //! a foreign one.
 
 use crate::desired::Rows;
+use crate::disk_fault::is_disk_fault;
 use crate::ignored;
 use crate::status::{LOCK, Wanted};
 use serde_json::{Value, json};
@@ -116,6 +117,22 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// True when the database, or the disk, did not take what was to be written, and may later.
+    fn is_refusal(&self) -> bool {
+        match self {
+            Self::Server(_) => false,
+            Self::Client(error) => is_refusal(error),
+            Self::Io { source, .. } => is_disk_fault(source),
+        }
+    }
+}
+
+/// The database answered, with an error.
+fn is_refusal(error: &ClientError) -> bool {
+    matches!(error, ClientError::Transaction { .. } | ClientError::Remote { .. })
+}
+
 /// How long a predecessor that was killed may take to be gone.
 const PREDECESSOR_MAX: Duration = Duration::from_secs(3);
 
@@ -140,6 +157,10 @@ pub struct Store {
     pub client: Client,
     /// Controllers that were spoken of already.
     controllers: BTreeSet<String>,
+    /// The first rows are written, or are not ours to write.
+    is_introduced: bool,
+    /// Why the database refused to be written last, until it takes something.
+    refusal: Option<String>,
 }
 
 impl Store {
@@ -164,7 +185,13 @@ impl Store {
         });
         let tables: Vec<_> = tables.iter().map(|(table, all)| (*table, all.as_slice())).collect();
         client.monitor_all(DATABASE, &tables).await?;
-        let mut store = Self { server, client, controllers: BTreeSet::new() };
+        let mut store = Self {
+            server,
+            client,
+            controllers: BTreeSet::new(),
+            is_introduced: true,
+            refusal: None,
+        };
         store.note_controllers();
         Ok(store)
     }
@@ -197,11 +224,37 @@ impl Store {
     }
 
     /// Writes what `ovs-ctl` writes for a stock switch: the row, versions, and who this system
-    /// is.  Only with the embedded server; with a foreign one that is ovs-ctl's business.
+    /// is.  Only with the embedded server; with a foreign one that is ovs-ctl's business.  A disk that
+    /// does not take it keeps nobody from forwarding: [`Store::tend`] tries again.
     ///
     /// # Errors
     /// See [`StoreError`].
     pub async fn introduce(&mut self, config: &StoreConfig) -> Result<(), StoreError> {
+        let outcome = self.try_introduce(config).await;
+        let was_introduced = self.is_introduced;
+        self.is_introduced = outcome.is_ok();
+        match outcome {
+            Err(error) if error.is_refusal() => {
+                if was_introduced {
+                    tracing::warn!(
+                        "the first rows cannot be written, which is tried again: {error}"
+                    );
+                }
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Writes the first rows if they could not be written before.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub async fn tend(&mut self, config: &StoreConfig) -> Result<(), StoreError> {
+        if self.is_introduced || !self.is_active() { Ok(()) } else { self.introduce(config).await }
+    }
+
+    async fn try_introduce(&mut self, config: &StoreConfig) -> Result<(), StoreError> {
         if self.server.is_none() {
             return Ok(());
         }
@@ -243,19 +296,32 @@ impl Store {
         Ok(Datum::map_of_strings(&ids))
     }
 
-    /// Runs operations; logs a refusal, and is false then.
+    /// Runs operations; logs a refusal once, and is false then.
     ///
     /// # Errors
     /// When the connection is lost.
     pub async fn write(&mut self, operations: Vec<Value>) -> Result<bool, ClientError> {
         match self.client.transact(crate::status::guarded(operations)).await {
-            Ok(_) => Ok(true),
-            Err(error @ (ClientError::Transaction { .. } | ClientError::Remote { .. })) => {
-                tracing::warn!("the database refused our status: {error}");
+            Ok(_) => {
+                self.refusal = None;
+                Ok(true)
+            }
+            Err(error) if is_refusal(&error) => {
+                let text = error.to_string();
+                if self.refusal.as_ref() != Some(&text) {
+                    tracing::warn!("the database refused our status: {text}");
+                    self.refusal = Some(text);
+                }
                 Ok(false)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// True when the database did not take what it was told last.
+    #[must_use]
+    pub fn has_refused(&self) -> bool {
+        self.refusal.is_some()
     }
 }
 

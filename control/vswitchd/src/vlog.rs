@@ -8,6 +8,7 @@ mod moment;
 mod names;
 mod syslog;
 
+use crate::disk_fault::is_disk_fault;
 use moment::Moment;
 use names::MODULES;
 use std::collections::BTreeMap;
@@ -108,6 +109,8 @@ struct State {
     syslog: Syslog,
     path: Option<PathBuf>,
     file: Option<File>,
+    /// Why there is no file although there should be one.
+    missing: Option<String>,
     count: u64,
     /// Standard error is systemd's journal, which has times and levels of its own.
     to_journal: bool,
@@ -121,14 +124,18 @@ impl Vlog {
     /// A log that writes to standard error, and to `file` when there is one.
     ///
     /// # Errors
-    /// When `file` cannot be opened.
+    /// When `file` cannot be opened, for another reason than that the disk is full or read-only.
     pub fn new(file: Option<&Path>) -> std::io::Result<Self> {
         let levels = MODULES.iter().map(|name| (*name, DEFAULT)).collect();
-        let open = file.map(open_log).transpose()?;
+        let (open, missing) = match file.map(open_log).transpose() {
+            Ok(open) => (open, None),
+            Err(error) if is_disk_fault(&error) => (None, Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
         let to_journal = std::env::var_os("JOURNAL_STREAM").is_some();
         let path = file.map(Path::to_owned);
         let syslog = Syslog::default();
-        let state = State { levels, syslog, path, file: open, count: 0, to_journal };
+        let state = State { levels, syslog, path, file: open, missing, count: 0, to_journal };
         Ok(Self(Arc::new(Mutex::new(state))))
     }
 
@@ -137,6 +144,10 @@ impl Vlog {
         let subscriber = tracing_subscriber::registry().with(Sink(self.clone()));
         // Fails only when there is one already, which then stays.
         let _ = tracing::subscriber::set_global_default(subscriber);
+        let missing = self.state().missing.take();
+        if let Some(error) = missing {
+            tracing::warn!("no log file, until `vlog/reopen` or SIGHUP: {error}");
+        }
     }
 
     /// From now on a panic, of any thread, is one line in the log: the standard error of a daemon leads

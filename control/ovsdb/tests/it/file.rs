@@ -202,11 +202,108 @@ fn garbage_is_no_database() {
     let mut bytes = record(VSWITCH_SCHEMA.trim());
     bytes.extend(record(r#"{"Nope":{}}"#));
     std::fs::write(&path, &bytes).unwrap();
-    let error = Log::open(&path, VSWITCH_SCHEMA).unwrap_err().to_string();
-    assert!(error.contains("unknown table Nope"), "{error}");
+    // A record that fits no table, and whatever follows it, is left out and kept beside the file.
+    let schema = record(VSWITCH_SCHEMA.trim()).len();
+    bytes.extend(record(r#"{"Queue":{"00000000-0000-0000-0000-000000000001":{"dscp":1}}}"#));
+    std::fs::write(&path, &bytes).unwrap();
+    assert_eq!(Store::open(&path).text(), "");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes[..schema]);
+    assert_eq!(std::fs::read(format!("{}.torn", path.display())).unwrap(), bytes[schema..]);
     // An empty file is as good as none.
     std::fs::write(&path, b"").unwrap();
     assert_eq!(Store::open(&path).text(), "");
+}
+
+/// What a client is told while the disk takes nothing, and that reading goes on.
+fn serves_for_reading_alone(server: &Weft, text: &str) {
+    let insert = json!([{"op": "insert", "table": "Queue", "row": {"dscp": 1}}]);
+    let mut client = server.connect();
+    let refused = client.transact(&insert);
+    assert_eq!(refused[1]["error"], "I/O error");
+    assert_eq!(refused[1]["io-error"], text, "{refused}");
+    let queues = json!([{"op": "select", "table": "Queue", "where": [], "columns": ["dscp"]}]);
+    assert_eq!(client.transact(&queues), json!([{"rows": [{"dscp": 9}]}]));
+    let ephemeral = json!([{"op": "update", "table": "Open_vSwitch", "where": [],
+        "row": {"statistics": ["map", [["a", "b"]]]}}]);
+    assert_eq!(client.transact(&ephemeral), json!([{"count": 1}]), "it needs no disk");
+    let status = |server: &weft_ovsdb::Server| server.storage_error("Open_vSwitch");
+    assert!(server.with(status).unwrap().unwrap().contains(text));
+    assert!(server.with(|server| server.fault_handle().get()).is_some());
+}
+
+/// After the obstacle is gone it is written again without a word to anybody.
+fn writes_again(server: &Weft) {
+    let status = |server: &weft_ovsdb::Server| server.storage_error("Open_vSwitch").unwrap();
+    crate::harness::wait_for("the file to be written again", || server.with(status).is_none());
+    let insert = json!([{"op": "insert", "table": "Queue", "row": {"dscp": 2}},
+        {"op": "commit", "durable": true}]);
+    assert!(server.connect().transact(&insert)[1].as_object().unwrap().is_empty());
+    assert!(server.log().contains("can be written again"), "{}", server.log());
+}
+
+/// A file with one row of `Open_vSwitch` and one of Queue.
+fn with_a_queue(dir: &TempDir) -> PathBuf {
+    let path = dir.path().join("conf.db");
+    let mut store = Store::open(&path);
+    store.transact(&json!([{"op": "insert", "table": "Queue", "row": {"dscp": 9}},
+        {"op": "insert", "table": "Open_vSwitch", "row": {}}]));
+    path
+}
+
+#[test]
+fn without_its_lock_file_it_is_read_and_not_written() {
+    let dir = TempDir::new().unwrap();
+    let path = with_a_queue(&dir);
+    // Nobody can open a directory for writing, not even root.
+    let lock = dir.path().join(".conf.db.~lock~");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let server = Weft::start_in(dir, &path, |config| config);
+    serves_for_reading_alone(&server, "Is a directory");
+    assert_eq!(server.log().matches("can be read and not changed").count(), 1, "said once");
+    std::fs::remove_dir(&lock).unwrap();
+    writes_again(&server);
+    let dir = server.stop();
+    assert!(Store::text_of(&path).contains("dscp=2"));
+    drop(dir);
+}
+
+/// Who had no lock does not write over what somebody else has written since.
+#[test]
+fn a_file_that_changed_while_it_was_not_locked_stays_as_it_is() {
+    let dir = TempDir::new().unwrap();
+    let path = with_a_queue(&dir);
+    let lock = dir.path().join(".conf.db.~lock~");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let server = Weft::start_in(dir, &path, |config| config);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend(record(r#"{"Queue":{"00000000-0000-0000-0000-000000000001":{"dscp":1}}}"#));
+    std::fs::write(&path, &bytes).unwrap();
+    std::fs::remove_dir(&lock).unwrap();
+    let status = |server: &weft_ovsdb::Server| server.storage_error("Open_vSwitch").unwrap();
+    let is_seen = || server.with(status).is_some_and(|text| text.contains("somebody else"));
+    crate::harness::wait_for("the change to be seen", is_seen);
+    serves_for_reading_alone(&server, "a restart reads it anew");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn a_tail_that_cannot_be_kept_is_not_cut_off() {
+    let dir = TempDir::new().unwrap();
+    let path = with_a_queue(&dir);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend(record(r#"{"Nope":{}}"#));
+    bytes.extend(record(r#"{"Queue":{}}"#));
+    std::fs::write(&path, &bytes).unwrap();
+    let torn = dir.path().join("conf.db.torn");
+    std::fs::create_dir(&torn).unwrap();
+    let server = Weft::start_in(dir, &path, |config| config);
+    serves_for_reading_alone(&server, "Is a directory");
+    assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    std::fs::remove_dir(&torn).unwrap();
+    writes_again(&server);
+    assert!(torn.is_file());
 }
 
 #[test]
@@ -392,6 +489,30 @@ fn a_file_of_an_older_release_is_converted_and_kept_as_it_was() {
     let rows = server.connect().transact(&query);
     let row = json!({"external_ids": ["map", [["a", "b"]]], "dscp": ["set", []]});
     assert_eq!(rows, json!([{"rows": [row]}]));
+    let dir = server.stop();
+    assert_eq!(run("ovsdb-tool", &["db-version", path.to_str().unwrap()]).trim(), "8.3.1");
+    assert_eq!(std::fs::read(dir.path().join("conf.db.backup7.15.1-1234")).unwrap(), before);
+}
+
+#[test]
+fn an_upgrade_that_cannot_be_written_is_served_and_tried_again() {
+    if !installed("ovsdb-tool") {
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let path = of_release(&dir, "7.15.1");
+    let before = std::fs::read(&path).unwrap();
+    // The new file cannot be made, the old one can be read.
+    let obstacle = dir.path().join("conf.db.tmp");
+    std::fs::create_dir(&obstacle).unwrap();
+    let server = Weft::start_in(dir, &path, |config| config);
+    let query = json!([{"op": "select", "table": "Queue", "where": [], "columns": ["dscp"]}]);
+    assert_eq!(server.connect().transact(&query), json!([{"rows": [{"dscp": ["set", []]}]}]));
+    let insert = json!([{"op": "insert", "table": "Queue", "row": {}}]);
+    assert_eq!(server.connect().transact(&insert)[1]["error"], "I/O error");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    std::fs::remove_dir(&obstacle).unwrap();
+    writes_again(&server);
     let dir = server.stop();
     assert_eq!(run("ovsdb-tool", &["db-version", path.to_str().unwrap()]).trim(), "8.3.1");
     assert_eq!(std::fs::read(dir.path().join("conf.db.backup7.15.1-1234")).unwrap(), before);

@@ -163,14 +163,33 @@ impl Stock {
 
     /// The same with more options.
     pub fn start_with(options: &[String]) -> Option<Self> {
+        Self::start_of(weft_ovsdb::schema::VSWITCH_SCHEMA, options)
+    }
+
+    /// The same with another schema.
+    pub fn start_of(schema: &str, options: &[String]) -> Option<Self> {
         if !installed("ovsdb-server") {
             return None;
         }
         let dir = TempDir::new().unwrap();
         let db = dir.path().join("conf.db");
-        let schema = dir.path().join("schema");
-        std::fs::write(&schema, weft_ovsdb::schema::VSWITCH_SCHEMA).unwrap();
-        run("ovsdb-tool", &["create", db.to_str().unwrap(), schema.to_str().unwrap()]);
+        let file = dir.path().join("schema");
+        std::fs::write(&file, schema).unwrap();
+        run("ovsdb-tool", &["create", db.to_str().unwrap(), file.to_str().unwrap()]);
+        Some(Self::start_in(dir, options))
+    }
+
+    /// The same with a file that is there already.
+    pub fn start_on(file: &[u8]) -> Option<Self> {
+        if !installed("ovsdb-server") {
+            return None;
+        }
+        let dir = TempDir::new().unwrap();
+        std::fs::write(dir.path().join("conf.db"), file).unwrap();
+        Some(Self::start_in(dir, &[]))
+    }
+
+    fn start_in(dir: TempDir, options: &[String]) -> Self {
         let path = |name: &str| dir.path().join(name).display().to_string();
         let child = Command::new("ovsdb-server")
             .args([path("conf.db"), format!("--remote=punix:{}", path("db.sock"))])
@@ -185,7 +204,7 @@ impl Stock {
             .unwrap();
         let stock = Self { dir, child };
         wait_for("the stock server's socket", || UnixStream::connect(stock.socket()).is_ok());
-        Some(stock)
+        stock
     }
 
     pub fn socket(&self) -> PathBuf {

@@ -79,6 +79,7 @@ fn show(engine: &mut Engine, _args: &[String]) -> Answer {
     let value = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "epoch": engine.epoch,
+        "database_fault": engine.storage.get().map(|fault| fault.to_string()),
         "workers": workers(engine, &reports),
         "bridges": bridges,
         "underlays": view.underlays(),
