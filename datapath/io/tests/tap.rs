@@ -8,8 +8,9 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use weft_io::{Chunk, QueueStats, Tap, TapError, WorkerIo};
+use weft_io::{Chunk, QueueStats, Tap, TapError, WorkerIo, packet_queue};
 use weft_switch::{BATCH_MAX, DropReason, FrameBuf, FrameIo, LinkId};
+use weft_wire::frames::Spec;
 
 const A: LinkId = LinkId(0);
 const B: LinkId = LinkId(1);
@@ -417,21 +418,69 @@ fn tcp_super_frames_are_cut_and_joined() {
     in_netns(|| {
         for ipv6 in [false, true] {
             let stats = transfer(1500, ipv6);
-            assert!(stats.rx_superframes > 50, "{stats:?}");
-            assert!(stats.rx_segments > 5 * stats.rx_superframes, "{stats:?}");
+            // How large they are is the kernel's choice; that it makes some of eight megabytes is not.
+            assert!(stats.rx_superframes > 0, "{stats:?}");
             // And joined again for the other host, which found no wrong checksum.
-            assert!(stats.tx_superframes > 50, "{stats:?}");
-            assert!(stats.tx_segments > 5 * stats.tx_superframes, "{stats:?}");
+            assert!(stats.tx_superframes > 0, "{stats:?}");
         }
     });
 }
 
-/// A small MTU: more segments in one super-frame than in a batch.
+/// TCP segments of one flow in a row, as long as the last one.
+fn segments(count: u16) -> Vec<Vec<u8>> {
+    const MSS: usize = 500;
+    let segment = |number: u16| {
+        let sequence = 1000 + u32::from(number) * u32::try_from(MSS).unwrap();
+        let payload = vec![number.to_be_bytes()[1] ^ 0x5a; MSS];
+        Spec { id: 7 + number, sequence, payload, option_words: 3, ..Spec::default() }.build()
+    };
+    (0..count).map(segment).collect()
+}
+
+/// A super-frame that the host's stack gives whole, with more segments than a batch has frames: here that
+/// is nobody's choice but the test's.
 #[test]
 fn segments_beyond_a_batch_wait() {
     in_netns(|| {
-        let stats = transfer(576, false);
-        assert!(stats.rx_segments > 40 * stats.rx_superframes, "{stats:?}");
+        let tap = Tap::open("br0", None).unwrap();
+        run("ip link set br0 up");
+        let mut io = worker(256);
+        serve(&mut io, A, &tap);
+        let mut host = worker(256);
+        host.add_queue(B, packet_queue(tap.ifindex(), "br0", false).unwrap().into());
+        let sent = segments(48);
+        for segment in &sent {
+            let chunk = host.copy_from(segment).unwrap();
+            assert!(host.tx(B, chunk));
+        }
+        host.flush();
+        let mut batches = Vec::new();
+        let mut got = Vec::new();
+        host::until("all segments", || {
+            let mut frames = Vec::new();
+            io.rx(0, &mut frames);
+            if !frames.is_empty() {
+                batches.push(frames.len());
+            }
+            for chunk in frames {
+                got.push(chunk.bytes().to_vec());
+                io.free(chunk);
+            }
+            // While some wait, so does nobody else.
+            let start = Instant::now();
+            let left = 48 - got.len();
+            if left > 0 && left < 48 {
+                assert_eq!(io.conservation().pending, left);
+                io.wait(Duration::from_secs(50));
+                assert!(start.elapsed() < Duration::from_secs(40), "it slept");
+            }
+            got.len() >= 48
+        });
+        assert_eq!(batches, [BATCH_MAX, 48 - BATCH_MAX]);
+        assert!(got == sent, "other segments than went in");
+        let stats = io.queue_stats().next().unwrap().1;
+        assert_eq!((stats.rx_superframes, stats.rx_segments), (1, 48), "{stats:?}");
+        assert_conserved(&mut io, 0);
     });
 }
 

@@ -447,6 +447,10 @@ fn hosts(mtu: u32) {
     run("ip -n peer link set v1 up");
 }
 
+/// Frames of the megabyte that is the least that [`tcp_runs`] takes for TCP, were they all of 64 KiB: how much the
+/// kernel puts into one is its choice.
+const TCP_FRAMES_MIN: u64 = 16;
+
 /// TCP both ways at full speed, with the counts of bad checksums on both hosts unmoved.
 fn tcp_runs() {
     let mut server = Command::new("ip")
@@ -489,7 +493,7 @@ fn the_host_keeps_its_own_traffic_on_an_underlay() {
         run("ping -q -c 3 -i 0.1 -W 1 -s 4000 198.51.100.2");
         let moved = attached.counters().unwrap();
         println!("{moved:?}");
-        assert!(counter(&attached, Reason::PassNotTunnel) > 100);
+        assert!(counter(&attached, Reason::PassNotTunnel) >= TCP_FRAMES_MIN);
         for (reason, count) in moved {
             let expected = matches!(reason, Reason::PassNotTunnel | Reason::PassNotIp);
             assert!(expected || count == 0, "{} {count}", reason.name());
@@ -505,7 +509,7 @@ fn the_host_keeps_its_own_traffic_with_frags() {
         attached.set_vteps(&["198.51.100.1".parse().unwrap()]).unwrap();
         assert_eq!((attached.mode(), attached.has_frags()), (Mode::Native, true));
         tcp_runs();
-        assert!(counter(&attached, Reason::PassNotTunnel) > 100);
+        assert!(counter(&attached, Reason::PassNotTunnel) >= TCP_FRAMES_MIN);
     });
 }
 
@@ -522,7 +526,7 @@ fn the_host_keeps_its_own_traffic_in_generic_mode() {
         let attached = Attached::attach(&config("b0", Role::Underlay)).unwrap();
         assert_eq!(attached.mode(), Mode::Generic);
         tcp_runs();
-        assert!(counter(&attached, Reason::PassNotTunnel) > 100);
+        assert!(counter(&attached, Reason::PassNotTunnel) >= TCP_FRAMES_MIN);
     });
 }
 
