@@ -37,6 +37,7 @@ fast: ## Unit, property and model tests of every crate
 netns: build manuals ## Hosts in namespaces and stock clients against the real weftd (root)
 	@echo "Hosts in namespaces"
 	$(CARGO) test --locked -p weft-tests --no-run
+	-tests/guest_image.sh $(abspath $(TARGET_DIR))/guest
 	WEFTD=$(abspath $(TARGET_DIR)/release/weftd) WEFT=$(abspath $(TARGET_DIR)/release/weft) \
 		tests/isolated.sh $(CARGO) test --locked --offline --no-fail-fast -p weft-tests
 

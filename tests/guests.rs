@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use weft_tests::{
-    Background, Host, Switch, Underlay, cable_named, can_make_hosts, tcp_transfer, within,
+    Background, Host, Switch, Underlay, cable_named, can_make_hosts, target_dir, tcp_transfer,
+    within,
 };
 
 /// A guest and what moves its frames.
@@ -139,4 +140,52 @@ fn a_port_of_a_guest_is_the_bridge_s_alone() {
     guest.host.must_reach("10.0.0.2");
     let open = || switch.vsctl("get interface vnet1 error") == "[]";
     assert!(within(Duration::from_secs(5), open), "{}", switch.vsctl("get interface vnet1 error"));
+}
+
+/// A Linux in qemu, whose NIC is virtio-net with all offloads on a TAP: what it sends and what it gets is whole.
+#[test]
+fn a_real_guest_sends_and_receives() {
+    const BYTES: u64 = 50_000_000;
+    if !can_make_hosts() {
+        return;
+    }
+    let image = target_dir().join("guest");
+    if !image.join("initramfs").exists() {
+        let text = "there is no guest: tests/guest_image.sh target/guest makes it";
+        assert!(std::env::var_os("WEFT_REQUIRE_NETNS").is_none(), "{text}");
+        eprintln!("\n*** SKIPPED: {text} ***\n");
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::with_bridge(&host);
+    let peer = switch.plug("br0", "veth2", "10.0.0.2/24");
+    host.sh("ip tuntap add vnet1 mode tap vnet_hdr && ip link set vnet1 up");
+    switch.vsctl("add-port br0 vnet1");
+    let image = image.display();
+    let guest = host.spawn(&format!(
+        "qemu-system-x86_64 -machine q35 -accel tcg -cpu max -m 512 -display none -monitor none \
+         -serial stdio -no-reboot -kernel {image}/kernel -initrd {image}/initramfs \
+         -append 'console=ttyS0 quiet panic=1 address=10.0.0.1/24' \
+         -netdev tap,id=nic,ifname=vnet1,script=no,downscript=no -device virtio-net-pci,netdev=nic"
+    ));
+    let boots = within(Duration::from_secs(100), || guest.output().contains("GUEST-READY"));
+    assert!(boots, "{}", guest.output());
+    peer.must_reach("10.0.0.1");
+    for direction in ["", "--reverse"] {
+        let mut said = String::new();
+        let line = format!("iperf3 -c 10.0.0.1 -n {BYTES} --json {direction}");
+        // Its server starts anew after each client.
+        let talks = within(Duration::from_secs(50), || {
+            said = peer.try_sh(&line).stdout;
+            said.contains("sum_received")
+        });
+        assert!(talks, "{said}");
+        let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let bytes = report["end"]["sum_received"]["bytes"].as_u64().unwrap();
+        // What is on its way at the end does not count.
+        assert!(bytes > BYTES / 2, "{bytes} came");
+    }
+    missed_nothing(&switch);
+    assert!(switch.drops().is_empty(), "{:?}", switch.drops());
+    assert_eq!(peer.checksum_errors(), 0);
 }
