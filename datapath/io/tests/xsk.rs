@@ -283,6 +283,41 @@ fn an_overrun_is_survived() {
     });
 }
 
+/// A socket that was busy holds what several TCP streams have under way while its worker does not look.
+#[test]
+fn a_busy_socket_holds_thousands_of_frames() {
+    in_netns(|| {
+        let (port, host) = cable("a0", "a1");
+        let mut io = worker(16_384);
+        let mut program = attach("a0", port);
+        let queue = open(&io, "a0", port);
+        program.set_socket(0, queue.fd()).unwrap();
+        let watch = queue.watch();
+        io.add_queue(A, queue.into());
+        let raw = Raw::open(host);
+        let missed = || watch.missed_frames().iter().map(|(_, frames)| frames).sum::<u64>();
+        for burst in [600, 1200, 2400, 4000, 4000] {
+            let before = missed();
+            for number in 0..burst {
+                raw.send(&frame(number, 60));
+            }
+            let lost = missed() - before;
+            let mut frames = Vec::new();
+            until("the frames that were not lost", || {
+                io.rx(0, &mut frames);
+                u64::try_from(burst).unwrap() <= lost + u64::try_from(frames.len()).unwrap()
+            });
+            for chunk in frames {
+                io.free(chunk);
+            }
+            if burst > 2400 {
+                assert_eq!(lost, 0, "of {burst} frames");
+            }
+        }
+        assert_conserved(&mut io, 0);
+    });
+}
+
 #[test]
 fn every_refusal_says_why() {
     in_netns(|| {

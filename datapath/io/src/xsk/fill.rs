@@ -35,7 +35,7 @@ impl FillBudget {
         let base_min = if suffices { BASE } else { BASE_MIN };
         let share = u32::try_from(chunks / 24 / sockets.max(1)).unwrap_or(u32::MAX);
         let base = share.clamp(base_min, BASE_MAX);
-        let ceiling = (sockets * base as usize + chunks * 5 / 16).min(chunks * 7 / 8);
+        let ceiling = (sockets * base as usize + chunks * 3 / 8).min(chunks * 7 / 8);
         Self { chunks, sockets, base, ceiling }
     }
 
@@ -47,7 +47,7 @@ impl FillBudget {
     /// What a socket is to have that had `target` when there were fewer sockets: no more than its
     /// equal share, until it needs more again.
     pub(super) fn fair(&self, target: u32) -> u32 {
-        let share = u32::try_from(self.chunks * 5 / 16 / self.sockets.max(1)).unwrap_or(u32::MAX);
+        let share = u32::try_from(self.chunks * 3 / 8 / self.sockets.max(1)).unwrap_or(u32::MAX);
         target.min(share).max(self.base)
     }
 
@@ -92,7 +92,7 @@ mod tests {
                 let lent: usize = has.iter().map(|&chunks| chunks as usize).sum();
                 let last = has.last_mut().unwrap();
                 *last += budget.lendable(*last, target, lent, CHUNKS - lent);
-                target = budget.grown(target, lent).min(2048);
+                target = budget.grown(target, lent).min(4096);
             }
         }
         let lent = has.iter().map(|&chunks| chunks as usize).sum();
@@ -100,8 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_pair_has_whole_rings() {
-        assert_eq!(greedy(2).0, [2048, 2048]);
+    fn a_busy_socket_has_a_whole_ring_and_leaves_the_next_one_half() {
+        assert_eq!(greedy(1).0, [4096]);
+        let (has, _) = greedy(2);
+        assert!(has[0] == 4096 && has[1] >= 2048, "{has:?}");
     }
 
     #[test]
@@ -112,7 +114,7 @@ mod tests {
 
     #[test]
     fn those_that_come_late_get_their_base_and_some_stays_free() {
-        for sockets in [3, 12, 18, 40, 64, 128, 256, 512] {
+        for sockets in [3, 12, 18, 40, 64, 128, 256, 400] {
             let (has, lent) = greedy(sockets);
             assert!(has.iter().all(|&chunks| chunks >= BASE_MIN), "{sockets}: {has:?}");
             assert!(lent <= CHUNKS * 15 / 16, "{sockets}: {lent}");
@@ -128,7 +130,7 @@ mod tests {
     #[test]
     fn a_socket_shrinks_to_its_share_when_others_come() {
         let budget = FillBudget::new(CHUNKS, 40);
-        assert_eq!(budget.fair(2048), 128);
+        assert_eq!(budget.fair(4096), 153);
         assert_eq!(budget.fair(8), 17);
         assert_eq!(FillBudget::new(CHUNKS, 500).fair(2048), 16);
     }

@@ -67,7 +67,9 @@ pub struct RingSizes {
 
 impl Default for RingSizes {
     fn default() -> Self {
-        Self { fill: 2048, rx: 2048, tx: 2048, completion: 2048 }
+        // Received frames wait while the worker has lost its processor, and several TCP streams have thousands
+        // under way then.
+        Self { fill: 4096, rx: 4096, tx: 2048, completion: 2048 }
     }
 }
 
