@@ -205,3 +205,55 @@ fn columns_without_effect_are_named_once() {
     assert_eq!(switch.vsctl("get interface veth1 lldp"), "{enable=\"true\"}");
     becomes(&switch, "br0", "mac_in_use", "\"02:00:00:00:00:09\"");
 }
+
+/// What a port or bridge asks for in vain is the `error` of an interface that works all the same.
+#[test]
+fn what_is_not_in_force_is_an_error_of_a_port_that_works() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = bridge(&host);
+    let a = switch.plug("br0", "veth1", "10.0.0.1/24");
+    let _b = switch.plug("br0", "veth2", "10.0.0.2/24");
+    switch.vsctl(
+        "set interface veth1 ingress_policing_rate=1000 ingress_policing_burst=100 \
+         -- set port veth1 qos=@q -- --id=@q create qos type=linux-htb \
+         -- set interface veth2 ingress_policing_burst=100 \
+         -- set bridge br0 netflow=@n sflow=@s \
+         -- --id=@n create netflow targets=\\\"10.0.0.9:2055\\\" \
+         -- --id=@s create sflow targets=\\\"10.0.0.9:6343\\\"",
+    );
+    let lacks = |name: &str, what: &str| {
+        let start = format!("{name}: not supported yet, so not in force");
+        format!("\"{start}: {what}; frames are forwarded without\"")
+    };
+    let of_port = lacks("veth1", "Interface ingress_policing_rate, Port qos");
+    becomes(&switch, "veth1", "error", &of_port);
+    becomes(&switch, "br0", "error", &lacks("br0", "Bridge netflow, Bridge sflow"));
+    becomes(&switch, "veth2", "error", "[]");
+    for interface in ["veth1", "veth2", "br0"] {
+        assert_ne!(switch.vsctl(&format!("get interface {interface} ofport")), "-1");
+    }
+    a.must_reach("10.0.0.2");
+    let said = switch.try_weft("doctor").stdout;
+    assert!(said.contains("warn  veth1 on br0: veth1: not supported yet"), "{said}");
+
+    switch.vsctl("clear port veth1 qos -- clear bridge br0 netflow -- clear bridge br0 sflow");
+    becomes(&switch, "br0", "error", "[]");
+    becomes(&switch, "veth1", "error", &lacks("veth1", "Interface ingress_policing_rate"));
+    switch.vsctl("set interface veth1 ingress_policing_rate=0 mtu_request=99999");
+    let refused = "\"veth1: the device does not take mtu_request=99999 (";
+    let error = || switch.vsctl("get interface veth1 error");
+    assert!(within(Duration::from_secs(5), || error().starts_with(refused)), "{}", error());
+    becomes(&switch, "veth1", "mtu", "1500");
+    a.must_reach("10.0.0.2");
+    switch.vsctl("set interface veth1 mtu_request=1400");
+    becomes(&switch, "veth1", "mtu", "1400");
+    becomes(&switch, "veth1", "error", "[]");
+
+    switch.vsctl("add-br fake br0 9");
+    let log = switch.log();
+    assert_eq!(log.matches("veth1: mtu 99999").count(), 1, "{log}");
+    assert!(!log.contains("fake_bridge"), "{log}");
+}

@@ -30,10 +30,7 @@ impl Engine {
                 true
             }
             Step::SetMtu { name, mtu } => {
-                self.change(name, &format!("mtu {mtu}"), |kernel, ifindex| {
-                    kernel.set_mtu(ifindex, *mtu)
-                });
-                self.links.set_mtu(name, *mtu);
+                self.set_mtu(name, *mtu);
                 true
             }
             Step::SetVteps { name, addresses, udp_ports } => {
@@ -46,6 +43,23 @@ impl Engine {
                     }
                 }
                 true
+            }
+        }
+    }
+
+    /// A refusal is said once; the interface's row has it as long as it asks for that MTU.
+    fn set_mtu(&mut self, name: &str, mtu: u32) {
+        let Some(ifindex) = self.device(name).map(|link| link.ifindex) else { return };
+        match self.kernel.set_mtu(ifindex, mtu) {
+            Ok(()) => {
+                tracing::info!("{name}: mtu {mtu}");
+                self.links.note_mtu(name, None);
+                self.links.set_mtu(name, mtu);
+            }
+            Err(error) => {
+                if self.links.note_mtu(name, Some((mtu, error.to_string()))) {
+                    tracing::warn!("{name}: mtu {mtu}: {error}");
+                }
             }
         }
     }

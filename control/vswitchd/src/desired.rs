@@ -10,6 +10,7 @@ mod patch;
 mod trees;
 mod vlan;
 
+use crate::ignored;
 use crate::names::PortName;
 use crate::news::News;
 use crate::tunnel_options::{self, Tunnel, TunnelType};
@@ -99,6 +100,8 @@ pub struct Bridge {
     pub other_config: BTreeMap<String, String>,
     /// `flood_vlans`.
     pub flood_vlans: Option<VidSet>,
+    /// Columns that ask for what there is not, as `Bridge sflow`.
+    pub missed: Vec<String>,
     /// Its mirrors.
     pub mirrors: Vec<mirror::Mirror>,
     /// Its ports, by name.
@@ -206,6 +209,8 @@ pub struct Interface {
     pub mtu_request: Option<u32>,
     /// `mac`.
     pub mac: Option<MacAddr>,
+    /// Columns of it and of its port that ask for what there is not, as `Port qos`.
+    pub missed: Vec<String>,
 }
 
 /// What an interface is.
@@ -387,6 +392,7 @@ impl<R: Rows> Reader<'_, R> {
             snooping,
             other_config: self.map(TABLE, uuid, "other_config"),
             flood_vlans: self.vlan_set(TABLE, uuid, "flood_vlans"),
+            missed: ignored::missed(self.rows, TABLE, uuid),
             mirrors: Vec::new(),
             ports: BTreeMap::new(),
         }
@@ -415,6 +421,10 @@ impl<R: Rows> Reader<'_, R> {
             .into_iter()
             .map(|interface| self.interface(interface))
             .collect();
+        let missed = ignored::missed(self.rows, "Port", uuid);
+        for interface in &mut interfaces {
+            interface.missed.extend_from_slice(&missed);
+        }
         if interfaces.len() > 1 {
             for interface in &mut interfaces {
                 interface.kind = Kind::Unusable(format!(
@@ -469,6 +479,7 @@ impl<R: Rows> Reader<'_, R> {
                 .number(TABLE, uuid, "mtu_request")
                 .and_then(|mtu| u32::try_from(mtu).ok()),
             mac,
+            missed: ignored::missed(self.rows, TABLE, uuid),
             name,
             type_name,
         }

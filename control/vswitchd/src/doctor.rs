@@ -20,9 +20,11 @@ pub fn examine(engine: &Engine) -> Value {
         all.extend(af_xdp(name, link));
     }
     for (bridge, _, interface) in engine.desired.interfaces() {
-        if let Some(error) = engine.plan.error(&interface.uuid) {
+        if let Some(error) = engine.error(interface) {
             let check = format!("{} on {}", interface.name, bridge.name);
-            all.push(finding(&check, "fail", error.clone(), None));
+            let level =
+                if engine.plan.ports.get(&interface.uuid).is_some() { "warn" } else { "fail" };
+            all.push(finding(&check, level, error, None));
         }
         if let Some(path) = engine.paths.get(&interface.uuid) {
             let check = format!("tunnel {}", interface.name);
@@ -64,23 +66,31 @@ fn kernel() -> Value {
 const CAPABILITIES: [(&str, u32); 4] =
     [("CAP_NET_ADMIN", 12), ("CAP_NET_RAW", 13), ("CAP_IPC_LOCK", 14), ("CAP_BPF", 39)];
 
-fn capabilities() -> Value {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// Those of the needed capabilities that a process has not, by its `/proc/PID/status`.
+fn missing_capabilities(status: &str) -> Vec<&'static str> {
     let effective = status
         .lines()
         .find_map(|line| line.strip_prefix("CapEff:"))
         .and_then(|text| u64::from_str_radix(text.trim(), 16).ok())
         .unwrap_or(0);
-    let missing: Vec<_> = CAPABILITIES
-        .iter()
-        .filter(|(_, bit)| effective >> bit & 1 == 0)
-        .map(|(name, _)| *name)
-        .collect();
-    if missing.is_empty() {
-        finding("capabilities", "ok", "all that are needed".to_owned(), None)
-    } else {
-        let text = format!("missing: {}", missing.join(", "));
-        finding("capabilities", "fail", text, Some("run as root, or grant them in the unit"))
+    let missing = CAPABILITIES.iter().filter(|(_, bit)| effective >> bit & 1 == 0);
+    missing.map(|(name, _)| *name).collect()
+}
+
+/// What this process may not do, in words; none when it may all that is needed.
+#[must_use]
+pub fn lacks_privileges() -> Option<String> {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let missing = missing_capabilities(&status);
+    (!missing.is_empty()).then(|| format!("missing: {}", missing.join(", ")))
+}
+
+fn capabilities() -> Value {
+    match lacks_privileges() {
+        None => finding("capabilities", "ok", "all that are needed".to_owned(), None),
+        Some(text) => {
+            finding("capabilities", "fail", text, Some("run as root, or grant them in the unit"))
+        }
     }
 }
 

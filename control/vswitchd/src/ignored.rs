@@ -3,7 +3,7 @@
 //! What stands here is left out of `README.md`'s table of columns that do something, and goes when
 //! somebody builds it.
 
-use crate::desired::{ConfigError, Kind, Port, Rows};
+use crate::desired::{Bridge, ConfigError, Interface, Kind, Port, Rows};
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 
@@ -13,7 +13,7 @@ const COLUMNS: [(&str, &[&str]); 3] = [
         "Bridge",
         &["netflow", "sflow", "ipfix", "controller", "protocols", "flow_tables", "auto_attach"],
     ),
-    ("Port", &["qos", "mac", "lacp", "bond_mode", "protected", "fake_bridge"]),
+    ("Port", &["qos", "mac", "lacp", "bond_mode", "protected"]),
     (
         "Interface",
         &[
@@ -27,6 +27,35 @@ const COLUMNS: [(&str, &[&str]); 3] = [
         ],
     ),
 ];
+
+/// Those among them without which a port does not do what was asked: its `error` says so.
+const MISSED: [(&str, &[&str]); 3] = [
+    ("Bridge", &["netflow", "sflow", "ipfix"]),
+    ("Port", &["qos"]),
+    ("Interface", &["ingress_policing_rate", "ingress_policing_kpkts_rate"]),
+];
+
+/// What a row asks for in vain, as `Port qos`.
+#[must_use]
+pub fn missed(rows: &impl Rows, table: &str, row: Uuid) -> Vec<String> {
+    let columns = MISSED.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, of)| of);
+    let is_set = |column: &&&str| rows.datum(table, row, column).and_then(meaning).is_some();
+    columns.iter().filter(is_set).map(|column| format!("{table} {column}")).collect()
+}
+
+/// The text for `Interface.error` of an interface that works, without what was asked for.
+#[must_use]
+pub fn error(bridge: &Bridge, interface: &Interface) -> Option<String> {
+    let of_bridge = if interface.is_local(bridge) { &bridge.missed[..] } else { &[] };
+    let all: Vec<&str> = interface.missed.iter().chain(of_bridge).map(String::as_str).collect();
+    (!all.is_empty()).then(|| {
+        format!(
+            "{}: not supported yet, so not in force: {}; frames are forwarded without",
+            interface.name,
+            all.join(", ")
+        )
+    })
+}
 
 /// The columns of a table that stand here, which have to be monitored to be named.
 #[must_use]

@@ -58,6 +58,8 @@ pub struct Link {
     pub mtu: u32,
     /// The largest MTU that its queues take.
     pub mtu_max: u32,
+    /// An MTU that its device was to have and did not take, and why.
+    pub mtu_refused: Option<(u32, String)>,
     /// The device's driver.
     pub driver: Driver,
     /// Its frames may carry checksums that are not complete: it is no hardware, and who sends to it
@@ -218,6 +220,14 @@ impl Links {
         Some((name, self.open.get(name)?))
     }
 
+    /// Notes whether a link's device took an MTU; true for a refusal that is new.
+    pub fn note_mtu(&mut self, name: &str, refused: Option<(u32, String)>) -> bool {
+        let Some(link) = self.open.get_mut(name) else { return false };
+        let is_new = refused.is_some() && link.mtu_refused != refused;
+        link.mtu_refused = refused;
+        is_new
+    }
+
     /// Takes over the MTU of a link's device.
     pub fn set_mtu(&mut self, name: &str, mtu: u32) {
         if let Some(link) = self.open.get_mut(name)
@@ -306,6 +316,7 @@ impl Links {
             ifindex: nic.ifindex,
             mtu: nic.mtu,
             mtu_max: if is_large { LARGE_MTU_MAX } else { region.mtu_max() },
+            mtu_refused: None,
             driver: driver(nic.name, nic.kind),
             has_partial_checksums: false,
             medium: medium(nic.name),
@@ -337,6 +348,7 @@ impl Links {
             ifindex: nic.ifindex,
             mtu: nic.mtu,
             mtu_max: LARGE_MTU_MAX,
+            mtu_refused: None,
             driver: driver(nic.name, nic.kind),
             has_partial_checksums: !nic.kind.is_empty(),
             medium: medium(nic.name),
@@ -395,6 +407,7 @@ impl Links {
             ifindex,
             mtu: crate::plan::MTU_DEFAULT,
             mtu_max: LARGE_MTU_MAX,
+            mtu_refused: None,
             driver: driver(name, "tun"),
             has_partial_checksums: false,
             medium: medium(name),

@@ -7,6 +7,7 @@
 use crate::common::Common;
 use crate::desired::known::Touched;
 use crate::desired::{Bridge, Desired, Interface, Kind, Port};
+use crate::ignored;
 use crate::kernel::addresses_of;
 use crate::names::PortName;
 use crate::planned::Standing;
@@ -239,7 +240,8 @@ pub struct Plan {
     pub ports: Vec<PlannedPort>,
     /// Interfaces that cannot: the text for `Interface.error`.
     pub failures: BTreeMap<Uuid, String>,
-    /// Interfaces that can, but lead nowhere: the text for `Interface.error`.
+    /// Interfaces that can, but lead nowhere or lack what they ask for: the text for
+    /// `Interface.error`.
     pub complaints: BTreeMap<Uuid, String>,
     /// The MTU that each bridge's internal ports get unless they ask for another; none when they
     /// were not looked at.
@@ -372,6 +374,9 @@ impl Planner<'_> {
     }
 
     fn push_port(&mut self, bridge: &Bridge, port: &Port, interface: &Interface, carrier: Carrier) {
+        if let Some(text) = ignored::error(bridge, interface) {
+            self.plan.complaints.entry(interface.uuid).or_insert(text);
+        }
         self.plan.ports.push(PlannedPort {
             interface: interface.uuid,
             bridge: bridge.name.clone(),

@@ -18,6 +18,7 @@ pub(super) fn interface(id: u128, name: &str, kind: Kind) -> Interface {
         type_name: String::new(),
         kind,
         ofport_request: None,
+        missed: Vec::new(),
         mtu_request: None,
         mac: None,
     }
@@ -65,6 +66,7 @@ pub(super) fn desired(interfaces: Vec<Interface>) -> Desired {
         snooping: None,
         other_config: BTreeMap::new(),
         flood_vlans: None,
+        missed: Vec::new(),
         mirrors: Vec::new(),
         ports: ports.collect(),
     };

@@ -18,7 +18,8 @@ pub struct Standing {
     pub ports: Ports,
     /// Interfaces that cannot: the text for `Interface.error`.
     pub failures: BTreeMap<Uuid, String>,
-    /// Interfaces that can, but lead nowhere: the text for `Interface.error`.
+    /// Interfaces that can, but lead nowhere or lack what they ask for: the text for
+    /// `Interface.error`.
     pub complaints: BTreeMap<Uuid, String>,
     /// The MTU that each bridge's internal ports get unless they ask for another.
     pub bridge_mtus: BTreeMap<String, u32>,

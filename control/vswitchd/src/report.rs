@@ -213,6 +213,19 @@ impl Engine {
         }
     }
 
+    /// The text for `Interface.error`: why an interface does not work, or not as it was asked to.
+    #[must_use]
+    pub fn error(&self, interface: &Interface) -> Option<String> {
+        let mtu_refused = || {
+            let (mtu, why) = self.links.get(&interface.name)?.mtu_refused.as_ref()?;
+            let is_asked = interface.mtu_request == Some(*mtu);
+            is_asked.then(|| {
+                format!("{}: the device does not take mtu_request={mtu} ({why})", interface.name)
+            })
+        };
+        self.plan.error(&interface.uuid).cloned().or_else(mtu_refused)
+    }
+
     /// The device of an open link, unless it is out of sight.
     #[must_use]
     pub fn device(&self, name: &str) -> Option<&Device> {
@@ -235,7 +248,7 @@ impl Engine {
     pub fn interface_status(&self, interface: &Interface, port: &PlannedPort) -> InterfaceStatus {
         let mut status = InterfaceStatus {
             ofport: i64::from(port.ofport),
-            error: self.plan.error(&interface.uuid).cloned(),
+            error: self.error(interface),
             ..InterfaceStatus::default()
         };
         match &port.carrier {

@@ -162,7 +162,7 @@ impl View<'_> {
             "type": if interface.type_name.is_empty() { "system" } else { &interface.type_name },
             "link_state": up(status.is_running),
             "admin_state": up(status.is_admin_up),
-            "error": engine.plan.error(&interface.uuid),
+            "error": engine.error(interface),
             "blocked": planned.and_then(|planned| {
                 engine.spanning.blocked(&planned.bridge, engine.ids.port(&planned.interface)?)
             }),
