@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use weft_tests::{
-    Host, Switch, add_port, cable_named, can_make_hosts, introduce, weft_program, within,
+    Host, Switch, add_port, cable_named, can_make_hosts, introduce, weft_program, weftd_program,
+    within,
 };
 
 fn with_guests(test: impl FnOnce(&Host, &Switch<'_>, &Host, &Host)) {
@@ -202,4 +203,35 @@ fn without_a_daemon_the_exit_code_says_so() {
     let outcome = host.try_sh(&format!("{weft} --rundir {} show", gone.rundir().display()));
     assert_eq!(outcome.code, 3, "{outcome:?}");
     assert_eq!(host.try_sh(&format!("{weft} nonsense")).code, 2);
+}
+
+/// A folder that is not there is no place for sockets; and who may not do the work says so at once.
+#[test]
+fn what_keeps_weftd_from_its_work_is_said_at_once() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let (weftd, weft) = (weftd_program(), weft_program());
+    let outcome = host.try_sh(&format!("{weftd} --rundir /nonexistent/x"));
+    assert_eq!(outcome.code, 1, "{outcome:?}");
+    assert!(
+        outcome.stderr.contains("weftd: --rundir /nonexistent/x: there is no such folder"),
+        "{}",
+        outcome.stderr
+    );
+    assert!(!std::path::Path::new("/nonexistent").exists());
+
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().display();
+    let powerless = host.try_sh(&format!(
+        "setpriv --bounding-set=-all --inh-caps=-all {weftd} --rundir {dir} --db {dir}/conf.db --detach"
+    ));
+    let judged = host.try_sh(&format!("{weft} --rundir {dir} doctor"));
+    host.sh(&format!("OVS_RUNDIR={dir} ovs-appctl exit"));
+    let missing =
+        "capabilities missing: CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_BPF: no port";
+    assert!(powerless.stderr.contains(missing), "{powerless:?}");
+    assert!(judged.stdout.contains("fail  capabilities: missing: CAP_NET_ADMIN"), "{judged:?}");
+    assert_eq!(judged.code, 1, "{judged:?}");
 }

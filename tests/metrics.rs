@@ -40,6 +40,12 @@ fn the_page_counts_what_passes() {
     assert!(refused.stderr.contains("not a loopback address"), "{}", refused.stderr);
 
     let switch = Switch::start_with(&host, "--metrics 127.0.0.1:9475");
+    let busy = host.try_sh(&format!(
+        "d=$(mktemp -d); {} --rundir $d --db $d/conf.db --metrics 127.0.0.1:9475; rm -r $d",
+        weft_tests::weftd_program()
+    ));
+    let words = "weftd: --metrics 127.0.0.1:9475: another program listens there";
+    assert!(busy.stderr.contains(words), "{}", busy.stderr);
     switch.vsctl("add-br br0");
     let (left, right) =
         (switch.plug("br0", "veth1", "10.0.0.1/24"), switch.plug("br0", "veth2", "10.0.0.2/24"));

@@ -317,7 +317,23 @@ fn weft_trace_takes_digits_and_files_and_leaves_no_mark() {
     let second = switch.weft_json(&format!("{words} -n 2"));
     assert_eq!(second["actions"], "veth1", "{second}");
 
+    // The same in the words of flows, with the port by name or by number.
+    let arp = "arp,dl_src=02:00:00:00:00:99,dl_dst=ff:ff:ff:ff:ff:ff,arp_op=1,arp_spa=10.0.0.99,\
+               arp_tpa=10.0.0.1,arp_sha=02:00:00:00:00:99";
+    let number = switch.vsctl("get interface veth1 ofport");
+    let whole = switch.try_weft(&format!("trace veth1 {QUESTION}")).expect_ok();
+    // A frame that is made of a flow is padded.
+    let whole = whole.replace("length 42", "length 60");
+    for port in ["veth1", &number] {
+        let page = switch.try_weft(&format!("trace br0 in_port={port},{arp}")).expect_ok();
+        assert_eq!(page, whole);
+    }
+
     for (words, code, error) in [
+        ("trace br9 in_port=veth1", 1, "no bridge named br9"),
+        ("trace br0 dl_dst=02:00:00:00:00:01", 1, "in_port is missing"),
+        ("trace br0 in_port=99", 1, "bridge br0 has no port 99"),
+        ("trace br0 in_port=veth1,nonsense=1", 1, "unknown field nonsense"),
         ("trace nope aabb", 1, "no port or underlay interface named nope"),
         ("trace br9 veth1 aabb", 1, "no bridge named br9"),
         ("trace br0 nope aabb", 1, "bridge br0 has no port named nope"),

@@ -175,8 +175,9 @@ The real stages run, but nothing is sent, counted or (without --learn) learned. 
 bridge, where a frame comes in as on its wire (inside the tunnel, for a tunnel port), or an interface
 that tunnels leave by, where it is a tunnel packet.")]
 pub struct TraceArgs {
-    /// Where the frame comes in: [BRIDGE] PORT [HEX]; HEX is the frame from the destination address on, without
-    /// FCS, and is left out with --pcap.
+    /// What comes in where: [BRIDGE] PORT HEX, where HEX is the frame from the destination address on, without
+    /// FCS, and is left out with --pcap; or BRIDGE FLOW, where FLOW is what ofproto/trace takes, with the
+    /// port as `in_port=NAME`.
     #[arg(required = true, num_args = 1..=3, value_names = ["BRIDGE", "PORT", "HEX"])]
     pub words: Vec<String>,
 

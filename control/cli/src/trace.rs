@@ -50,9 +50,9 @@ fn frames(options: &TraceArgs) -> Result<(&[String], Vec<Frame>), Error> {
         (None, [place @ .., digits]) if !place.is_empty() => {
             Ok((place, vec![(None, digits.clone())]))
         }
-        (None, _) => {
-            Err(Error::Usage("give a frame: weft trace [BRIDGE] PORT HEX, or --pcap FILE"))
-        }
+        (None, _) => Err(Error::Usage(
+            "give a frame: weft trace [BRIDGE] PORT HEX, weft trace BRIDGE FLOW, or --pcap FILE",
+        )),
         (Some(_), [_, _, _, ..]) => Err(Error::Usage("give either HEX or --pcap FILE, not both")),
         (Some(file), place) => {
             let all = read(file).map_err(|why| Error::Pcap { file: file.clone(), why })?;

@@ -10,7 +10,7 @@ use weft_vswitchd::options::{Options, folder};
 use weft_vswitchd::run::run;
 use weft_vswitchd::store::OVS_VERSION;
 use weft_vswitchd::vlog::Vlog;
-use weft_vswitchd::{detach, vlog};
+use weft_vswitchd::{detach, doctor, vlog};
 
 fn main() -> ExitCode {
     let options = Options::parse();
@@ -83,6 +83,11 @@ fn serve(options: &Options) -> anyhow::Result<()> {
     }
     let log = logging(options)?;
     allow_open_files();
+    if let Some(lacking) = doctor::lacks_privileges() {
+        tracing::error!(
+            "capabilities {lacking}: no port will forward: run as root, or grant them in the unit"
+        );
+    }
     for option in options.ovs_ctl_opts_ignored() {
         tracing::warn!("OVS_CTL_OPTS: {option} has no effect");
     }

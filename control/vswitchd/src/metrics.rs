@@ -3,6 +3,7 @@
 //! This file moves bytes; the page is what the command `weft/metrics` answers.
 
 use crate::unixctl::{Request, Target, bind};
+use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +30,15 @@ pub enum MetricsTarget {
     Unix(PathBuf),
     /// `IP:PORT`, an address of this machine alone.
     Loopback(SocketAddr),
+}
+
+impl Display for MetricsTarget {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Loopback(address) => address.fmt(f),
+        }
+    }
 }
 
 impl FromStr for MetricsTarget {

@@ -7,6 +7,9 @@ use crate::store::StoreConfig;
 use clap::Parser;
 use std::path::PathBuf;
 
+/// Where sockets and pid files are, unless somebody says otherwise.
+pub const RUNDIR_USUAL: &str = "/var/run/openvswitch";
+
 /// What belongs to no option.
 const NOTES: &str = "\
 Signals:
@@ -43,8 +46,8 @@ See also: weft(1), ovs-vsctl(8), ovs-appctl(8), ovs-vswitchd.conf.db(5)";
     after_help = NOTES
 )]
 pub struct Options {
-    /// Where sockets and pid files are.
-    #[arg(long, value_name = "DIR", env = "OVS_RUNDIR", default_value = "/var/run/openvswitch")]
+    /// Where sockets and pid files are; the usual folder is made when it is not there.
+    #[arg(long, value_name = "DIR", env = "OVS_RUNDIR", default_value = RUNDIR_USUAL)]
     pub rundir: PathBuf,
     /// The database file [default: `$OVS_DBDIR/conf.db`, or /etc/openvswitch/conf.db].
     #[arg(long, value_name = "FILE")]

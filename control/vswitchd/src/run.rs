@@ -8,6 +8,7 @@ use crate::kernel::{Changes, Monitor, watched};
 use crate::machine;
 use crate::metrics::{Metrics, MetricsTarget};
 use crate::news::News;
+use crate::options::RUNDIR_USUAL;
 use crate::path_mtu::Report;
 use crate::pidfile::Pidfiles;
 use crate::purge::Purge;
@@ -19,7 +20,8 @@ use crate::underlay_errors::UnderlayErrors;
 use crate::unixctl::{self, Answer, REQUESTS_MAX, Request, Target, Unixctl};
 use crate::vlog::Vlog;
 use crate::workers;
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
@@ -73,7 +75,7 @@ impl Presence {
     async fn announce(config: &RunConfig) -> anyhow::Result<Self> {
         let pid = std::process::id();
         let rundir = &config.rundir;
-        std::fs::create_dir_all(rundir).with_context(|| rundir.display().to_string())?;
+        make_rundir(rundir)?;
         let mut pidfiles = Pidfiles::default();
         pidfiles.take(&config.pidfile)?;
         for (name, ending) in
@@ -98,7 +100,12 @@ impl Presence {
             None => None,
             Some(target) => {
                 let metrics = Metrics::listen(target, sender.clone()).await;
-                Some(metrics.with_context(|| format!("--metrics {target:?}"))?)
+                Some(metrics.map_err(|error| match error.kind() {
+                    ErrorKind::AddrInUse => anyhow!(
+                        "--metrics {target}: another program listens there: choose another place"
+                    ),
+                    _ => anyhow!("--metrics {target}: {error}"),
+                })?)
             }
         };
         let (sender, captures) = mpsc::channel(4);
@@ -114,6 +121,18 @@ impl Presence {
             captures,
         })
     }
+}
+
+/// Makes the usual folder, where that of a system is gone with each start of it.  Any other must be
+/// there: clients would look for the sockets where the operator meant them to be.
+fn make_rundir(rundir: &Path) -> anyhow::Result<()> {
+    if rundir == Path::new(RUNDIR_USUAL) {
+        return std::fs::create_dir_all(rundir).with_context(|| rundir.display().to_string());
+    }
+    if !rundir.is_dir() {
+        anyhow::bail!("--rundir {}: there is no such folder: make it first", rundir.display());
+    }
+    Ok(())
 }
 
 /// Runs the daemon until it is told to stop.  `ready` is called when everything is served.

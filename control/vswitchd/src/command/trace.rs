@@ -24,7 +24,7 @@ pub(super) const COMMANDS: &[Command] = &[
         usize::MAX,
         ofproto_trace,
     ),
-    command("weft/trace", "[bridge] port packet [--learn]", 2, 4, weft_trace),
+    command("weft/trace", "{[bridge] port packet | bridge flow} [--learn]", 2, 4, weft_trace),
 ];
 
 /// What `ofproto/trace` was asked.
@@ -312,17 +312,37 @@ fn place(engine: &Engine, bridge: Option<&str>, name: &str) -> Result<Ingress, S
     }
 }
 
+/// True for a text that is no packet in hexadecimal digits.
+fn is_flow(text: &str) -> bool {
+    !text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte.is_ascii_whitespace())
+}
+
+/// Where a frame comes in, the name of that, and the frame.
+fn asked(engine: &Engine, words: &[&str]) -> Result<(Ingress, String, Vec<u8>), String> {
+    let (bridge, name, hex) = match words {
+        [bridge, text] if is_flow(text) => {
+            if !engine.desired.bridges.contains_key(*bridge) {
+                return Err(format!("no bridge named {bridge}\n"));
+            }
+            let flow = openflow(engine, bridge, text)?;
+            let in_port = flow.in_port.unwrap_or_default();
+            let id = port_of(engine, bridge, flow.in_port);
+            let id = id.ok_or_else(|| format!("bridge {bridge} has no port {in_port}\n"))?;
+            let name = Names::new(engine).interface(id).to_owned();
+            return Ok((Ingress::Port(id), name, flow.to_frame()));
+        }
+        [port, hex] => (None, *port, *hex),
+        [bridge, port, hex] => (Some(*bridge), *port, *hex),
+        _ => return Err("give a port and a packet, or a bridge and a flow\n".to_owned()),
+    };
+    Ok((place(engine, bridge, name)?, name.to_owned(), packet(hex)?))
+}
+
 fn weft_trace(engine: &mut Engine, args: &[String]) -> Answer {
     let learns = args.iter().any(|arg| arg == "--learn");
     let words: Vec<&str> =
         args.iter().map(String::as_str).filter(|word| *word != "--learn").collect();
-    let (bridge, name, hex) = match words.as_slice() {
-        [port, hex] => (None, *port, *hex),
-        [bridge, port, hex] => (Some(*bridge), *port, *hex),
-        _ => return Err("give a port and a packet\n".to_owned()),
-    };
-    let ingress = place(engine, bridge, name)?;
-    let frame = packet(hex)?;
+    let (ingress, name, frame) = asked(engine, &words)?;
     let outer = matches!(ingress, Ingress::Link(_)).then(|| Show(&frame).to_string());
     let hops = walk(engine, Probe { ingress, frame, learns })?;
     let names = Names::new(engine);
