@@ -8,8 +8,9 @@ set -euo pipefail
 build=(gcc libc6-dev make)
 demo=(openvswitch-switch openvswitch-common iproute2 iputils-ping procps tcpdump socat ethtool
     python3-minimal util-linux)
-# scapy builds the odd frames that no kernel sends; ifupdown has stanzas of Open vSwitch; the last four run a guest.
-test=(binutils ifupdown iperf3 python3 python3-openvswitch python3-scapy uuid-runtime
+# scapy builds the odd frames that no kernel sends; ifupdown has stanzas of Open vSwitch; systemd runs the
+# package's unit; the last four run a guest.
+test=(binutils ifupdown iperf3 python3 python3-openvswitch python3-scapy systemd uuid-runtime
     busybox-static cpio kmod qemu-system-x86)
 
 packages=("${build[@]}" "${demo[@]}")

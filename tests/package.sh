@@ -4,11 +4,39 @@
 #   tests/package.sh TARGET_DIR     with TARGET_DIR/release/{weftd,weft} and TARGET_DIR/manuals
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
+
+# Process 1 of the copy: the real systemd, with what it needs of a kernel and a target of its own.
+if [ "${1:-}" = boot ]; then
+    root=$2
+    mount -t proc proc "$root/proc"
+    mount --bind "$root/proc/sys" "$root/proc/sys"
+    mount -o remount,bind,ro "$root/proc/sys"
+    umount "$root/sys"
+    mount -t sysfs sys "$root/sys"
+    mount -t cgroup2 cgroup "$root/sys/fs/cgroup"
+    mount -t bpf bpf "$root/sys/fs/bpf"
+    mount -o remount,bind,ro "$root/sys"
+    mount -t tmpfs -o mode=755 dev "$root/dev"
+    mkdir -p "$root/dev/net" "$root/dev/shm" "$root/dev/pts" "$root/before"
+    for node in null zero full random urandom tty; do
+        touch "$root/dev/$node"
+        mount --bind "/dev/$node" "$root/dev/$node"
+    done
+    mknod "$root/dev/net/tun" c 10 200
+    ln -s /proc/self/fd "$root/dev/fd"
+    touch "$root/dev/console"
+    cd "$root"
+    pivot_root . before
+    umount -l /before
+    exec chroot . env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=weft \
+        /lib/systemd/systemd --system --show-status=no --unit=probe.target </dev/null
+fi
+
 if [ "${1:-}" != inside ]; then
     out=$(mktemp -d "${TMPDIR:-/tmp}/weft-package.XXXXXX")
     trap 'rm -rf "$out"' EXIT
     "$here/../control/deb/build.sh" "$1" "$out"
-    unshare --net --mount --pid --fork --kill-child -- "$here/package.sh" inside "$out"
+    unshare --net --mount --pid --fork --kill-child --mount-proc -- "$here/package.sh" inside "$out"
     exit
 fi
 fail() {
@@ -53,15 +81,36 @@ requires=$root/etc/systemd/system/openvswitch-switch.service.requires
 mkdir -p "$requires"
 ln -sf /lib/systemd/system/ovs-record-hostname.service "$requires/"
 
+# Two packets in a file, and what the stock tools make of them.
+python3 - "$root/tmp/package/two.pcap" <<'END'
+import struct, sys
+with open(sys.argv[1], "wb") as file:
+    file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+    for length in (60, 75):
+        packet = bytes.fromhex("ffffffffffff02000000000108060001") + bytes(range(length - 16))
+        file.write(struct.pack("<IIII", 1, 2, length, length) + packet)
+END
+dump() {
+    inside ovs-pcap /tmp/package/two.pcap
+    inside sh -c "tcpdump -nn -xx -r /tmp/package/two.pcap 2>/dev/null | ovs-tcpundump"
+}
+stock_dump=$(dump)
+[ "$(wc -l <<<"$stock_dump")" = 4 ] || fail "the stock tools print no packets: $stock_dump"
+
 echo "== install"
 inside dpkg -s openvswitch-switch >/dev/null || fail "the stock switch is not there to be replaced"
 inside dpkg -i /tmp/package/weft.deb
 inside dpkg -s openvswitch-switch 2>/dev/null | grep -q '^Status: install ok installed' &&
     fail "the stock switch is still there"
 grep -q ' restart weft.service$' "$root/tmp/package/told" || fail "the service was not started"
-links="multi-user.target.wants/weft.service openvswitch-switch.service"
+links=multi-user.target.wants/weft.service
 for link in $links; do
     [ -L "$root/etc/systemd/system/$link" ] || fail "the service is not enabled: no $link"
+done
+for name in openvswitch-switch ovsdb-server ovs-vswitchd; do
+    [ "$(inside readlink -f "/lib/systemd/system/$name.service")" = \
+        "$(inside readlink -f /lib/systemd/system/weft.service)" ] ||
+        fail "who waits for $name.service waits for nothing"
 done
 for need in "$requires"/*; do
     inside test -e "/lib/systemd/system/$(basename "$need")" ||
@@ -75,32 +124,98 @@ inside bash -n /usr/share/bash-completion/completions/weft || fail "the completi
 [ "$(inside ovs-vsctl --version | head -n 1)" = "ovs-vsctl (Open vSwitch) 3.1.0" ] ||
     fail "scripts do not know this ovs-vsctl: $(inside ovs-vsctl --version)"
 
-echo "== run, with the capabilities of the unit and no more"
+echo "== the tools of the stock package"
+[ "$(dump)" = "$stock_dump" ] || fail "ovs-pcap or ovs-tcpundump print other packets: $(dump)"
+
+echo "== run, by the real systemd"
 unit=$root/lib/systemd/system/weft.service
-capabilities=$(sed -n 's/^CapabilityBoundingSet=//p' "$unit" | tr 'A-Z ' 'a-z,')
-bounding=-all$(sed 's/cap_/,+/g; s/,,/,/g' <<<"$capabilities")
 start=$(sed -n 's/^ExecStart=\([^ ]*\).*/\1/p' "$unit")
 [ "$start" = /usr/sbin/weftd ] || fail "the unit starts '$start'"
-mkdir -p "$root/run/openvswitch"
-inside socat -u UNIX-RECVFROM:/tmp/package/notify OPEN:/tmp/package/notified,creat &
-for _ in $(seq 50); do [ -S "$root/tmp/package/notify" ] && break || sleep 0.1; done
-inside env NOTIFY_SOCKET=/tmp/package/notify JOURNAL_STREAM=1:1 \
-    setpriv --bounding-set "$bounding" --inh-caps=-all "$start" 2>"$root/tmp/package/log" &
-for _ in $(seq 100); do grep -qs READY=1 "$root/tmp/package/notified" && break || sleep 0.1; done
-grep -q READY=1 "$root/tmp/package/notified" || fail "not ready: $(cat "$root/tmp/package/log")"
+inside systemd-analyze verify /lib/systemd/system/weft.service || fail "systemd does not like the unit"
+# Somebody who configures the switch as netplan does, and what is started.
+cat >"$root/run/systemd/system/netplan-ovs-probe.service" <<'END'
+[Unit]
+DefaultDependencies=no
+Wants=ovsdb-server.service
+After=ovsdb-server.service
+Before=network.target
+Wants=network.target
+[Service]
+Type=oneshot
+ExecStart=/usr/bin/ovs-vsctl --timeout=10 --may-exist add-br netplan0
+END
+cat >"$root/run/systemd/system/probe.target" <<'END'
+[Unit]
+DefaultDependencies=no
+Wants=netplan-ovs-probe.service
+END
+unshare --mount --pid --cgroup --ipc --uts --fork --kill-child -- "$here/package.sh" boot "$root" &
+container=$!
+for _ in $(seq 100); do init=$(pgrep -P $container) && break || sleep 0.1; done
+# A command beside the daemon, in the namespaces of its process 1.
+beside() {
+    nsenter --target "$init" --mount --pid --cgroup --ipc --uts --root --wd -- \
+        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"
+}
+journal() { beside journalctl --quiet --unit weft.service "$@"; }
+vsctl() { beside ovs-vsctl --timeout=10 "$@"; }
+for _ in $(seq 300); do
+    [ "$(beside /usr/bin/systemctl is-active netplan-ovs-probe.service 2>/dev/null)" = inactive ] &&
+        [ -S "$root/run/openvswitch/db.sock" ] && [ "$(vsctl list-br 2>/dev/null)" = netplan0 ] && break
+    sleep 0.1
+done
+[ "$(vsctl list-br)" = netplan0 ] || fail "no bridge of the netplan unit: $(journal; beside journalctl -n 50)"
+for name in weft openvswitch-switch ovsdb-server ovs-vswitchd; do
+    beside /usr/bin/systemctl --quiet is-active "$name.service" || fail "$name.service is not active"
+done
+main=$(beside /usr/bin/systemctl show --property MainPID --value weft.service)
+confined=$(beside grep -E '^(CapBnd|NoNewPrivs|Seccomp):' "/proc/$main/status" | tr -s '\t\n' ' ')
+# net_admin, net_raw, ipc_lock, perfmon, bpf
+[ "$confined" = "CapBnd: 000000c000007000 NoNewPrivs: 1 Seccomp: 2 " ] || fail "not confined: $confined"
 
-vsctl() { inside ovs-vsctl --timeout=10 "$@"; }
 ip netns add guest
 ip link add veth1 type veth peer name eth0 netns guest
 ip link set veth1 up
 ip -n guest link set eth0 up
 ip -n guest addr add 10.0.0.1/24 dev eth0
-vsctl add-br br0 -- add-port br0 veth1
+ip link add uplink type veth peer name eth1 netns guest
+ip link set uplink up
+ip -n guest link set eth1 up
+ip addr add 192.0.2.1/24 dev uplink
+vsctl set open . other_config:pmd-cpu-mask=0x1 -- add-br br0 -- add-port br0 veth1 \
+    -- add-port br0 vx0 -- set interface vx0 type=vxlan options:remote_ip=192.0.2.2 \
+    -- add-port br0 int0 -- set interface int0 type=internal
+vsctl set-manager ptcp:6640:127.0.0.1
+beside ovs-vsctl --timeout=10 --db=tcp:127.0.0.1:6640 get interface veth1 ofport >/dev/null ||
+    fail "the database does not listen where the manager row says"
 ip addr add 10.0.0.254/24 dev br0
 ip link set br0 up
-ip netns exec guest ping -c 1 -W 5 10.0.0.254 >/dev/null || fail "no ping through the switch"
-inside ovs-appctl fdb/show br0 | grep -q LOCAL || fail "ovs-appctl of openvswitch-common does not work"
-grep -q '^<6>' "$root/tmp/package/log" || fail "the journal gets no levels"
+# Ports open after the service is ready.
+ping_through() {
+    for _ in $(seq 25); do
+        ip netns exec guest ping -c 1 -W 1 10.0.0.254 >/dev/null && return
+    done
+    return 1
+}
+ping_through || fail "no ping through the switch: $(journal)"
+[ -z "$(vsctl --bare --columns=error find interface 'error!=[]')" ] || fail "ports with errors: $(vsctl show)"
+grep -q LOCAL <<<"$(beside ovs-appctl fdb/show br0)" || fail "ovs-appctl of openvswitch-common does not work"
+judged=$(beside weft doctor) || fail "weft doctor: $judged"
+# The tools, while there is traffic.
+ip netns exec guest ping -i 0.2 10.0.0.254 >/dev/null &
+pinging=$!
+seen=$(beside timeout 20 ovs-tcpdump -i veth1 -nn -c 2 icmp 2>/dev/null) || true
+[ "$(grep -c 'ICMP echo' <<<"$seen")" = 2 ] || fail "ovs-tcpdump sees no pings: $seen"
+top=$(beside ovs-dpctl-top --script)
+grep -q 'in_port' <<<"$top" || fail "ovs-dpctl-top shows no flows: $top"
+kill $pinging
+# A restart takes over the XDP programs: frames of the host pass meanwhile.
+[ -n "$(beside ls /sys/fs/bpf/weft/)" ] || fail "XDP links are not pinned: $(journal)"
+beside /usr/bin/systemctl restart weft.service || fail "it does not restart: $(journal)"
+ping_through || fail "no ping after a restart: $(journal)"
+said=$(journal)
+grep -E 'stale XDP|not permitted|Permission denied|Read-only' <<<"$said" && fail "the unit forbids too much"
+grep -q '^PRIORITY=6' <<<"$(journal --output=export)" || fail "the journal gets no levels"
 # The hooks of the stock package went with it.
 cat >"$root/etc/network/interfaces" <<'END'
 allow-ovs vmbr0
@@ -114,16 +229,20 @@ iface vlan31 inet manual
     ovs_options tag=31
 END
 mkdir -p "$root/run/network"
-inside ifup --allow=ovs vmbr0 || fail "ifup does not bring a bridge up"
+beside ifup --allow=ovs vmbr0 || fail "ifup does not bring a bridge up"
 [ "$(vsctl get port vlan31 tag)" = 31 ] || fail "ifup made no port"
-inside ifdown --allow=ovs vmbr0
-[ "$(vsctl list-br)" = br0 ] || fail "ifdown left a bridge"
+beside ifdown --allow=ovs vmbr0
+[ "$(vsctl list-br | paste -sd' ')" = "br0 netplan0" ] || fail "ifdown left a bridge"
+vsctl del-br netplan0 -- del-manager -- clear open . other_config
+beside /usr/bin/systemctl stop weft.service || fail "it does not stop: $(journal)"
+kill -9 "$init"
+wait $container 2>/dev/null || true
+vsctl() { inside ovs-vsctl --timeout=10 "$@"; }
 
 echo "== rotate the log"
 rotate() {
     cat >"$root/tmp/package/rotate" && inside sh -e /tmp/package/rotate
 }
-inside ovs-appctl exit
 inside "$start" --detach --log-file
 log=$root/var/log/openvswitch/weftd.log
 mv "$log" "$log.1"

@@ -25,9 +25,15 @@ install -D -m 755 "$release/weft" "$root/usr/bin/weft"
 strip --strip-unneeded "$root/usr/sbin/weftd" "$root/usr/bin/weft"
 # Scripts know the client by this name.
 ln -s weft "$root/usr/bin/ovs-vsctl"
+# What a stock switch's package has besides.
+install -m 755 "$here"/tools/* "$root/usr/bin/"
 
 for unit in weft ovs-record-hostname; do
     install -D -m 644 "$here/$unit.service" "$root/lib/systemd/system/$unit.service"
+done
+# netplan, libvirt and others wait for the units of a stock switch.
+for name in openvswitch-switch ovsdb-server ovs-vswitchd; do
+    ln -s weft.service "$root/lib/systemd/system/$name.service"
 done
 install -D -m 644 "$here/weft.logrotate" "$root/etc/logrotate.d/weft"
 install -D -m 644 "$here/weft.default" "$root/etc/default/weft"
@@ -51,6 +57,13 @@ for program in weft weftd; do
     install -D -m 644 "$manuals/$program.fish" "$root/usr/share/fish/vendor_completions.d/$program.fish"
 done
 install -D -m 644 "$here/copyright" "$root/usr/share/doc/weft/copyright"
+gzip -9n >"$root/usr/share/doc/weft/changelog.gz" <<EOF
+weft ($version) unstable; urgency=medium
+
+  * What changed is in the history of the repository.
+
+ -- The Weft authors <weft@example.org>  $(LC_ALL=C date -Ru -d "@${SOURCE_DATE_EPOCH:-$(date +%s)}")
+EOF
 
 install -d "$root/DEBIAN"
 install -m 755 "$here"/postinst "$here"/prerm "$here"/postrm "$root/DEBIAN/"
@@ -59,11 +72,12 @@ cat >"$root/DEBIAN/control" <<EOF
 Package: weft
 Version: $version
 Architecture: $arch
-Maintainer: The Weft authors <weft@localhost>
+Maintainer: The Weft authors <weft@example.org>
 Section: net
 Priority: optional
 Installed-Size: $(du -ks "$root" | cut -f1)
-Depends: libc6 (>= $(libc_needed "$root")), libgcc-s1
+Depends: libc6 (>= $(libc_needed "$root")), libgcc-s1, init-system-helpers (>= 1.54)
+Recommends: openvswitch-common, tcpdump
 Conflicts: openvswitch-switch
 Replaces: openvswitch-switch
 Provides: openvswitch-switch (= 3.1.0)
@@ -72,7 +86,8 @@ Description: virtual switch on AF_XDP, driven by the tools of Open vSwitch
  tunnels and spanning trees, configured by ovs-vsctl, libvirt, ifupdown or
  any other client of Open vSwitch's database, without a kernel module.
  .
- The package brings a client of its own under the name of ovs-vsctl; the
- other clients are in openvswitch-common, which may stay installed.
+ The package brings clients of its own under the names of ovs-vsctl,
+ ovs-tcpdump, ovs-pcap, ovs-tcpundump and ovs-dpctl-top; the other clients
+ are in openvswitch-common, which may stay installed.
 EOF
 dpkg-deb --root-owner-group --build "$root" "$output/weft_${version}_$arch.deb"

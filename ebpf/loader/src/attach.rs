@@ -18,7 +18,7 @@ use std::{
 };
 
 use aya::programs::{
-    ProgramError, Xdp, XdpError, XdpMode,
+    ProgramError, ProgramInfo, Xdp, XdpError, XdpMode,
     links::{FdLink, PinnedLink},
     loaded_links, loaded_programs,
     xdp::XdpLink,
@@ -251,11 +251,12 @@ fn usable_pin(pin: &Path, state: &XdpState) -> Result<Option<Mode>, AttachError>
 }
 
 /// The mode in which the interface runs the program of the link that is pinned here, if it does and the
-/// program is ours.
+/// program is ours.  Who may not ask for its name (that takes `CAP_SYS_ADMIN`) believes the place: nobody
+/// else pins in this folder.
 fn mode_of(pin: &Path, state: &XdpState) -> Option<Mode> {
     let id = FdLink::from(PinnedLink::from_pin(pin).ok()?).info().ok()?.program_id();
     let (_, mode) = state.programs().find(|(running, _)| *running == id)?;
-    program_name(id)?.starts_with(PREFIX).then_some(mode)
+    program_name(id).is_none_or(|name| name.starts_with(PREFIX)).then_some(mode)
 }
 
 /// Replaces the program of a pinned link, atomically. The mode belongs to the link and stays.
@@ -328,16 +329,24 @@ fn attach_anew(
 fn obstacle(config: &AttachConfig<'_>) -> Result<Option<AttachError>, AttachError> {
     for (id, mode) in query(config)?.programs() {
         let ifname = config.ifname.to_owned();
-        // Gone in this moment: look again.
-        let Some(found) = loaded_programs().flatten().find(|program| program.id() == id) else {
-            return Ok(Some(AttachError::Busy { ifname }));
+        let off = match mode {
+            Mode::Native => "xdpdrv",
+            Mode::Generic => "xdpgeneric",
+        };
+        let is_it =
+            |found: &Result<ProgramInfo, _>| found.as_ref().map_or(true, |it| it.id() == id);
+        let found = match loaded_programs().find(is_it) {
+            Some(Ok(found)) => found,
+            // Gone in this moment: look again.
+            None => return Ok(Some(AttachError::Busy { ifname })),
+            // Without CAP_SYS_ADMIN: it may be that of a weftd which is on its way out.
+            Some(Err(_)) => {
+                let program = "?".to_owned();
+                return Ok(Some(AttachError::ForeignProgram { ifname, program, id, mode, off }));
+            }
         };
         let program = found.name_as_str().unwrap_or("?").to_owned();
         if !program.starts_with(PREFIX) {
-            let off = match mode {
-                Mode::Native => "xdpdrv",
-                Mode::Generic => "xdpgeneric",
-            };
             return Err(AttachError::ForeignProgram { ifname, program, id, mode, off });
         }
         if let Some(link) = loaded_links().flatten().find(|link| link.program_id() == id) {
