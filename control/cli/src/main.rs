@@ -32,8 +32,8 @@ use crate::unixctl::Daemon;
 
 fn main() -> ExitCode {
     if vsctl::is_alias() {
-        let words: Vec<String> = std::env::args().skip(1).collect();
-        return ExitCode::from(vsctl::run(&args::usual_rundir(), &words));
+        let words = std::env::args_os().skip(1).collect();
+        return ExitCode::from(vsctl::run(&args::usual_rundir(), words));
     }
     let args = Args::parse();
     let mut out = io::stdout().lock();
@@ -68,6 +68,6 @@ fn run(args: &Args, out: &mut impl Write) -> Result<u8, Error> {
         Command::Capture(options) => capture::run(&daemon, args.json, options, out),
         Command::Trace(options) => trace::run(&daemon, args.json, options, out),
         Command::Doctor => doctor::run(&daemon, args.json, out),
-        Command::Vsctl { words } => Ok(vsctl::run(&args.rundir, words)),
+        Command::Vsctl { words } => Ok(vsctl::run(&args.rundir, words.clone())),
     }
 }

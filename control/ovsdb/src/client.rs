@@ -27,7 +27,7 @@ const MESSAGE_BYTES_MAX: usize = 1 << 30;
 /// connection is of no use: see [`Client::reconnect`].
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Neither `unix:PATH` nor `tcp:HOST[:PORT]` nor `ssl:HOST[:PORT]`.
+    /// None of the places that [`Client::connect_with`] knows.
     #[error("{0}: not a valid database target")]
     Target(String),
     /// The system refused something.
@@ -137,7 +137,8 @@ impl Client {
         Self::connect_with(target, None).await
     }
 
-    /// Connects to `unix:PATH`, `tcp:HOST[:PORT]` or, with `tls`, `ssl:HOST[:PORT]`.
+    /// Connects to `unix:PATH`, `tcp:HOST[:PORT]` or, with `tls`, `ssl:HOST[:PORT]`; or waits at
+    /// `punix:PATH`, `ptcp:PORT[:IP]` or, with `tls`, `pssl:PORT[:IP]` until a server comes.
     ///
     /// # Errors
     /// [`ClientError`]; of TLS as [`ClientError::Io`].

@@ -41,7 +41,8 @@
 //! kept for those who do not read.
 #![forbid(unsafe_code)]
 
-pub mod client;
+pub mod ciphers;
+mod client;
 mod commits;
 pub mod condition;
 pub mod convert;

@@ -1,17 +1,19 @@
 //! What a client talks through: a unix socket, TCP, or TLS over TCP.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Connection, ServerConnection};
 use tokio::io::{Interest, Ready};
 use tokio::net::{TcpStream, UnixStream};
 
 use crate::client::ClientError;
-use crate::remote::Remote;
-use crate::tls::{Tls, TlsFiles};
+use crate::remote::{Remote, bind_tcp, bind_unix};
+use crate::tls::{Configs, Tls, TlsFiles};
 
 /// Longest that a TCP peer may take to accept.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -25,7 +27,8 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    /// Connects to `unix:PATH`, `tcp:HOST[:PORT]` or, with `files`, `ssl:HOST[:PORT]`.
+    /// Connects to `unix:PATH`, `tcp:HOST[:PORT]` or, with `files`, `ssl:HOST[:PORT]`; or waits at
+    /// `punix:PATH`, `ptcp:PORT[:IP]` or `pssl:PORT[:IP]` until a server comes.
     pub async fn open(target: &str, files: Option<&TlsFiles>) -> Result<Self, ClientError> {
         let failed = |source| ClientError::Io { target: target.to_owned(), source };
         match Remote::parse(target) {
@@ -37,6 +40,12 @@ impl Link {
             }
             Ok(Remote::Ssl(host, port)) => {
                 let link = Secure::open(&host, port, files).await;
+                link.map(|link| Self::Tls(Box::new(link))).map_err(failed)
+            }
+            Ok(Remote::Punix(path)) => accept_unix(&path).await.map(Self::Unix).map_err(failed),
+            Ok(Remote::Ptcp(address)) => accept(address).await.map(Self::Tcp).map_err(failed),
+            Ok(Remote::Pssl(address)) => {
+                let link = Secure::accept(address, files).await;
                 link.map(|link| Self::Tls(Box::new(link))).map_err(failed)
             }
             _ => Err(ClientError::Target(target.to_owned())),
@@ -78,24 +87,46 @@ async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
+/// Waits for a server, and leaves no socket behind.
+async fn accept_unix(path: &Path) -> io::Result<UnixStream> {
+    let socket = bind_unix(path)?;
+    Ok(socket.listener.accept().await?.0)
+}
+
+async fn accept(address: SocketAddr) -> io::Result<TcpStream> {
+    let (stream, _) = bind_tcp(address)?.accept().await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+fn configs(files: Option<&TlsFiles>) -> io::Result<Configs> {
+    let files = files.ok_or_else(|| {
+        let text = "TLS needs a private key, a certificate and the certificate of a CA";
+        io::Error::new(ErrorKind::InvalidInput, text)
+    })?;
+    Tls::default().configs(Some(files.clone())).map_err(io::Error::other)
+}
+
 /// TLS over TCP. The handshake takes place while the first request is sent.
 #[derive(Debug)]
 pub(crate) struct Secure {
     tcp: TcpStream,
-    tls: ClientConnection,
+    tls: Connection,
 }
 
 impl Secure {
     async fn open(host: &str, port: u16, files: Option<&TlsFiles>) -> io::Result<Self> {
-        let files = files.ok_or_else(|| {
-            let text = "TLS needs a private key, a certificate and the certificate of a CA";
-            io::Error::new(ErrorKind::InvalidInput, text)
-        })?;
-        let configs = Tls::default().configs(Some(files.clone())).map_err(io::Error::other)?;
+        let configs = configs(files)?;
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         let tls = ClientConnection::new(Arc::clone(&configs.client), name);
-        let tls = tls.map_err(io::Error::other)?;
+        let tls = tls.map_err(io::Error::other)?.into();
         Ok(Self { tcp: connect(host, port).await?, tls })
+    }
+
+    async fn accept(address: SocketAddr, files: Option<&TlsFiles>) -> io::Result<Self> {
+        let configs = configs(files)?;
+        let tls = ServerConnection::new(Arc::clone(&configs.server)).map_err(io::Error::other)?;
+        Ok(Self { tcp: accept(address).await?, tls: tls.into() })
     }
 
     async fn ready(&mut self, interest: Interest) -> io::Result<Ready> {

@@ -196,11 +196,13 @@ fn get<'a>(table: &TableSchema, row: &'a Row, column: &str) -> Option<&'a Datum>
 pub(crate) fn tls_files(db: &Database, table: &str) -> Option<TlsFiles> {
     let (schema, body) = (db.schema().table(table)?, db.table_by_name(table)?);
     let row = body.rows().values().next()?;
-    let path = |column| get(schema, row, column).and_then(Datum::as_str).unwrap_or_default().into();
+    let text = |column| get(schema, row, column).and_then(Datum::as_str).unwrap_or_default();
     Some(TlsFiles {
-        private_key: path("private_key"),
-        certificate: path("certificate"),
-        ca_cert: path("ca_cert"),
+        private_key: text("private_key").into(),
+        certificate: text("certificate").into(),
+        ca_cert: text("ca_cert").into(),
+        protocols: text("ssl_protocols").to_owned(),
+        ciphers: text("ssl_ciphers").to_owned(),
         bootstrap: get(schema, row, "bootstrap_ca_cert").and_then(Datum::as_bool) == Some(true),
     })
 }

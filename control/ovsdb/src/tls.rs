@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -21,6 +21,8 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
     ServerConfig, SignatureScheme,
 };
+
+use crate::ciphers;
 
 /// What one end shows and believes: files in PEM.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +35,21 @@ pub struct TlsFiles {
     pub ca_cert: PathBuf,
     /// When `ca_cert` does not exist yet: believe the first peer that shows its CA, and keep that.
     pub bootstrap: bool,
+    /// Versions of TLS that may be spoken, as `TLSv1.2,TLSv1.3`; all that are safe when it is empty.
+    pub protocols: String,
+    /// Cipher suites of TLS 1.2 that may be used, by their names in OpenSSL; all when it is empty.
+    pub ciphers: String,
+}
+
+/// In the place of the file of a CA: believe everybody.
+const NO_CA: &str = "none";
+
+impl TlsFiles {
+    /// True when peers need not show who they are.
+    #[must_use]
+    pub fn trusts_anyone(&self) -> bool {
+        self.ca_cert.as_os_str() == NO_CA
+    }
 }
 
 /// Why there is no TLS.
@@ -86,19 +103,31 @@ fn load(files: &TlsFiles) -> Result<Configs, TlsError> {
         PrivateKeyDer::from_pem_file(&files.private_key)
             .map_err(|error| fault(&files.private_key, &error))
     };
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let trust = if files.bootstrap && !files.ca_cert.exists() {
+    let provider = Arc::new(ciphers::provider(&files.ciphers));
+    let versions = ciphers::versions(&files.protocols);
+    let trust = if files.trusts_anyone() {
+        Trust::Anyone
+    } else if files.bootstrap && !files.ca_cert.exists() {
         Trust::First(files.ca_cert.clone())
     } else {
-        Trust::Roots(roots(&certificates(&files.ca_cert)?)?)
+        Trust::Some(certificates(&files.ca_cert)?)
     };
+    // A CA that is none is found now and not by every peer.
+    if let Trust::Some(certificates) = &trust {
+        roots(certificates)?;
+    }
+    let asks = !matches!(trust, Trust::Anyone);
     let verifier = Arc::new(Verifier { trust, provider: Arc::clone(&provider) });
     let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(Arc::clone(&verifier) as Arc<dyn ClientCertVerifier>)
-        .with_single_cert(chain.clone(), key()?)?;
+        .with_protocol_versions(&versions)?;
+    let server = if asks {
+        server.with_client_cert_verifier(Arc::clone(&verifier) as Arc<dyn ClientCertVerifier>)
+    } else {
+        server.with_no_client_auth()
+    };
+    let server = server.with_single_cert(chain.clone(), key()?)?;
     let client = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_protocol_versions(&versions)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_auth_cert(chain, key()?)?;
@@ -129,9 +158,12 @@ fn roots(certificates: &[CertificateDer<'_>]) -> Result<RootCertStore, Error> {
 
 #[derive(Debug)]
 enum Trust {
-    Roots(RootCertStore),
+    /// Who shows one of these, or what one of these has signed.
+    Some(Vec<CertificateDer<'static>>),
     /// Whoever comes first; its CA goes to this file.
     First(PathBuf),
+    /// Everybody.
+    Anyone,
 }
 
 /// Checks that a chain ends at the CA, for both roles.
@@ -142,25 +174,47 @@ struct Verifier {
 }
 
 impl Verifier {
-    /// Runs `check` with the CA. Under [`Trust::First`] that is the last certificate of the chain, which
-    /// is kept when the check succeeds.
+    /// Runs `check` with the CA; `assertion` is what it comes to when all is well. Under [`Trust::First`]
+    /// the CA is the last certificate of the chain, which is kept when the check succeeds.
     fn check<T>(
         &self,
+        end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
+        assertion: T,
         check: impl FnOnce(&RootCertStore) -> Result<T, Error>,
     ) -> Result<T, Error> {
         match &self.trust {
-            Trust::Roots(roots) => check(roots),
+            Trust::Some(certificates) => judge(end_entity, certificates, assertion, check),
             Trust::First(path) => {
-                let ca = intermediates.last().ok_or_else(|| {
-                    Error::General("the peer shows no CA certificate to bootstrap from".to_owned())
-                })?;
-                let checked = check(&roots(std::slice::from_ref(ca))?)?;
+                let ca = intermediates.last().unwrap_or(end_entity);
+                let checked = judge(end_entity, std::slice::from_ref(ca), assertion, check)?;
                 keep(path, ca)?;
                 Ok(checked)
             }
+            Trust::Anyone => Ok(assertion),
         }
     }
+}
+
+/// Runs `check`. A peer that shows a certificate which is trusted itself needs nobody to have signed it, and
+/// may be a CA; it must be valid today all the same.
+fn judge<T>(
+    end_entity: &CertificateDer<'_>,
+    trusted: &[CertificateDer<'_>],
+    assertion: T,
+    check: impl FnOnce(&RootCertStore) -> Result<T, Error>,
+) -> Result<T, Error> {
+    match check(&roots(trusted)?) {
+        Err(error) if trusted.contains(end_entity) && !is_about_time(&error) => Ok(assertion),
+        result => result,
+    }
+}
+
+/// Dates are the first thing that a check looks at.
+fn is_about_time(error: &Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let Error::InvalidCertificate(error) = error else { return false };
+    matches!(error, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
 }
 
 /// Writes the CA of the first peer.
@@ -210,16 +264,16 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         let certificate = rustls::server::ParsedCertificate::try_from(end_entity)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
-        self.check(intermediates, |roots| {
+        self.check(end_entity, intermediates, ServerCertVerified::assertion(), |roots| {
             rustls::client::verify_server_cert_signed_by_trust_anchor(
                 &certificate,
                 roots,
                 intermediates,
                 now,
                 algorithms,
-            )
-        })?;
-        Ok(ServerCertVerified::assertion())
+            )?;
+            Ok(ServerCertVerified::assertion())
+        })
     }
 
     fn verify_tls12_signature(
@@ -256,7 +310,7 @@ impl ClientCertVerifier for Verifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.check(intermediates, |roots| {
+        self.check(end_entity, intermediates, ClientCertVerified::assertion(), |roots| {
             WebPkiClientVerifier::builder_with_provider(
                 Arc::new(roots.clone()),
                 Arc::clone(&self.provider),

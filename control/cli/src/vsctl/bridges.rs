@@ -35,7 +35,7 @@ fn add(context: &mut Context<'_, '_>, call: &Call) -> Run {
     if call.has("may-exist") && all.bridges.contains_key(name) {
         return is_as_wanted(&all, name, place).map(|()| Outcome::default());
     }
-    all.refuse_taken(name, &format!("a bridge named {name}"))?;
+    all.refuse_taken(name, "bridge")?;
     let interface = context.model.make("Interface")?;
     context.model.set("Interface", interface, "name", Datum::string(name));
     context.model.set("Interface", interface, "type", Datum::string("internal"));

@@ -2,13 +2,18 @@
 
 use super::grid::Grid;
 use super::model::Model;
+use super::symbols::Symbols;
 use super::topology::Topology;
 use super::{Failure, auto_attach, bridges, database, ports, remotes, show, zones};
 use std::collections::BTreeMap;
 use uuid::Uuid;
+use weft_ovsdb::schema::Schema;
 
 /// What a command does.
 type Action = fn(&mut Context<'_, '_>, &Call) -> Run;
+
+/// What must be right before any command is run.
+type Check = fn(&Schema, &Call) -> Result<(), Failure>;
 
 /// What comes of a command.
 pub type Run = Result<Outcome, Failure>;
@@ -26,6 +31,8 @@ pub struct Command {
     options: &'static str,
     /// What it does.
     pub run: Action,
+    /// What must be right before any command is run.
+    pub check: Option<Check>,
 }
 
 /// A command with between `min` and `max` arguments.
@@ -38,7 +45,7 @@ pub const fn command(
     options: &'static str,
     run: Action,
 ) -> Command {
-    Command { name, usage, args_min: min, args_max: max, options, run }
+    Command { name, usage, args_min: min, args_max: max, options, run, check: None }
 }
 
 const GENERAL: &[Command] = &[
@@ -60,10 +67,30 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
     families.into_iter().flatten()
 }
 
+/// The options of all commands, each once, without the hyphens, and whether they take a value.
+pub fn local_options() -> Vec<(&'static str, bool)> {
+    let mut options = Vec::new();
+    for command in database::COMMANDS.iter().chain(all()) {
+        for word in command.options.split_whitespace() {
+            let option = (word.trim_end_matches('='), word.ends_with('='));
+            if !options.contains(&option) {
+                options.push(option);
+            }
+        }
+    }
+    options
+}
+
 impl Command {
-    /// Whether the option takes a value; `None` when the command has no such option.
+    /// The same command, with something to be right before any command is run.
     #[must_use]
-    pub fn takes_value(&self, option: &str) -> Option<bool> {
+    pub const fn checked(self, check: Check) -> Self {
+        Self { check: Some(check), ..self }
+    }
+
+    /// Whether the option, with its hyphens, takes a value; `None` when the command has no such option.
+    fn takes_value(&self, option: &str) -> Option<bool> {
+        let option = option.strip_prefix("--")?;
         let mut known = self.options.split_whitespace();
         let known = known.find(|known| known.trim_end_matches('=') == option)?;
         Some(known.ends_with('='))
@@ -83,76 +110,105 @@ impl Command {
     }
 }
 
+/// Options as they were given: their names with the hyphens, and their values.
+pub type Given = BTreeMap<String, Option<String>>;
+
 /// A command as it was given.
 #[derive(Debug)]
 pub struct Call {
     /// Which.
     pub command: &'static Command,
-    /// Its options, without the hyphens.
-    options: BTreeMap<String, Option<String>>,
+    options: Given,
     /// Its arguments, as many as it wants.
     pub args: Vec<String>,
 }
 
 impl Call {
-    /// Reads one command with its options in front.
+    /// Reads one command with its options in front, some of which may have been read before.
     ///
     /// # Errors
     /// No such command or option, or too few or too many arguments.
-    pub fn parse(words: &[String]) -> Result<Self, Failure> {
-        let count = words.iter().take_while(|word| word.starts_with("--")).count();
-        let (options, rest) = words.split_at_checked(count).unwrap_or((words, &[]));
+    pub fn parse(mut options: Given, words: &[String]) -> Result<Self, Failure> {
+        let mut rest = words;
+        while let [word, after @ ..] = rest
+            && word.starts_with('-')
+        {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (word.as_str(), None),
+            };
+            if options.insert(name.to_owned(), value).is_some() {
+                return Err(Failure(format!("'{name}' option specified multiple times")));
+            }
+            rest = after;
+        }
         let [name, args @ ..] = rest else {
             return Err(Failure::new("missing command name (use --help for help)"));
         };
         let command = all()
             .find(|command| command.name == name)
             .ok_or_else(|| Failure(format!("unknown command '{name}'; use --help for help")))?;
-        let mut call = Self { command, options: BTreeMap::new(), args: args.to_vec() };
-        for option in options {
-            call.take_option(option.trim_start_matches('-'))?;
-        }
-        let (min, max) = (command.args_min, command.args_max);
-        if args.len() < min {
-            return Err(Failure(format!("'{name}' command requires at least {min} arguments")));
-        }
-        if args.len() > max {
-            return Err(Failure(format!("'{name}' command takes at most {max} arguments")));
-        }
+        let call = Self { command, options, args: args.to_vec() };
+        call.check_options()?;
+        call.check_count()?;
         Ok(call)
     }
 
-    fn take_option(&mut self, text: &str) -> Result<(), Failure> {
-        let (name, value) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (text, None),
-        };
+    fn check_options(&self) -> Result<(), Failure> {
         let command = self.command.name;
-        let problem = match (self.command.takes_value(name), value.is_some()) {
-            (None, _) => format!("'{command}' command has no '--{name}' option"),
-            (Some(true), false) => format!("missing argument to '--{name}' option on '{command}'"),
-            (Some(false), true) => {
-                format!("'--{name}' option on '{command}' does not accept an argument")
-            }
-            _ if self.has(name) => format!("'--{name}' option specified multiple times"),
-            _ => {
-                self.options.insert(name.to_owned(), value);
-                return Ok(());
-            }
-        };
-        Err(Failure(problem))
+        for (option, value) in &self.options {
+            let problem = match (self.command.takes_value(option), value) {
+                (None, _) => format!("'{command}' command has no '{option}' option"),
+                (Some(true), None) => {
+                    format!("missing argument to '{option}' option on '{command}' command")
+                }
+                (Some(false), Some(_)) => {
+                    format!("'{option}' option on '{command}' does not accept an argument")
+                }
+                _ => continue,
+            };
+            return Err(Failure(problem));
+        }
+        Ok(())
+    }
+
+    fn check_count(&self) -> Result<(), Failure> {
+        let Command { name, args_min, args_max, .. } = self.command;
+        let count = self.args.len();
+        if count < *args_min {
+            return Err(Failure(format!(
+                "'{name}' command requires at least {args_min} arguments"
+            )));
+        }
+        if count > *args_max {
+            let like_option = |word: &String| word.starts_with('-');
+            let note = if self.args.iter().any(like_option) {
+                " (note that options must precede command names and follow a \"--\" argument)"
+            } else {
+                ""
+            };
+            return Err(Failure(format!(
+                "'{name}' command takes at most {args_max} arguments{note}"
+            )));
+        }
+        Ok(())
     }
 
     /// True when the option was given.
     #[must_use]
     pub fn has(&self, option: &str) -> bool {
-        self.options.contains_key(option)
+        self.given(option).is_some()
     }
 
     /// The value of an option.
     #[must_use]
     pub fn value(&self, option: &str) -> Option<&str> {
-        self.options.get(option)?.as_deref()
+        self.given(option)?.as_deref()
+    }
+
+    fn given(&self, option: &str) -> Option<&Option<String>> {
+        let mut given = self.options.iter();
+        given.find(|(name, _)| name.strip_prefix("--") == Some(option)).map(|(_, value)| value)
     }
 
     /// An argument; empty when it was left out.
@@ -208,7 +264,7 @@ pub struct Context<'a, 'b> {
     /// Names of interfaces that were added, to look at when the switch is done.
     pub expected: Vec<String>,
     /// Remarks for standard error.
-    pub warnings: Vec<String>,
+    pub warnings: &'b mut Vec<String>,
 }
 
 impl Context<'_, '_> {
@@ -228,58 +284,5 @@ impl Context<'_, '_> {
     /// Something that is no error.
     pub fn warn(&mut self, text: String) {
         self.warnings.push(text);
-    }
-}
-
-/// Rows by the `@name` that `--id` gives them.  A name may be used before it is given.
-#[derive(Debug, Default)]
-pub struct Symbols {
-    by_name: BTreeMap<String, Symbol>,
-}
-
-#[derive(Debug)]
-struct Symbol {
-    row: Uuid,
-    is_given: bool,
-}
-
-impl Symbols {
-    /// The row that `name` stands for.
-    pub fn refer(&mut self, name: &str) -> Uuid {
-        let fresh = || Symbol { row: Uuid::new_v4(), is_given: false };
-        self.by_name.entry(name.to_owned()).or_insert_with(fresh).row
-    }
-
-    /// Gives `name` to a row: to `row` if that exists already.
-    ///
-    /// # Errors
-    /// It does not begin with `@`, or is given already.
-    pub fn give(&mut self, name: &str, row: Option<Uuid>) -> Result<Uuid, Failure> {
-        if !name.starts_with('@') {
-            return Err(Failure(format!("row id \"{name}\" does not begin with \"@\"")));
-        }
-        self.refer(name);
-        let symbol = self.by_name.get_mut(name).filter(|symbol| !symbol.is_given);
-        let symbol = symbol.ok_or_else(|| {
-            Failure(format!("row id \"{name}\" may only be specified on one --id option"))
-        })?;
-        symbol.is_given = true;
-        if let Some(row) = row {
-            symbol.row = row;
-        }
-        Ok(symbol.row)
-    }
-
-    /// Every name that was used must have been given.
-    ///
-    /// # Errors
-    /// Names the first that was not.
-    pub fn check(&self) -> Result<(), Failure> {
-        match self.by_name.iter().find(|(_, symbol)| !symbol.is_given) {
-            None => Ok(()),
-            Some((name, _)) => Err(Failure(format!(
-                "row id \"{name}\" is referenced but never created (e.g. with \"-- --id={name} create ...\")"
-            ))),
-        }
     }
 }

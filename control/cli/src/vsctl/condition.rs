@@ -1,7 +1,8 @@
 //! Conditions of `find` and `wait-until`: `tag=5`, `trunks{>=}1,2`.
 
 use super::Failure;
-use super::text::{self, Symbols};
+use super::symbols::Symbols;
+use super::text;
 use std::cmp::Ordering;
 use weft_ovsdb::schema::ColumnType;
 use weft_ovsdb::{Atom, Datum};
@@ -84,17 +85,15 @@ impl Condition {
         ty: &ColumnType,
         key: Option<Atom>,
         value: &str,
-        symbols: Symbols<'_>,
+        symbols: &mut Symbols,
     ) -> Result<Self, Failure> {
-        let ty = match (&key, &ty.value) {
-            (Some(_), Some(of)) => ColumnType { key: of.clone(), value: None, min: 0, max: 1 },
-            _ => ColumnType { min: 0, ..ty.clone() },
-        };
-        // The value of one key is one atom, whatever characters are in it.
-        let value = if key.is_some() && matches!(operator, Operator::Order(_)) {
-            Datum::set(vec![text::atom(&ty.key, value, symbols)?])
-        } else {
-            text::datum(&ty, value, symbols)?
+        // What one key has is compared with any number of values.
+        let value = match (&key, &ty.value) {
+            (Some(_), Some(of)) => {
+                let ty = ColumnType { key: of.clone(), value: None, ..ty.clone() };
+                text::datum(&ty, value, symbols)?
+            }
+            _ => text::datum(ty, value, symbols)?,
         };
         Ok(Self { operator, key, value })
     }
@@ -142,8 +141,7 @@ mod tests {
         let schema = Schema::parse(VSWITCH_SCHEMA).unwrap();
         let ty = &schema.table("Port").unwrap().column("trunks").unwrap().ty;
         let (operator, value) = Operator::parse(condition).unwrap();
-        let condition =
-            Condition::read(operator, ty, None, value, &mut |_| Err(Failure::new("none")));
+        let condition = Condition::read(operator, ty, None, value, &mut Symbols::default());
         let held = Datum::set(held.iter().map(|number| Atom::Integer(*number)).collect());
         condition.unwrap().holds(&held)
     }

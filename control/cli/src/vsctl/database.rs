@@ -4,230 +4,64 @@ use super::Failure;
 use super::command::{Call, Command, Context, Outcome, Run, command};
 use super::condition::{Condition, Operator};
 use super::grid::Grid;
+use super::lookup::{
+    Column, column, held, must_be_mutable, place, readable, row, table, wanted_row,
+};
 use super::text::{self, CellStyle};
 use uuid::Uuid;
-use weft_ovsdb::schema::{ColumnRef, ColumnType, Schema, TableSchema};
+use weft_ovsdb::schema::{ColumnType, Schema, TableSchema};
 use weft_ovsdb::value::parse_uuid;
 use weft_ovsdb::{Atom, Datum};
 
 /// All of them.
 pub const COMMANDS: &[Command] = &[
-    command("list", "TBL [REC]...", 1, usize::MAX, "if-exists columns=", list),
-    command("find", "TBL [CONDITION]...", 1, usize::MAX, "columns=", find),
-    command("get", "TBL REC [COL[:KEY]]...", 2, usize::MAX, "if-exists id=", get),
-    command("set", "TBL REC COL[:KEY]=VALUE...", 3, usize::MAX, "if-exists", set),
-    command("add", "TBL REC COL [KEY=]VALUE...", 4, usize::MAX, "if-exists", add),
-    command("remove", "TBL REC COL KEY|VALUE|KEY=VALUE...", 4, usize::MAX, "if-exists", remove),
-    command("clear", "TBL REC COL...", 3, usize::MAX, "if-exists", clear),
-    command("create", "TBL COL[:KEY]=VALUE...", 2, usize::MAX, "id=", create),
-    command("destroy", "TBL [REC]...", 1, usize::MAX, "if-exists all", destroy),
-    command("wait-until", "TBL REC [COL[:KEY]=VALUE]...", 2, usize::MAX, "", wait_until),
+    command("list", "TBL [REC]...", 1, usize::MAX, "if-exists columns=", list).checked(check_list),
+    command("find", "TBL [CONDITION]...", 1, usize::MAX, "columns=", find).checked(check_find),
+    command("get", "TBL REC [COL[:KEY]]...", 2, usize::MAX, "if-exists id=", get)
+        .checked(check_places),
+    command("set", "TBL REC COL[:KEY]=VALUE...", 3, usize::MAX, "if-exists", set)
+        .checked(check_places),
+    command("add", "TBL REC COL [KEY=]VALUE...", 4, usize::MAX, "if-exists", add)
+        .checked(check_column),
+    command("remove", "TBL REC COL KEY|VALUE|KEY=VALUE...", 4, usize::MAX, "if-exists", remove)
+        .checked(check_column),
+    command("clear", "TBL REC COL...", 3, usize::MAX, "if-exists", clear).checked(check_columns),
+    command("create", "TBL COL[:KEY]=VALUE...", 2, usize::MAX, "id=", create).checked(check_table),
+    command("destroy", "TBL [REC]...", 1, usize::MAX, "if-exists all", destroy)
+        .checked(check_table),
+    command("wait-until", "TBL REC [COL[:KEY]=VALUE]...", 2, usize::MAX, "", wait_until)
+        .checked(check_places),
     command("comment", "ARG...", 0, usize::MAX, "", |_, _| Outcome::silent()),
 ];
 
-/// How rows of a table are named besides by uuid: by a column of theirs, or by a column of the row
-/// of another table that refers to them.
-const NAMES: &[(&str, &str, &str, Option<&str>)] = &[
-    ("Bridge", "Bridge", "name", None),
-    ("Port", "Port", "name", None),
-    ("Interface", "Interface", "name", None),
-    ("Manager", "Manager", "target", None),
-    ("Mirror", "Mirror", "name", None),
-    ("Flow_Table", "Flow_Table", "name", None),
-    ("Flow_Sample_Collector_Set", "Flow_Sample_Collector_Set", "id", None),
-    ("AutoAttach", "Bridge", "name", Some("auto_attach")),
-    ("Controller", "Bridge", "name", Some("controller")),
-    ("IPFIX", "Bridge", "name", Some("ipfix")),
-    ("NetFlow", "Bridge", "name", Some("netflow")),
-    ("sFlow", "Bridge", "name", Some("sflow")),
-    ("QoS", "Port", "name", Some("qos")),
-];
-
-/// Fewest hexadecimal digits that may stand for a uuid.
-const ABBREVIATION_MIN: usize = 4;
-
-/// Picks what a word abbreviates, whatever its case and whether it has `-` or `_`: an exact match
-/// before others.
-fn abbreviated<'a>(
-    word: &str,
-    names: impl Iterator<Item = &'a str>,
-) -> Result<Option<&'a str>, Vec<&'a str>> {
-    let plain = |text: &str| text.to_ascii_lowercase().replace('-', "_");
-    let wanted = plain(word);
-    let mut matches: Vec<_> = names.filter(|name| plain(name).starts_with(&wanted)).collect();
-    if let Some(exact) = matches.iter().find(|name| plain(name) == wanted) {
-        return Ok(Some(exact));
-    }
-    matches.sort_unstable();
-    match matches.as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(one)),
-        _ => Err(matches),
-    }
+fn check_table(schema: &Schema, call: &Call) -> Result<(), Failure> {
+    table(schema, call.arg(0)).map(drop)
 }
 
-fn table<'a>(schema: &'a Schema, word: &str) -> Result<&'a TableSchema, Failure> {
-    let names = schema.tables.iter().map(|table| table.name.as_ref());
-    let name = abbreviated(word, names).map_err(|all| {
-        Failure(format!("\"{word}\" matches multiple table names: {}", all.join(", ")))
-    })?;
-    name.and_then(|name| schema.table(name))
-        .ok_or_else(|| Failure(format!("unknown table \"{word}\"")))
+fn check_list(schema: &Schema, call: &Call) -> Result<(), Failure> {
+    columns(table(schema, call.arg(0))?, call).map(drop)
 }
 
-/// A column by a word that names or abbreviates it.
-pub struct Column<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// Its type.
-    pub ty: &'a ColumnType,
-    is_mutable: bool,
+fn check_find(schema: &Schema, call: &Call) -> Result<(), Failure> {
+    let table = table(schema, call.arg(0))?;
+    columns(table, call)?;
+    let mut conditions = call.args.iter().skip(1);
+    conditions.try_for_each(|condition| place(table, condition, column).map(drop))
 }
 
-fn column<'a>(table: &'a TableSchema, word: &str) -> Result<Column<'a>, Failure> {
-    let names = table.columns.iter().map(|column| column.name.as_ref());
-    let found = abbreviated(word, names.chain(["_uuid"])).map_err(|all| {
-        let (table, all) = (&table.name, all.join(", "));
-        Failure(format!(
-            "{table} contains more than one column whose name matches \"{word}\": {all}"
-        ))
-    })?;
-    let none = || {
-        let table = &table.name;
-        Failure(format!("{table} does not contain a column whose name matches \"{word}\""))
-    };
-    let name = found.ok_or_else(none)?;
-    match table.column(name) {
-        Some(column) => {
-            Ok(Column { name: &column.name, ty: &column.ty, is_mutable: column.mutable })
-        }
-        None => {
-            Ok(Column { name: "_uuid", ty: table.column_type(ColumnRef::Uuid), is_mutable: false })
-        }
-    }
+fn check_places(schema: &Schema, call: &Call) -> Result<(), Failure> {
+    let table = table(schema, call.arg(0))?;
+    let find = if call.command.name == "get" { readable } else { column };
+    call.args.iter().skip(2).try_for_each(|argument| place(table, argument, find).map(drop))
 }
 
-/// What a column of a row holds, its uuid included.
-fn held(context: &Context<'_, '_>, table: &TableSchema, row: Uuid, name: &str) -> Datum {
-    if name == "_uuid" {
-        return Datum::uuid(row);
-    }
-    context.model.get(&table.name, row, name).clone()
+fn check_column(schema: &Schema, call: &Call) -> Result<(), Failure> {
+    column(table(schema, call.arg(0))?, call.arg(2)).map(drop)
 }
 
-/// The row that a word stands for.
-fn row(
-    context: &mut Context<'_, '_>,
-    table: &TableSchema,
-    word: &str,
-) -> Result<Option<Uuid>, Failure> {
-    let name = table.name.as_ref();
-    if word.starts_with('@') {
-        let row = context.symbols.refer(word);
-        return Ok(context.model.has(name, row).then_some(row));
-    }
-    if let Some(uuid) = parse_uuid(word) {
-        return Ok(context.model.has(name, uuid).then_some(uuid));
-    }
-    if word == "." && table.max_rows == 1 {
-        return Ok(context.model.rows(name).first().copied());
-    }
-    let mut found = named_rows(context, name, word);
-    let is_hex =
-        word.len() >= ABBREVIATION_MIN && word.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-    if found.is_empty() && is_hex {
-        let rows = context.model.rows(name).into_iter();
-        found = rows.filter(|uuid| uuid.to_string().starts_with(word)).collect();
-    }
-    match found.as_slice() {
-        [] => Ok(None),
-        [one] => Ok(Some(*one)),
-        _ => Err(Failure(format!("multiple rows in {name} match \"{word}\""))),
-    }
-}
-
-fn named_rows(context: &Context<'_, '_>, table: &str, word: &str) -> Vec<Uuid> {
-    let mut found = Vec::new();
-    for (_, holder, column, via) in NAMES.iter().filter(|(of, ..)| *of == table) {
-        for row in context.model.rows(holder) {
-            let name = context.model.get(holder, row, column).scalar();
-            let is_it = name.is_some_and(|atom| match atom {
-                Atom::String(text) => text.as_ref() == word,
-                other => text::show_atom(other) == word,
-            });
-            match via {
-                _ if !is_it => {}
-                None => found.push(row),
-                Some(via) => found.extend(context.model.get(holder, row, via).uuids()),
-            }
-        }
-    }
-    found
-}
-
-/// The row that a word stands for; `None` when it does not exist and need not.
-fn wanted_row(
-    context: &mut Context<'_, '_>,
-    call: &Call,
-    table: &TableSchema,
-    word: &str,
-) -> Result<Option<Uuid>, Failure> {
-    match row(context, table, word)? {
-        Some(row) => Ok(Some(row)),
-        None if call.has("if-exists") => Ok(None),
-        None => Err(Failure(format!("no row \"{word}\" in table {}", table.name))),
-    }
-}
-
-fn must_be_mutable(
-    context: &Context<'_, '_>,
-    table: &TableSchema,
-    row: Uuid,
-    column: &Column<'_>,
-) -> Result<(), Failure> {
-    if column.is_mutable || context.model.is_new(&table.name, row) {
-        return Ok(());
-    }
-    let (name, table) = (column.name, &table.name);
-    Err(Failure(format!("cannot modify read-only column {name} in table {table}")))
-}
-
-/// `COLUMN[:KEY]` and what follows.
-struct Place<'a, 'b> {
-    column: Column<'a>,
-    key: Option<&'b str>,
-    rest: &'b str,
-}
-
-impl Place<'_, '_> {
-    /// The key, when there is one; `purpose` is for the text when the column is no map.
-    fn key(&self, context: &mut Context<'_, '_>, purpose: &str) -> Result<Option<Atom>, Failure> {
-        let (column, Some(key)) = (&self.column, self.key) else { return Ok(None) };
-        if !column.ty.is_map() {
-            let name = column.name;
-            return Err(Failure(format!(
-                "cannot specify key to {purpose} for non-map column {name}"
-            )));
-        }
-        text::atom(&column.ty.key, key, &mut |name| Ok(context.symbols.refer(name))).map(Some)
-    }
-}
-
-fn place<'a, 'b>(table: &'a TableSchema, argument: &'b str) -> Result<Place<'a, 'b>, Failure> {
-    let mut rest = argument;
-    let name = text::word(&mut rest)?;
-    if name.is_empty() {
-        return Err(Failure(format!("{argument}: missing column name")));
-    }
-    let column = column(table, name)?;
-    let Some(mut after) = rest.strip_prefix(':') else {
-        return Ok(Place { column, key: None, rest });
-    };
-    let key = text::word(&mut after)?;
-    if key.is_empty() {
-        return Err(Failure(format!("{argument}: missing key name")));
-    }
-    Ok(Place { column, key: Some(key), rest: after })
+fn check_columns(schema: &Schema, call: &Call) -> Result<(), Failure> {
+    let table = table(schema, call.arg(0))?;
+    call.args.iter().skip(2).try_for_each(|word| column(table, word).map(drop))
 }
 
 /// Carries out `COLUMN[:KEY]=VALUE` on a row.
@@ -242,19 +76,18 @@ pub fn assign(
 ) -> Result<(), Failure> {
     let schema = context.model.schema;
     let table = table(schema, table_name)?;
-    let place = place(table, argument)?;
+    let place = place(table, argument, column)?;
     let column = &place.column;
     let value =
         place.rest.strip_prefix('=').filter(|value| !value.is_empty()).ok_or_else(|| {
             Failure(format!("{argument}: argument does not end in \"=\" followed by a value."))
         })?;
     must_be_mutable(context, table, row, column)?;
-    let key = place.key(context, "set")?;
-    let mut symbols = |name: &str| Ok(context.symbols.refer(name));
+    let key = place.key(context.symbols, "set")?;
     let datum = match (key, &column.ty.value) {
-        (None, _) | (_, None) => text::datum(column.ty, value, &mut symbols)?,
+        (None, _) | (_, None) => text::datum(column.ty, value, context.symbols)?,
         (Some(key), Some(ty)) => {
-            let value = text::atom(ty, value, &mut symbols)?;
+            let value = text::atom(ty, value, context.symbols)?;
             let old = context.model.get(&table.name, row, column.name);
             let others = old.pairs().iter().filter(|(other, _)| *other != key).cloned();
             Datum::map(others.chain([(key.clone(), value)]).collect())
@@ -264,45 +97,55 @@ pub fn assign(
     Ok(())
 }
 
+/// The columns that `--columns` names, or all.
+fn columns<'a>(table: &'a TableSchema, call: &Call) -> Result<Vec<Column<'a>>, Failure> {
+    let Some(words) = call.value("columns") else {
+        let mut names: Vec<_> = table.columns.iter().map(|column| column.name.as_ref()).collect();
+        names.sort_unstable();
+        return ["_uuid"].into_iter().chain(names).map(|name| readable(table, name)).collect();
+    };
+    let words = words.split([',', ' ']).filter(|word| !word.is_empty());
+    let columns: Vec<_> = words.map(|word| readable(table, word)).collect::<Result<_, _>>()?;
+    if columns.is_empty() {
+        return Err(Failure::new("must specify at least one column name"));
+    }
+    Ok(columns)
+}
+
 fn grid(
     context: &Context<'_, '_>,
     call: &Call,
     table: &TableSchema,
     rows: &[Uuid],
-) -> Result<Outcome, Failure> {
-    let columns: Vec<Column<'_>> = if let Some(words) = call.value("columns") {
-        let words = words.split([',', ' ']).filter(|word| !word.is_empty());
-        words.map(|word| column(table, word)).collect::<Result<_, _>>()?
-    } else {
-        let mut names: Vec<_> = table.columns.iter().map(|column| column.name.as_ref()).collect();
-        names.sort_unstable();
-        ["_uuid"]
-            .into_iter()
-            .chain(names)
-            .map(|name| column(table, name))
-            .collect::<Result<_, _>>()?
+) -> Result<Grid, Failure> {
+    let columns = columns(table, call)?;
+    let cells = |row: &Uuid| {
+        columns.iter().map(|column| held(context, table, *row, column.name)).collect::<Vec<_>>()
     };
-    let mut cells: Vec<Vec<Datum>> = rows
-        .iter()
-        .map(|row| columns.iter().map(|column| held(context, table, *row, column.name)).collect())
-        .collect();
-    cells.sort();
+    let rows = rows.iter().map(cells).collect();
     let columns = columns.iter().map(|c| (c.name.to_owned(), c.ty.clone())).collect();
-    Ok(Outcome { grid: Some(Grid { columns, rows: cells }), ..Outcome::default() })
+    Ok(Grid { columns, rows })
+}
+
+/// Rows that nobody has put in an order, in that of their cells.
+fn sorted_grid(context: &Context<'_, '_>, call: &Call, table: &TableSchema, rows: &[Uuid]) -> Run {
+    let mut grid = grid(context, call, table, rows)?;
+    grid.rows.sort();
+    Ok(Outcome { grid: Some(grid), ..Outcome::default() })
 }
 
 fn list(context: &mut Context<'_, '_>, call: &Call) -> Run {
     let schema = context.model.schema;
     let table = table(schema, call.arg(0))?;
     let words = call.args.get(1..).unwrap_or(&[]);
+    if words.is_empty() {
+        return sorted_grid(context, call, table, &context.model.rows(&table.name));
+    }
     let mut rows = Vec::new();
     for word in words {
         rows.extend(wanted_row(context, call, table, word)?);
     }
-    if words.is_empty() {
-        rows = context.model.rows(&table.name);
-    }
-    grid(context, call, table, &rows)
+    Ok(Outcome { grid: Some(grid(context, call, table, &rows)?), ..Outcome::default() })
 }
 
 /// True when all conditions hold for a row.
@@ -313,16 +156,15 @@ fn holds(
     conditions: &[String],
 ) -> Result<bool, Failure> {
     for text in conditions {
-        let place = place(table, text)?;
+        let place = place(table, text, column)?;
         let Some((operator, value)) = Operator::parse(place.rest) else {
             return Err(Failure(format!(
                 "{text}: argument does not end in {} followed by a value.",
                 Operator::english()
             )));
         };
-        let (column, key) = (&place.column, place.key(context, "check")?);
-        let mut symbols = |name: &str| Ok(context.symbols.refer(name));
-        let condition = Condition::read(operator, column.ty, key, value, &mut symbols)?;
+        let (column, key) = (&place.column, place.key(context.symbols, "check")?);
+        let condition = Condition::read(operator, column.ty, key, value, context.symbols)?;
         if !condition.holds(&held(context, table, row, column.name)) {
             return Ok(false);
         }
@@ -339,7 +181,7 @@ fn find(context: &mut Context<'_, '_>, call: &Call) -> Run {
             rows.push(row);
         }
     }
-    grid(context, call, table, &rows)
+    sorted_grid(context, call, table, &rows)
 }
 
 fn get(context: &mut Context<'_, '_>, call: &Call) -> Run {
@@ -352,17 +194,17 @@ fn get(context: &mut Context<'_, '_>, call: &Call) -> Run {
         return Outcome::silent();
     };
     if let Some(id) = call.value("id") {
-        context.symbols.give(id, Some(row))?;
+        context.symbols.name(id, row)?;
     }
     let mut lines = Vec::new();
     for argument in call.args.get(2..).unwrap_or(&[]) {
-        let place = place(table, argument)?;
+        let place = place(table, argument, readable)?;
         let (column, rest) = (&place.column, place.rest);
         if !rest.is_empty() {
             return Err(Failure(format!("{argument}: trailing garbage \"{rest}\" in argument")));
         }
         let datum = held(context, table, row, column.name);
-        let Some(key) = place.key(context, "get")? else {
+        let Some(key) = place.key(context.symbols, "get")? else {
             lines.push(text::show(&datum, column.ty, CellStyle::String));
             continue;
         };
@@ -371,8 +213,8 @@ fn get(context: &mut Context<'_, '_>, call: &Call) -> Run {
             None if call.has("if-exists") => lines.push(String::new()),
             None => {
                 return Err(Failure(format!(
-                    "no key {} in {} record \"{}\" column {}",
-                    serde_json::Value::from(key.as_str().unwrap_or_default()),
+                    "no key \"{}\" in {} record \"{}\" column {}",
+                    place.key.unwrap_or_default(),
                     table.name,
                     call.arg(1),
                     column.name
@@ -394,9 +236,9 @@ fn set(context: &mut Context<'_, '_>, call: &Call) -> Run {
     Outcome::silent()
 }
 
-/// The type of a column without its bounds: what is added or removed may be any number.
-fn unbounded(ty: &ColumnType) -> ColumnType {
-    ColumnType { min: 0, max: usize::MAX, ..ty.clone() }
+/// The type of what is added to or removed from a column: any number of values, but not none.
+fn some(ty: &ColumnType) -> ColumnType {
+    ColumnType { min: 1, max: usize::MAX, ..ty.clone() }
 }
 
 fn add(context: &mut Context<'_, '_>, call: &Call) -> Run {
@@ -407,9 +249,9 @@ fn add(context: &mut Context<'_, '_>, call: &Call) -> Run {
     };
     let column = column(table, call.arg(2))?;
     must_be_mutable(context, table, row, &column)?;
-    let ty = unbounded(column.ty);
+    let ty = some(column.ty);
     for argument in call.args.get(3..).unwrap_or(&[]) {
-        let new = text::datum(&ty, argument, &mut |name| Ok(context.symbols.refer(name)))?;
+        let new = text::datum(&ty, argument, context.symbols)?;
         let old = context.model.get(&table.name, row, column.name);
         let union = match (old, new) {
             (Datum::Set(old), Datum::Set(new)) => {
@@ -432,13 +274,12 @@ fn remove(context: &mut Context<'_, '_>, call: &Call) -> Run {
     };
     let column = column(table, call.arg(2))?;
     must_be_mutable(context, table, row, &column)?;
-    let ty = unbounded(column.ty);
+    let ty = some(column.ty);
     let keys = ColumnType { value: None, ..ty.clone() };
     for argument in call.args.get(3..).unwrap_or(&[]) {
-        let mut symbols = |name: &str| Ok(context.symbols.refer(name));
         // For a map: pairs, or else keys alone.
-        let gone = match text::datum(&ty, argument, &mut symbols) {
-            Err(_) if ty.is_map() => text::datum(&keys, argument, &mut symbols)?,
+        let gone = match text::datum(&ty, argument, context.symbols) {
+            Err(_) if ty.is_map() => text::datum(&keys, argument, context.symbols)?,
             result => result?,
         };
         let rest = match context.model.get(&table.name, row, column.name) {
@@ -452,6 +293,13 @@ fn remove(context: &mut Context<'_, '_>, call: &Call) -> Run {
                 Datum::map(old.iter().filter(stays).cloned().collect())
             }
         };
+        let (count, min) = (rest.len(), column.ty.min);
+        if count < min {
+            let (column, table) = (column.name, &table.name);
+            return Err(Failure(format!(
+                "\"remove\" operation would put {count} values in column {column} of table {table} but the minimum number is {min}"
+            )));
+        }
         context.model.set(&table.name, row, column.name, rest);
     }
     Outcome::silent()
@@ -485,7 +333,7 @@ fn create(context: &mut Context<'_, '_>, call: &Call) -> Run {
     let wanted = id.and_then(parse_uuid);
     let row = match (wanted, id) {
         (Some(uuid), _) => uuid,
-        (None, Some(id)) => context.symbols.give(id, None)?,
+        (None, Some(id)) => context.symbols.create(id, table.is_root)?,
         (None, None) => Uuid::new_v4(),
     };
     if id.is_none() && !table.is_root {
@@ -505,16 +353,20 @@ fn destroy(context: &mut Context<'_, '_>, call: &Call) -> Run {
     let schema = context.model.schema;
     let table = table(schema, call.arg(0))?;
     let words = call.args.get(1..).unwrap_or(&[]);
-    if call.has("all") {
-        if !words.is_empty() || call.has("if-exists") {
-            return Err(Failure::new(
-                "--all and records argument or --if-exists should not be specified together",
-            ));
-        }
+    let all = call.has("all");
+    if all && !words.is_empty() {
+        let text = "--all and records argument should not be specified together";
+        return Err(Failure::new(text));
+    }
+    if all && call.has("if-exists") {
+        return Err(Failure::new("--all and --if-exists should not be specified together"));
+    }
+    if all {
         for row in context.model.rows(&table.name) {
             context.model.delete(&table.name, row);
         }
-        return Outcome::silent();
+    } else if words.is_empty() {
+        context.warn("either --all or records argument should be specified".to_owned());
     }
     for word in words {
         if let Some(row) = wanted_row(context, call, table, word)? {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::fmt::Write as _;
 use weft_ovsdb::Datum;
 use weft_ovsdb::schema::ColumnType;
+use weft_ovsdb::value::parse_uuid;
 
 /// `--format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub struct Style {
     pub is_bald: bool,
     /// JSON in lines.
     pub is_pretty: bool,
+    /// Most bytes of a cell in a table, unless its heading has more; 0 for no limit.
+    pub width_max: usize,
 }
 
 /// Rows of one table.
@@ -45,16 +48,17 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The whole as text.
+    /// The whole as text; `is_next` when others were shown before.
     #[must_use]
-    pub fn show(&self, style: Style) -> String {
-        match style.format {
+    pub fn show(&self, style: Style, is_next: bool) -> String {
+        let text = match style.format {
             Format::List => self.list(style),
             Format::Table => self.table(style),
             Format::Csv => self.csv(style),
-            Format::Html => self.html(style),
-            Format::Json => self.json(style),
-        }
+            Format::Html => return self.html(style),
+            Format::Json => return self.json(style),
+        };
+        if is_next { format!("\n{text}") } else { text }
     }
 
     fn cells(&self, style: Style) -> impl Iterator<Item = Vec<String>> + '_ {
@@ -89,9 +93,15 @@ impl Grid {
     fn table(&self, style: Style) -> String {
         let mut lines: Vec<_> = self.cells(style).collect();
         let headings = self.headings();
+        // Widths are in bytes, as with ovs-vsctl, and so are limits.
+        for (cell, heading) in lines.iter_mut().flat_map(|line| line.iter_mut().zip(&headings)) {
+            if style.width_max > 0 {
+                cut(cell, style.width_max.max(heading.len()));
+            }
+        }
         let width = |index: usize| {
             let head = headings.get(index).filter(|_| !style.is_bald).map_or(0, String::len);
-            let cells = lines.iter().filter_map(|line| Some(line.get(index)?.chars().count()));
+            let cells = lines.iter().filter_map(|line| line.get(index).map(String::len));
             cells.max().unwrap_or(0).max(head)
         };
         let widths: Vec<_> = (0..self.columns.len()).map(width).collect();
@@ -101,8 +111,10 @@ impl Grid {
         }
         let mut out = String::new();
         for line in lines {
-            let padded: Vec<_> =
-                line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            let padded = |(cell, width): (&String, &usize)| {
+                format!("{cell}{}", " ".repeat(width.saturating_sub(cell.len())))
+            };
+            let padded: Vec<_> = line.iter().zip(&widths).map(padded).collect();
             out.push_str(padded.join(" ").trim_end());
             out.push('\n');
         }
@@ -128,14 +140,15 @@ impl Grid {
 
     fn html(&self, style: Style) -> String {
         let mut out = String::from("<table border=1>\n");
-        let headings = (!style.is_bald).then(|| self.headings());
-        let heads = headings.into_iter().map(|line| ("th", line));
-        for (tag, line) in heads.chain(self.cells(style).map(|line| ("td", line))) {
-            out.push_str("  <tr>\n");
-            for cell in line {
-                let _ = writeln!(out, "    <{tag}>{}</{tag}>", escape(&cell));
-            }
-            out.push_str("  </tr>\n");
+        if !style.is_bald {
+            let headings = self.headings();
+            push_html_row(&mut out, "th", headings.iter().map(|heading| escape(heading)));
+        }
+        for line in self.cells(style) {
+            let cells = line.iter().zip(&self.columns).map(|(cell, (name, _))| {
+                if name == "_uuid" { anchor(cell) } else { with_links(cell) }
+            });
+            push_html_row(&mut out, "td", cells);
         }
         out.push_str("</table>\n");
         out
@@ -148,15 +161,87 @@ impl Grid {
             .map(|row| Value::Array(row.iter().map(Datum::to_json).collect()))
             .collect();
         let whole = json!({"data": data, "headings": self.headings()});
-        let text = if style.is_pretty {
-            serde_json::to_string_pretty(&whole).unwrap_or_default()
+        let mut text = String::new();
+        if style.is_pretty {
+            push_pretty(&mut text, &whole, 0);
         } else {
-            whole.to_string()
-        };
+            text = whole.to_string();
+        }
         text + "\n"
     }
 }
 
+/// Takes off what is longer than so many bytes.
+fn cut(text: &mut String, bytes_max: usize) {
+    let mut end = bytes_max.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.truncate(end);
+}
+
+fn push_html_row(out: &mut String, tag: &str, cells: impl Iterator<Item = String>) {
+    out.push_str("  <tr>\n");
+    for cell in cells {
+        // Writing to a String never fails.
+        let _ = writeln!(out, "    <{tag}>{cell}</{tag}>");
+    }
+    out.push_str("  </tr>\n");
+}
+
+/// Characters of a uuid that a link shows.
+const LINK_CHARS: usize = 8;
+
+/// Characters of a uuid.
+const UUID_CHARS: usize = 36;
+
+/// A place that links lead to: the row of this uuid.
+fn anchor(cell: &str) -> String {
+    let shown: String = cell.chars().take(LINK_CHARS).collect();
+    format!("<a name=\"{}\">{}</a>", escape(cell), escape(&shown))
+}
+
+/// The text, in which each uuid is a link to its row.
+fn with_links(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let split = rest.split_at_checked(UUID_CHARS);
+        let uuid = split.filter(|(word, _)| parse_uuid(word).is_some());
+        let next = rest.split_at_checked(c.len_utf8()).unwrap_or((rest, ""));
+        if let Some((uuid, _)) = uuid {
+            let shown: String = uuid.chars().take(LINK_CHARS).collect();
+            let _ = write!(out, "<a href=\"#{uuid}\">{shown}</a>");
+        } else {
+            out.push_str(&escape(next.0));
+        }
+        rest = uuid.unwrap_or(next).1;
+    }
+    out
+}
+
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+/// JSON with one element a line.
+fn push_pretty(out: &mut String, json: &Value, depth: usize) {
+    let elements: Vec<(String, &Value)> = match json {
+        Value::Array(elements) => elements.iter().map(|value| (String::new(), value)).collect(),
+        Value::Object(members) => {
+            members.iter().map(|(name, value)| (format!("{}: ", json!(name)), value)).collect()
+        }
+        scalar => {
+            out.push_str(&scalar.to_string());
+            return;
+        }
+    };
+    let (open, close) = if json.is_object() { ('{', '}') } else { ('[', ']') };
+    out.push(open);
+    for (index, (name, value)) in elements.into_iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        let _ = write!(out, "{comma}\n{}{name}", "  ".repeat(depth + 1));
+        push_pretty(out, value, depth + 1);
+    }
+    out.push(close);
 }

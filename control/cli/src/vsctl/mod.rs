@@ -8,26 +8,33 @@ mod auto_attach;
 mod bridges;
 mod command;
 mod condition;
+mod connect;
 mod database;
 mod grid;
+mod lookup;
 mod model;
 mod options;
 mod ports;
+mod quoted;
 mod remotes;
 mod show;
+mod symbols;
 mod text;
 mod topology;
 mod zones;
 
-use self::command::{Call, Context, Outcome, Symbols};
+use self::command::{Call, Context, Outcome};
+use self::connect::refused;
 use self::model::Model;
 use self::options::{Ask, Options};
+use self::symbols::Symbols;
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use uuid::Uuid;
 use weft_ovsdb::schema::{OVS_VERSION, Schema, VSWITCH_SCHEMA};
@@ -36,8 +43,8 @@ use weft_ovsdb::{Client, ClientError};
 /// The database.
 const DATABASE: &str = "Open_vSwitch";
 
-/// Between two attempts to connect with `--retry`.
-const RETRY: Duration = Duration::from_millis(500);
+/// The environment may say how long to wait, for lines without `--timeout`.
+const TIMEOUT_VARIABLE: &str = "OVS_CTL_TIMEOUT";
 
 /// Why a line of commands came to nothing: one sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -68,18 +75,30 @@ fn program() -> &'static str {
 const EXIT_FAILED: u8 = 1;
 
 /// Runs one line of commands, and prints what comes of it; the exit code is that of ovs-vsctl.
-pub fn run(rundir: &Path, words: &[String]) -> u8 {
+pub fn run(rundir: &Path, words: Vec<OsString>) -> u8 {
     run_line(rundir, words).unwrap_or_else(|failure| {
-        eprintln!("{}: {failure}", program());
+        complain(&failure);
         EXIT_FAILED
     })
 }
 
-fn run_line(rundir: &Path, words: &[String]) -> Result<u8, Failure> {
-    let (options, calls) = options::parse(words)?;
+/// One line for standard error.
+fn complain(text: &impl std::fmt::Display) {
+    eprintln!("{}: {text}", program());
+}
+
+fn run_line(rundir: &Path, words: Vec<OsString>) -> Result<u8, Failure> {
+    let words: Result<Vec<String>, OsString> =
+        words.into_iter().map(OsString::into_string).collect();
+    let words =
+        words.map_err(|word| Failure(format!("{}: not a valid UTF-8 string", word.display())))?;
+    let (options, calls) = options::parse(&words)?;
     if let Some(ask) = options.asks {
         say(&answer(ask))?;
         return Ok(0);
+    }
+    if options.tls.trusts_anyone() {
+        complain(&"Peer certificate validation disabled (this is a security risk)");
     }
     let line = words.join(" ");
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -88,7 +107,7 @@ fn run_line(rundir: &Path, words: &[String]) -> Result<u8, Failure> {
         .map_err(|error| Failure(error.to_string()))?;
     let session = session(rundir, &options, &calls, &line);
     runtime.block_on(async {
-        match options.timeout {
+        match options.timeout.or_else(usual_timeout) {
             None => session.await,
             Some(timeout) => {
                 tokio::time::timeout(timeout, session).await.unwrap_or_else(|_| give_up())
@@ -97,9 +116,13 @@ fn run_line(rundir: &Path, words: &[String]) -> Result<u8, Failure> {
     })
 }
 
+fn usual_timeout() -> Option<Duration> {
+    options::timeout(&std::env::var(TIMEOUT_VARIABLE).ok()?)
+}
+
 /// Ends as ovs-vsctl does when its time is up: by a signal, which its callers look for.
 fn give_up() -> Result<u8, Failure> {
-    eprintln!("{}: terminating with signal 14 (Alarm clock)", program());
+    complain(&"terminating with signal 14 (Alarm clock)");
     kill_process(getpid(), Signal::ALARM).map_err(|error| Failure(error.to_string()))?;
     Ok(u8::MAX)
 }
@@ -127,11 +150,14 @@ fn answer(ask: Ask) -> String {
                 let _ = writeln!(help, "  {}", command.synopsis());
             }
             help + "\nOptions:\n  \
-                --db=DATABASE               unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT (default: db.sock in the run directory)\n  \
+                --db=DATABASE               unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT (default: db.sock in the run directory);\n  \
+                \x20                           punix:FILE, ptcp:PORT or pssl:PORT to wait until a database connects\n  \
                 -p, --private-key=FILE      for ssl: the private key\n  \
                 -c, --certificate=FILE      for ssl: the certificate of that key\n  \
-                -C, --ca-cert=FILE          for ssl: the certificate of the server's CA\n  \
+                -C, --ca-cert=FILE          for ssl: the certificate of the server's CA, or none to believe any\n  \
                 --bootstrap-ca-cert=FILE    the same; made from what the server shows when it is not there\n  \
+                --ssl-protocols=PROTOS      for ssl: versions of TLS, as in TLSv1.2,TLSv1.3\n  \
+                --ssl-ciphers=CIPHERS       for ssl: suites of TLS 1.2, by their names in OpenSSL\n  \
                 --no-wait                   do not wait for the switch to reconfigure\n  \
                 --retry                     keep trying to connect\n  \
                 -t, --timeout=SECS          give up after SECS seconds\n  \
@@ -140,6 +166,7 @@ fn answer(ask: Ask) -> String {
                 -f, --format=FORMAT         list, table, html, csv or json\n  \
                 -d, --data=FORMAT           string, bare or json cells\n  \
                 --no-headings               omit headings\n  \
+                --max-column-width=WIDTH    cut the cells of a table\n  \
                 --pretty                    JSON in several lines\n  \
                 --bare                      as --format=list --data=bare --no-headings\n  \
                 -h, --help                  this text\n  \
@@ -155,58 +182,14 @@ fn say(text: &str) -> Result<(), Failure> {
         .map_err(|error| Failure(format!("cannot write the output: {error}")))
 }
 
-fn refused(error: ClientError) -> Failure {
-    let plain = |text: String| text.split(" (os error").next().unwrap_or_default().to_owned();
-    Failure(match error {
-        ClientError::Io { target, source } => {
-            format!("{target}: database connection failed ({})", plain(source.to_string()))
-        }
-        ClientError::Transaction { error, details, .. } => {
-            format!("transaction error: {}", json!({"details": details, "error": error}))
-        }
-        other => other.to_string(),
-    })
-}
-
-async fn connect(rundir: &Path, options: &Options) -> Result<Client, Failure> {
-    let usual = || format!("unix:{}", rundir.join("db.sock").display());
-    let target = options.target.clone().unwrap_or_else(usual);
-    let tls = if target.starts_with("ssl:") {
-        let missing = |option| {
-            let text = format!("{target}: database connection failed ({option} is missing)");
-            Failure(text)
-        };
-        Some(options.tls_files().map_err(missing)?)
-    } else {
-        None
-    };
-    let mut client = loop {
-        match Client::connect_with(&target, tls.clone()).await {
-            Err(ClientError::Io { .. } | ClientError::Closed) if options.retries => {
-                tokio::time::sleep(RETRY).await;
-            }
-            Err(ClientError::Closed) => {
-                let text = format!("{target}: database connection failed (End of file)");
-                return Err(Failure(text));
-            }
-            result => break result.map_err(refused)?,
-        }
-    };
-    let schema = Schema::parse(VSWITCH_SCHEMA).map_err(|error| Failure(error.to_string()))?;
-    let tables: Vec<(&str, &[&str])> =
-        schema.tables.iter().map(|table| (table.name.as_ref(), &[][..])).collect();
-    client.monitor_all(DATABASE, &tables).await.map_err(refused)?;
-    Ok(client)
-}
-
 /// What a line of commands comes to, given what the database holds.
 struct Plan {
     outcomes: Vec<Outcome>,
     operations: Vec<Value>,
     /// For each new row its operation.
     inserts: BTreeMap<Uuid, usize>,
+    /// Names of interfaces that were added.
     expected: Vec<String>,
-    warnings: Vec<String>,
 }
 
 async fn session(
@@ -215,9 +198,19 @@ async fn session(
     calls: &[Call],
     line: &str,
 ) -> Result<u8, Failure> {
-    let mut client = connect(rundir, options).await?;
+    let mut client = connect::connect(rundir, options).await?;
+    // A line that waits is planned again and again; what it remarks is said once.
+    let mut said = BTreeSet::new();
     loop {
-        let plan = plan(&client, calls)?;
+        let mut warnings = Vec::new();
+        let plan = plan(&client, calls, &mut warnings);
+        for warning in warnings {
+            if !said.contains(&warning) {
+                complain(&warning);
+                said.insert(warning);
+            }
+        }
+        let plan = plan?;
         if plan.outcomes.iter().any(|outcome| outcome.waits) {
             client.next_change().await.map_err(refused)?;
             continue;
@@ -227,9 +220,6 @@ async fn session(
             client.next_change().await.map_err(refused)?;
             continue;
         };
-        for warning in &plan.warnings {
-            eprintln!("{}: {warning}", program());
-        }
         say(&report(&plan, &results, options))?;
         if !options.is_hasty {
             await_switch(&mut client, &results, &plan.expected).await?;
@@ -239,15 +229,17 @@ async fn session(
 }
 
 /// Runs the commands on a copy.
-fn plan(client: &Client, calls: &[Call]) -> Result<Plan, Failure> {
+fn plan(client: &Client, calls: &[Call], warnings: &mut Vec<String>) -> Result<Plan, Failure> {
     let schema = client.schema().ok_or_else(|| Failure::new("the server has no schema"))?;
+    for call in calls {
+        call.command.check.map_or(Ok(()), |check| check(schema, call))?;
+    }
     let mut model = Model::new(schema, client.replica());
     if model.rows(DATABASE).is_empty() {
         model.make(DATABASE)?;
     }
     let mut symbols = Symbols::default();
-    let mut context =
-        Context { model, symbols: &mut symbols, expected: Vec::new(), warnings: Vec::new() };
+    let mut context = Context { model, symbols: &mut symbols, expected: Vec::new(), warnings };
     let mut outcomes = Vec::new();
     for call in calls {
         let outcome = (call.command.run)(&mut context, call)?;
@@ -258,9 +250,11 @@ fn plan(client: &Client, calls: &[Call]) -> Result<Plan, Failure> {
         }
     }
     let (operations, inserts) = context.model.operations();
-    let Context { expected, warnings, .. } = context;
-    symbols.check()?;
-    Ok(Plan { outcomes, operations, inserts, expected, warnings })
+    let expected = context.expected;
+    if !outcomes.iter().any(|outcome| outcome.waits) {
+        warnings.extend(symbols.check()?);
+    }
+    Ok(Plan { outcomes, operations, inserts, expected })
 }
 
 /// Sends the difference.  `None` when the database is not any more what the plan was made for.
@@ -292,6 +286,7 @@ async fn commit(
 /// What the commands print, with the uuids that the server has chosen.
 fn report(plan: &Plan, results: &[Value], options: &Options) -> String {
     let mut text = String::new();
+    let mut is_next = false;
     for outcome in &plan.outcomes {
         let created = outcome.created.map(|row| {
             let result = plan.inserts.get(&row).and_then(|index| results.get(*index));
@@ -300,9 +295,10 @@ fn report(plan: &Plan, results: &[Value], options: &Options) -> String {
         });
         let lines: Vec<&str> = outcome.lines.iter().chain(&created).map(String::as_str).collect();
         if let Some(grid) = &outcome.grid {
-            text.push_str(&grid.show(options.style));
+            text.push_str(&grid.show(options.style, is_next));
+            is_next = true;
         } else if options.oneline {
-            text.push_str(&lines.join("\\n").replace('\n', "\\n"));
+            text.push_str(&on_one_line(&lines));
             text.push('\n');
         } else {
             for line in lines {
@@ -312,6 +308,11 @@ fn report(plan: &Plan, results: &[Value], options: &Options) -> String {
         }
     }
     text
+}
+
+/// Lines with what ends them, and backslashes, as escapes.
+fn on_one_line(lines: &[&str]) -> String {
+    lines.join("\n").replace('\\', "\\\\").replace('\n', "\\n")
 }
 
 /// Waits until the switch has done what was asked for, and says which interfaces it could not set up.
@@ -332,6 +333,13 @@ async fn await_switch(
         }
         client.next_change().await.map_err(refused)?;
     }
+    complain_about_interfaces(client, expected);
+    Ok(())
+}
+
+/// Says which of the interfaces that were added the switch could not set up.
+fn complain_about_interfaces(client: &Client, expected: &[String]) {
+    let mut failed = false;
     let interfaces = client.replica().tables().get("Interface");
     for row in interfaces.into_iter().flat_map(|table| table.rows().values()) {
         let name = row.get("name").as_str().unwrap_or("");
@@ -339,16 +347,19 @@ async fn await_switch(
         if is_up || !expected.iter().any(|expected| expected == name) {
             continue;
         }
-        match row.get("error").as_str() {
-            Some(error) => eprintln!(
-                "{}: Error detected while setting up '{name}': {error}.  See the log of the switch for details.",
-                program()
-            ),
-            None => eprintln!(
-                "{}: Error detected while setting up '{name}'.  See the log of the switch for details.",
-                program()
-            ),
-        }
+        failed = true;
+        let error = row.get("error").as_str().map(|error| format!(": {error}"));
+        let error = error.unwrap_or_default();
+        complain(&format!(
+            "Error detected while setting up '{name}'{error}.  See the log of the switch for details."
+        ));
     }
-    Ok(())
+    if failed {
+        complain(&format!("The default log directory is \"{}\".", log_folder().display()));
+    }
+}
+
+/// Where the switch logs, unless it is told otherwise.
+fn log_folder() -> PathBuf {
+    std::env::var_os("OVS_LOGDIR").map_or_else(|| "/var/log/openvswitch".into(), PathBuf::from)
 }

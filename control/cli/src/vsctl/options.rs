@@ -1,9 +1,11 @@
-//! The options in front of the first command.
+//! The options in front of the first command, as `getopt_long` reads them: abbreviated, with values in
+//! the same word or in the next.
 
 use super::Failure;
-use super::command::{Call, all};
+use super::command::{Call, Given, local_options};
 use super::grid::{Format, Style};
 use super::text::CellStyle;
+use std::slice::Iter;
 use std::time::Duration;
 use weft_ovsdb::TlsFiles;
 
@@ -40,33 +42,50 @@ pub enum Ask {
     Version,
 }
 
-/// Options that have a value, long names and letters.
-const VALUED: &[(&str, &str)] = &[
-    ("db", ""),
-    ("timeout", "t"),
-    ("format", "f"),
-    ("data", "d"),
-    ("private-key", "p"),
-    ("certificate", "c"),
-    ("ca-cert", "C"),
-    ("bootstrap-ca-cert", ""),
-    // Those of logging are taken for the sake of scripts.
-    ("syslog-method", ""),
-    ("syslog-target", ""),
-];
+/// Whether an option has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    Nothing,
+    Value,
+    /// Only in the same word.
+    Perhaps,
+}
 
-const PLAIN: &[(&str, &str)] = &[
-    ("no-wait", ""),
-    ("retry", ""),
-    ("dry-run", ""),
-    ("oneline", ""),
-    ("no-headings", ""),
-    ("no-heading", ""),
-    ("pretty", ""),
-    ("bare", ""),
-    ("no-syslog", ""),
-    ("help", "h"),
-    ("version", "V"),
+use Takes::{Nothing, Perhaps, Value};
+
+/// Options of the line: long name, letter if there is one, value.  Errors about abbreviations list them
+/// in this order.
+const OPTIONS: &[(&str, &str, Takes)] = &[
+    ("db", "", Value),
+    ("no-syslog", "", Nothing),
+    ("no-wait", "", Nothing),
+    ("dry-run", "", Nothing),
+    ("oneline", "", Nothing),
+    ("timeout", "t", Value),
+    ("retry", "", Nothing),
+    ("help", "h", Nothing),
+    ("version", "V", Nothing),
+    ("leader-only", "", Nothing),
+    ("no-leader-only", "", Nothing),
+    ("shuffle-remotes", "", Nothing),
+    ("no-shuffle-remotes", "", Nothing),
+    ("verbose", "v", Perhaps),
+    ("log-file", "", Perhaps),
+    ("syslog-method", "", Value),
+    ("syslog-target", "", Value),
+    ("bare", "", Nothing),
+    ("format", "f", Value),
+    ("data", "d", Value),
+    ("no-headings", "", Nothing),
+    ("pretty", "", Nothing),
+    ("max-column-width", "", Value),
+    ("private-key", "p", Value),
+    ("certificate", "c", Value),
+    ("ca-cert", "C", Value),
+    ("peer-ca-cert", "", Value),
+    ("bootstrap-ca-cert", "", Value),
+    ("ssl-protocols", "", Value),
+    ("ssl-ciphers", "", Value),
 ];
 
 /// Takes the options off the front and reads the commands, which `--` keeps apart.
@@ -75,53 +94,91 @@ const PLAIN: &[(&str, &str)] = &[
 /// What is wrong with them.
 pub fn parse(words: &[String]) -> Result<(Options, Vec<Call>), Failure> {
     let mut options = Options::default();
-    let mut groups: Vec<Vec<String>> =
-        words.split(|word| word == "--").map(<[String]>::to_vec).collect();
-    if let Some(first) = groups.first_mut() {
-        *first = options.take(std::mem::take(first))?;
-    }
+    let mut words = words.iter();
+    let given = options.take(&mut words)?;
     if options.asks.is_some() {
         return Ok((options, Vec::new()));
     }
-    groups.retain(|group| !group.is_empty());
-    if groups.is_empty() {
-        return Err(Failure::new("missing command name (use --help for help)"));
+    Ok((options, calls(given, words.as_slice())?))
+}
+
+/// The commands; the first has options already.
+fn calls(mut given: Given, words: &[String]) -> Result<Vec<Call>, Failure> {
+    let missing = || Failure::new("missing command name (use --help for help)");
+    let mut calls = Vec::new();
+    for group in words.split(|word| word == "--") {
+        if !group.is_empty() {
+            calls.push(Call::parse(std::mem::take(&mut given), group)?);
+        } else if !given.is_empty() {
+            return Err(missing());
+        }
     }
-    let calls = groups.iter().map(|group| Call::parse(group)).collect::<Result<_, _>>()?;
-    Ok((options, calls))
+    if calls.is_empty() { Err(missing()) } else { Ok(calls) }
 }
 
 impl Options {
-    /// Takes what is ours; what belongs to the first command is left in front of it.
-    fn take(&mut self, words: Vec<String>) -> Result<Vec<String>, Failure> {
-        let mut left = Vec::new();
-        let mut words = words.into_iter();
-        while let Some(word) = words.next() {
+    /// Takes all options off the front, and gives those of the first command.
+    fn take(&mut self, words: &mut Iter<'_, String>) -> Result<Given, Failure> {
+        let mut given = Given::new();
+        while self.asks.is_none() {
+            let Some(word) = words.as_slice().first() else { break };
             if !word.starts_with('-') || word == "-" {
-                left.push(word);
                 break;
             }
-            if is_logging(&word) {
-                continue;
+            words.next();
+            if word == "--" {
+                break;
             }
-            if let Some((name, value)) = split(&word, &mut words)? {
-                self.set(name, value.as_deref())?;
+            let Some(long) = word.strip_prefix("--") else {
+                self.take_letters(word, words)?;
+                continue;
+            };
+            let (name, is_ours, value) = read_long(long, words)?;
+            if is_ours {
+                self.set(name, &value.unwrap_or_default())?;
             } else {
-                left.push(local(&word)?);
+                // Of two the first counts.
+                given.entry(format!("--{name}")).or_insert(value);
             }
         }
-        left.extend(words);
-        Ok(left)
+        Ok(given)
     }
 
-    fn set(&mut self, name: &str, value: Option<&str>) -> Result<(), Failure> {
-        let value = value.unwrap_or("");
+    /// Options of one letter each: `-t5`, `-t 5`.
+    fn take_letters(&mut self, word: &str, words: &mut Iter<'_, String>) -> Result<(), Failure> {
+        let mut letters = word.chars();
+        letters.next();
+        while let Some(letter) = letters.next() {
+            let is_it = |(_, short, _): &&(&str, &str, Takes)| short.chars().eq([letter]);
+            let Some((name, _, takes)) = OPTIONS.iter().find(is_it) else {
+                return Err(Failure(format!("invalid option -- '{letter}'")));
+            };
+            let rest = letters.as_str();
+            let value = match takes {
+                Nothing => {
+                    self.set(name, "")?;
+                    if self.asks.is_some() {
+                        break;
+                    }
+                    continue;
+                }
+                Perhaps => rest,
+                Value if !rest.is_empty() => rest,
+                Value => words
+                    .next()
+                    .ok_or_else(|| Failure(format!("option requires an argument -- '{letter}'")))?,
+            };
+            return self.set(name, value);
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), Failure> {
         match name {
             "db" => self.target = Some(value.to_owned()),
             "timeout" => {
-                let secs = value.parse().ok().filter(|secs| *secs > 0);
                 let bad = || Failure(format!("value {value} on -t or --timeout is invalid"));
-                self.timeout = Some(Duration::from_secs(secs.ok_or_else(bad)?));
+                self.timeout = Some(timeout(value).ok_or_else(bad)?);
             }
             "format" => self.style.format = format(value)?,
             "data" => self.style.cells = cells(value)?,
@@ -129,8 +186,12 @@ impl Options {
             "retry" => self.retries = true,
             "dry-run" => self.is_dry = true,
             "oneline" => self.oneline = true,
-            "no-headings" | "no-heading" => self.style.is_bald = true,
+            "no-headings" => self.style.is_bald = true,
             "pretty" => self.style.is_pretty = true,
+            // As ovs-vsctl: what is no number counts as none.
+            "max-column-width" => {
+                self.style.width_max = value.trim_start().parse().unwrap_or(0);
+            }
             "bare" => {
                 self.style.is_bald = true;
                 self.style.cells = CellStyle::Bare;
@@ -144,7 +205,10 @@ impl Options {
                 self.tls.ca_cert = value.into();
                 self.tls.bootstrap = name == "bootstrap-ca-cert";
             }
-            // There is no log to go anywhere.
+            "ssl-protocols" => value.clone_into(&mut self.tls.protocols),
+            "ssl-ciphers" => value.clone_into(&mut self.tls.ciphers),
+            // Taken for the sake of scripts: there is no log to go anywhere, no cluster with a leader,
+            // and a client shows no CA.
             _ => {}
         }
         Ok(())
@@ -167,65 +231,51 @@ impl Options {
     }
 }
 
-/// An option's name, and its value if it has one; `None` when it is none of ours.
-fn split(
-    word: &str,
-    words: &mut impl Iterator<Item = String>,
-) -> Result<Option<(&'static str, Option<String>)>, Failure> {
-    let find = |all: &[(&'static str, &'static str)], name: &str, letter: &str| {
-        all.iter()
-            .find(|(n, l)| *n == name || (!letter.is_empty() && *l == letter))
-            .map(|(n, _)| *n)
+/// The long option that a word without its hyphens names or abbreviates, whether it is one of the line,
+/// and its value.
+fn read_long(
+    text: &str,
+    words: &mut Iter<'_, String>,
+) -> Result<(&'static str, bool, Option<String>), Failure> {
+    let (word, value) = match text.split_once('=') {
+        Some((word, value)) => (word, Some(value.to_owned())),
+        None => (text, None),
     };
-    let Some(long) = word.strip_prefix("--") else {
-        let letters = word.strip_prefix('-').unwrap_or(word);
-        let (letter, rest) = letters.split_at_checked(1).unwrap_or((letters, ""));
-        if let Some(name) = find(PLAIN, "", letter) {
-            return Ok(Some((name, None)));
+    let ours = OPTIONS.iter().map(|(name, _, takes)| (*name, true, *takes));
+    let locals = local_options();
+    let locals =
+        locals.iter().map(|(name, valued)| (*name, false, if *valued { Value } else { Nothing }));
+    let found: Vec<_> = ours.chain(locals).filter(|(name, ..)| name.starts_with(word)).collect();
+    let exact = found.iter().find(|(name, ..)| *name == word);
+    let (name, is_ours, takes) = match (exact, found.as_slice()) {
+        (Some(exact), _) | (None, [exact]) => *exact,
+        (None, []) => return Err(Failure(format!("unrecognized option '--{text}'"))),
+        (None, many) => {
+            let many: Vec<_> = many.iter().map(|(name, ..)| format!("'--{name}'")).collect();
+            let many = many.join(" ");
+            let text = format!("option '--{text}' is ambiguous; possibilities: {many}");
+            return Err(Failure(text));
         }
-        let bad = || Failure(format!("invalid option -- '{letter}'"));
-        let name = find(VALUED, "", letter).ok_or_else(bad)?;
-        let value = if rest.is_empty() { words.next() } else { Some(rest.to_owned()) };
-        let none = || Failure(format!("option requires an argument -- '{letter}'"));
-        return Ok(Some((name, Some(value.ok_or_else(none)?))));
     };
-    let (name, value) = match long.split_once('=') {
-        Some((name, value)) => (name, Some(value.to_owned())),
-        None => (long, None),
+    let value = match (takes, value) {
+        (Nothing, Some(_)) => {
+            return Err(Failure(format!("option '--{name}' doesn't allow an argument")));
+        }
+        (Value, None) => Some(
+            words
+                .next()
+                .cloned()
+                .ok_or_else(|| Failure(format!("option '--{name}' requires an argument")))?,
+        ),
+        (_, value) => value,
     };
-    if let Some(name) = find(PLAIN, name, "") {
-        return match value {
-            None => Ok(Some((name, None))),
-            Some(_) => Err(Failure(format!("option '--{name}' doesn't allow an argument"))),
-        };
-    }
-    let Some(name) = find(VALUED, name, "") else { return Ok(None) };
-    let none = || Failure(format!("option '--{name}' requires an argument"));
-    let value = value.or_else(|| words.next()).ok_or_else(none)?;
-    Ok(Some((name, Some(value))))
+    Ok((name, is_ours, value))
 }
 
-/// `-v`, `--verbose` and `--log-file` change what ovs-vsctl logs; there is no log here.
-fn is_logging(word: &str) -> bool {
-    let is_long = |name: &str| {
-        word.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
-    };
-    word.starts_with("-v") || is_long("--verbose") || is_long("--log-file")
-}
-
-/// An option of some command.
-fn local(word: &str) -> Result<String, Failure> {
-    let (name, has_value) = word.split_once('=').map_or((word, false), |(name, _)| (name, true));
-    let bare = name.trim_start_matches('-');
-    let known = all().find_map(|command| command.takes_value(bare));
-    match known {
-        None => Err(Failure(format!("unrecognized option '{name}'"))),
-        Some(false) if has_value => {
-            Err(Failure(format!("option '{name}' doesn't allow an argument")))
-        }
-        Some(true) if !has_value => Err(Failure(format!("option '{name}' requires an argument"))),
-        Some(_) => Ok(word.to_owned()),
-    }
+/// Seconds to wait, 1 to 2³² - 1.
+pub fn timeout(text: &str) -> Option<Duration> {
+    let secs: u32 = text.trim_start().parse().ok().filter(|secs| *secs > 0)?;
+    Some(Duration::from_secs(secs.into()))
 }
 
 fn format(text: &str) -> Result<Format, Failure> {

@@ -62,7 +62,7 @@ fn add_bond(context: &mut Context<'_, '_>, call: &Call) -> Run {
     let count = rest.iter().take_while(|word| !word.contains('=')).count();
     let (interfaces, settings) = rest.split_at_checked(count).unwrap_or((rest, &[]));
     if interfaces.len() < 2 {
-        let least = "'add-bond' command requires at least 2 interfaces, but only";
+        let least = "add-bond requires at least 2 interfaces, but only";
         return Err(Failure(format!("{least} {} were specified", interfaces.len())));
     }
     add_port(context, call, (bridge, port), interfaces, settings)
@@ -79,15 +79,9 @@ fn add_port(
     if call.has("may-exist") && all.ports.contains_key(name) && !all.bridges.contains_key(name) {
         return is_as_wanted(&all, call, (bridge, name), interfaces).map(|()| Outcome::default());
     }
-    all.refuse_taken(name, &format!("a port named {name}"))?;
-    let mut seen = BTreeSet::new();
+    all.refuse_taken(name, "port")?;
     for interface in interfaces {
-        if !seen.insert(interface) {
-            return Err(Failure(format!(
-                "cannot create an interface named {interface} because it is named twice"
-            )));
-        }
-        all.refuse_taken(interface, &format!("an interface named {interface}"))?;
+        all.refuse_taken(interface, "interface")?;
     }
     let bridge = all.bridge(bridge)?;
     let rows: Vec<_> =
@@ -139,7 +133,7 @@ fn add_bond_interface(context: &mut Context<'_, '_>, call: &Call) -> Run {
     let all = context.topology()?;
     let port = all.port(bond)?.row;
     if call.has("may-exist")
-        && let Some(interface) = all.interfaces.get(name)
+        && let Ok(interface) = all.interface(name)
     {
         if interface.port == bond {
             return Outcome::silent();
@@ -149,7 +143,7 @@ fn add_bond_interface(context: &mut Context<'_, '_>, call: &Call) -> Run {
             "\"--may-exist add-bond-iface {bond} {name}\" but {name} is actually attached to port {actual}"
         )));
     }
-    all.refuse_taken(name, &format!("an interface named {name}"))?;
+    all.refuse_taken(name, "interface")?;
     let interface = context.add_interface(name)?;
     context.model.refer("Port", port, "interfaces", interface);
     Outcome::silent()
@@ -158,12 +152,18 @@ fn add_bond_interface(context: &mut Context<'_, '_>, call: &Call) -> Run {
 fn delete_bond_interface(context: &mut Context<'_, '_>, call: &Call) -> Run {
     let all = context.topology()?;
     let name = call.args.last().map_or("", String::as_str);
-    let bond = if call.args.len() > 1 { Some((call.arg(0), all.port(call.arg(0))?)) } else { None };
-    if call.has("if-exists") && !all.interfaces.contains_key(name) {
+    let may_lack = call.has("if-exists");
+    let bond = if call.args.len() > 1 { Some(call.arg(0)) } else { None };
+    if may_lack
+        && (all.interface(name).is_err() || bond.is_some_and(|bond| all.port(bond).is_err()))
+    {
         return Outcome::silent();
     }
+    if let Some(bond) = bond {
+        all.port(bond)?;
+    }
     let interface = all.interface(name)?;
-    if let Some((bond, _)) = bond
+    if let Some(bond) = bond
         && interface.port != bond
     {
         return Err(Failure(format!("port {bond} does not have an interface {name}")));
@@ -182,25 +182,24 @@ fn delete(context: &mut Context<'_, '_>, call: &Call) -> Run {
     let all = context.topology()?;
     let (target, with_interface) =
         (call.args.last().map_or("", String::as_str), call.has("with-iface"));
-    let bridge = if call.args.len() > 1 { Some(all.bridge(call.arg(0))?) } else { None };
-    if let Some(local) = all.bridges.get(target) {
-        let of = &local.name;
-        return Err(Failure(format!(
-            "cannot delete port {target} because it is the local port for bridge {of} (deleting this port requires deleting the entire bridge)"
-        )));
-    }
     let of_interface = || {
-        let interface = all.interfaces.get(target).filter(|_| with_interface)?;
-        all.ports.get(&interface.port)
+        let interface = all.interface(target).ok().filter(|_| with_interface)?;
+        all.port(&interface.port).ok()
     };
-    let Some(port) = all.ports.get(target).or_else(of_interface) else {
+    let Some(port) = all.port(target).ok().or_else(of_interface) else {
         if call.has("if-exists") {
             return Outcome::silent();
         }
-        let what = if with_interface { "port or interface" } else { "port" };
-        return Err(Failure(format!("no {what} named {target}")));
+        return Err(match (all.bridges.contains_key(target), with_interface) {
+            (true, _) => Failure(format!(
+                "cannot delete port {target} because it is the local port for bridge {target} (deleting this port requires deleting the entire bridge)"
+            )),
+            (false, true) => Failure(format!("no port or interface named {target}")),
+            (false, false) => Failure(format!("no port named {target}")),
+        });
     };
-    if let Some(bridge) = bridge {
+    if call.args.len() > 1 {
+        let bridge = all.bridge(call.arg(0))?;
         belongs(&all, &bridge.name, &port.bridge, target)?;
     }
     let row = all.bridge(&port.bridge)?.row;

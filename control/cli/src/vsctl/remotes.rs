@@ -79,13 +79,20 @@ impl Context<'_, '_> {
             self.model.set(place.target, row, "target", Datum::string(target));
             if let Some(probe) = call.value("inactivity-probe") {
                 // As ovs-vsctl: what is no number counts as none.
-                let probe = Datum::integer(probe.parse().unwrap_or(0));
+                let probe = Datum::integer(number_in_front(probe));
                 self.model.set(place.target, row, "inactivity_probe", probe);
             }
             self.model.refer(place.table, place.row, place.column, row);
         }
         Ok(())
     }
+}
+
+/// The number that a text begins with, or 0.
+fn number_in_front(text: &str) -> i64 {
+    let end = text.char_indices().skip(1).find(|(_, c)| !c.is_ascii_digit());
+    let number = end.and_then(|(at, _)| text.get(..at)).unwrap_or(text);
+    number.parse().unwrap_or(0)
 }
 
 /// A way to connect or to be connected to.
@@ -158,18 +165,23 @@ fn set_ssl(context: &mut Context<'_, '_>, call: &Call) -> Run {
 }
 
 /// Takes the switch back to a plain state: no managers, controllers, TLS, mirrors, fail modes, flow
-/// exports, and no `other_config` but the bridges' `hwaddr`.
+/// exports, flooded VLANs and policing, and no `other_config` of bridges and ports but the bridges'
+/// `hwaddr`.
 fn emergency_reset(context: &mut Context<'_, '_>, _: &Call) -> Run {
     context.clear(context.managers()?);
     context.clear(context.ssl()?);
     for row in context.model.rows("Bridge") {
         context.clear(Place { table: "Bridge", row, column: "controller", target: "Controller" });
-        for column in ["fail_mode", "mirrors", "netflow", "sflow", "ipfix"] {
+        for column in ["fail_mode", "mirrors", "netflow", "sflow", "ipfix", "flood_vlans"] {
             context.model.set("Bridge", row, column, Datum::empty());
         }
         let hwaddr = context.model.get("Bridge", row, "other_config").map_get("hwaddr");
         let kept = Datum::map_of_strings(hwaddr.map(|hwaddr| ("hwaddr", hwaddr)));
         context.model.set("Bridge", row, "other_config", kept);
+    }
+    for row in context.model.rows("Port") {
+        let nothing = Datum::map_of_strings::<&str, &str>([]);
+        context.model.set("Port", row, "other_config", nothing);
     }
     for row in context.model.rows("Interface") {
         context.model.set("Interface", row, "ingress_policing_rate", Datum::integer(0));
@@ -178,12 +190,6 @@ fn emergency_reset(context: &mut Context<'_, '_>, _: &Call) -> Run {
     for table in ["Mirror", "NetFlow", "sFlow", "IPFIX"] {
         for row in context.model.rows(table) {
             context.model.delete(table, row);
-        }
-    }
-    let nothing = Datum::map_of_strings::<&str, &str>([]);
-    for table in ["Open_vSwitch", "Port", "Interface", "QoS", "Queue", "Manager", "Controller"] {
-        for row in context.model.rows(table) {
-            context.model.set(table, row, "other_config", nothing.clone());
         }
     }
     Outcome::silent()

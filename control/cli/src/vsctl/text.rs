@@ -1,48 +1,56 @@
 //! Values as the command line writes and shows them: `tag=5`, `{a=b, c="d e"}`, `[1, 2, 5-7]`.
 
-use super::Failure;
+use super::symbols::Symbols;
+use super::{Failure, quoted};
 use std::fmt::Write as _;
-use uuid::Uuid;
 use weft_ovsdb::schema::{BaseType, ColumnType};
 use weft_ovsdb::value::{AtomType, parse_uuid};
 use weft_ovsdb::{Atom, Datum};
 
 /// Longest range of integers that a set may be given as.
-const RANGE_MAX: i64 = 4096;
-
-/// Resolves `@name`, which another command of the same line creates.
-pub type Symbols<'a> = &'a mut dyn FnMut(&str) -> Result<Uuid, Failure>;
+const RANGE_MAX: i128 = 4096;
 
 /// True when a character ends a word that is not quoted.
 const fn is_delimiter(c: char) -> bool {
     matches!(c, ':' | '=' | ',' | ' ' | '[' | ']' | '{' | '}' | '!' | '<' | '>')
 }
 
-/// Takes one word off the front; a quoted part keeps its quotes and may hold anything.
+/// Takes one word off the front.  A part in quotes keeps them and may hold anything; outside of quotes
+/// a backslash takes the meaning from the character behind it.
 ///
 /// # Errors
-/// A quotation without end.
-pub fn word<'a>(text: &mut &'a str) -> Result<&'a str, Failure> {
+/// A quotation without end, or nothing behind a backslash.
+pub fn word(text: &mut &str) -> Result<String, Failure> {
     let whole = *text;
-    let (mut is_quoted, mut is_escaped) = (false, false);
+    let mut word = String::new();
+    let mut is_quoted = false;
+    let mut chars = whole.char_indices();
     let mut end = whole.len();
-    for (at, c) in whole.char_indices() {
+    while let Some((at, c)) = chars.next() {
         match c {
-            _ if is_escaped => is_escaped = false,
-            '\\' if is_quoted => is_escaped = true,
-            '"' => is_quoted = !is_quoted,
+            '\\' => {
+                let (_, next) = chars
+                    .next()
+                    .ok_or_else(|| Failure(format!("{whole}: backslash at end of argument")))?;
+                if is_quoted {
+                    word.push('\\');
+                }
+                word.push(next);
+            }
             c if !is_quoted && is_delimiter(c) => {
                 end = at;
                 break;
             }
-            _ => {}
+            c => {
+                is_quoted ^= c == '"';
+                word.push(c);
+            }
         }
     }
     if is_quoted {
-        return Err(Failure::new("missing closing quote"));
+        return Err(Failure(format!("{whole}: quoted string extends past end of argument")));
     }
-    let (word, rest) = whole.split_at_checked(end).unwrap_or((whole, ""));
-    *text = rest;
+    *text = whole.split_at_checked(end).map_or("", |(_, rest)| rest);
     Ok(word)
 }
 
@@ -50,12 +58,11 @@ pub fn word<'a>(text: &mut &'a str) -> Result<&'a str, Failure> {
 ///
 /// # Errors
 /// What is wrong with it, in the words of ovs-vsctl.
-pub fn atom(ty: &BaseType, text: &str, symbols: Symbols<'_>) -> Result<Atom, Failure> {
+pub fn atom(ty: &BaseType, text: &str, symbols: &mut Symbols) -> Result<Atom, Failure> {
     let atom = match ty.ty {
-        AtomType::Integer => text
-            .parse()
+        AtomType::Integer => integer(text)
             .map(Atom::Integer)
-            .map_err(|_| Failure(format!("\"{text}\" is not a valid integer")))?,
+            .ok_or_else(|| Failure(format!("\"{text}\" is not a valid integer or range")))?,
         AtomType::Real => match text.parse::<f64>() {
             Ok(real) if real.is_finite() => Atom::real(real),
             _ => return Err(Failure(format!("\"{text}\" is not a valid real number"))),
@@ -70,7 +77,7 @@ pub fn atom(ty: &BaseType, text: &str, symbols: Symbols<'_>) -> Result<Atom, Fai
             }
         },
         AtomType::String => string(text)?,
-        AtomType::Uuid if text.starts_with('@') => Atom::Uuid(symbols(text)?),
+        AtomType::Uuid if text.starts_with('@') => Atom::Uuid(symbols.refer(text, ty)),
         AtomType::Uuid => Atom::Uuid(
             parse_uuid(text).ok_or_else(|| Failure(format!("\"{text}\" is not a valid UUID")))?,
         ),
@@ -79,41 +86,53 @@ pub fn atom(ty: &BaseType, text: &str, symbols: Symbols<'_>) -> Result<Atom, Fai
     Ok(atom)
 }
 
+/// An integer, with space in front of it or not.
+fn integer(text: &str) -> Option<i64> {
+    text.trim_start().parse().ok()
+}
+
 fn string(text: &str) -> Result<Atom, Failure> {
     if text.is_empty() {
         let hint = "An empty string is not valid as input; use \"\" to represent the empty string";
         return Err(Failure::new(hint));
     }
-    if !text.starts_with('"') {
-        return Ok(Atom::string(text));
-    }
-    if text.len() < 2 || !text.ends_with('"') {
+    let Some(rest) = text.strip_prefix('"') else { return Ok(Atom::string(text)) };
+    let Some(inner) = rest.strip_suffix('"') else {
         return Err(Failure(format!("{text}: missing quote at end of quoted string")));
-    }
-    serde_json::from_str::<String>(text)
+    };
+    quoted::unescape(inner)
         .map(|text| Atom::string(&text))
-        .map_err(|error| Failure(format!("{text}: {error}")))
+        .map_err(|problem| Failure(format!("{text}: {problem}")))
 }
 
 /// Reads a set or a map, with or without brackets around it.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn datum(ty: &ColumnType, text: &str, symbols: Symbols<'_>) -> Result<Datum, Failure> {
-    let (open, close) = if ty.is_map() { ('{', '}') } else { ('[', ']') };
-    let mut rest = skip(text, is_space);
+pub fn datum(ty: &ColumnType, text: &str, symbols: &mut Symbols) -> Result<Datum, Failure> {
+    let (open, close) = brackets(ty);
+    let mut rest = skip(text);
+    if rest.is_empty() {
+        let what = if ty.is_map() { "map" } else { "set" };
+        return Err(Failure(format!("use \"{open}{close}\" to specify the empty {what}")));
+    }
     let is_bracketed = rest.starts_with(open);
     if is_bracketed {
-        rest = skip(rest.strip_prefix(open).unwrap_or(rest), is_space);
+        rest = skip(rest.strip_prefix(open).unwrap_or(rest));
     }
     let mut datum = Collector::default();
-    while !(rest.is_empty() || is_bracketed && rest.starts_with(close)) {
-        datum.take(ty, text, &mut rest, symbols)?;
-        rest = skip(rest, |c| c == ',' || is_space(c));
+    while let Some(c) = rest.chars().next().filter(|c| !(is_bracketed && *c == close)) {
+        if is_delimiter(c) {
+            let ty = english(ty);
+            return Err(Failure(format!("{text}: unexpected \"{c}\" parsing {ty}")));
+        }
+        datum.take(ty, &mut rest, symbols)?;
+        rest = skip(rest);
+        rest = skip(rest.strip_prefix(',').unwrap_or(rest));
     }
     if is_bracketed {
         rest = match rest.strip_prefix(close) {
-            Some(rest) => skip(rest, is_space),
+            Some(rest) => skip(rest),
             None => return Err(Failure(format!("{text}: missing \"{close}\" at end of data"))),
         };
         if !rest.is_empty() {
@@ -123,12 +142,30 @@ pub fn datum(ty: &ColumnType, text: &str, symbols: Symbols<'_>) -> Result<Datum,
     datum.finish(ty, text)
 }
 
-const fn is_space(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\n')
+fn brackets(ty: &ColumnType) -> (char, char) {
+    if ty.is_map() { ('{', '}') } else { ('[', ']') }
 }
 
-fn skip(text: &str, what: impl Fn(char) -> bool) -> &str {
-    text.trim_start_matches(what)
+fn skip(text: &str) -> &str {
+    text.trim_start_matches([' ', '\t', '\n'])
+}
+
+/// What a column holds, for error texts.
+fn english(ty: &ColumnType) -> String {
+    let key = ty.key.ty.name();
+    if ty.value.is_none() && (ty.min, ty.max) == (1, 1) {
+        return key.to_owned();
+    }
+    let count = match (ty.min, ty.max) {
+        (0, usize::MAX) => String::new(),
+        (min, usize::MAX) => format!(" {min} or more"),
+        (0, max) => format!(" up to {max}"),
+        (min, max) => format!(" {min} to {max}"),
+    };
+    match &ty.value {
+        Some(value) => format!("map of{count} ({key}, {}) pairs", value.ty.name()),
+        None => format!("set of{count} {key}s"),
+    }
 }
 
 #[derive(Default)]
@@ -141,27 +178,21 @@ impl Collector {
     fn take(
         &mut self,
         ty: &ColumnType,
-        text: &str,
         rest: &mut &str,
-        symbols: Symbols<'_>,
+        symbols: &mut Symbols,
     ) -> Result<(), Failure> {
-        let bad = |rest: &str| {
-            let at: String = rest.chars().take(1).collect();
-            Failure(format!("{text}: syntax error at \"{at}\""))
-        };
+        let whole = *rest;
         let key = word(rest)?;
-        if key.is_empty() {
-            return Err(bad(rest));
-        }
         let Some(value_type) = &ty.value else {
-            return self.take_element(ty, key, symbols);
+            return self.take_element(ty, &key, symbols);
         };
-        *rest = rest.strip_prefix('=').ok_or_else(|| bad(rest))?;
+        let key = atom(&ty.key, &key, symbols)?;
+        *rest = rest.strip_prefix('=').ok_or_else(|| {
+            let at: String = rest.chars().take(1).collect();
+            Failure(format!("{whole}: syntax error at \"{at}\" expecting \"=\""))
+        })?;
         let value = word(rest)?;
-        if value.is_empty() {
-            return Err(bad(rest));
-        }
-        self.pairs.push((atom(&ty.key, key, symbols)?, atom(value_type, value, symbols)?));
+        self.pairs.push((key, atom(value_type, &value, symbols)?));
         Ok(())
     }
 
@@ -170,57 +201,55 @@ impl Collector {
         &mut self,
         ty: &ColumnType,
         text: &str,
-        symbols: Symbols<'_>,
+        symbols: &mut Symbols,
     ) -> Result<(), Failure> {
-        if ty.key.ty != AtomType::Integer || text.parse::<i64>().is_ok() {
+        let Some((first, last)) = range(text).filter(|_| ty.key.ty == AtomType::Integer) else {
             self.atoms.push(atom(&ty.key, text, symbols)?);
             return Ok(());
-        }
-        let bad = || Failure(format!("\"{text}\" is not a valid integer or range"));
-        let (first, last) = text.split_once('-').ok_or_else(bad)?;
-        let first: i64 = first.parse().map_err(|_| bad())?;
-        let last: i64 = last.parse().map_err(|_| bad())?;
+        };
         if last < first {
             return Err(Failure(format!(
                 "\"{text}\" is not a valid range. Range end cannot be before start."
             )));
         }
-        if last - first >= RANGE_MAX {
+        for end in [first, last] {
+            atom(&ty.key, &end.to_string(), symbols)?;
+        }
+        if i128::from(last) - i128::from(first) >= RANGE_MAX {
             return Err(Failure(format!(
-                "\"{text}\" is not a valid range. Range size must be smaller than {RANGE_MAX}."
+                "constraint violation: Range \"{text}\" is too big. Maximum allowed size is {RANGE_MAX}."
             )));
         }
-        for number in first..=last {
-            self.atoms.push(atom(&ty.key, &number.to_string(), symbols)?);
-        }
+        self.atoms.extend((first..=last).map(Atom::Integer));
         Ok(())
     }
 
     fn finish(self, ty: &ColumnType, text: &str) -> Result<Datum, Failure> {
         let given = self.atoms.len() + self.pairs.len();
-        let datum = if ty.is_map() { Datum::map(self.pairs) } else { Datum::set(self.atoms) };
-        let (what, one) = if ty.is_map() {
-            ("pair(s)", "map contains duplicate key")
+        let (what, bound) = (if ty.is_map() { "pair(s)" } else { "value(s)" }, |word, number| {
+            format!("specified but the {word} number is {number}")
+        });
+        let problem = if given < ty.min {
+            format!("{given} {what} {}", bound("minimum", ty.min))
+        } else if given > ty.max {
+            format!("{given} {what} {}", bound("maximum", ty.max))
         } else {
-            ("value(s)", "set contains duplicate value")
+            let datum = if ty.is_map() { Datum::map(self.pairs) } else { Datum::set(self.atoms) };
+            match (datum.len() == given, ty.is_map()) {
+                (true, _) => return Ok(datum),
+                (false, true) => "map contains duplicate key".to_owned(),
+                (false, false) => "set contains duplicate value".to_owned(),
+            }
         };
-        if datum.len() != given {
-            return Err(Failure(format!("{text}: {one}")));
-        }
-        if given > ty.max {
-            let max = ty.max;
-            return Err(Failure(format!(
-                "{text}: {given} {what} specified but the maximum number is {max}"
-            )));
-        }
-        if given < ty.min {
-            let min = ty.min;
-            return Err(Failure(format!(
-                "{text}: {given} {what} specified but the minimum number is {min}"
-            )));
-        }
-        Ok(datum)
+        Err(Failure(format!("{text}: {problem}")))
     }
+}
+
+/// `FIRST-LAST`, both of which may be negative.
+fn range(text: &str) -> Option<(i64, i64)> {
+    let hyphen = text.char_indices().skip(1).find(|(_, c)| *c == '-')?.0;
+    let (first, last) = text.split_at_checked(hyphen)?;
+    Some((integer(first)?, integer(last.strip_prefix('-')?)?))
 }
 
 /// How cells are written.
@@ -304,8 +333,7 @@ mod tests {
     fn read(table: &str, column: &str, text: &str) -> Result<String, String> {
         let schema = Schema::parse(VSWITCH_SCHEMA).unwrap();
         let ty = schema.table(table).unwrap().column(column).unwrap().ty.clone();
-        let mut none = |name: &str| Err(Failure(format!("no {name}")));
-        datum(&ty, text, &mut none)
+        datum(&ty, text, &mut Symbols::default())
             .map(|datum| show(&datum, &ty, CellStyle::String))
             .map_err(|failure| failure.0)
     }
@@ -334,7 +362,7 @@ mod tests {
             (
                 "trunks",
                 "1-9999",
-                "\"1-9999\" is not a valid range. Range size must be smaller than 4096.",
+                "constraint violation: 9999 is not in the valid range 0 to 4095 (inclusive)",
             ),
             ("trunks", "1,1", "1,1: set contains duplicate value"),
             (
@@ -342,9 +370,9 @@ mod tests {
                 "5000",
                 "constraint violation: 5000 is not in the valid range 0 to 4095 (inclusive)",
             ),
-            ("other_config", "y", "y: syntax error at \"\""),
+            ("other_config", "y", "y: syntax error at \"\" expecting \"=\""),
             ("other_config", "{a=b", "{a=b: missing \"}\" at end of data"),
-            ("name", "\"x", "missing closing quote"),
+            ("name", "\"x", "\"x: quoted string extends past end of argument"),
             ("interfaces", "abc", "\"abc\" is not a valid UUID"),
         ] {
             assert_eq!(read("Port", column, text), Err(words.to_owned()), "{column}={text}");

@@ -162,12 +162,18 @@ impl Topology {
         self.ports.iter().filter(move |(name, port)| port.bridge == bridge && *name != bridge)
     }
 
-    /// Refuses a name that something has already; `what` is what would have it.
+    /// Refuses a name that is empty or that something has already; `what` would have it.
     ///
     /// # Errors
-    /// The name is taken.
+    /// The name is of no use.
     pub fn refuse_taken(&self, name: &str, what: &str) -> Result<(), Failure> {
-        let taken = |by: String| Err(Failure(format!("cannot create {what} because {by}")));
+        if name.is_empty() {
+            return Err(Failure(format!("{what} name must not be empty string")));
+        }
+        let article = if what.starts_with('i') { "an" } else { "a" };
+        let taken = |by: String| {
+            Err(Failure(format!("cannot create {article} {what} named {name} because {by}")))
+        };
         if self.bridges.contains_key(name) {
             return taken(format!("a bridge named {name} already exists"));
         }

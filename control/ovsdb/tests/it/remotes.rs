@@ -107,7 +107,7 @@ fn tls_files(me: &Pki, them: &Pki) -> TlsFiles {
         private_key: me.file("client-privkey.pem").into(),
         certificate: me.file("client-cert.pem").into(),
         ca_cert: them.file("pki/switchca/cacert.pem").into(),
-        bootstrap: false,
+        ..TlsFiles::default()
     }
 }
 
