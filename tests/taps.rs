@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use weft_tests::{Flow, Host, Switch, can_make_hosts, tcp_transfer, within};
+use weft_tests::{Flow, Host, Switch, can_make_hosts, introduce, tcp_transfer, within};
 
 fn is_tapped(switch: &Switch<'_>, port: &str) -> bool {
     switch.port(port).get("tapped").is_some_and(|tapped| *tapped == true)
@@ -120,6 +120,35 @@ fn taps_come_and_go_under_traffic() {
     let tally = flow.finish();
     let lost = tally.sent - tally.received;
     assert!(lost <= 5 && tally.duplicates == 0, "{tally:?}, {:?}", switch.missed());
+}
+
+/// No datagram overtakes another, of thousands that are under way, while taps come and go.
+#[test]
+fn taps_keep_the_order_of_frames() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::with_bridge(&host);
+    // A thread that moves from one processor to another may overtake itself in the kernel.
+    switch.vsctl("set open . other_config:pmd-cpu-mask=0x1");
+    let a = switch.plug("br0", "veth1", "10.0.0.1/24");
+    let b = switch.plug("br0", "veth2", "10.0.0.2/24");
+    introduce(&a, "10.0.0.1", &b, "10.0.0.2");
+    a.must_reach("10.0.0.2");
+    let flow = Flow::start_with(&a, &b, "10.0.0.2:5001", 100);
+    for _ in 0..5 {
+        let taps = ["veth1", "veth2"]
+            .map(|port| host.spawn(&format!("tcpdump -nn -i {port} -w /dev/null")));
+        becomes_tapped(&switch, "veth1", true);
+        becomes_tapped(&switch, "veth2", true);
+        drop(taps);
+        becomes_tapped(&switch, "veth1", false);
+        becomes_tapped(&switch, "veth2", false);
+    }
+    let tally = flow.finish();
+    assert!(tally.received > 10_000, "{tally:?}");
+    assert_eq!((tally.overtaken, tally.duplicates), (0, 0), "{tally:?}, {:?}", switch.missed());
 }
 
 /// TCP, with checksums that the senders left to others and super-frames that the kernel put together,

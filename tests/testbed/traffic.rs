@@ -159,25 +159,37 @@ pub struct Tally {
     pub received: usize,
     /// Datagrams that arrived again.
     pub duplicates: usize,
+    /// Datagrams that arrived after one that was sent later.
+    pub overtaken: usize,
 }
 
-/// A steady stream of numbered UDP datagrams, one per millisecond, until it is finished.
+/// A steady stream of numbered UDP datagrams, so many per millisecond, until it is finished.
 #[derive(Debug)]
 pub struct Flow {
     stop: Arc<AtomicBool>,
     has_stopped: Arc<AtomicBool>,
     sender: JoinHandle<u32>,
-    receiver: JoinHandle<(usize, usize)>,
+    receiver: JoinHandle<[usize; 3]>,
 }
 
 impl Flow {
-    /// Starts sending from a host to `address` (`IP:PORT`) of another.
+    /// Starts sending from a host to `address` (`IP:PORT`) of another, one datagram per millisecond.
     ///
     /// # Panics
     /// The sockets cannot be made.
     #[track_caller]
     #[must_use]
     pub fn start(from: &Host, to: &Host, address: &str) -> Self {
+        Self::start_with(from, to, address, 1)
+    }
+
+    /// The same with `burst` datagrams in each millisecond.
+    ///
+    /// # Panics
+    /// The sockets cannot be made.
+    #[track_caller]
+    #[must_use]
+    pub fn start_with(from: &Host, to: &Host, address: &str, burst: u32) -> Self {
         let address: SocketAddr = address.parse().unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let has_stopped = Arc::new(AtomicBool::new(false));
@@ -191,13 +203,16 @@ impl Flow {
             socket.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
             ready.send(()).unwrap();
             let mut seen = HashSet::new();
-            let mut duplicates = 0;
+            let (mut duplicates, mut overtaken, mut last) = (0, 0, 0);
             let mut number = [0; 4];
             loop {
                 if let Ok(4) = socket.recv(&mut number) {
-                    duplicates += usize::from(!seen.insert(u32::from_be_bytes(number)));
+                    let number = u32::from_be_bytes(number);
+                    duplicates += usize::from(!seen.insert(number));
+                    overtaken += usize::from(number < last);
+                    last = last.max(number);
                 } else if ended.load(Ordering::Relaxed) {
-                    break (seen.len(), duplicates);
+                    break [seen.len(), duplicates, overtaken];
                 }
             }
         });
@@ -208,8 +223,8 @@ impl Flow {
             let mut number = 0_u32;
             while !stopped.load(Ordering::Relaxed) {
                 // A full queue of the sender's own host is no loss of the switch: it is sent again.
-                if socket.send_to(&number.to_be_bytes(), address).is_ok() {
-                    number += 1;
+                for _ in 0..burst {
+                    number += u32::from(socket.send_to(&number.to_be_bytes(), address).is_ok());
                 }
                 thread::sleep(Duration::from_millis(1));
             }
@@ -227,7 +242,7 @@ impl Flow {
         self.stop.store(true, Ordering::Relaxed);
         let sent = self.sender.join().unwrap() as usize;
         self.has_stopped.store(true, Ordering::Relaxed);
-        let (received, duplicates) = self.receiver.join().unwrap();
-        Tally { sent, received, duplicates }
+        let [received, duplicates, overtaken] = self.receiver.join().unwrap();
+        Tally { sent, received, duplicates, overtaken }
     }
 }

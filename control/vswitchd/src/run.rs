@@ -15,7 +15,6 @@ use crate::purge::Purge;
 use crate::spanning::TICK;
 use crate::status::Wanted;
 use crate::store::{Store, StoreConfig};
-use crate::taps;
 use crate::underlay_errors::UnderlayErrors;
 use crate::unixctl::{self, Answer, REQUESTS_MAX, Request, Target, Unixctl};
 use crate::vlog::Vlog;
@@ -358,7 +357,7 @@ impl Loop {
                 }
                 Wake::Taps => {
                     engine.tend_taps();
-                    self.taps_due = engine.has_nic_ports().then(|| Instant::now() + taps::LOOK);
+                    self.taps_due = engine.taps_pause().map(|pause| Instant::now() + pause);
                 }
                 Wake::Due => {
                     self.due = None;

@@ -1,7 +1,7 @@
 //! What a queue counts, and how others read it while the worker runs.
 
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -107,6 +107,44 @@ impl QueueStats {
             self.tx_segments += segments;
         }
         taken
+    }
+}
+
+/// Whether a queue may be read, and whether all that it gave was taken: how control switches a link from one queue to
+/// another without putting frames out of order.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    is_held: AtomicBool,
+    is_reading: AtomicBool,
+}
+
+impl Gate {
+    /// Control: what comes in from now on is not read; what is there by now may be.
+    pub(crate) fn hold(&self) {
+        // Partner: `is_held`.
+        self.is_held.store(true, Ordering::SeqCst);
+    }
+
+    /// Control: what waits is read.
+    pub(crate) fn release(&self) {
+        self.is_held.store(false, Ordering::SeqCst);
+    }
+
+    /// Worker: asked *after* it looked what waits. If the answer is no, all that was there had come before
+    /// [`Gate::hold`], whatever comes later.
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::SeqCst)
+    }
+
+    /// Worker: begins to read, or ended with nothing left in its hands.
+    pub(crate) fn set_reading(&self, is_reading: bool) {
+        // Partner: `is_reading`, which is asked after the kernel said that nothing waits.
+        self.is_reading.store(is_reading, Ordering::SeqCst);
+    }
+
+    /// Control: whether the worker may have frames in its hands that the kernel does not count any more.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.is_reading.load(Ordering::SeqCst)
     }
 }
 

@@ -153,6 +153,12 @@ pub(crate) fn poll(fds: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<usiz
     Ok(usize::try_from(ready).unwrap_or(0))
 }
 
+/// Whether something waits to be read, by `poll(2)`.
+pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 }];
+    poll(&mut fds, 0).is_ok() && fds.iter().any(|fd| fd.revents & libc::POLLIN != 0)
+}
+
 /// `read(2)`.
 pub(crate) fn read(fd: RawFd, buffer: &mut [u8]) -> io::Result<usize> {
     let pointer = buffer.as_mut_ptr().cast();

@@ -4,7 +4,7 @@ use super::VNET_HEADER_BYTES;
 use super::join::Joins;
 use super::packet::stripped_tag;
 use super::vnet::{Gso, VnetHeader};
-use crate::stats::{QueueStats, SharedStats};
+use crate::stats::{Gate, QueueStats, SharedStats};
 use crate::sys;
 use crate::xsk::queue::QueueWatch;
 use crate::xsk::umem::{Chunk, ChunkPool};
@@ -46,6 +46,7 @@ pub struct StackQueue {
     /// The kernel said that the device is down, since the last flush.
     is_down: bool,
     shared: Arc<SharedStats>,
+    gate: Arc<Gate>,
 }
 
 /// What one read gave.
@@ -79,6 +80,7 @@ impl StackQueue {
             published: QueueStats::default(),
             is_down: false,
             shared: Arc::default(),
+            gate: Arc::default(),
         }
     }
 
@@ -107,7 +109,7 @@ impl StackQueue {
             Source::Tap => Weak::new(),
             Source::PacketSocket => Arc::downgrade(&self.fd),
         };
-        QueueWatch::of_stack(packet_socket, Arc::clone(&self.shared))
+        QueueWatch::of_stack(packet_socket, Arc::clone(&self.shared), Arc::clone(&self.gate))
     }
 
     pub(crate) fn raw_fd(&self) -> RawFd {
@@ -120,6 +122,13 @@ impl StackQueue {
 
     /// Moves up to [`BATCH_MAX`] frames to the end of `frames`; `scratch` has room for a super-frame.
     pub(crate) fn rx(&mut self, pool: &mut ChunkPool, scratch: &mut [u8], frames: &mut Vec<Chunk>) {
+        let is_stand_in = self.is_stand_in();
+        if is_stand_in {
+            if self.gate.is_held() {
+                return;
+            }
+            self.gate.set_reading(true);
+        }
         let before = frames.len();
         // Frames that are dropped count too: a call ends whatever comes in.
         for _ in 0..BATCH_MAX {
@@ -134,6 +143,9 @@ impl StackQueue {
             }
         }
         self.stats.rx_frames += (frames.len() - before) as u64;
+        if is_stand_in && frames.len() == before {
+            self.gate.set_reading(false);
+        }
     }
 
     fn read(&mut self, pool: &mut ChunkPool, scratch: &mut [u8]) -> Got {

@@ -6,7 +6,7 @@ use super::open::{self, Mode, OpenError, XskConfig};
 use super::ring::{Consumer, MappedRing, Producer};
 use super::superframes::Superframes;
 use super::umem::{Chunk, ChunkPool, LARGE_MTU_MAX, Received, RegionHandle};
-use crate::stats::{QueueStats, SharedStats};
+use crate::stats::{Gate, QueueStats, SharedStats};
 use crate::sys;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -67,6 +67,7 @@ pub struct XskQueue {
     /// Frames moved when the counters were last published.
     published: u64,
     shared: Arc<SharedStats>,
+    gate: Arc<Gate>,
 }
 
 /// What is known of a frame that comes in several chunks.
@@ -93,12 +94,28 @@ pub struct QueueWatch {
     socket: Weak<open::Socket>,
     packet_socket: Weak<OwnedFd>,
     shared: Arc<SharedStats>,
+    gate: Arc<Gate>,
 }
 
 impl QueueWatch {
     /// For a queue that is no `AF_XDP` socket: of a packet socket, or of a TAP, which has none.
-    pub(crate) const fn of_stack(packet_socket: Weak<OwnedFd>, shared: Arc<SharedStats>) -> Self {
-        Self { socket: Weak::new(), packet_socket, shared }
+    pub(crate) const fn of_stack(
+        packet_socket: Weak<OwnedFd>,
+        shared: Arc<SharedStats>,
+        gate: Arc<Gate>,
+    ) -> Self {
+        Self { socket: Weak::new(), packet_socket, shared, gate }
+    }
+
+    /// What comes in from now on waits in the kernel until [`QueueWatch::release`]; what is there by now may still be
+    /// read.
+    pub fn hold(&self) {
+        self.gate.hold();
+    }
+
+    /// What waits is read.
+    pub fn release(&self) {
+        self.gate.release();
     }
 
     /// Calls `use_it` with the `AF_XDP` socket; `None` when it is closed, or there is none.
@@ -131,12 +148,14 @@ impl QueueWatch {
         self.socket.upgrade().map(|socket| socket.statistics())
     }
 
-    /// Whether frames wait in the packet socket for the worker.
+    /// Whether frames wait in the socket for the worker, or were taken from it and not handed on yet.
     #[must_use]
     pub fn has_waiting(&self) -> bool {
         let socket = self.packet_socket.upgrade();
         let memory = socket.and_then(|fd| sys::socket_memory(fd.as_fd()).ok());
         memory.is_some_and(|(waiting, _)| waiting > 0)
+            || self.with_socket(sys::is_readable).unwrap_or(false)
+            || self.gate.is_reading()
     }
 
     /// Frames that the kernel had for the socket and had to drop, by reason: the RX ring (or the
@@ -186,6 +205,7 @@ impl XskQueue {
             stats: QueueStats::default(),
             published: 0,
             shared: Arc::default(),
+            gate: Arc::default(),
         })
     }
 
@@ -253,6 +273,7 @@ impl XskQueue {
             socket: Arc::downgrade(&self.socket),
             packet_socket: Weak::new(),
             shared: Arc::clone(&self.shared),
+            gate: Arc::clone(&self.gate),
         }
     }
 
@@ -331,10 +352,15 @@ impl XskQueue {
         if let Some(superframes) = &mut self.superframes {
             superframes.fill(frames);
         }
+        // In this order: see `Gate::is_held`.
         let waiting = self.rx.available();
+        let waiting = if self.gate.is_held() { 0 } else { waiting };
         let room = BATCH_MAX.saturating_sub(frames.len() - before);
         let count = waiting.min(u32::try_from(room).unwrap_or(32));
         if count > 0 {
+            if self.superframes.is_some() {
+                self.gate.set_reading(true);
+            }
             if waiting >= self.fill_target / 2 && self.fill_target < self.fill.capacity() {
                 self.grow(pool);
             }
@@ -366,6 +392,9 @@ impl XskQueue {
             if let Some(superframes) = &mut self.superframes {
                 superframes.fill(frames);
             }
+        }
+        if let Some(superframes) = &self.superframes {
+            self.gate.set_reading(superframes.pending() > 0);
         }
         self.stats.rx_frames += (frames.len() - before) as u64;
         self.top_up(pool);
