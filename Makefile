@@ -6,7 +6,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Everything but benches/xskpeer, which needs a C compiler, libelf and zlib.
 ALL := --workspace --exclude weft-xskpeer
 
-.PHONY: help build demo test fast netns lint bench bench-veth bench-tcp bench-guest bench-ovsdb bench-scale bpf install manuals deb deps clean
+.PHONY: help build demo test fast netns lint bench bench-veth bench-tcp bench-guest bench-ovsdb bench-scale bench-restart bpf install manuals deb deps clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -58,6 +58,10 @@ bench-veth: ## Beside raw AF_XDP, the kernel bridge and OVS, on veth (root); tar
 bench-scale: ## What a port more costs among 10,000 (root); target/bench-scale.json
 	@tests/need-root.sh "make bench-scale"
 	benches/scale.sh
+
+bench-restart: ## How long a restart with many NICs is silent, beside OVS (root); target/bench-restart.json
+	@tests/need-root.sh "make bench-restart"
+	benches/restart.sh
 
 bench-tcp: ## TCP over tunnels and between containers, beside OVS (root); target/bench-tcp.json
 	@tests/need-root.sh "make bench-tcp"

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use weft_tests::{Host, Switch, can_make_hosts, tcp_transfer, udp_echoes, within};
+use weft_tests::{Host, Switch, cable_named, can_make_hosts, tcp_transfer, udp_echoes, within};
 
 /// Tagged frames of guests cross a bridge of trunk ports with their tags, though veth keeps the tag
 /// beside the frame by default.
@@ -204,4 +204,30 @@ fn links_that_flap_come_back() {
         a.must_reach("10.0.0.2");
     }
     tcp_transfer(&a, &b, "10.0.0.2:5001", 2_000_000);
+}
+
+/// A device may have a dot in its name, as those of VLANs do: as a bridge's port, and as an underlay.
+#[test]
+fn a_dot_in_a_name_is_a_name() {
+    if !can_make_hosts() {
+        return;
+    }
+    let (left, right) = (Host::new("left"), Host::new("right"));
+    cable_named(&left, "u0.20", &right, "eth0");
+    left.address("u0.20", "192.0.2.1/24");
+    right.address("eth0", "192.0.2.2/24");
+    let (here, there) = (Switch::with_bridge(&left), Switch::with_bridge(&right));
+    for (switch, remote) in [(&here, "192.0.2.2"), (&there, "192.0.2.1")] {
+        let options = format!("type=gre options:remote_ip={remote}");
+        switch.vsctl(&format!("add-port br0 gre0 -- set interface gre0 {options}"));
+    }
+    let a = here.plug("br0", "v0.10", "10.0.0.1/24");
+    let b = there.plug("br0", "veth1", "10.0.0.2/24");
+    a.must_reach("10.0.0.2");
+    b.must_reach("10.0.0.1");
+    assert_eq!(here.vsctl("get interface v0.10 error"), "[]");
+    assert_eq!(here.pins().len(), 2, "{:?}", here.pins());
+    let here = here.kill_hard().start_again();
+    a.must_reach("10.0.0.2");
+    assert_eq!(here.pins().len(), 2, "{:?}", here.pins());
 }

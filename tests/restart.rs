@@ -8,7 +8,6 @@
 
 use std::fs;
 use std::io::Write;
-
 use std::time::Duration;
 
 use weft_tests::{Host, Switch, cable, can_make_hosts, sh, tcp_transfer, weftd_program, within};
@@ -85,6 +84,8 @@ fn a_start_right_after_a_kill_works() {
     let guest = switch.plug("br0", "veth1", "10.0.0.1/24");
     let others: Vec<_> =
         (2..6).map(|number| switch.plug("br0", &format!("veth{number}"), "")).collect();
+    // While nobody listens the host gets the frames, and would answer for its address with that of veth1.
+    guest.knows("eth0", "10.0.0.254", &host.mac("br0"));
     for _ in 0..5 {
         switch = switch.kill_now().start_again();
         guest.must_reach("10.0.0.254");
@@ -165,10 +166,7 @@ fn exit_leaves_internal_ports_and_cleanup_takes_them() {
     let switch = gone.start_again();
     // It serves before its ports are there.
     let is_there = || host.try_sh("test -e /sys/class/net/br0").ok();
-    assert!(
-        weft_tests::within(std::time::Duration::from_secs(5), is_there),
-        "br0 does not come back"
-    );
+    assert!(within(Duration::from_secs(5), is_there), "br0 does not come back");
     host.address("br0", "10.0.0.254/24");
     guest.must_reach("10.0.0.254");
     drop(switch);
@@ -204,8 +202,7 @@ fn pinned_programs_are_taken_over_and_cleaned_up() {
     guest.must_reach("10.244.0.2");
     // A tunnel that goes away gives the underlay back entirely.
     here.vsctl("del-port gre0");
-    let given_back =
-        weft_tests::within(std::time::Duration::from_secs(10), || !program().contains("xdp"));
+    let given_back = within(Duration::from_secs(10), || !program().contains("xdp"));
     assert!(given_back, "{}", program());
     here.vsctl("add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip=192.0.2.2");
     guest.must_reach("10.244.0.2");
@@ -213,6 +210,71 @@ fn pinned_programs_are_taken_over_and_cleaned_up() {
     assert!(!program().contains("xdp"), "{}", program());
     let port = left.sh("ip -d -o link show dev veth1");
     assert!(!port.contains("xdp"), "{port}");
+}
+
+/// Pins go by the number of a device. Names that change, also while nobody is there, pins that an earlier version made
+/// by name, and ports that went meanwhile leave nothing behind, and tear nothing down.
+#[test]
+fn pins_follow_devices_not_names() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::with_bridge(&host);
+    host.address("br0", "10.0.0.254/24");
+    let plug = |port: &str| switch.plug("br0", port, &format!("10.0.0.{}/24", &port[4..]));
+    let mut guests: Vec<_> = ["veth1", "veth2", "veth3", "veth4"].map(plug).into();
+    let reach = |guests: &[Host]| {
+        for guest in guests {
+            guest.must_reach("10.0.0.254");
+        }
+    };
+    reach(&guests);
+    let folder = |switch: &Switch<'_>| {
+        let pin = switch.rundir().join("bpf").join(switch.pins().first().unwrap());
+        pin.parent().unwrap().to_owned()
+    };
+    let number =
+        |name: &str| host.sh(&format!("cat /sys/class/net/{name}/ifindex")).trim().to_owned();
+    let pinned = |switch: &Switch<'_>| {
+        let names = switch.pins().into_iter();
+        let mut names: Vec<_> =
+            names.map(|name| name.rsplit('/').next().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    let numbers = |names: &[&str]| {
+        let mut numbers: Vec<_> = names.iter().map(|name| number(name)).collect();
+        numbers.sort();
+        numbers
+    };
+    assert_eq!(pinned(&switch), numbers(&["veth1", "veth2", "veth3", "veth4"]));
+
+    // Two devices take each other's names under us.
+    let swap = |a: &str, b: &str| {
+        host.sh(&format!(
+            "ip link set {a} down && ip link set {b} down && ip link set {a} name x \
+             && ip link set {b} name {a} && ip link set x name {b} \
+             && ip link set {a} up && ip link set {b} up"
+        ));
+    };
+    swap("veth1", "veth2");
+    reach(&guests);
+    assert_eq!(pinned(&switch), numbers(&["veth1", "veth2", "veth3", "veth4"]));
+
+    // And while nobody is there, when an earlier version had pinned by name; and a device goes.
+    let pins = folder(&switch);
+    let gone = switch.kill_hard();
+    swap("veth1", "veth3");
+    for name in ["veth1", "veth2", "veth3", "veth4"] {
+        fs::rename(pins.join(number(name)), pins.join(name)).unwrap();
+    }
+    host.sh("ip link del veth4");
+    guests.truncate(3);
+    let switch = gone.start_again();
+    reach(&guests);
+    let left = numbers(&["veth1", "veth2", "veth3"]);
+    assert!(within(Duration::from_secs(10), || pinned(&switch) == left), "{:?}", pinned(&switch));
 }
 
 #[test]

@@ -107,7 +107,10 @@ impl<'h> Switch<'h> {
     /// Names of the objects that it has pinned.
     #[must_use]
     pub fn pins(&self) -> Vec<String> {
-        let list = crate::sh(&format!("cd {}/bpf && find . -type f", self.rundir().display()));
+        let list = crate::sh(&format!(
+            "cd {}/bpf && find . -path './weft/*' -type f",
+            self.rundir().display()
+        ));
         list.lines().map(str::to_owned).collect()
     }
 

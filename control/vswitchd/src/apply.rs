@@ -2,6 +2,8 @@
 
 use crate::engine::Engine;
 use crate::links::{LinkError, Nic};
+use crate::nic::{NicOrder, OpenNic};
+use crate::parallel;
 use crate::plan::{Held, Step};
 use std::io;
 use weft_wire::mac::MacAddr;
@@ -10,10 +12,8 @@ impl Engine {
     /// Runs one step; false when it failed in a way that changes the plan.
     pub(crate) fn step(&mut self, step: &Step) -> bool {
         match step {
-            Step::Close { name, removes_device } => {
-                self.close(name, *removes_device);
-                true
-            }
+            // All of a plan together: `close_links`, `open_nics`.
+            Step::Close { .. } | Step::OpenPort { .. } | Step::OpenUnderlay { .. } => true,
             Step::OpenTap { name, mac } => match self.open_tap(name, *mac) {
                 Ok(()) => true,
                 Err(error) => {
@@ -21,8 +21,6 @@ impl Engine {
                     false
                 }
             },
-            Step::OpenPort { name, ifindex } => self.open_nic(name, *ifindex, Held::Port),
-            Step::OpenUnderlay { name, ifindex } => self.open_nic(name, *ifindex, Held::Underlay),
             Step::SetMac { name, mac } => {
                 self.change(name, &format!("address {mac}"), |kernel, ifindex| {
                     kernel.set_mac(ifindex, mac.octets())
@@ -77,9 +75,31 @@ impl Engine {
         }
     }
 
-    fn close(&mut self, name: &str, removes_device: bool) {
-        let Some(link) = self.links.get(name) else { return };
-        let (ifindex, held) = (link.ifindex, link.held);
+    /// Closes the links that the steps name, at a time.
+    pub(crate) fn close_links(&mut self, steps: &[Step]) {
+        let mut names = Vec::new();
+        let mut ports = Vec::new();
+        for step in steps {
+            let Step::Close { name, removes_device } = step else { continue };
+            let Some(link) = self.links.get(name) else { continue };
+            self.say_why(name, link.ifindex, link.held);
+            if link.held == Held::Port {
+                ports.push((name, link.ifindex));
+            }
+            names.push((name.as_str(), *removes_device));
+        }
+        self.links.close_all(names, &mut self.workers);
+        for (name, ifindex) in ports {
+            let is_there = self.kernel.link(ifindex).is_some_and(|link| link.name == *name);
+            if self.promiscuous_mut().remove(name) && is_there {
+                // The device may be on its way out.
+                let _ = self.kernel.set_promiscuous(ifindex, false);
+            }
+        }
+    }
+
+    /// Why a link is closed.
+    fn say_why(&self, name: &str, ifindex: u32, held: Held) {
         match self.kernel.link(ifindex) {
             _ if held == Held::Tap => tracing::info!("{name}: closing"),
             Some(device) if device.name != name => {
@@ -89,12 +109,6 @@ impl Engine {
             None => tracing::warn!(
                 "{name}: its device was removed, or moved to another namespace: closing"
             ),
-        }
-        self.links.close(name, removes_device, &mut self.workers);
-        let is_there = self.kernel.link(ifindex).is_some_and(|link| link.name == name);
-        if held == Held::Port && self.promiscuous_mut().remove(name) && is_there {
-            // The device may be on its way out.
-            let _ = self.kernel.set_promiscuous(ifindex, false);
         }
     }
 
@@ -108,19 +122,57 @@ impl Engine {
         Ok(())
     }
 
-    fn open_nic(&mut self, name: &str, ifindex: u32, held: Held) -> bool {
-        if self.stuck_nics.contains(name) {
-            self.note_failure(name, ifindex, "a worker that hangs has its queues".to_owned());
-            return false;
+    /// Opens the NICs that the steps name, at a time; false when one failed.
+    pub(crate) fn open_nics(&mut self, steps: &[Step]) -> bool {
+        let mut orders = Vec::new();
+        let mut is_complete = true;
+        for step in steps {
+            let (name, ifindex, held) = match step {
+                Step::OpenPort { name, ifindex } => (name, *ifindex, Held::Port),
+                Step::OpenUnderlay { name, ifindex } => (name, *ifindex, Held::Underlay),
+                _ => continue,
+            };
+            match self.order_nic(name, ifindex, held) {
+                Ok(order) => orders.push(order),
+                Err(text) => {
+                    self.note_failure(name, ifindex, text);
+                    is_complete = false;
+                }
+            }
         }
-        let Some(link) = self.kernel.link(ifindex).cloned() else {
-            let text = format!("could not open network device {name} (No such device)");
-            self.note_failure(name, ifindex, text);
-            return false;
+        let results = parallel::each(orders, |order, at_once| {
+            let opened = order.open(at_once);
+            (order, opened)
+        });
+        for (order, opened) in results {
+            is_complete &= self.take_nic(&order, opened);
+        }
+        is_complete
+    }
+
+    fn order_nic(&mut self, name: &str, ifindex: u32, held: Held) -> Result<NicOrder, String> {
+        if self.stuck_nics.contains(name) {
+            return Err("a worker that hangs has its queues".to_owned());
+        }
+        let device = self.kernel.link(ifindex);
+        let device = device
+            .ok_or_else(|| format!("could not open network device {name} (No such device)"))?;
+        let nic = Nic { name, ifindex, mtu: device.mtu, kind: &device.kind, held };
+        self.links.order(&nic, &self.workers).map_err(|error| error.to_string())
+    }
+
+    /// Takes a NIC into service, if it is open; false when it is not.
+    fn take_nic(&mut self, order: &NicOrder, opened: Result<OpenNic, LinkError>) -> bool {
+        let name = &order.name;
+        let adopted = match opened {
+            Ok(nic) => self.links.adopt(name, nic, &mut self.workers),
+            Err(error) => {
+                self.links.refuse(order);
+                Err(error)
+            }
         };
-        let nic = Nic { name, ifindex, mtu: link.mtu, kind: &link.kind, held };
-        if let Err(error) = self.links.open_nic(&nic, &mut self.workers) {
-            self.note_failure(name, ifindex, error.to_string());
+        if let Err(error) = adopted {
+            self.note_failure(name, order.ifindex, error.to_string());
             return false;
         }
         self.look_at_carrier(name);
@@ -135,8 +187,10 @@ impl Engine {
                 tracing::info!("{name}: {mode} XDP");
             }
         }
-        if held == Held::Port {
-            self.make_promiscuous(&link, is_adopted);
+        if order.held == Held::Port
+            && let Some(device) = self.kernel.link(order.ifindex).cloned()
+        {
+            self.make_promiscuous(&device, is_adopted);
         }
         true
     }

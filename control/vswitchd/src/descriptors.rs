@@ -19,16 +19,20 @@ pub struct NoDescriptors {
     spare: u64,
 }
 
-/// Looks whether there are descriptors for another link.
+/// Descriptors that opening a link with one queue takes, at most: maps, programs, sockets.
+const PER_LINK: u64 = 20;
+
+/// Looks whether there are descriptors for another link, when so many are opened at a time.
 ///
 /// # Errors
 /// When there are not.
-pub fn check() -> Result<(), NoDescriptors> {
+pub fn check(at_once: usize) -> Result<(), NoDescriptors> {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     // The next one that is opened gets the lowest number that is free.
     let lowest_free =
         File::open("/dev/null").ok().and_then(|file| file.as_raw_fd().try_into().ok());
-    check_room(limit, lowest_free)
+    let others = (at_once as u64).saturating_sub(1) * PER_LINK;
+    check_room(limit, lowest_free.map(|number: u64| number + others))
 }
 
 fn check_room(limit: u64, lowest_free: Option<u64>) -> Result<(), NoDescriptors> {

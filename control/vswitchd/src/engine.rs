@@ -10,9 +10,10 @@ use crate::dead_ends::DeadEnds;
 use crate::desired::known::{Known, Touched};
 use crate::desired::{Bridge, Desired, Port, Rows};
 use crate::kernel::{Changes, Kernel};
-use crate::links::{Links, pin_folder};
+use crate::links::Links;
 use crate::news::News;
 use crate::path_mtu::PathMtus;
+use crate::pins::Pins;
 use crate::plan::{Carrier, Held, NUMBERS_MAX, Plan, Scope, plan};
 use crate::planned::Standing;
 use crate::publish::{self, Ids};
@@ -165,7 +166,7 @@ impl Engine {
         Ok(Self {
             kernel: Kernel::open()?,
             workers: Workers::start(&[])?,
-            links: Links::new(pin_folder()),
+            links: Links::new(Pins::open()),
             desired: Desired::default(),
             plan: Standing::default(),
             paths: BTreeMap::new(),
@@ -267,6 +268,7 @@ impl Engine {
             }
             round += 1;
         }
+        self.links.release_pins(self.failed.values().map(|(ifindex, _)| *ifindex));
         if let Some(then) = retried_at {
             self.retry_pause = RETRY_AFTER.max(then.elapsed() * RETRY_SHARE);
         }
@@ -324,9 +326,8 @@ impl Engine {
         tracing::info!("workers on CPUs {cpus:?}");
         let workers = Workers::start(&cpus)?;
         let names: Vec<_> = self.links.iter().map(|(name, _)| name.clone()).collect();
-        for name in names {
-            self.links.close(&name, false, &mut self.workers);
-        }
+        let names = names.iter().map(|name| (name.as_str(), false));
+        self.links.close_all(names, &mut self.workers);
         std::mem::replace(&mut self.workers, workers).stop();
         self.worker_cpus = cpus;
         self.has_restarted = true;
@@ -384,9 +385,7 @@ impl Engine {
                 self.snooping.forget_port(PortId(number));
             }
         }
-        for step in &next.close {
-            self.step(step);
-        }
+        self.close_links(&next.close);
         Ok(())
     }
 
@@ -409,7 +408,7 @@ impl Engine {
 
     /// Second half: what comes is opened.  False when a step failed, so that a new plan is needed.
     fn add(&mut self, next: &Plan) -> bool {
-        let mut is_complete = true;
+        let mut is_complete = self.open_nics(&next.open);
         for step in &next.open {
             is_complete &= self.step(step);
         }
@@ -711,17 +710,15 @@ impl Engine {
                     removes_device: link.held == Held::Tap,
                 })
                 .collect();
-            for step in &close {
-                self.step(step);
-            }
+            self.close_links(&close);
             if let Some(pins) = self.links.pins() {
                 // Not empty when another weftd of this namespace has pins of its own there.
                 let _ = std::fs::remove_dir(pins);
             }
         }
-        let Self { mut links, workers, .. } = self;
+        let Self { mut links, mut workers, .. } = self;
+        links.abandon(&mut workers);
         workers.stop();
-        links.abandon();
     }
 }
 

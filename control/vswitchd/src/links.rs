@@ -1,21 +1,19 @@
 //! The links that we hold open: XDP programs, `AF_XDP` queues, TAPs.  Opened whole or not at all.
 
 use crate::descriptors::{self, NoDescriptors};
+use crate::nic::{NicOrder, OpenNic, driver, rx_queues};
+use crate::parallel;
+use crate::pins::Pins;
 use crate::plan::Held;
 use crate::taps::LinkTap;
 use crate::workers::{WorkerError, Workers};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use weft_ebpf::{AttachConfig, AttachError, Attached, MapError, Mode, Role, Shield};
-use weft_io::ethtool::{self, Driver, Medium, medium};
-use weft_io::{
-    LARGE_MTU_MAX, OpenError, QueueWatch, Tap, TapError, XskConfig, XskQueue, packet_queue,
-};
+use std::path::Path;
+use weft_ebpf::{AttachError, Attached, MapError, Shield};
+use weft_io::ethtool::{Driver, Medium, medium};
+use weft_io::{LARGE_MTU_MAX, OpenError, Queue, QueueWatch, Tap, TapError};
 use weft_switch::{LinkId, WorkerId};
 use weft_wire::mac::MacAddr;
-
-/// RX queues of one NIC that are served.
-const QUEUES_MAX: u32 = weft_ebpf::QUEUES_MAX;
 
 /// Why a link could not be opened.  The text stands in `Interface.error`.
 #[derive(Debug, thiserror::Error)]
@@ -132,10 +130,30 @@ pub struct Nic<'a> {
     pub held: Held,
 }
 
-impl Nic<'_> {
-    /// Whether it is the TAP of a guest, or of some other program that is no switch.
-    fn is_guest(&self) -> bool {
-        self.held == Held::Port && self.kind == "tun"
+/// A link that was taken out of service, to be closed on whatever thread.
+pub struct Leaving {
+    name: String,
+    link: Link,
+    queues: Vec<Queue>,
+    removes_device: bool,
+}
+
+impl Leaving {
+    /// Closes its queues, then its XDP program; the TAP itself goes, wherever it is, when that was meant.
+    pub fn close(self) {
+        let Self { name, link, queues, removes_device } = self;
+        drop(queues);
+        if let Some(attached) = link.attached
+            && let Err(error) = attached.detach()
+        {
+            tracing::warn!("{name}: {error}");
+        }
+        if removes_device
+            && let Some(tap) = link.tap_device
+            && let Err(error) = tap.remove()
+        {
+            tracing::debug!("{name}: the device is gone already: {error}");
+        }
     }
 }
 
@@ -154,20 +172,20 @@ pub struct Links {
     /// How many are NICs that are ports of bridges.
     nic_ports: usize,
     next_worker: usize,
-    pins: Option<PathBuf>,
+    pins: Option<Pins>,
 }
 
 impl Links {
     /// No links; XDP links will be pinned under `pins`.
     #[must_use]
-    pub fn new(pins: Option<PathBuf>) -> Self {
+    pub fn new(pins: Option<Pins>) -> Self {
         Self { pins, ..Self::default() }
     }
 
     /// Where XDP links are pinned, if anywhere.
     #[must_use]
     pub fn pins(&self) -> Option<&Path> {
-        self.pins.as_deref()
+        self.pins.as_ref().map(Pins::folder)
     }
 
     /// All links with their names.
@@ -191,16 +209,19 @@ impl Links {
         self.open.get_mut(name)
     }
 
-    /// The lowest number that no link has; [`Links::insert`] takes it.
-    fn free_id(&self) -> Result<LinkId, LinkError> {
-        let next = (self.next_id < u16::MAX).then_some(LinkId(self.next_id));
-        self.free_ids.first().copied().or(next).ok_or(LinkError::TooMany)
+    /// The lowest number that no link has: somebody has it now.
+    fn take_id(&mut self) -> Result<LinkId, LinkError> {
+        if let Some(id) = self.free_ids.pop_first() {
+            return Ok(id);
+        }
+        if self.next_id == u16::MAX {
+            return Err(LinkError::TooMany);
+        }
+        self.next_id += 1;
+        Ok(LinkId(self.next_id - 1))
     }
 
     fn insert(&mut self, name: &str, link: Link) {
-        if !self.free_ids.remove(&link.id) {
-            self.next_id = link.id.0.saturating_add(1);
-        }
         self.nic_ports += usize::from(link.held == Held::Port);
         self.changed.insert(link.id);
         self.names.insert(link.id, name.to_owned());
@@ -249,133 +270,54 @@ impl Links {
         worker
     }
 
-    /// Attaches the XDP program of a NIC, opens a socket for each of its RX queues and gives them
-    /// to workers.
+    /// What it takes to open a NIC.  Its number is taken from now on: [`Links::refuse`] gives it back.
+    ///
+    /// # Errors
+    /// [`LinkError::TooMany`].
+    pub fn order(&mut self, nic: &Nic<'_>, workers: &Workers) -> Result<NicOrder, LinkError> {
+        let queues = rx_queues(nic.name);
+        let mut holders = Vec::new();
+        for _ in 0..queues {
+            let worker = self.pick_worker(workers);
+            holders.push((worker, workers.region(worker).ok_or(LinkError::TooMany)?));
+        }
+        Ok(NicOrder {
+            id: self.take_id()?,
+            name: nic.name.to_owned(),
+            ifindex: nic.ifindex,
+            mtu: nic.mtu,
+            kind: nic.kind.to_owned(),
+            held: nic.held,
+            pin: self.pins.as_ref().and_then(|_| weft_ebpf::pin_path(nic.ifindex).ok()),
+            workers: holders,
+        })
+    }
+
+    /// An order could not be carried out.
+    pub fn refuse(&mut self, order: &NicOrder) {
+        self.free_ids.insert(order.id);
+    }
+
+    /// Takes an open NIC into service: its queues go to workers.
     ///
     /// # Errors
     /// See [`LinkError`]; everything is undone then.
-    pub fn open_nic(&mut self, nic: &Nic<'_>, workers: &mut Workers) -> Result<(), LinkError> {
-        let id = self.free_id()?;
-        descriptors::check()?;
-        if nic.is_guest() {
-            return self.open_guest(nic, id, workers);
-        }
-        let role = if nic.held == Held::Underlay { Role::Underlay } else { Role::Port };
-        let pin = self.pins.as_ref().map(|folder| folder.join(nic.name));
-        let config = AttachConfig {
-            ifindex: nic.ifindex,
-            ifname: nic.name,
-            role,
-            pin: pin.as_deref(),
-            // Nobody here reads what the program would log, and every frame would pay for it.
-            debug: false,
-            // Without frags the kernel would not let the MTU of a veth, or of its peer, be raised; with
-            // them a veth costs the same.
-            frags_first: nic.kind == "veth"
-                || workers.region(0).is_some_and(|region| nic.mtu > region.mtu_max()),
-        };
-        let mut attached = Attached::attach(&config)?;
-        match self.open_queues(nic, id, workers, &mut attached) {
-            Ok(link) => {
-                let link = Link { attached: Some(attached), ..link };
-                self.insert(nic.name, link);
-                Ok(())
-            }
-            Err(error) => {
-                let undone = workers.remove_queues(id).map_err(|error| error.to_string());
-                let undone = undone.and(attached.detach().map_err(|error| error.to_string()));
-                if let Err(error) = undone {
-                    tracing::warn!("{}: undoing: {error}", nic.name);
-                }
-                Err(error)
-            }
-        }
-    }
-
-    /// Serves the TAP of a guest by a packet socket.  It says which checksums are missing and how a
-    /// super-frame is to be cut, and takes super-frames for the guest; XDP on a TAP knows neither, and
-    /// `AF_XDP` there copies twice.
-    fn open_guest(
+    pub fn adopt(
         &mut self,
-        nic: &Nic<'_>,
-        id: LinkId,
-        workers: &Workers,
+        name: &str,
+        nic: OpenNic,
+        workers: &mut Workers,
     ) -> Result<(), LinkError> {
-        let worker = self.pick_worker(workers);
-        let region = workers.region(worker).ok_or(LinkError::TooMany)?;
-        let is_large = nic.mtu > region.mtu_max();
-        if is_large {
-            region.allow_large()?;
+        let OpenNic { link, queues } = nic;
+        let id = link.id;
+        let mut queues = queues.into_iter();
+        let added = queues.try_for_each(|(worker, queue)| workers.add_queue(worker, id, queue));
+        self.insert(name, link);
+        if let Err(error) = added {
+            self.close(name, false, workers);
+            return Err(error.into());
         }
-        // First: no frame is for the host.
-        let shield = Shield::raise(nic.name)?;
-        let queue = packet_queue(nic.ifindex, nic.name, true)?;
-        let link = Link {
-            id,
-            held: nic.held,
-            ifindex: nic.ifindex,
-            mtu: nic.mtu,
-            mtu_max: if is_large { LARGE_MTU_MAX } else { region.mtu_max() },
-            mtu_refused: None,
-            driver: driver(nic.name, nic.kind),
-            has_partial_checksums: false,
-            medium: medium(nic.name),
-            is_running: None,
-            resets: 0,
-            attached: None,
-            shield: Some(shield),
-            af_xdp_mode: None,
-            watches: vec![queue.watch()],
-            workers: vec![WorkerId(u16::try_from(worker).unwrap_or_default())],
-            tap_device: None,
-            tap: LinkTap::default(),
-        };
-        workers.add_queue(worker, id, queue.into())?;
-        self.insert(nic.name, link);
         Ok(())
-    }
-
-    fn open_queues(
-        &mut self,
-        nic: &Nic<'_>,
-        id: LinkId,
-        workers: &Workers,
-        attached: &mut Attached,
-    ) -> Result<Link, LinkError> {
-        let mut link = Link {
-            id,
-            held: nic.held,
-            ifindex: nic.ifindex,
-            mtu: nic.mtu,
-            mtu_max: LARGE_MTU_MAX,
-            mtu_refused: None,
-            driver: driver(nic.name, nic.kind),
-            has_partial_checksums: !nic.kind.is_empty(),
-            medium: medium(nic.name),
-            is_running: None,
-            resets: 0,
-            attached: None,
-            shield: None,
-            af_xdp_mode: None,
-            watches: Vec::new(),
-            workers: Vec::new(),
-            tap_device: None,
-            tap: LinkTap::default(),
-        };
-        for queue_id in 0..rx_queues(nic.name).min(QUEUES_MAX) {
-            let worker = self.pick_worker(workers);
-            let region = workers.region(worker).ok_or(LinkError::TooMany)?;
-            let mut config = XskConfig::new(nic.ifindex, nic.name, queue_id, nic.mtu, region);
-            config.has_superframes = attached.mode() == Mode::Generic;
-            let queue = XskQueue::open(&config)?;
-            link.af_xdp_mode = Some(queue.mode().name());
-            link.mtu_max = queue.mtu_max();
-            link.watches.push(queue.watch());
-            link.workers.push(WorkerId(u16::try_from(worker).unwrap_or_default()));
-            attached.set_socket(queue_id, queue.fd())?;
-            workers.add_queue(worker, id, queue.into())?;
-        }
-        Ok(link)
     }
 
     /// Makes or adopts a TAP and gives its queue to a worker; returns the device's number.
@@ -388,9 +330,11 @@ impl Links {
         mac: Option<MacAddr>,
         workers: &Workers,
     ) -> Result<u32, LinkError> {
-        let id = self.free_id()?;
-        descriptors::check()?;
-        let tap = Tap::open(name, mac.map(MacAddr::octets))?;
+        descriptors::check(1)?;
+        let id = self.take_id()?;
+        let tap = Tap::open(name, mac.map(MacAddr::octets)).inspect_err(|_| {
+            self.free_ids.insert(id);
+        })?;
         let worker = self.pick_worker(workers);
         if let Err(error) = workers.add_queue(worker, id, tap.queue().into()) {
             if !tap.adopted()
@@ -398,6 +342,7 @@ impl Links {
             {
                 tracing::warn!("{name}: undoing: {error}");
             }
+            self.free_ids.insert(id);
             return Err(error.into());
         }
         let ifindex = tap.ifindex();
@@ -425,10 +370,14 @@ impl Links {
         Ok(ifindex)
     }
 
-    /// Closes a link that carries nothing any more: its queues, then its XDP program, and with
-    /// `removes_device` the TAP itself, wherever it is.
-    pub fn close(&mut self, name: &str, removes_device: bool, workers: &mut Workers) {
-        let Some(mut link) = self.open.remove(name) else { return };
+    /// Takes a link out of service that carries nothing any more.  With `removes_device` the TAP itself goes, too.
+    pub fn leave(
+        &mut self,
+        name: &str,
+        removes_device: bool,
+        workers: &mut Workers,
+    ) -> Option<Leaving> {
+        let mut link = self.open.remove(name)?;
         self.nic_ports -= usize::from(link.held == Held::Port);
         self.free_ids.insert(link.id);
         self.changed.insert(link.id);
@@ -440,62 +389,44 @@ impl Links {
                 }
             }
         }
-        if let Err(error) = workers.remove_queues(link.id) {
+        let queues = workers.take_queues(link.id).unwrap_or_else(|error| {
             tracing::error!("{name}: {error}");
-        }
-        if let Some(attached) = link.attached
-            && let Err(error) = attached.detach()
-        {
-            tracing::warn!("{name}: {error}");
-        }
-        if removes_device
-            && let Some(tap) = link.tap_device
-            && let Err(error) = tap.remove()
-        {
-            tracing::debug!("{name}: the device is gone already: {error}");
-        }
+            Vec::new()
+        });
+        Some(Leaving { name: name.to_owned(), link, queues, removes_device })
+    }
+
+    /// Closes links that carry nothing any more, all at a time: their names, and whether the device of a TAP goes,
+    /// too.
+    pub fn close_all<'a>(
+        &mut self,
+        names: impl IntoIterator<Item = (&'a str, bool)>,
+        workers: &mut Workers,
+    ) {
+        let names = names.into_iter();
+        let leaving = names.filter_map(|(name, removes)| self.leave(name, removes, workers));
+        parallel::each(leaving.collect(), |leaving, _| leaving.close());
+        workers.reclaim();
+    }
+
+    /// Closes one link, as [`Links::close_all`] does.
+    pub fn close(&mut self, name: &str, removes_device: bool, workers: &mut Workers) {
+        self.close_all([(name, removes_device)], workers);
     }
 
     /// Lets go of everything without detaching what is pinned: a successor adopts it.
-    pub fn abandon(&mut self) {
-        *self = Self::new(self.pins.take());
+    pub fn abandon(&mut self, workers: &mut Workers) {
+        let ids = self.open.values().map(|link| link.id);
+        let queues = ids.filter_map(|id| workers.take_queues(id).ok());
+        parallel::each(queues.collect(), |queues, _| drop(queues));
+        self.open.clear();
     }
-}
 
-/// How many RX queues a device has; at least 1.
-fn rx_queues(name: &str) -> u32 {
-    let folder = Path::new("/sys/class/net").join(name).join("queues");
-    let count = std::fs::read_dir(folder).map(|entries| {
-        entries
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with("rx-"))
-            .count()
-    });
-    u32::try_from(count.unwrap_or(0)).unwrap_or(1).max(1)
-}
-
-/// The driver of a device; the kind that the kernel says it is, where no driver speaks.
-fn driver(name: &str, kind: &str) -> Driver {
-    ethtool::driver(name).unwrap_or_else(|_| Driver { name: kind.to_owned(), ..Driver::default() })
-}
-
-/// The folder for pins of this network namespace, when `/sys/fs/bpf` is a bpffs we may write to.
-#[must_use]
-pub fn pin_folder() -> Option<PathBuf> {
-    const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
-    let root = Path::new("/sys/fs/bpf");
-    let kind = rustix::fs::statfs(root).ok()?.f_type;
-    if kind & 0xffff_ffff != BPF_FS_MAGIC {
-        return None;
-    }
-    let namespace = std::fs::read_link("/proc/self/ns/net").ok()?;
-    let inode: String = namespace.to_str()?.chars().filter(char::is_ascii_digit).collect();
-    let folder = root.join("weft").join(inode);
-    match std::fs::create_dir_all(&folder) {
-        Ok(()) => Some(folder),
-        Err(error) => {
-            tracing::info!("{}: {error}: XDP links are not pinned", folder.display());
-            None
+    /// Lets go, the first time, of what earlier runs left pinned but on links that are open and on these devices.
+    pub fn release_pins(&mut self, keep: impl Iterator<Item = u32>) {
+        if let Some(pins) = &mut self.pins {
+            let open = self.open.values().map(|link| link.ifindex);
+            pins.release_others(&open.chain(keep).collect::<Vec<_>>());
         }
     }
 }

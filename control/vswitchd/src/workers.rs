@@ -416,14 +416,19 @@ impl Workers {
         Ok(())
     }
 
-    /// Takes the queues of a link out of service and closes them.
+    /// Takes the queues of a link out of service.  Whoever gets them closes them, which may take tens of
+    /// milliseconds, then calls [`Workers::reclaim`].
     ///
     /// # Errors
     /// [`WorkerError::Lost`].
-    pub fn remove_queues(&mut self, link: LinkId) -> Result<(), WorkerError> {
+    pub fn take_queues(&mut self, link: LinkId) -> Result<Vec<Queue>, WorkerError> {
         let question = self.ask(|_| Command::RemoveQueues { link });
-        self.close_queues(question);
-        Ok(())
+        Ok(self.wait_for_queues(question))
+    }
+
+    /// Queues that were taken out of service are closed: workers take the frames back that the kernel held.
+    pub fn reclaim(&self) {
+        self.tell(|| Command::Reclaim);
     }
 
     /// Takes the queues out of service that stood in for others of a link, and closes them.
@@ -432,14 +437,18 @@ impl Workers {
     /// [`WorkerError::Lost`].
     pub fn remove_stand_ins(&mut self, link: LinkId) -> Result<(), WorkerError> {
         let question = self.ask(|_| Command::RemoveStandIns { link });
-        self.close_queues(question);
+        drop(self.wait_for_queues(question));
+        self.reclaim();
         Ok(())
     }
 
-    fn close_queues(&mut self, question: Question) {
-        // Dropping them closes them.
-        drop(self.wait(question));
-        self.tell(|| Command::Reclaim);
+    fn wait_for_queues(&mut self, question: Question) -> Vec<Queue> {
+        let answers = self.wait(question).into_iter();
+        let queues = answers.filter_map(|event| match event {
+            Event::QueuesRemoved { queues, .. } => Some(queues),
+            _ => None,
+        });
+        queues.flatten().collect()
     }
 
     /// Forgets learned addresses, of one bridge, port or VLAN where these are given; returns how

@@ -4,6 +4,7 @@
 //! # Rules
 //! 1. A program is replaced *through its link* (`bpf_link_update`), never detached and attached: some NICs
 //!    reset their queues for that.
+//!    One that is what this process would load is not replaced at all.
 //! 2. A pin is adopted when its link is what this very interface runs now; the program's id says so, since
 //!    each interface has a program of its own. Any other pin at that path is stale and removed.
 //! 3. A left-over of ours never stands in the way; a foreign program always does.
@@ -28,7 +29,7 @@ use weft_ebpf_abi::program::PREFIX;
 
 use crate::{
     AttachError, DebugLog, MapError, Mode, Program, Programs, Reason, Role, Shield, XdpState,
-    netlink, xdp_state,
+    netlink, pins::pinned_program, running::Running, xdp_state,
 };
 
 /// How long a program of ours may still hang on a link of a process that is just ending.
@@ -103,6 +104,16 @@ impl Attached {
     /// # Errors
     /// See [`AttachError`]: each names its cause and what to do.
     pub fn attach(config: &AttachConfig<'_>) -> Result<Self, AttachError> {
+        let state = query(config)?;
+        let mut usable = None;
+        if let Some(pin) = config.pin {
+            usable = usable_pin(pin, &state)?.map(|mode| (pin, mode));
+        }
+        if let Some((pin, mode)) = usable
+            && let Some(attached) = take_over(config, pin, mode)
+        {
+            return Ok(attached);
+        }
         let mut programs = Programs::load(config.role, config.debug).map_err(|source| {
             let program = Program { role: config.role, frags: false }.name();
             match aya_errno(&source) {
@@ -110,14 +121,11 @@ impl Attached {
                 _ => AttachError::Load { program, source: Box::new(source) },
             }
         })?;
-        let state = query(config)?;
-        if let Some(pin) = config.pin
-            && let Some(mode) = usable_pin(pin, &state)?
-        {
+        if let Some((pin, mode)) = usable {
             return adopt(config, programs, pin, mode);
         }
         let (link, program, mode, fallback) = attach_anew(config, &mut programs)?;
-        let (held, unpinned) = keep(config, &programs, link, mode, program)?;
+        let (held, unpinned) = keep(config, &mut programs, link, mode, program)?;
         Ok(Self { held, shield: None, programs, program, mode, adopted: false, fallback, unpinned })
     }
 
@@ -241,10 +249,12 @@ fn usable_pin(pin: &Path, state: &XdpState) -> Result<Option<Mode>, AttachError>
     }
     let siblings = pin.parent().and_then(|parent| fs::read_dir(parent).ok());
     for sibling in siblings.into_iter().flatten().flatten() {
-        if let Some(mode) = mode_of(&sibling.path(), state) {
-            fs::rename(sibling.path(), pin)
-                .map_err(|source| AttachError::Pin { path: sibling.path(), source })?;
-            return Ok(Some(mode));
+        let Some(mode) = mode_of(&sibling.path(), state) else { continue };
+        match fs::rename(sibling.path(), pin) {
+            Ok(()) => return Ok(Some(mode)),
+            // Whoever attaches to another interface took it for a stale one of his.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(AttachError::Pin { path: sibling.path(), source }),
         }
     }
     Ok(None)
@@ -254,9 +264,28 @@ fn usable_pin(pin: &Path, state: &XdpState) -> Result<Option<Mode>, AttachError>
 /// program is ours.  Who may not ask for its name (that takes `CAP_SYS_ADMIN`) believes the place: nobody
 /// else pins in this folder.
 fn mode_of(pin: &Path, state: &XdpState) -> Option<Mode> {
-    let id = FdLink::from(PinnedLink::from_pin(pin).ok()?).info().ok()?.program_id();
+    let id = pinned_program(pin)?;
     let (_, mode) = state.programs().find(|(running, _)| *running == id)?;
-    program_name(id).is_none_or(|name| name.starts_with(PREFIX)).then_some(mode)
+    Running::find(id).is_none_or(|running| running.name.starts_with(PREFIX)).then_some(mode)
+}
+
+/// Leaves the program of a pinned link where it is, if it is the one that would be put in its place. Not that of an
+/// underlay: what its maps say would have to be read.
+fn take_over(config: &AttachConfig<'_>, pin: &Path, mode: Mode) -> Option<Attached> {
+    if config.debug || config.role != Role::Port {
+        return None;
+    }
+    let program = Program { role: config.role, frags: *frags_of(config).first()? };
+    let programs = Running::find(pinned_program(pin)?)?.take_over(program)?;
+    let held = Held::Pinned(pin.to_path_buf(), PinnedLink::from_pin(pin).ok()?);
+    let fallback = generic_since(mode);
+    let (shield, adopted, unpinned) = (None, true, None);
+    Some(Attached { held, shield, programs, program, mode, adopted, fallback, unpinned })
+}
+
+/// Why an adopted link is generic, if it is.
+fn generic_since(mode: Mode) -> Option<String> {
+    (mode == Mode::Generic).then(|| "generic since it was first attached".to_owned())
 }
 
 /// Replaces the program of a pinned link, atomically. The mode belongs to the link and stays.
@@ -280,10 +309,7 @@ fn adopt(
                 drop(link);
                 let link = PinnedLink::from_pin(pin)
                     .map_err(|error| pin_error(io::Error::other(error)))?;
-                let fallback = match mode {
-                    Mode::Native => failed.text(),
-                    Mode::Generic => Some("generic since it was first attached".to_owned()),
-                };
+                let fallback = generic_since(mode).or_else(|| failed.text());
                 let held = Held::Pinned(pin.to_path_buf(), link);
                 let (adopted, unpinned) = (true, None);
                 return Ok(Attached {
@@ -389,15 +415,15 @@ fn try_the_ways(
 /// Pins the link if that is wanted; a pin that cannot be made is no reason not to work.
 fn keep(
     config: &AttachConfig<'_>,
-    programs: &Programs,
+    programs: &mut Programs,
     link: XdpLink,
     mode: Mode,
     program: Program,
 ) -> Result<(Held, Option<String>), AttachError> {
     let Ok(link) = FdLink::try_from(link) else {
         let fd = programs
-            .ebpf
-            .program(program.name())
+            .object
+            .program_mut(program.name())
             .and_then(|found| found.fd().ok()?.try_clone().ok())
             .ok_or_else(|| load_error(program, ProgramError::NotLoaded))?;
         let attachment = NetlinkAttachment { ifindex: config.ifindex, mode, program: fd };
@@ -420,7 +446,7 @@ fn keep(
         Ok(()) => match link.pin(pin) {
             Ok(link) => Ok((Held::Pinned(pin.to_path_buf(), link), None)),
             Err(error) => {
-                Err(AttachError::Pin { path: pin.to_path_buf(), source: io::Error::other(error) })
+                Err(AttachError::Unpinnable { path: pin.to_path_buf(), source: Box::new(error) })
             }
         },
     }
@@ -532,11 +558,6 @@ fn no_device(config: &AttachConfig<'_>) -> AttachError {
 
 fn not_permitted(action: &'static str, errno: Errno) -> AttachError {
     AttachError::NotPermitted { action, source: errno.into() }
-}
-
-fn program_name(id: u32) -> Option<String> {
-    let program = loaded_programs().flatten().find(|program| program.id() == id)?;
-    program.name_as_str().map(str::to_owned)
 }
 
 pub(crate) fn program_errno(error: &ProgramError) -> Option<Errno> {

@@ -100,6 +100,14 @@ pub enum AttachError {
         /// Why.
         source: io::Error,
     },
+    /// The link cannot be pinned.
+    #[error("the XDP link cannot be pinned at {}: {}", path.display(), whole(source))]
+    Unpinnable {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: Box<aya::pin::PinError>,
+    },
     /// A port's frames cannot be kept from the host's stack.
     #[error(
         "interface {ifname}: its frames cannot be kept from the host's stack: {}",

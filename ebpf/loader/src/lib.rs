@@ -17,6 +17,7 @@ mod maps;
 mod netlink;
 mod pins;
 mod programs;
+mod running;
 mod shield;
 
 pub use attach::{AttachConfig, Attached};

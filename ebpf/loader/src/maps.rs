@@ -48,7 +48,7 @@ impl Programs {
         if u32::try_from(count).map_or(true, |count| count > VTEPS_MAX) {
             return Err(MapError::TooManyVteps { count });
         }
-        let map: &mut Map = find(self.ebpf.map_mut(map::VTEPS), map::VTEPS)?;
+        let map: &mut Map = find(self.object.map_mut(map::VTEPS), map::VTEPS)?;
         let mut vteps: HashMap<&mut MapData, VtepKey, u8> =
             map.try_into().map_err(|_| MapError::Missing { map: map::VTEPS })?;
         let new: Vec<_> = wanted.difference(&self.vteps).copied().collect();
@@ -70,7 +70,7 @@ impl Programs {
     /// The kernel's refusal (some may be changed; the next call goes on from there).
     pub fn set_tunnel_ports(&mut self, ports: &[u16]) -> Result<(), MapError> {
         let wanted: BTreeSet<u16> = ports.iter().copied().collect();
-        let map: &mut Map = find(self.ebpf.map_mut(map::TUNNEL_PORTS), map::TUNNEL_PORTS)?;
+        let map: &mut Map = find(self.object.map_mut(map::TUNNEL_PORTS), map::TUNNEL_PORTS)?;
         let mut words: Array<&mut MapData, u64> =
             map.try_into().map_err(|_| MapError::Missing { map: map::TUNNEL_PORTS })?;
         // 64 ports share a word, and a word is written whole: no port is ever gone in between.
@@ -93,7 +93,7 @@ impl Programs {
     /// # Errors
     /// The kernel's refusal.
     pub fn counters(&self) -> Result<Vec<(Reason, u64)>, MapError> {
-        let stats: PerCpuArray<&MapData, u64> = find(self.ebpf.map(map::STATS), map::STATS)?
+        let stats: PerCpuArray<&MapData, u64> = find(self.object.map(map::STATS), map::STATS)?
             .try_into()
             .map_err(|_| MapError::Missing { map: map::STATS })?;
         Reason::ALL
@@ -106,7 +106,7 @@ impl Programs {
     }
 
     fn xsks(&mut self) -> Result<XskMap<&mut MapData>, MapError> {
-        find(self.ebpf.map_mut(map::XSKS), map::XSKS)?
+        find(self.object.map_mut(map::XSKS), map::XSKS)?
             .try_into()
             .map_err(|_| MapError::Missing { map: map::XSKS })
     }

@@ -1,13 +1,14 @@
 //! A loaded object: its maps are there, and programs of it can be loaded, run and attached.
 
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     fmt,
+    sync::{Mutex, PoisonError},
 };
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
+    maps::Map,
     programs::{ProgramError, TestRun, TestRunOptions, Xdp},
 };
 use weft_ebpf_abi::{VtepKey, map, program};
@@ -18,16 +19,13 @@ use crate::{DebugLog, Role};
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("WEFT_BPF_OBJ_PATH"));
 
 /// The map of aya-log, 128 KiB in the object.
-const LOG_MAP: &str = "AYA_LOGS";
+pub(crate) const LOG_MAP: &str = "AYA_LOGS";
 /// What it is cut to when nothing is ever logged: a page.
-const LOG_BYTES_OFF: u32 = 4096;
+pub(crate) const LOG_BYTES_OFF: u32 = 4096;
 
-thread_local! {
-    /// Loaders by (underlay, debug). Making one parses all types of the running kernel (5 MB, 15 ms), wanted or
-    /// not: so each is made once.
-    static LOADERS: RefCell<BTreeMap<(bool, bool), EbpfLoader<'static>>> =
-        const { RefCell::new(BTreeMap::new()) };
-}
+/// Loaders by (underlay, debug). Making one parses all types of the running kernel (5 MB, 15 ms), wanted or
+/// not: so each is made once, for all threads. Loading takes a millisecond.
+static LOADERS: Mutex<BTreeMap<(bool, bool), EbpfLoader<'static>>> = Mutex::new(BTreeMap::new());
 
 /// A loader that takes what is not needed out of the object.
 fn new_loader((underlay, debug): (bool, bool)) -> EbpfLoader<'static> {
@@ -98,9 +96,35 @@ impl Program {
     }
 }
 
+/// Where maps and programs come from.
+pub(crate) struct Object {
+    /// None while a program that runs already serves, with its maps.
+    ebpf: Option<Ebpf>,
+    /// The maps of that one.
+    taken_over: BTreeMap<&'static str, Map>,
+}
+
+impl Object {
+    pub(crate) fn map(&self, name: &str) -> Option<&Map> {
+        self.taken_over.get(name).or_else(|| self.ebpf.as_ref()?.map(name))
+    }
+
+    pub(crate) fn map_mut(&mut self, name: &str) -> Option<&mut Map> {
+        self.taken_over.get_mut(name).or_else(|| self.ebpf.as_mut()?.map_mut(name))
+    }
+
+    /// A program, which is loaded now if that was not necessary so far.
+    pub(crate) fn program_mut(&mut self, name: &str) -> Option<&mut aya::programs::Program> {
+        if self.ebpf.is_none() {
+            self.ebpf = Programs::load(Role::Port, false).ok()?.object.ebpf;
+        }
+        self.ebpf.as_mut()?.program_mut(name)
+    }
+}
+
 /// A loaded object with its own maps; [`Attached`](crate::Attached) is one that also is on an interface.
 pub struct Programs {
-    pub(crate) ebpf: Ebpf,
+    pub(crate) object: Object,
     pub(crate) log: Option<DebugLog>,
     pub(crate) vteps: BTreeSet<VtepKey>,
     pub(crate) ports: BTreeSet<u16>,
@@ -108,7 +132,7 @@ pub struct Programs {
 
 impl fmt::Debug for Programs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { ebpf: _, log: _, vteps, ports } = self;
+        let Self { object: _, log: _, vteps, ports } = self;
         f.debug_struct("Programs").field("vteps", vteps).field("ports", ports).finish()
     }
 }
@@ -120,12 +144,20 @@ impl Programs {
     /// # Errors
     /// What the kernel says of the maps.
     pub fn load(role: Role, debug: bool) -> Result<Self, EbpfError> {
-        let mut ebpf = LOADERS.with_borrow_mut(|loaders| {
-            let kind = (role == Role::Underlay, debug);
-            loaders.entry(kind).or_insert_with(|| new_loader(kind)).load(OBJECT)
-        })?;
+        let kind = (role == Role::Underlay, debug);
+        let mut ebpf = {
+            let mut loaders = LOADERS.lock().unwrap_or_else(PoisonError::into_inner);
+            loaders.entry(kind).or_insert_with(|| new_loader(kind)).load(OBJECT)?
+        };
         let log = if debug { DebugLog::new(&mut ebpf) } else { None };
-        Ok(Self { ebpf, log, vteps: BTreeSet::new(), ports: BTreeSet::new() })
+        let object = Object { ebpf: Some(ebpf), taken_over: BTreeMap::new() };
+        Ok(Self { object, log, vteps: BTreeSet::new(), ports: BTreeSet::new() })
+    }
+
+    /// Serves with the maps of a program that runs already.
+    pub(crate) const fn taken_over(maps: BTreeMap<&'static str, Map>) -> Self {
+        let object = Object { ebpf: None, taken_over: maps };
+        Self { object, log: None, vteps: BTreeSet::new(), ports: BTreeSet::new() }
     }
 
     /// Has the verifier look at the program and the kernel take it. A second time is no error.
@@ -158,7 +190,7 @@ impl Programs {
 
     pub(crate) fn program_mut(&mut self, program: Program) -> Result<&mut Xdp, ProgramError> {
         // The object is ours: a missing program means that it was built from other sources.
-        let found = self.ebpf.program_mut(program.name()).ok_or(ProgramError::NotLoaded)?;
+        let found = self.object.program_mut(program.name()).ok_or(ProgramError::NotLoaded)?;
         found.try_into()
     }
 }

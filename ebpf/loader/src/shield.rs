@@ -82,7 +82,7 @@ impl Programs {
 
     /// The program that drops, loaded.
     pub(crate) fn drop_program(&mut self) -> Result<&mut SchedClassifier, ProgramError> {
-        let found = self.ebpf.program_mut(program::DROP).ok_or(ProgramError::NotLoaded)?;
+        let found = self.object.program_mut(program::DROP).ok_or(ProgramError::NotLoaded)?;
         let classifier: &mut SchedClassifier = found.try_into()?;
         match classifier.load() {
             Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(classifier),

@@ -199,12 +199,19 @@ fn a_pinned_program_outlives_kill_and_is_adopted() {
         assert!(attached.adopted());
         assert_eq!((attached.mode(), attached.fallback_reason()), (Mode::Native, None));
         let new = state("v0").native.unwrap();
-        assert_ne!(old, new, "the program is the new process's");
+        assert_eq!(old, new, "a program that is as good stays");
         // A drop leaves it, as the end of the process does; a third one adopts it again.
         drop(attached);
         assert_eq!(state("v0").native, Some(new));
         let attached = Attached::attach(&config).unwrap();
         assert!(attached.adopted() && path.exists());
+        // Another one takes its place through the link, and gives it back.
+        for (role, name) in [(Role::Underlay, "weft_steer"), (Role::Port, "weft_port")] {
+            let before = state("v0").native.unwrap();
+            let attached = Attached::attach(&AttachConfig { role, ..config }).unwrap();
+            assert!(attached.adopted() && attached.program_name() == name, "{attached:?}");
+            assert_ne!(state("v0").native.unwrap(), before);
+        }
         attached.detach().unwrap();
         assert!(runs_nothing("v0") && !path.exists());
     });
@@ -288,7 +295,7 @@ fn a_renamed_interface_keeps_its_program() {
 fn pins_of_removed_ports_are_released() {
     in_namespace("pins_of_removed_ports_are_released", || {
         veth(1500);
-        assert_eq!(release_pins(&pin_directory().unwrap(), &[]).unwrap(), []);
+        assert_eq!(release_pins(&pin_directory().unwrap(), &[]).unwrap(), [""; 0]);
         let paths = ["v0", "v1"].map(|ifname| pin_path(index(ifname)).unwrap());
         for (ifname, path) in ["v0", "v1"].iter().zip(&paths) {
             let config = AttachConfig { pin: Some(path), ..config(ifname, Role::Port) };
@@ -296,9 +303,18 @@ fn pins_of_removed_ports_are_released() {
             assert_eq!(attached.unpinned_reason(), None);
         }
         let removed = release_pins(&pin_directory().unwrap(), &[index("v1")]).unwrap();
-        assert_eq!(removed, [index("v0")]);
+        assert_eq!(removed, [index("v0").to_string()]);
         assert!(runs_nothing("v0") && runs_something("v1"));
         assert!(!paths[0].exists() && paths[1].exists());
+        // An earlier version pinned by name. What is no link of ours stays.
+        let folder = pin_directory().unwrap();
+        let named = folder.join("v0");
+        let config = AttachConfig { pin: Some(&named), ..config("v0", Role::Port) };
+        drop(Attached::attach(&config).unwrap());
+        fs::create_dir(folder.join("else")).unwrap();
+        let removed = release_pins(&folder, &[index("v0"), index("v1")]).unwrap();
+        assert_eq!(removed, ["v0"]);
+        assert!(runs_nothing("v0") && folder.join("else").exists());
     });
 }
 
