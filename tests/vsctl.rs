@@ -59,9 +59,10 @@ fn plain(text: &str) -> String {
     lines.join("\n")
 }
 
-/// Sentences of complaint and warning, without who says them when.
+/// Sentences of complaint and warning, without who says them when.  What stock's libraries log beside
+/// them is left out: the same error again, or files of TLS that nothing was asked of.
 fn sentences(stderr: &str) -> String {
-    let library = ["|ovsdb_idl|", "|stream|"];
+    let library = ["|ovsdb_idl|", "|stream|", "|ERR|"];
     let lines = stderr.lines().filter(|line| !library.iter().any(|name| line.contains(name)));
     let said = lines.map(|line| {
         let program = line.split_once("vsctl: ").or_else(|| line.split_once("|WARN|"));
