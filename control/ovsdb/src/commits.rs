@@ -93,6 +93,12 @@ impl State {
             let error = OvsdbError::new("resources exhausted", "too many transactions wait");
             return Err(error.to_json());
         }
+        let count: usize = operations.iter().map(|operation| Step::from(operation).count()).sum();
+        if count > self.limits.operations_max {
+            let max = self.limits.operations_max;
+            let text = format!("{count} operations, a transaction may have {max} (operations_max)");
+            return Err(OvsdbError::new("resources exhausted", text).to_json());
+        }
         let started = Instant::now();
         self.run(Pending { session, id: id.clone(), db, operations, started, deadline: None });
         Ok(())

@@ -36,6 +36,15 @@ pub(crate) struct Txn<'a> {
     counted: Vec<(RowId, bool)>,
 }
 
+impl Drop for Txn<'_> {
+    /// A panic half way leaves every row as it was.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.undo();
+        }
+    }
+}
+
 impl<'a> Txn<'a> {
     pub fn new(db: &'a mut Database) -> Self {
         let schema = Arc::clone(db.schema());
@@ -117,6 +126,10 @@ impl<'a> Txn<'a> {
 
     /// Puts everything back.
     pub fn rollback(mut self) {
+        self.undo();
+    }
+
+    fn undo(&mut self) {
         while let Some((target, up)) = self.counted.pop() {
             count(self.db, target, !up);
         }
@@ -523,4 +536,34 @@ fn split_sorted<T: Clone + Ord>(a: &[T], b: &[T]) -> (Vec<T>, Vec<T>) {
         }
     }
     (left, right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_panic_half_way_leaves_every_row() {
+        const SCHEMA: &str = r#"{"name":"F","version":"1.0.0","tables":{
+            "T":{"isRoot":true,"columns":{"n":{"type":"integer"}}}}}"#;
+        let mut db = Database::new(Arc::new(Schema::parse(SCHEMA).unwrap()));
+        let schema = Arc::clone(db.schema());
+        let table = schema.table("T").unwrap();
+        let mut txn = Txn::new(&mut db);
+        let there = (0, Uuid::new_v4());
+        txn.put(there, Some(Arc::new(Row::new(table))));
+        let changes = txn.precommit().unwrap();
+        txn.commit(&changes);
+        let before = db.row(there.0, there.1).unwrap().clone();
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            let mut txn = Txn::new(&mut db);
+            txn.put((0, Uuid::new_v4()), Some(Arc::new(Row::new(table))));
+            txn.row_mut(there).unwrap().set(table, 0, Datum::integer(7));
+            panic!("half way");
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(db.row_count(), 1);
+        assert!(db.row(there.0, there.1).unwrap().same_columns(&before));
+    }
 }

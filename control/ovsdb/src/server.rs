@@ -7,14 +7,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::MissedTickBehavior;
 
-use crate::disk::{compact, compact_by_itself, mend, sync};
+use crate::disk::{compact, compact_by_itself, mend, supervised, sync};
 use crate::endpoint::{Endpoint, Place, start};
 use crate::jsonrpc::{FrameError, Framer, MESSAGE_BYTES_MAX};
 use crate::lock::SessionId;
@@ -38,6 +38,8 @@ pub struct Limits {
     pub locks_max: usize,
     /// Transactions of one client in a `wait`.
     pub pending_max: usize,
+    /// Operations of one transaction. Stock clients send a `wait` for each port of a bridge.
+    pub operations_max: usize,
     /// Bytes of one message from a client.
     pub message_bytes_max: usize,
     /// Bytes of unfinished messages of all clients; above it those with the largest are disconnected.
@@ -59,6 +61,7 @@ impl Default for Limits {
             monitors_max: 64,
             locks_max: 64,
             pending_max: 64,
+            operations_max: 1 << 18,
             message_bytes_max: MESSAGE_BYTES_MAX,
             input_bytes_max: 256 << 20,
             missed_rows_max: 1_000_000,
@@ -159,7 +162,7 @@ pub enum ServerError {
 /// A running server. Dropping it ends every connection and removes its sockets.
 #[derive(Debug)]
 pub struct Server {
-    inner: Rc<Inner>,
+    pub(crate) inner: Rc<Inner>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -191,6 +194,9 @@ pub(crate) struct Inner {
     seen_commits: Cell<u64>,
     is_status_due: Cell<bool>,
     stopped: Cell<bool>,
+    /// The next sync is to panic.
+    #[cfg(test)]
+    pub sync_panics: Cell<bool>,
 }
 
 impl Server {
@@ -226,16 +232,27 @@ impl Server {
             seen_commits: Cell::new(u64::MAX),
             is_status_due: Cell::new(false),
             stopped: Cell::new(false),
+            #[cfg(test)]
+            sync_panics: Cell::new(false),
         });
         let mut server = Self { inner: Rc::clone(&inner), tasks: Vec::new() };
         for remote in &config.remotes {
             server.add_remote(remote)?;
         }
         inner.follow_managers();
-        server.tasks.push(spawn_local(watch(Rc::clone(&inner))));
-        server.tasks.push(spawn_local(sync(Rc::clone(&inner))));
-        server.tasks.push(spawn_local(mend(inner)));
+        server.supervise(&inner, "looks after remotes and waits", watch);
+        server.supervise(&inner, "asks the disk", sync);
+        server.supervise(&inner, "looks after the file", mend);
         Ok(server)
+    }
+
+    /// Runs a task as long as the server runs.
+    fn supervise<F>(&mut self, inner: &Rc<Inner>, does: &'static str, task: fn(Rc<Inner>) -> F)
+    where
+        F: Future<Output = ()> + 'static,
+    {
+        let inner = Rc::clone(inner);
+        self.tasks.push(spawn_local(supervised(does, move || task(Rc::clone(&inner)))));
     }
 
     /// Serves one more remote; nothing happens when it is there already.
@@ -431,12 +448,10 @@ impl Inner {
             return;
         }
         let number = self.next_task.replace(self.next_task.get() + 1);
-        let inner = Rc::downgrade(self);
+        let entry = SessionEntry { inner: Rc::downgrade(self), number };
         let task = spawn_local(async move {
+            let _entry = entry;
             session.await;
-            if let Some(inner) = inner.upgrade() {
-                inner.sessions.borrow_mut().remove(&number);
-            }
         });
         self.sessions.borrow_mut().insert(number, task);
     }
@@ -445,6 +460,23 @@ impl Inner {
     pub fn tls_configs(&self) -> Result<Configs, TlsError> {
         let files = self.state.borrow().database(0).and_then(|db| tls_files(db, &self.tls_table));
         self.tls.borrow_mut().configs(files)
+    }
+}
+
+/// A session's place in the list of tasks, which it leaves however it ends.
+struct SessionEntry {
+    inner: Weak<Inner>,
+    number: u64,
+}
+
+impl Drop for SessionEntry {
+    fn drop(&mut self) {
+        // The list is in use when all of it goes.
+        if let Some(inner) = self.inner.upgrade()
+            && let Ok(mut sessions) = inner.sessions.try_borrow_mut()
+        {
+            sessions.remove(&self.number);
+        }
     }
 }
 

@@ -93,3 +93,19 @@ fn peers_that_are_half_open_or_reset_go_away() {
     wait_for("them to be gone", || server.memory().sessions == 1);
     assert_eq!(good.call("lock", &json!(["l"])), json!({"locked": true}));
 }
+
+#[test]
+fn a_transaction_has_a_bound_of_operations() {
+    let server = Weft::start_with(|mut config| {
+        config.limits.operations_max = 1000;
+        config
+    });
+    let mut client = server.connect();
+    let comments = |count| Value::Array(vec![json!({"op": "comment", "comment": "c"}); count]);
+    let refused = client.transact(&comments(1001));
+    assert_eq!(refused["ERROR"]["error"], "resources exhausted", "{refused}");
+    assert!(refused["ERROR"]["details"].as_str().unwrap().contains("operations_max"), "{refused}");
+    assert_eq!(client.transact(&comments(1000)).as_array().unwrap().len(), 1000);
+    let default = weft_ovsdb::Limits::default().operations_max;
+    assert!(default > 4 * 65_535, "ovs-vsctl sends a wait for each port there is: {default}");
+}
