@@ -24,6 +24,7 @@ use crate::spanning::{Errand, Member, Spanning};
 use crate::status::InterfaceStatus;
 use crate::taps::Listeners;
 use crate::tunnels::Path;
+use crate::turns::TurnLog;
 use crate::vlog::Vlog;
 use crate::ways::Ways;
 use crate::workers::{WorkerError, Workers};
@@ -35,7 +36,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weft_io::ethtool::{Medium, medium};
 use weft_ovsdb::FaultHandle;
-use weft_switch::{Counters, PortId, Snapshot, WorkerId};
+use weft_switch::{PortCounters, PortId, Snapshot, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_worker::Report;
 
@@ -90,6 +91,10 @@ pub struct Engine {
     pub storage: FaultHandle,
     /// Captures that run.
     pub captures: Captures,
+    /// Whether counters are being read for the database.
+    pub is_counting: bool,
+    /// How long the turns of the loop take.
+    pub turns: TurnLog,
     /// Counters as they were, for rates.
     pub rates: Rates,
     /// Where the sockets are.
@@ -131,21 +136,26 @@ pub struct Engine {
     pub(crate) listeners: Listeners,
 }
 
-/// Two moments' counters.
+/// Traffic of ports as it was, for rates.
 #[derive(Debug, Default)]
 pub struct Rates {
-    /// When `counters` was read.
+    /// When it was read.
     pub at: Option<Instant>,
-    /// Counters then.
-    pub counters: Counters,
+    /// Frames and bytes received, and sent, by interface.
+    pub traffic: HashMap<Uuid, [u64; 4]>,
 }
 
 impl Rates {
-    /// Remembers these counters.
-    pub fn note(&mut self, counters: Counters) {
-        self.at = Some(Instant::now());
-        self.counters = counters;
+    /// Takes over what was read now.
+    pub fn note(&mut self, traffic: HashMap<Uuid, [u64; 4]>) {
+        (self.at, self.traffic) = (Some(Instant::now()), traffic);
     }
+}
+
+/// Frames and bytes that a port received, and sent.
+#[must_use]
+pub const fn traffic(counters: &PortCounters) -> [u64; 4] {
+    [counters.rx_frames, counters.rx_bytes, counters.tx_frames, counters.tx_bytes]
 }
 
 /// What [`Engine::stop`] leaves behind.
@@ -183,6 +193,8 @@ impl Engine {
             vlog,
             storage: FaultHandle::default(),
             captures: Captures::default(),
+            is_counting: false,
+            turns: TurnLog::default(),
             rates: Rates::default(),
             rundir,
             coverage: Coverage::default(),
@@ -245,7 +257,7 @@ impl Engine {
         }
         self.cover("bridge_reconfigure");
         if self.worker_cpus != self.desired.worker_cpus {
-            self.restart_workers()?;
+            self.restart_workers();
         }
         let mut scope = Scope::of(&touched, &self.desired);
         self.follow_kernel(&mut scope);
@@ -321,22 +333,28 @@ impl Engine {
     }
 
     /// All queues change hands: the simple way, which disturbs traffic for some milliseconds.
-    fn restart_workers(&mut self) -> Result<(), WorkerError> {
+    fn restart_workers(&mut self) {
         let cpus = self.desired.worker_cpus.clone();
         tracing::info!("workers on CPUs {cpus:?}");
-        let workers = Workers::start(&cpus)?;
+        self.worker_cpus.clone_from(&cpus);
+        let mut workers = match Workers::start(&cpus) {
+            Ok(workers) => workers,
+            Err(error) => {
+                tracing::error!("{error}: those before go on");
+                return;
+            }
+        };
+        workers.number_on(&self.workers);
         let names: Vec<_> = self.links.iter().map(|(name, _)| name.clone()).collect();
         let names = names.iter().map(|name| (name.as_str(), false));
         self.links.close_all(names, &mut self.workers);
         std::mem::replace(&mut self.workers, workers).stop();
-        self.worker_cpus = cpus;
         self.has_restarted = true;
         self.snapshot = Arc::default();
         let bridge_mtus = std::mem::take(&mut self.plan.bridge_mtus);
         self.plan = Standing { bridge_mtus, ..Standing::default() };
         self.rates = Rates::default();
         self.snooping.tell_again();
-        Ok(())
     }
 
     /// Frames wait for the next hop of these ports.
@@ -649,18 +667,6 @@ impl Engine {
         if let Err(error) = self.workers.set_capture(|| captures.sink()) {
             tracing::error!("{error}");
         }
-    }
-
-    /// The counters of all workers together.
-    ///
-    /// # Errors
-    /// When a worker is stuck.
-    pub fn counters(&mut self) -> Result<Counters, WorkerError> {
-        let mut reports = self.workers.reports()?.into_iter().map(|report| report.counters);
-        // Thousands of ports have some megabytes of counters: they are not copied once more.
-        let mut all = reports.next().unwrap_or_default();
-        reports.for_each(|counters| all.add(&counters));
-        Ok(all)
     }
 
     /// Notes carriers that came or went on these devices.  Who was behind a link that went may be

@@ -227,60 +227,51 @@ impl Kernel {
     /// # Errors
     /// When the kernel refuses.
     pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
-        socket.connect(&SocketAddr::new(0, 0))?;
-        let mut kernel = Self {
-            socket,
-            sequence: 0,
-            links: BTreeMap::new(),
-            addresses: Addresses::default(),
-            neighbours: HashMap::new(),
-        };
-        // Nobody has looked at anything yet.
-        let _ = kernel.refresh()?;
-        Ok(kernel)
-    }
-
-    /// Reads all tables anew.
-    ///
-    /// # Errors
-    /// When the kernel does not answer.
-    pub fn refresh(&mut self) -> io::Result<Changes> {
-        self.links.clear();
-        self.addresses = Addresses::default();
-        self.neighbours.clear();
+        let mut kernel = Self::connected()?;
         let dumps = [
             RouteNetlinkMessage::GetLink(LinkMessage::default()),
             RouteNetlinkMessage::GetAddress(AddressMessage::default()),
             RouteNetlinkMessage::GetNeighbour(NeighbourMessage::default()),
         ];
         for dump in dumps {
-            for answer in self.request(dump, NLM_F_DUMP)? {
-                let _ = self.note(answer);
+            for answer in kernel.request(dump, NLM_F_DUMP)? {
+                // Nobody has looked at anything yet.
+                let _ = kernel.note(answer);
             }
         }
+        Ok(kernel)
+    }
+
+    /// A socket, and empty tables.
+    fn connected() -> io::Result<Self> {
+        let mut socket = Socket::new(NETLINK_ROUTE)?;
+        socket.bind_auto()?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+            links: BTreeMap::new(),
+            addresses: Addresses::default(),
+            neighbours: HashMap::new(),
+        })
+    }
+
+    /// Reads all tables anew, by a socket that knows nothing of what went wrong before.
+    ///
+    /// # Errors
+    /// When the kernel does not answer; the tables stay as they were.
+    pub fn refresh(&mut self) -> io::Result<Changes> {
+        *self = Self::open()?;
         Ok(Changes { is_all: true, ..Changes::default() })
     }
 
-    /// Reads the counters of all links anew, and nothing else: with thousands of links a dump of
-    /// all that is known of them takes many times as long.
-    ///
-    /// # Errors
-    /// When the kernel does not answer.
-    pub fn refresh_counters(&mut self) -> io::Result<()> {
-        let mut get = StatsMessage::default();
-        get.header.filter_mask = StatsFilterMask::Link64;
-        for answer in self.request(RouteNetlinkMessage::GetStats(get), NLM_F_DUMP)? {
-            let RouteNetlinkMessage::NewStats(message) = answer else { continue };
-            let Some(link) = self.links.get_mut(&message.header.ifindex) else { continue };
-            for attribute in message.attributes {
-                if let StatsAttribute::Link64(stats) = attribute {
-                    link.stats = LinkStats(stats);
-                }
+    /// Takes in counters of links.
+    pub fn note_counters(&mut self, counters: Vec<(u32, LinkStats)>) {
+        for (ifindex, stats) in counters {
+            if let Some(link) = self.links.get_mut(&ifindex) {
+                link.stats = stats;
             }
         }
-        Ok(())
     }
 
     /// Reads one link anew: one that was made just now, for example.
@@ -567,6 +558,27 @@ impl Kernel {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// Reads the counters of all links, and nothing else: with thousands of links a dump of all that is
+/// known of them takes many times as long.  For a thread of its own, of the same namespace.
+///
+/// # Errors
+/// When the kernel does not answer.
+pub fn read_counters() -> io::Result<Vec<(u32, LinkStats)>> {
+    let mut get = StatsMessage::default();
+    get.header.filter_mask = StatsFilterMask::Link64;
+    let mut counters = Vec::new();
+    let mut kernel = Kernel::connected()?;
+    for answer in kernel.request(RouteNetlinkMessage::GetStats(get), NLM_F_DUMP)? {
+        let RouteNetlinkMessage::NewStats(message) = answer else { continue };
+        let of_link = message.attributes.into_iter().filter_map(|attribute| match attribute {
+            StatsAttribute::Link64(stats) => Some((message.header.ifindex, LinkStats(stats))),
+            _ => None,
+        });
+        counters.extend(of_link);
+    }
+    Ok(counters)
 }
 
 /// The messages of one datagram.  One that cannot be decoded is left out: newer kernels may say

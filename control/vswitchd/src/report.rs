@@ -1,7 +1,8 @@
 //! What the engine knows, as the values of rows.
 
 use crate::desired::{Bridge, Interface, Protocol};
-use crate::engine::Engine;
+use crate::engine::{Engine, traffic};
+use crate::errand::{ByPort, Step};
 use crate::kernel::Link as Device;
 use crate::links::Link;
 use crate::news::News;
@@ -11,13 +12,15 @@ use crate::status::{
 };
 use crate::tunnel_options::Tunnel;
 use crate::tunnels::{Path, State};
-use crate::workers::WorkerError;
+use crate::workers::reports;
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
+use weft_io::Queue;
 use weft_ovsdb::Datum;
 use weft_switch::stp::SpanningTree;
 use weft_switch::{Counters, PortCounters, PortId};
 use weft_wire::mac::MacAddr;
+use weft_worker::{Command, Event};
 
 /// Types of interface that can be set up, for `Open_vSwitch.iface_types`.
 const INTERFACE_TYPES: [&str; 8] =
@@ -29,6 +32,21 @@ const COLUMNS_OF_TREES: [(Protocol, &str); 2] =
 
 /// The numbers in `statistics` as they were told last, by interface.
 pub(crate) type ToldCounters = HashMap<Uuid, Box<[i64]>>;
+
+/// Counters on their way into rows.
+#[derive(Default)]
+struct Count {
+    /// Those of mirrors.
+    counters: Counters,
+    wanted: Wanted,
+    traffic: HashMap<Uuid, [u64; 4]>,
+}
+
+impl Count {
+    fn take_wanted(&mut self) -> Option<Wanted> {
+        (!self.wanted.is_empty()).then(|| std::mem::take(&mut self.wanted))
+    }
+}
 
 impl Engine {
     /// The values that rows are to have, but for counters: what is not as it was told last, and all
@@ -137,51 +155,67 @@ impl Engine {
         self.spanning.trees(protocol).find(|(name, _)| *name == bridge.name).map(|(_, tree)| tree)
     }
 
-    /// `statistics` of all interfaces whose counters have moved.
-    #[must_use]
-    pub fn statistics(&mut self, counters: &Counters) -> Wanted {
-        let mut wanted = Wanted::default();
-        let none = PortCounters::default();
+    /// Reads the counters of all ports, and writes those that have moved.
+    pub(crate) fn count_all(&mut self) -> Step {
+        self.is_counting = true;
+        let question = self.workers.ask(|_| Command::ReportFigures);
+        let resume = |engine: &mut Self, answers| {
+            let mut counters = Counters::default();
+            for report in reports(answers) {
+                counters.add(&report.counters);
+            }
+            let rows = engine.plan.ports.iter().map(|port| port.interface).collect();
+            let count = Count { counters, ..Count::default() };
+            ByPort::writing(
+                engine,
+                rows,
+                count,
+                Self::count_port,
+                Count::take_wanted,
+                Self::counted,
+            )
+        };
+        Step::Ask(question, Box::new(resume))
+    }
+
+    /// Reads the counters of interfaces that forward since a moment ago, and writes them.
+    pub(crate) fn count_fresh(&mut self) -> Step {
+        let rows = std::mem::take(&mut self.fresh).into_iter().collect();
+        let (each, piece) = (Self::count_port, Count::take_wanted);
+        ByPort::writing(self, rows, Count::default(), each, piece, |_, _| {
+            Step::Done(Ok(String::new()))
+        })
+    }
+
+    fn count_port(&mut self, count: &mut Count, row: &Uuid, counted: &PortCounters) {
+        let Some(port) = self.plan.ports.get(row) else { return };
+        count.traffic.insert(*row, traffic(counted));
         let mut told = std::mem::take(&mut self.told_counters);
-        for port in &self.plan.ports {
-            let id = self.ids.port(&port.interface);
-            let counted = id.and_then(|id| counters.port(id)).unwrap_or(&none);
-            self.want_counters(port, counted, &mut told, &mut wanted);
-        }
+        self.want_counters(port, counted, &mut told, &mut count.wanted);
         self.told_counters = told;
+    }
+
+    /// All ports are done: what is left.
+    fn counted(&mut self, count: Count) -> Step {
+        let Count { mut wanted, traffic, counters } = count;
+        self.rates.note(traffic);
         for interface in self.plan.failures.keys() {
             self.told_counters.remove(interface);
             let none = Datum::map_of_integers::<&str>([]);
             wanted.set("Interface", *interface, "statistics", none);
         }
         for bridge in self.desired.bridges.values() {
-            self.want_mirror_statistics(bridge, counters, &mut wanted);
+            self.want_mirror_statistics(bridge, &counters, &mut wanted);
             self.want_tree_statistics(bridge, &mut wanted);
             if self.spanning.is_active() {
                 self.want_tree_states(bridge, &mut wanted);
             }
         }
-        wanted
-    }
-
-    /// `statistics` of interfaces that forward since a moment ago.
-    ///
-    /// # Errors
-    /// When a worker is stuck.
-    pub fn first_statistics(&mut self) -> Result<Wanted, WorkerError> {
-        let mut wanted = Wanted::default();
-        let fresh = std::mem::take(&mut self.fresh);
-        let ids: Vec<_> = fresh.iter().filter_map(|row| self.ids.port(row)).collect();
-        let counters = self.workers.port_counters(&ids.into())?;
-        let mut told = std::mem::take(&mut self.told_counters);
-        for row in &fresh {
-            let counted = self.ids.port(row).and_then(|id| counters.get(&id));
-            if let (Some(port), Some(counted)) = (self.plan.ports.get(row), counted) {
-                self.want_counters(port, counted, &mut told, &mut wanted);
-            }
-        }
-        self.told_counters = told;
-        Ok(wanted)
+        let end = |engine: &mut Self, _: Vec<Event<Queue>>| {
+            engine.is_counting = false;
+            Step::Done(Ok(String::new()))
+        };
+        Step::Write(wanted, Box::new(end))
     }
 
     /// `statistics` of one interface, unless they are as they were told last.

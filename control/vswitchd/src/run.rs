@@ -4,7 +4,8 @@ use crate::capture::{self, CaptureSocket};
 use crate::command;
 use crate::desired::Rows;
 use crate::engine::{Engine, Leave};
-use crate::kernel::{Changes, Monitor, watched};
+use crate::errand::Errands;
+use crate::kernel::{self, Changes, LinkStats, Monitor, watched};
 use crate::machine;
 use crate::metrics::{Metrics, MetricsTarget};
 use crate::news::News;
@@ -18,14 +19,16 @@ use crate::store::{Store, StoreConfig};
 use crate::underlay_errors::UnderlayErrors;
 use crate::unixctl::{self, Answer, REQUESTS_MAX, Request, Target, Unixctl};
 use crate::vlog::Vlog;
-use crate::workers;
+use crate::workers::{self, WorkerError};
 use anyhow::{Context, anyhow};
-use std::io::ErrorKind;
+use std::future::Future;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use weft_ovsdb::Server;
 
@@ -162,7 +165,8 @@ pub async fn run(
     ready()?;
     tracing::info!("weftd {} serves {}", env!("CARGO_PKG_VERSION"), config.rundir.display());
     let mut control = Loop::new(config.rundir.clone(), presence, monitor, &engine)?;
-    let end = control.turn(&mut engine, &mut store, &config.store).await;
+    let turns = engine.turns.clone();
+    let end = turns.measure(control.turn(&mut engine, &mut store, &config.store)).await;
     engine.stop(end.as_ref().map_or(Leave::Devices, |(leave, _)| *leave));
     if let Some(server) = store.server.take() {
         server.stop().await;
@@ -207,7 +211,16 @@ struct Loop {
     taps_due: Option<Instant>,
     /// When time passes for multicast snooping, if there is any.
     snooping_due: Option<Instant>,
+    /// What takes several turns.
+    errands: Errands,
+    /// A thread that reads the counters of the kernel's links.
+    counters_read: Option<JoinHandle<io::Result<LinkCounters>>>,
+    /// The kernel's tables could not be read, or its notifications not be heard: to be tried again.
+    is_deaf: bool,
 }
+
+/// Counters of links, by their numbers.
+type LinkCounters = Vec<(u32, LinkStats)>;
 
 /// What comes again and again.
 struct Pace {
@@ -230,7 +243,7 @@ impl Pace {
 /// What woke the loop.
 enum Wake {
     Database(Result<weft_ovsdb::Changes, weft_ovsdb::ClientError>),
-    Kernel(std::io::Result<Option<Vec<u8>>>),
+    Kernel(io::Result<Option<Vec<u8>>>),
     PathMtu(Report),
     Command(Request),
     Capture(capture::Request),
@@ -243,9 +256,42 @@ enum Wake {
     /// A worker owes an answer.
     Watch,
     Statistics,
+    LinkCounters(Option<io::Result<LinkCounters>>),
     FirstStatistics,
+    Errand,
     Stop,
     Reopen,
+}
+
+impl Wake {
+    /// What the turn is called.
+    const fn kind(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "rows",
+            Self::Kernel(_) => "kernel",
+            Self::PathMtu(_) => "path-mtu",
+            Self::Command(_) => "command",
+            Self::Capture(_) => "capture",
+            Self::Workers => "workers",
+            Self::Trees => "trees",
+            Self::Taps => "taps",
+            Self::Snooping => "snooping",
+            Self::Due => "reconcile",
+            Self::Tend => "tend",
+            Self::Watch => "watch",
+            Self::Statistics | Self::LinkCounters(_) | Self::FirstStatistics => "statistics",
+            Self::Errand => "errand",
+            Self::Stop | Self::Reopen => "signal",
+        }
+    }
+}
+
+/// The outcome of a thread, if there is one; it waits until that is done.
+async fn outcome<T>(thread: &mut Option<JoinHandle<T>>) -> Option<T> {
+    let Some(running) = thread else { return std::future::pending().await };
+    let outcome = running.await.ok();
+    *thread = None;
+    outcome
 }
 
 impl Loop {
@@ -272,12 +318,16 @@ impl Loop {
             trees_due: None,
             taps_due: None,
             snooping_due: None,
+            errands: Errands::default(),
+            counters_read: None,
+            is_deaf: false,
         })
     }
 
     /// Waits for one thing to happen.  Dropping any branch loses nothing.
-    async fn wait(&mut self, store: &mut Store, pace: &mut Pace, is_owed: bool) -> Wake {
+    async fn wait(&mut self, store: &mut Store, pace: &mut Pace, engine: &Engine) -> Wake {
         let Pace { tend, watch } = pace;
+        let (is_owed, is_ready) = (engine.workers.is_owed(), self.errands.is_ready(engine));
         let far = Instant::now() + Duration::from_hours(1);
         tokio::select! {
             biased;
@@ -285,10 +335,12 @@ impl Loop {
             _ = self.interrupt.recv() => Wake::Stop,
             _ = self.hangup.recv() => Wake::Reopen,
             change = store.client.next_change(), if self.is_connected => Wake::Database(change),
-            Some(request) = self.presence.requests.recv() => Wake::Command(request),
+            Some(request) = self.presence.requests.recv(), if self.errands.has_room() => {
+                Wake::Command(request)
+            }
             Some(request) = self.presence.captures.recv() => Wake::Capture(request),
             () = sleep_until(self.due.unwrap_or(far)) => Wake::Due,
-            news = self.monitor.next() => Wake::Kernel(news),
+            news = self.monitor.next(), if !self.is_deaf => Wake::Kernel(news),
             report = self.errors.next() => Wake::PathMtu(report),
             ready = self.notices.readable() => {
                 if let Ok(mut ready) = ready { ready.clear_ready(); }
@@ -300,7 +352,10 @@ impl Loop {
             _ = tend.tick() => Wake::Tend,
             _ = watch.tick(), if is_owed => Wake::Watch,
             () = sleep_until(self.statistics_due) => Wake::Statistics,
+            read = outcome(&mut self.counters_read) => Wake::LinkCounters(read),
             () = sleep_until(self.first_due.unwrap_or(far)) => Wake::FirstStatistics,
+            // Whatever else there is goes first, and other tasks of this thread do.
+            () = tokio::task::yield_now(), if is_ready => Wake::Errand,
         }
     }
 
@@ -315,80 +370,111 @@ impl Loop {
         engine: &mut Engine,
         store: &mut Store,
         config: &StoreConfig,
-    ) -> anyhow::Result<(Leave, Option<oneshot::Sender<Answer>>)> {
+    ) -> anyhow::Result<End> {
         let mut pace = Pace::new();
         loop {
             self.snooping_due = engine.snooping.due().map(Instant::from_std);
-            let is_owed = engine.workers.is_owed();
-            match self.wait(store, &mut pace, is_owed).await {
-                Wake::Stop => return Ok((Leave::Devices, None)),
-                Wake::Reopen => drop(engine.vlog.reopen()),
-                Wake::Database(change) => {
-                    self.database(change, store, config).await?;
-                }
-                Wake::Kernel(news) => self.kernel(news?, engine)?,
-                Wake::PathMtu(report) => {
-                    if engine.note_report(&report) {
-                        self.soon(Duration::ZERO);
-                    }
-                }
-                Wake::Command(request) => {
-                    if let Some((leave, reply)) = command::answer(request, engine, store) {
-                        return Ok((leave, Some(reply)));
-                    }
-                }
-                Wake::Capture(request) => {
-                    let ports = &engine.plan.ports;
-                    engine
-                        .captures
-                        .answer(request, |name| ports.by_port_or_interface(name).is_some());
-                    engine.captures_changed();
-                }
-                Wake::Workers => {
-                    let ports = engine.workers.wanted_hops();
-                    engine.want_next_hops(&ports);
-                    engine.turn_snooping()?;
-                    self.trees(engine, store).await?;
-                }
-                Wake::Snooping => engine.turn_snooping()?,
-                Wake::Trees => {
-                    self.trees_due = Some(Instant::now() + TICK);
-                    self.trees(engine, store).await?;
-                }
-                Wake::Taps => {
-                    engine.tend_taps();
-                    self.taps_due = engine.taps_pause().map(|pause| Instant::now() + pause);
-                }
-                Wake::Due => {
-                    self.due = None;
-                    self.reconcile(engine, store).await?;
-                }
-                Wake::Tend => self.tend(engine, store).await?,
-                Wake::Watch => engine.workers.watch(),
-                Wake::Statistics => self.statistics(engine, store, config).await?,
-                Wake::FirstStatistics => {
-                    self.first_due = None;
-                    if store.is_active() {
-                        let wanted = engine.first_statistics()?;
-                        self.write(store, &wanted).await;
-                    }
-                }
+            engine.turns.begin("wait");
+            let wake = self.wait(store, &mut pace, engine).await;
+            engine.turns.begin(wake.kind());
+            if let Some(end) = self.serve(wake, engine, store, config).await? {
+                return Ok(end);
             }
             if engine.replace_lost_workers() {
                 self.due = Some(Instant::now());
             }
+            // A turn ends here: other tasks of this thread have theirs.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Does what has to be done; the order to end is handed back.
+    async fn serve(
+        &mut self,
+        wake: Wake,
+        engine: &mut Engine,
+        store: &mut Store,
+        config: &StoreConfig,
+    ) -> anyhow::Result<Option<End>> {
+        match wake {
+            Wake::Stop => return Ok(Some((Leave::Devices, None))),
+            Wake::Reopen => drop(engine.vlog.reopen()),
+            Wake::Database(change) => self.database(change, store, config).await?,
+            Wake::Kernel(news) => self.kernel(news, engine)?,
+            Wake::PathMtu(report) => {
+                if engine.note_report(&report) {
+                    self.soon(Duration::ZERO);
+                }
+            }
+            Wake::Command(request) => {
+                let exit = command::answer(request, engine, store, &mut self.errands);
+                return Ok(exit.map(|(leave, reply)| (leave, Some(reply))));
+            }
+            Wake::Capture(request) => {
+                let ports = &engine.plan.ports;
+                engine.captures.answer(request, |name| ports.by_port_or_interface(name).is_some());
+                engine.captures_changed();
+            }
+            Wake::Workers => {
+                hear_workers(engine)?;
+                self.trees(engine, store).await?;
+            }
+            Wake::Snooping => engine.turn_snooping()?,
+            Wake::Trees => {
+                self.trees_due = Some(Instant::now() + TICK);
+                self.trees(engine, store).await?;
+            }
+            Wake::Taps => {
+                engine.tend_taps();
+                self.taps_due = engine.taps_pause().map(|pause| Instant::now() + pause);
+            }
+            Wake::Due => {
+                self.due = None;
+                self.reconcile(engine, store).await?;
+            }
+            Wake::Tend => self.tend(engine, store).await?,
+            Wake::Watch => engine.workers.watch(),
+            Wake::Statistics => {
+                store.tend(config).await?;
+                self.read_counters(engine, store);
+            }
+            Wake::LinkCounters(read) => self.statistics(read, engine, store).await,
+            Wake::FirstStatistics => {
+                self.first_due = None;
+                if store.is_active() {
+                    self.errands.after(engine.count_fresh(), None);
+                }
+            }
+            Wake::Errand => self.errand(engine, store).await,
+        }
+        Ok(None)
+    }
+
+    /// Goes on with an errand, and writes what it wants to be written.
+    async fn errand(&mut self, engine: &mut Engine, store: &mut Store) {
+        self.errands.turn(engine);
+        while let Some(write) = self.errands.take_write() {
+            if !self.write(engine, store, &write.wanted).await {
+                engine.forget_told();
+            }
+            self.errands.written(write);
         }
     }
 
     /// Does what time alone brings.
     async fn tend(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
         if !self.is_connected {
-            self.connect(store).await;
+            self.connect(engine, store).await;
         }
         engine.workers.ping();
         self.presence.pidfiles.tend();
         engine.ask_neighbours();
-        engine.probe_silent_hops(std::time::Instant::now())?;
+        if let Some(step) = engine.probe_silent_hops(std::time::Instant::now()) {
+            self.errands.after(step, None);
+        }
+        if self.is_deaf {
+            self.listen_again(engine)?;
+        }
         if engine.captures.has_left() {
             engine.captures_changed();
         }
@@ -435,8 +521,9 @@ impl Loop {
     }
 
     /// Tries to reach the database again.
-    async fn connect(&mut self, store: &mut Store) {
-        match tokio::time::timeout(TEND, store.client.reconnect()).await {
+    async fn connect(&mut self, engine: &mut Engine, store: &mut Store) {
+        let attempt = tokio::time::timeout(TEND, store.client.reconnect());
+        match self.meanwhile(engine, attempt).await {
             Ok(Ok(())) => {
                 tracing::info!("the database is back");
                 self.is_connected = true;
@@ -447,24 +534,63 @@ impl Loop {
         }
     }
 
-    fn kernel(&mut self, news: Option<Vec<u8>>, engine: &mut Engine) -> anyhow::Result<()> {
-        let changes = if let Some(bytes) = news {
-            engine.kernel.note_bytes(&bytes)
-        } else {
-            tracing::warn!("news of the kernel were lost: reading everything anew");
-            engine.kernel.refresh()?
-        };
-        self.note_changes(changes, engine)
+    fn kernel(
+        &mut self,
+        news: io::Result<Option<Vec<u8>>>,
+        engine: &mut Engine,
+    ) -> anyhow::Result<()> {
+        match news {
+            Ok(Some(bytes)) => {
+                let changes = engine.kernel.note_bytes(&bytes);
+                self.note_changes(changes, engine)
+            }
+            Ok(None) => {
+                tracing::warn!("news of the kernel were lost: reading everything anew");
+                self.read_tables(engine)
+            }
+            Err(error) => {
+                tracing::warn!("news of the kernel: {error}: listening again");
+                self.is_deaf = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the kernel's tables anew; when that does not work, it is tried again.
+    fn read_tables(&mut self, engine: &mut Engine) -> anyhow::Result<()> {
+        match engine.kernel.refresh() {
+            Ok(changes) => self.note_changes(changes, engine),
+            Err(error) => {
+                tracing::warn!("the kernel's tables: {error}: reading them again");
+                self.is_deaf = true;
+                Ok(())
+            }
+        }
+    }
+
+    /// Listens to the kernel anew, and reads what was missed.
+    fn listen_again(&mut self, engine: &mut Engine) -> anyhow::Result<()> {
+        match Monitor::open() {
+            Ok(monitor) => {
+                (self.monitor, self.is_deaf) = (monitor, false);
+                self.read_tables(engine)
+            }
+            Err(error) => {
+                tracing::warn!("news of the kernel: {error}: trying again");
+                Ok(())
+            }
+        }
     }
 
     /// Takes in what the kernel has said so far.
     fn hear_kernel(&mut self, engine: &mut Engine) -> anyhow::Result<()> {
-        loop {
-            match self.monitor.take()? {
-                Some(bytes) if bytes.is_empty() => return Ok(()),
+        while !self.is_deaf {
+            match self.monitor.take() {
+                Ok(Some(bytes)) if bytes.is_empty() => break,
                 news => self.kernel(news, engine)?,
             }
         }
+        Ok(())
     }
 
     fn note_changes(&mut self, changes: Changes, engine: &mut Engine) -> anyhow::Result<()> {
@@ -517,29 +643,33 @@ impl Loop {
         Ok(())
     }
 
+    /// Has a thread read the kernel's counters, unless the last are under way still.
+    fn read_counters(&mut self, engine: &Engine, store: &Store) {
+        self.statistics_due = Instant::now() + statistics_interval(engine);
+        if store.is_active() && !engine.is_counting && self.counters_read.is_none() {
+            self.counters_read = Some(tokio::task::spawn_blocking(kernel::read_counters));
+        }
+    }
+
+    /// Writes what has been counted.
     async fn statistics(
         &mut self,
+        read: Option<io::Result<LinkCounters>>,
         engine: &mut Engine,
         store: &mut Store,
-        config: &StoreConfig,
-    ) -> anyhow::Result<()> {
-        store.tend(config).await?;
-        self.statistics_due = Instant::now() + statistics_interval(engine);
-        if !store.is_active() {
-            return Ok(());
+    ) {
+        match read {
+            Some(Ok(counters)) => engine.kernel.note_counters(counters),
+            Some(Err(error)) => tracing::warn!("the kernel's counters: {error}"),
+            None => {}
         }
-        engine.kernel.refresh_counters()?;
-        let counters = engine.counters()?;
-        let mut wanted = engine.statistics(&counters);
-        engine.rates.note(counters);
+        let mut wanted = Wanted::default();
         machine::want(store, &self.rundir, &mut wanted);
-        if !self.write(store, &wanted).await {
-            engine.forget_told();
-        }
+        self.write(engine, store, &wanted).await;
         if store.has_refused() {
             self.tell(engine, store, &News::default()).await;
         }
-        Ok(())
+        self.errands.after(engine.count_all(), None);
     }
 
     /// What was read instead of heard of is looked at, too.
@@ -550,16 +680,16 @@ impl Loop {
     }
 
     /// Writes what has become of the configuration.
-    async fn tell(&self, engine: &mut Engine, store: &mut Store, news: &News) {
+    async fn tell(&mut self, engine: &mut Engine, store: &mut Store, news: &News) {
         let mut wanted = engine.statuses(news);
         store.want_controllers(&mut wanted);
-        if !self.write(store, &wanted).await {
+        if !self.write(engine, store, &wanted).await {
             engine.forget_told();
         }
     }
 
     /// Writes what changed; false when it did not get there.
-    async fn write(&self, store: &mut Store, wanted: &Wanted) -> bool {
+    async fn write(&mut self, engine: &mut Engine, store: &mut Store, wanted: &Wanted) -> bool {
         if !self.is_connected {
             return false;
         }
@@ -567,7 +697,7 @@ impl Loop {
         if operations.is_empty() {
             return true;
         }
-        match store.write(operations).await {
+        match self.meanwhile(engine, store.write(operations)).await {
             Ok(is_done) => is_done,
             Err(error) => {
                 // The next wait for news finds the connection gone.
@@ -576,4 +706,54 @@ impl Loop {
             }
         }
     }
+
+    /// Waits for the database, and serves what must not wait for it: frames that workers hand up, and the
+    /// spanning trees.
+    async fn meanwhile<T>(&mut self, engine: &mut Engine, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        let kind = engine.turns.kind();
+        loop {
+            engine.turns.begin("wait");
+            let far = Instant::now() + Duration::from_hours(1);
+            let is_owed = engine.workers.is_owed();
+            let outcome = tokio::select! {
+                biased;
+                outcome = &mut work => Some(outcome),
+                ready = self.notices.readable() => {
+                    if let Ok(mut ready) = ready { ready.clear_ready(); }
+                    None
+                }
+                () = sleep_until(self.trees_due.unwrap_or(far)) => {
+                    self.trees_due = Some(Instant::now() + TICK);
+                    None
+                }
+                () = tokio::time::sleep(workers::LOOK), if is_owed => {
+                    engine.workers.watch();
+                    None
+                }
+            };
+            if let Some(outcome) = outcome {
+                engine.turns.begin(kind);
+                return outcome;
+            }
+            engine.turns.begin("workers");
+            let mut served = hear_workers(engine);
+            if engine.spanning.is_active() {
+                served = served.and(engine.turn_trees());
+            }
+            if let Err(error) = served {
+                tracing::error!("{error}");
+            }
+        }
+    }
+}
+
+/// The order to end, and who waits for it to be done.
+type End = (Leave, Option<oneshot::Sender<Answer>>);
+
+/// Takes in what workers say, but for spanning trees.
+fn hear_workers(engine: &mut Engine) -> Result<(), WorkerError> {
+    let ports = engine.workers.wanted_hops();
+    engine.want_next_hops(&ports);
+    engine.turn_snooping()
 }

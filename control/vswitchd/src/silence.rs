@@ -2,12 +2,13 @@
 //! for most of a minute, since packets past it confirm nothing; so it is asked to look.
 
 use crate::engine::Engine;
+use crate::errand::{Step, by_port};
 use crate::tunnels::State;
-use crate::workers::WorkerError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use weft_switch::PortId;
+use uuid::Uuid;
+use weft_switch::PortCounters;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(2);
@@ -38,8 +39,7 @@ impl Silence {
     }
 
     /// Takes over what is counted now; the answer is who is to be asked.
-    fn turn(&mut self, now: Instant, counted: BTreeMap<Hop, Traffic>) -> Vec<Hop> {
-        self.looked_at = Some(now);
+    fn turn(&mut self, counted: BTreeMap<Hop, Traffic>) -> Vec<Hop> {
         let before = std::mem::take(&mut self.hops);
         let mut suspects = Vec::new();
         for (hop, traffic) in counted {
@@ -58,41 +58,48 @@ impl Silence {
     }
 }
 
+/// A look that is under way.
+struct Looked {
+    ways: HashMap<Uuid, Hop>,
+    counted: BTreeMap<Hop, Traffic>,
+}
+
 impl Engine {
     /// Has the kernel look after next hops that are silent, every now and then.
-    ///
-    /// # Errors
-    /// When a worker is stuck.
-    pub fn probe_silent_hops(&mut self, now: Instant) -> Result<(), WorkerError> {
+    pub(crate) fn probe_silent_hops(&mut self, now: Instant) -> Option<Step> {
         if !self.silence.is_due(now) {
-            return Ok(());
+            return None;
         }
-        let ways: Vec<(PortId, Hop)> = self.ready_ways().collect();
-        let mut counted = BTreeMap::<Hop, Traffic>::new();
-        if !ways.is_empty() {
-            let ports: Vec<_> = ways.iter().map(|(port, _)| *port).collect();
-            let counters = self.workers.port_counters(&ports.into())?;
-            for (port, hop) in &ways {
-                let traffic = counted.entry(*hop).or_default();
-                let of_port = counters.get(port);
-                traffic.sent += of_port.map_or(0, |counters| counters.tx_frames);
-                traffic.received += of_port.map_or(0, |counters| counters.rx_frames);
-            }
+        self.silence.looked_at = Some(now);
+        let ways: HashMap<Uuid, Hop> = self.ready_ways().collect();
+        let rows = ways.keys().copied().collect();
+        let looked = Looked { ways, counted: BTreeMap::new() };
+        Some(by_port(self, rows, looked, Self::look_at_port, Self::ask_silent))
+    }
+
+    fn look_at_port(_: &mut Self, looked: &mut Looked, row: &Uuid, counters: &PortCounters) {
+        if let Some(hop) = looked.ways.get(row) {
+            let traffic = looked.counted.entry(*hop).or_default();
+            traffic.sent += counters.tx_frames;
+            traffic.received += counters.rx_frames;
         }
-        for (ifindex, next_hop) in self.silence.turn(now, counted) {
+    }
+
+    fn ask_silent(&mut self, looked: Looked) -> Step {
+        for (ifindex, next_hop) in self.silence.turn(looked.counted) {
             if let Err(error) = self.kernel.probe_neighbour(ifindex, next_hop) {
                 tracing::debug!("asking whether {next_hop} is still there: {error}");
             }
         }
-        Ok(())
+        Step::Done(Ok(String::new()))
     }
 
     /// Tunnels that send, and where to.
-    fn ready_ways(&self) -> impl Iterator<Item = (PortId, Hop)> + '_ {
+    fn ready_ways(&self) -> impl Iterator<Item = (Uuid, Hop)> + '_ {
         self.paths.iter().filter_map(|(row, path)| {
             let State::Ready(_) = path.state else { return None };
             let hop = (path.egress.as_ref()?.ifindex, path.next_hop?);
-            Some((self.ids.port(row)?, hop))
+            Some((*row, hop))
         })
     }
 }
@@ -108,7 +115,7 @@ mod tests {
 
     fn look(silence: &mut Silence, counted: [(u64, u64); 2]) -> Vec<Hop> {
         let counted = counted.map(|(sent, received)| Traffic { sent, received });
-        silence.turn(Instant::now(), HOPS.into_iter().zip(counted).collect())
+        silence.turn(HOPS.into_iter().zip(counted).collect())
     }
 
     /// The first hop answers now and then, the second never; whoever has nothing to answer is no

@@ -21,6 +21,12 @@ impl Wanted {
         self.0.entry((table, row)).or_default().insert(column, datum);
     }
 
+    /// True when nothing is wanted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The operations that make the rows so; none when they are so already.
     #[must_use]
     pub fn operations(&self, rows: &impl Rows) -> Vec<Value> {

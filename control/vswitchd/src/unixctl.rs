@@ -15,6 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 /// Bytes of a request that is not complete yet.
 const REQUEST_BYTES_MAX: usize = 1 << 20;
 
+/// An answer of so many bytes is long.
+const LONG_BYTES: usize = 1 << 16;
+
 /// Connections at one time.
 const CONNECTIONS_MAX: usize = 64;
 
@@ -162,7 +165,7 @@ async fn serve(
         while let Some((value, used)) = first_value(&buffer)? {
             buffer.drain(..used);
             let answer = handle(&value, target, requests).await;
-            stream.write_all(answer.to_string().as_bytes()).await?;
+            stream.write_all(encoded(answer).await.as_bytes()).await?;
             stream.write_all(b"\n").await?;
         }
         if buffer.len() > REQUEST_BYTES_MAX {
@@ -172,6 +175,16 @@ async fn serve(
             return Ok(());
         }
     }
+}
+
+/// An answer as it goes out.  A thread of its own encodes what is long: a table of a million addresses
+/// would keep all others waiting.
+async fn encoded(answer: Value) -> String {
+    let text = answer.get("result").and_then(Value::as_str);
+    if text.is_none_or(|text| text.len() < LONG_BYTES) {
+        return answer.to_string();
+    }
+    tokio::task::spawn_blocking(move || answer.to_string()).await.unwrap_or_default()
 }
 
 /// The first complete JSON value of `buffer` and its length; `None` when more bytes are needed.
@@ -274,6 +287,17 @@ mod tests {
                 say(&mut stream, text).await,
                 "{\"id\":1,\"error\":\"no such bridge\\n\"}\n"
             );
+        });
+    }
+
+    #[test]
+    fn a_long_answer_is_the_same_as_a_short_one() {
+        with_server(async |path| {
+            let mut stream = UnixStream::connect(path).await.unwrap();
+            let long = "a\\n".repeat(LONG_BYTES);
+            let request = format!(r#"{{"id":0,"method":"{long}","params":[]}}"#);
+            let answer = say(&mut stream, &request).await;
+            assert_eq!(answer, format!("{{\"id\":0,\"result\":\"{long} \\n\",\"error\":null}}\n"));
         });
     }
 

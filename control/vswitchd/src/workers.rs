@@ -19,8 +19,8 @@ use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortCounters, PortId, Snapshot,
-    Station, WorkerId,
+    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot, Station,
+    WorkerId,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -123,6 +123,12 @@ impl Workers {
         })
     }
 
+    /// Numbers questions on from those of other workers: whoever waits for an answer of those must not
+    /// take one of these for it.
+    pub fn number_on(&mut self, others: &Self) {
+        self.asked = others.asked;
+    }
+
     /// How many there are.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -196,10 +202,15 @@ impl Workers {
         }
     }
 
-    /// The answers to a question once all workers have answered that are not lost.
+    /// True when all workers have answered a question that are not lost.
+    #[must_use]
+    pub fn is_answered(&self, question: Question) -> bool {
+        self.open.get(&question).is_none_or(|open| open.from.is_empty())
+    }
+
+    /// The answers to a question, once [`Workers::is_answered`].
     pub fn take_answered(&mut self, question: Question) -> Option<Vec<Event<Queue>>> {
-        let is_done = self.open.get(&question).is_none_or(|open| open.from.is_empty());
-        is_done.then(|| self.open.remove(&question).unwrap_or_default().answers)
+        self.is_answered(question).then(|| self.open.remove(&question).unwrap_or_default().answers)
     }
 
     /// Takes in what workers have to say.
@@ -275,10 +286,9 @@ impl Workers {
 
     /// Asks all workers whether they are there, unless one still owes the last such answer.
     pub fn ping(&mut self) {
-        let is_answered =
-            self.ping.take_if(|ping| self.open.get(ping).is_none_or(|open| open.from.is_empty()));
-        if let Some(ping) = is_answered {
+        if let Some(ping) = self.ping.filter(|ping| self.is_answered(*ping)) {
             self.open.remove(&ping);
+            self.ping = None;
         }
         if self.ping.is_none() {
             self.ping = Some(self.ask(|_| Command::Ping));
@@ -513,21 +523,7 @@ impl Workers {
         Ok(())
     }
 
-    /// The content of an FDB, all replicas merged: of a station the youngest entry; and its
-    /// statistics, of the replica that has seen most.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn dump_fdb(
-        &mut self,
-        bridge: BridgeId,
-    ) -> Result<(Vec<FdbRecord>, FdbStats), WorkerError> {
-        let (records, mut stats) = self.ask_fdb(bridge, None);
-        stats.entries = records.len() as u64;
-        Ok((records, stats))
-    }
-
-    /// The entry of one station in an FDB, as [`Workers::dump_fdb`] would list it.
+    /// The entry of one station in an FDB: the youngest of all replicas.
     ///
     /// # Errors
     /// [`WorkerError::Lost`].
@@ -538,29 +534,13 @@ impl Workers {
         mac: MacAddr,
     ) -> Result<Option<FdbRecord>, WorkerError> {
         let station = Station::new(vid, mac.to_u64());
-        Ok(self.ask_fdb(bridge, Some(station)).0.pop())
-    }
-
-    fn ask_fdb(
-        &mut self,
-        bridge: BridgeId,
-        station: Option<Station>,
-    ) -> (Vec<FdbRecord>, FdbStats) {
-        let question = self.ask(|_| Command::DumpFdb { bridge, station });
-        let mut youngest: BTreeMap<(Vid, MacAddr), FdbRecord> = BTreeMap::new();
-        let mut merged = FdbStats::default();
-        for event in self.wait(question) {
-            let Event::Fdb { records, stats, .. } = event else { continue };
-            for record in records {
-                let slot = youngest.entry((record.vid, record.mac)).or_insert(record);
-                // A static entry has no age, which sorts before every age.
-                if record.age_secs < slot.age_secs {
-                    *slot = record;
-                }
-            }
-            merged = merge_stats(merged, stats);
-        }
-        (youngest.into_values().collect(), merged)
+        let question = self.ask(|_| Command::FindFdb { bridge, station });
+        let found = self.wait(question).into_iter().filter_map(|event| match event {
+            Event::FdbEntry(record) => record,
+            _ => None,
+        });
+        // A static entry has no age, which sorts before every age.
+        Ok(found.min_by_key(|record| record.age_secs))
     }
 
     /// Takes frames through the stages of one worker without side effects; all have the same
@@ -572,14 +552,17 @@ impl Workers {
         &mut self,
         probes: Vec<Probe>,
     ) -> Result<Vec<Option<Vec<trace::Event>>>, WorkerError> {
-        let Some(first) = self.handles.first() else { return Ok(Vec::new()) };
-        let id = first.id;
-        let mut probes = Some(probes);
-        let question = self.ask_some(&[id], |_| Command::Trace(probes.take().unwrap_or_default()));
+        let question = self.ask_trace(probes);
         match self.wait(question).pop() {
             Some(Event::Traced(events)) => Ok(events),
-            _ => Err(WorkerError::Lost(id.0)),
+            _ => Err(WorkerError::Lost(0)),
         }
+    }
+
+    /// The same as a question.
+    pub fn ask_trace(&mut self, probes: Vec<Probe>) -> Question {
+        let mut probes = Some(probes);
+        self.ask_some(&[WorkerId(0)], |_| Command::Trace(probes.take().unwrap_or_default()))
     }
 
     /// What came in lately: of each worker its flows, and the clock of their times.
@@ -607,38 +590,13 @@ impl Workers {
         Ok(())
     }
 
-    /// The counters of every worker.
+    /// Figures of every worker, and the counters of links and mirrors.
     ///
     /// # Errors
     /// [`WorkerError::Lost`].
-    pub fn reports(&mut self) -> Result<Vec<Report>, WorkerError> {
-        let question = self.ask(|_| Command::Report(Box::default()));
-        let reports = self.wait(question).into_iter().filter_map(|event| match event {
-            Event::Report(report) => Some(*report),
-            _ => None,
-        });
-        let mut reports: Vec<_> = reports.collect();
-        reports.sort_by_key(|report| report.worker);
-        Ok(reports)
-    }
-
-    /// The counters of some ports, of all workers together.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn port_counters(
-        &mut self,
-        ports: &Arc<[PortId]>,
-    ) -> Result<BTreeMap<PortId, PortCounters>, WorkerError> {
-        let mut all: BTreeMap<PortId, PortCounters> = BTreeMap::new();
-        let question = self.ask(|_| Command::ReportPorts(Arc::clone(ports)));
-        for event in self.wait(question) {
-            let Event::Ports(counters) = event else { continue };
-            for (port, counters) in counters {
-                all.entry(port).or_default().add(&counters);
-            }
-        }
-        Ok(all)
+    pub fn figures(&mut self) -> Result<Vec<Report>, WorkerError> {
+        let question = self.ask(|_| Command::ReportFigures);
+        Ok(reports(self.wait(question)))
     }
 
     /// Gives every worker a sink for copies of frames, or takes them away.
@@ -669,6 +627,25 @@ impl Workers {
             }
         }
     }
+}
+
+/// The reports among answers, in the order of the workers.
+#[must_use]
+pub fn reports(answers: Vec<Event<Queue>>) -> Vec<Report> {
+    let reports = answers.into_iter().filter_map(|event| match event {
+        Event::Report(report) => Some(*report),
+        _ => None,
+    });
+    let mut reports: Vec<_> = reports.collect();
+    reports.sort_by_key(|report| report.worker);
+    reports
+}
+
+/// The statistics of an FDB: of the replica that has seen most.
+#[must_use]
+pub fn fdb_stats(reports: &[Report], bridge: BridgeId) -> FdbStats {
+    let of_bridge = reports.iter().filter_map(|report| report.fdb.get(bridge.index()).copied());
+    of_bridge.fold(FdbStats::default(), merge_stats)
 }
 
 fn merge_stats(a: FdbStats, b: FdbStats) -> FdbStats {

@@ -120,6 +120,13 @@ impl Counters {
         Self { journal: journal.clone(), ..Self::default() }
     }
 
+    /// The same without the ports, which may be thousands.
+    #[must_use]
+    pub fn without_ports(&self) -> Self {
+        let (links, mirrors) = (self.links.clone(), self.mirrors.clone());
+        Self { links, mirrors, ..Self::default() }
+    }
+
     /// Makes room for `ports` ports and `links` links; never shrinks.
     pub fn reserve(&mut self, ports: usize, links: usize) {
         self.ports.resize_with(self.ports.len().max(ports), PortCounters::default);

@@ -15,6 +15,8 @@ use weft_wire::vid::{Tci, Vid};
 
 const BUCKET_SLOTS: usize = 4;
 const OCCUPIED: u64 = 1 << 63;
+/// Buckets that [`Fdb::records_from`] looks at: 128 KiB, so that a worker is not kept for long.
+const PART_BUCKETS: usize = 2048;
 /// A bucket that so many entries had to pass keeps the mark until the table is rebuilt.
 const OVERFLOW_MAX: u8 = u8::MAX;
 
@@ -348,12 +350,26 @@ impl Fdb {
     /// All entries.
     #[must_use]
     pub fn records(&self, now: Tick) -> Vec<FdbRecord> {
-        self.occupied()
-            .filter(|(_, slot)| {
-                slot.mark.is_static() || now.since(slot.heard_at) < self.age_max_secs
-            })
-            .map(|(_, slot)| slot.record(now))
-            .collect()
+        let (mut all, mut from) = (Vec::new(), Some(0));
+        while let Some(at) = from {
+            let (mut part, next) = self.records_from(at, now);
+            all.append(&mut part);
+            from = next;
+        }
+        all
+    }
+
+    /// The entries of a part of the table, and where the next part begins; the first begins at 0.  An
+    /// entry that stays is in the same part as long as the table has the same size.
+    #[must_use]
+    pub fn records_from(&self, from: usize, now: Tick) -> (Vec<FdbRecord>, Option<usize>) {
+        let end = from.saturating_add(PART_BUCKETS).min(self.buckets.len());
+        let part = self.buckets.get(from..end).unwrap_or_default();
+        let is_young =
+            |slot: &&Slot| slot.mark.is_static() || now.since(slot.heard_at) < self.age_max_secs;
+        let slots = part.iter().flat_map(|bucket| &bucket.0).filter(|slot| slot.key != 0);
+        let records = slots.filter(is_young).map(|slot| slot.record(now)).collect();
+        (records, (end < self.buckets.len()).then_some(end))
     }
 
     /// Changes the limits.  A smaller table evicts what no longer fits, fairly.

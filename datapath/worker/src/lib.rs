@@ -89,15 +89,24 @@ pub enum Command<Q> {
         /// Of this bridge.
         bridge: BridgeId,
     },
-    /// List an FDB, or one entry of it.  Answer: [`Event::Fdb`].
+    /// List a part of an FDB.  Answer: [`Event::Fdb`].
     DumpFdb {
         /// Of this bridge.
         bridge: BridgeId,
-        /// Only this station; `None` for all.
-        station: Option<Station>,
+        /// Where the part begins: 0, then what the last answer says.
+        from: usize,
+    },
+    /// Find one entry of an FDB.  Answer: [`Event::FdbEntry`].
+    FindFdb {
+        /// Of this bridge.
+        bridge: BridgeId,
+        /// Its address.
+        station: Station,
     },
     /// Copy all counters into this box.  Answer: [`Event::Report`].
     Report(Box<Report>),
+    /// The same without the counters of ports, which may be thousands.  Answer: [`Event::Report`].
+    ReportFigures,
     /// Copy the counters of these ports.  Answer: [`Event::Ports`].
     ReportPorts(Arc<[PortId]>),
     /// Zero the counters of these ports, because the numbers have new owners.  No answer.
@@ -157,15 +166,17 @@ pub enum Event<Q> {
         /// How many.
         entries: usize,
     },
-    /// The content of an FDB, unsorted; empty when there is no such bridge.
+    /// A part of an FDB, unsorted; empty when there is no such bridge.
     Fdb {
-        /// Of this bridge.
-        bridge: BridgeId,
-        /// All entries.
+        /// Which worker has it.
+        worker: WorkerId,
+        /// The entries of this part.
         records: Vec<FdbRecord>,
-        /// Its counters.
-        stats: FdbStats,
+        /// Where the next part begins, if this is not the last.
+        next: Option<usize>,
     },
+    /// An entry of an FDB, if there is one.
+    FdbEntry(Option<FdbRecord>),
     /// What the stages did with each probe; `None` for one that found no free frame.
     Traced(Vec<Option<Vec<trace::Event>>>),
     /// Recent traffic, unsorted.

@@ -138,6 +138,7 @@ impl<I: FrameIo> Loop<I> {
                 self.tick(round_began);
             }
         }
+        self.pulse.leave();
     }
 
     /// Moves what every queue has; true when there was anything.
@@ -288,8 +289,19 @@ impl<I: FrameIo> Loop<I> {
                     fdb.clear_stats();
                 }
             }
-            Command::DumpFdb { bridge, station } => self.dump_fdb(bridge, station),
-            Command::Report(report) => self.report(report),
+            Command::DumpFdb { bridge, from } => self.dump_fdb(bridge, from),
+            Command::FindFdb { bridge, station } => {
+                let fdb = self.datapath.fdb(bridge);
+                self.answer(Event::FdbEntry(fdb.and_then(|fdb| fdb.record(station, self.now))));
+            }
+            Command::Report(mut report) => {
+                report.counters.clone_from(&self.datapath.counters);
+                self.report(report);
+            }
+            Command::ReportFigures => {
+                let counters = self.datapath.counters.without_ports();
+                self.report(Box::new(Report { counters, ..Report::default() }));
+            }
             Command::ReportPorts(ports) => {
                 let counters = &self.datapath.counters;
                 let of = |port: &PortId| Some((*port, counters.port(*port)?.clone()));
@@ -358,15 +370,10 @@ impl<I: FrameIo> Loop<I> {
         self.answer(Event::FdbFlushed { entries });
     }
 
-    fn dump_fdb(&self, bridge: BridgeId, station: Option<Station>) {
-        let fdb = self.datapath.fdb(bridge);
-        let records = fdb.map(|fdb| match station {
-            None => fdb.records(self.now),
-            Some(station) => fdb.record(station, self.now).into_iter().collect(),
-        });
-        let records = records.unwrap_or_default();
-        let stats = fdb.map(weft_switch::Fdb::stats).unwrap_or_default();
-        self.answer(Event::Fdb { bridge, records, stats });
+    fn dump_fdb(&self, bridge: BridgeId, from: usize) {
+        let part = self.datapath.fdb(bridge).map(|fdb| fdb.records_from(from, self.now));
+        let (records, next) = part.unwrap_or_default();
+        self.answer(Event::Fdb { worker: self.id, records, next });
     }
 
     fn trace(&mut self, probes: &[Probe]) {
@@ -383,7 +390,6 @@ impl<I: FrameIo> Loop<I> {
 
     fn report(&mut self, mut report: Box<Report>) {
         report.worker = self.id;
-        report.counters.clone_from(&self.datapath.counters);
         report.fdb.clear();
         let slots = self.snapshot.bridge_slots();
         report.fdb.extend((0u16..).take(slots).map(|id| {

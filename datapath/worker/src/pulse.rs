@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Pulse {
     rounds: CachePadded<AtomicU64>,
     thread: OnceLock<Pid>,
+    /// Set once it has obeyed the order to stop; closing its queues may take it a while.
+    is_leaving: OnceLock<()>,
     /// Why the thread ended, when it did so unasked.
     end: OnceLock<String>,
 }
@@ -34,6 +36,14 @@ impl Pulse {
 
     pub(crate) fn thread(&self) -> Option<Pid> {
         self.thread.get().copied()
+    }
+
+    pub(crate) fn leave(&self) {
+        let _ = self.is_leaving.set(());
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.get().is_some()
     }
 
     pub(crate) fn set_end(&self, text: String) {

@@ -15,8 +15,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use weft_switch::{FrameIo, WorkerId};
 
-/// How long a worker that is to stop may take before its thread is left alone.
-const STOP_MAX: Duration = Duration::from_secs(1);
+/// How long a worker may take to obey the order to stop before its thread is left alone.
+const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// One worker to start.
 pub struct SpawnConfig<I> {
@@ -105,20 +105,21 @@ impl<Q> Handle<Q> {
         self.pulse.thread()
     }
 
-    /// Tells the worker to stop, and waits for its thread; its queues are closed by then.  A thread
-    /// that hangs is left alone after [`STOP_MAX`]: false then.
+    /// Tells the worker to stop, and waits for its thread; its queues are closed by then, however long
+    /// that takes.  A thread that does not obey within [`STOP_MAX`] hangs and is left alone: false then.
     pub fn stop(mut self) -> bool {
         self.send(Command::Stop);
         let until = Instant::now() + STOP_MAX;
-        while self.is_alive() && Instant::now() < until {
+        let obeys = |handle: &Self| handle.pulse.is_leaving() || !handle.is_alive();
+        while !obeys(&self) && Instant::now() < until {
             std::thread::sleep(Duration::from_micros(200));
         }
-        let has_ended = !self.is_alive();
-        if let Some(thread) = self.thread.take().filter(|_| has_ended) {
+        let does_obey = obeys(&self);
+        if let Some(thread) = self.thread.take().filter(|_| does_obey) {
             // How it ended is known from `end`.
             let _ = thread.join();
         }
-        has_ended
+        does_obey
     }
 }
 

@@ -105,15 +105,19 @@ impl Rig {
     }
 
     fn stations(&self, worker: usize) -> Vec<(MacAddr, PortId)> {
-        self.handles[worker].send(Command::DumpFdb { bridge: BridgeId(0), station: None });
-        match self.event(worker, |event| matches!(event, Event::Fdb { .. })) {
-            Event::Fdb { records, .. } => {
-                let mut found: Vec<_> = records.iter().map(|one| (one.mac, one.port)).collect();
-                found.sort_unstable();
-                found
+        let (mut found, mut next) = (Vec::new(), Some(0));
+        while let Some(from) = next {
+            self.handles[worker].send(Command::DumpFdb { bridge: BridgeId(0), from });
+            match self.event(worker, |event| matches!(event, Event::Fdb { .. })) {
+                Event::Fdb { records, next: rest, .. } => {
+                    found.extend(records.iter().map(|one| (one.mac, one.port)));
+                    next = rest;
+                }
+                _ => unreachable!("the event was asked for by kind"),
             }
-            _ => unreachable!("the event was asked for by kind"),
         }
+        found.sort_unstable();
+        found
     }
 
     /// What a port counted, at all workers together.
@@ -418,7 +422,7 @@ fn a_worker_that_hangs_is_replaced_and_ends_when_it_moves_on() {
 fn control_is_woken_for_every_answer() {
     let rig = Rig::new(1, 1);
     rig.control.drain();
-    rig.handles[0].send(Command::DumpFdb { bridge: BridgeId(0), station: None });
+    rig.handles[0].send(Command::DumpFdb { bridge: BridgeId(0), from: 0 });
     let mut fds = [rustix::event::PollFd::from_borrowed_fd(
         rig.control.as_fd(),
         rustix::event::PollFlags::IN,

@@ -103,7 +103,7 @@ pub(super) fn run(store: &Store, engine: &mut Engine, method: &str, args: &[Stri
     let server = store.server.as_ref().ok_or(FOREIGN)?;
     match does {
         Does::Server(run) => run(server, args),
-        Switch => super::run(engine, method, args),
+        Switch => super::run_now(engine, method, args),
         Nothing(why) => Err(format!("{why}\n")),
     }
 }

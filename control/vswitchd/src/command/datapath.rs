@@ -1,13 +1,16 @@
 //! `dpif/*`, `dpctl/*`, `ofproto/list`.
 
-use super::{Command, command};
+use super::{Command, command, errand};
 use crate::desired::Bridge;
 use crate::engine::Engine;
+use crate::errand::{Step, by_port};
 use crate::odp::number;
 use crate::plan::{Carrier, Held};
 use crate::unixctl::Answer;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use weft_switch::PortCounters;
+use uuid::Uuid;
+use weft_switch::{PortCounters, PortId};
 
 /// One datapath forwards for all bridges; a stock switch has one for each `datapath_type`, and
 /// clients ask for these by name.
@@ -89,7 +92,7 @@ pub(super) const COMMANDS: &[Command] = &[
         let rows = all.iter().filter(ours).map(|command| (command.name, command.usage));
         Ok(super::listing(rows.collect(), 29))
     }),
-    command("dpctl/show", "[-s] [dp...]", 0, usize::MAX, dpctl_show),
+    errand("dpctl/show", "[-s] [dp...]", 0, usize::MAX, dpctl_show),
     command("ofproto/list", "", 0, 0, |engine, _| Ok(lines(engine.desired.bridges.keys()))),
 ];
 
@@ -108,7 +111,7 @@ struct Lookups {
 }
 
 fn lookups(engine: &mut Engine) -> Result<Lookups, String> {
-    let reports = engine.workers.reports().map_err(|error| format!("{error}\n"))?;
+    let reports = engine.workers.figures().map_err(|error| format!("{error}\n"))?;
     let received: u64 = reports.iter().map(|report| report.rx_frames).sum();
     let missed = reports.iter().map(|report| report.unknown_frames).sum();
     let lost = engine.links.iter().flat_map(|(_, link)| link.missed_frames().into_values()).sum();
@@ -162,68 +165,78 @@ fn human(bytes: u64) -> String {
     format!("{bytes} ({}.{} {unit})", tenths / 10, tenths % 10)
 }
 
-fn dpctl_show(engine: &mut Engine, args: &[String]) -> Answer {
+fn dpctl_show(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
     let with_statistics = args.iter().any(|arg| arg == "-s");
     let wanted: Vec<_> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
     if let Some(option) = args.iter().find(|arg| arg.starts_with('-') && *arg != "-s") {
         return Err(format!("Unrecognized option {option}\n"));
     }
-    let there = datapaths(engine);
+    let mut there = datapaths(engine);
     if let Some(name) = wanted.iter().find(|name| !there.iter().any(|there| there.name == ***name))
     {
         return Err(format!(
             "ovs-vswitchd: opening datapath {name} failed (No such file or directory)\n"
         ));
     }
-    let mut text = String::new();
-    for datapath in there {
-        if wanted.is_empty() || wanted.iter().any(|name| *name == datapath.name) {
-            show(engine, datapath, with_statistics, &mut text)?;
-        }
-    }
-    Ok(text)
+    there.retain(|one| wanted.is_empty() || wanted.iter().any(|name| *name == one.name));
+    let rows = engine.plan.ports.iter().map(|port| port.interface).collect();
+    let shown = Shown { datapaths: there, with_statistics, ports: BTreeMap::new() };
+    Ok(by_port(engine, rows, shown, Shown::port, Shown::end))
 }
 
-/// One datapath as in `dpctl/show`.
-fn show(
-    engine: &mut Engine,
-    datapath: &Datapath,
+/// `dpctl/show` under way.
+struct Shown {
+    datapaths: Vec<&'static Datapath>,
     with_statistics: bool,
-    text: &mut String,
-) -> Result<(), String> {
-    let Lookups { hit, missed, lost } = lookups(engine)?;
-    let flows = super::flows::recent(engine, datapath)?.len();
-    let counters = engine.counters().map_err(|error| format!("{error}\n"))?;
-    let Datapath { name, local, tap, .. } = datapath;
-    let _ = write!(
-        text,
-        "{name}:\n  lookups: hit:{hit} missed:{missed} lost:{lost}\n  flows: {flows}\n  \
-         port 0: {local} ({tap})\n"
-    );
-    if with_statistics {
-        statistics(&PortCounters::default(), text);
-    }
-    let mut ports: Vec<_> = engine
-        .plan
-        .ports
-        .iter()
-        .filter(|port| !matches!(port.carrier, Carrier::Patch { .. }))
-        .filter(|port| datapath.has_named(engine, &port.bridge))
-        .filter_map(|port| Some((engine.ids.port(&port.interface)?, port)))
-        .collect();
-    ports.sort_by_key(|(id, _)| *id);
-    for (id, port) in ports {
-        let kind = match (&port.carrier, engine.links.get(&port.name).map(|link| link.held)) {
+    /// The text of each port, by place of its datapath and number.
+    ports: BTreeMap<(usize, PortId), String>,
+}
+
+impl Shown {
+    fn port(engine: &mut Engine, shown: &mut Self, row: &Uuid, counted: &PortCounters) {
+        let Some(port) = engine.plan.ports.get(row) else { return };
+        let of = |datapath: &&Datapath| datapath.has_named(engine, &port.bridge);
+        let place = shown.datapaths.iter().position(of);
+        let (Some(place), Some(id)) = (place, engine.ids.port(row)) else { return };
+        let held = engine.links.get(&port.name).map(|link| link.held);
+        let kind = match (&port.carrier, held) {
+            (Carrier::Patch { .. }, _) => return,
             (Carrier::Tunnel(tunnel, _), _) => format!(" ({})", tunnel.kind.name()),
-            (_, Some(Held::Tap)) => format!(" ({tap})"),
+            (_, Some(Held::Tap)) => {
+                shown.datapaths.get(place).map_or(String::new(), |of| format!(" ({})", of.tap))
+            }
             _ => String::new(),
         };
-        let _ = writeln!(text, "  port {}: {}{kind}", number(id), port.name);
-        if with_statistics {
-            statistics(&counters.port(id).cloned().unwrap_or_default(), text);
+        let mut text = format!("  port {}: {}{kind}\n", number(id), port.name);
+        if shown.with_statistics {
+            statistics(counted, &mut text);
         }
+        shown.ports.insert((place, id), text);
     }
-    Ok(())
+
+    fn end(engine: &mut Engine, shown: Self) -> Step {
+        Step::Done(shown.text(engine))
+    }
+
+    fn text(self, engine: &mut Engine) -> Answer {
+        let mut text = String::new();
+        for (place, datapath) in self.datapaths.iter().enumerate() {
+            let Lookups { hit, missed, lost } = lookups(engine)?;
+            let flows = super::flows::recent(engine, datapath)?.len();
+            let Datapath { name, local, tap, .. } = datapath;
+            let _ = write!(
+                text,
+                "{name}:\n  lookups: hit:{hit} missed:{missed} lost:{lost}\n  flows: {flows}\n  \
+                 port 0: {local} ({tap})\n"
+            );
+            if self.with_statistics {
+                statistics(&PortCounters::default(), &mut text);
+            }
+            let of_datapath = (place, PortId(0))..=(place, PortId(u16::MAX));
+            text.extend(self.ports.range(of_datapath).map(|(_, port)| port.as_str()));
+        }
+        Ok(text)
+    }
 }
 
 fn statistics(counted: &PortCounters, text: &mut String) {

@@ -1,18 +1,22 @@
 //! `fdb/*`.
 
-use super::{Command, command};
+use super::{command, errand};
 use crate::engine::Engine;
+use crate::errand::Step;
 use crate::ofport::LOCAL;
 use crate::unixctl::Answer;
-use crate::workers::WorkerError;
+use crate::workers::{WorkerError, fdb_stats};
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use weft_switch::{BridgeId, FdbRecord, PortId};
+use weft_io::Queue;
+use weft_switch::{BridgeId, FdbRecord, PortId, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
+use weft_worker::{Command, Event};
 
-pub(super) const COMMANDS: &[Command] = &[
-    command("fdb/show", "bridge", 1, 1, show),
+pub(super) const COMMANDS: &[super::Command] = &[
+    errand("fdb/show", "bridge", 1, 1, show),
     command("fdb/flush", "[bridge]", 0, 1, flush),
     command("fdb/stats-show", "bridge", 1, 1, stats_show),
     command("fdb/stats-clear", "[bridge]", 0, 1, stats_clear),
@@ -37,19 +41,83 @@ pub(super) fn bridge(engine: &Engine, name: &str) -> Result<BridgeId, String> {
 /// The number that `fdb/show` prints for a port.
 pub(super) fn ofport(engine: &Engine, port: PortId) -> Option<u16> {
     let interface = engine.ids.ports.key(port.0)?;
-    engine.plan.ports.iter().find(|port| port.interface == *interface).map(|port| port.ofport)
+    engine.plan.ports.get(interface).map(|port| port.ofport)
 }
 
-fn show(engine: &mut Engine, args: &[String]) -> Answer {
-    let name = args.first().map_or("", String::as_str);
-    let bridge = bridge(engine, name)?;
-    let (mut records, _) = engine.workers.dump_fdb(bridge).map_err(stuck)?;
-    // As Open vSwitch lists them: static ones first, then the one heard longest ago.
+/// Parts of FDBs, of all workers.
+pub(super) type Parts = Vec<Vec<FdbRecord>>;
+
+/// Takes the parts of an FDB.
+type End = Box<dyn FnOnce(&mut Engine, Parts) -> Step>;
+
+/// Reads an FDB part by part, from each worker its own.
+struct Reading {
+    bridge: BridgeId,
+    /// Where the next part of each begins.
+    next: BTreeMap<WorkerId, usize>,
+    parts: Parts,
+    end: End,
+}
+
+/// Reads the FDB of a bridge, a part in each turn.
+pub(super) fn read(engine: &mut Engine, bridge: BridgeId, end: End) -> Step {
+    let next = engine.workers.places().map(|(worker, _)| (worker, 0)).collect();
+    Reading { bridge, next, parts: Vec::new(), end }.go_on(engine)
+}
+
+impl Reading {
+    fn go_on(mut self, engine: &mut Engine) -> Step {
+        let workers: Vec<_> = self.next.keys().copied().collect();
+        if workers.is_empty() {
+            return (self.end)(engine, self.parts);
+        }
+        let (bridge, from) = (self.bridge, std::mem::take(&mut self.next));
+        let question = engine.workers.ask_some(&workers, |worker| Command::DumpFdb {
+            bridge,
+            from: from.get(&worker).copied().unwrap_or(0),
+        });
+        let resume = move |engine: &mut Engine, answers: Vec<Event<Queue>>| {
+            for event in answers {
+                let Event::Fdb { worker, records, next } = event else { continue };
+                self.parts.push(records);
+                self.next.extend(next.map(|next| (worker, next)));
+            }
+            self.go_on(engine)
+        };
+        Step::Ask(question, Box::new(resume))
+    }
+}
+
+/// One entry for each station, that which was heard last; by VLAN and address.
+pub(super) fn merged(parts: Parts) -> Vec<FdbRecord> {
+    let mut records: Vec<_> = parts.into_iter().flatten().collect();
+    // A static entry has no age, which sorts before every age.
+    records.sort_unstable_by_key(|record| (record.vid, record.mac, record.age_secs));
+    records.dedup_by_key(|record| (record.vid, record.mac));
+    records
+}
+
+fn show(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
+    let name = args.first().map_or("", String::as_str).to_owned();
+    let bridge = bridge(engine, &name)?;
+    let end = move |engine: &mut Engine, parts| {
+        let ports = engine.plan.ports.of_bridge(&name);
+        let ports: HashMap<PortId, u16> = ports
+            .filter_map(|port| Some((engine.ids.port(&port.interface)?, port.ofport)))
+            .collect();
+        Step::Elsewhere(Box::new(move || Ok(listing(parts, &ports))))
+    };
+    Ok(read(engine, bridge, Box::new(end)))
+}
+
+/// As Open vSwitch lists them: static ones first, then the one heard longest ago.
+fn listing(parts: Parts, numbers: &HashMap<PortId, u16>) -> String {
+    let mut records = merged(parts);
     records.sort_by_key(|record| (record.age_secs.map(Reverse), record.vid, record.mac));
     let mut text = String::from(" port  VLAN  MAC                Age\n");
     for record in records {
-        let Some(port) = ofport(engine, record.port) else { continue };
-        let port = ofport_name(port);
+        let Some(port) = numbers.get(&record.port) else { continue };
+        let port = ofport_name(*port);
         let (vid, mac) = (record.vid.get(), record.mac);
         let _ = if let Some(age) = record.age_secs {
             writeln!(text, "{port:>5}  {vid:>4}  {mac}  {age:>3}")
@@ -57,7 +125,7 @@ fn show(engine: &mut Engine, args: &[String]) -> Answer {
             writeln!(text, "{port:>5}  {vid:>4}  {mac}  static")
         };
     }
-    Ok(text)
+    text
 }
 
 fn ofport_name(number: u16) -> String {
@@ -73,7 +141,7 @@ fn flush(engine: &mut Engine, args: &[String]) -> Answer {
 fn stats_show(engine: &mut Engine, args: &[String]) -> Answer {
     let name = args.first().map_or("", String::as_str);
     let bridge = bridge(engine, name)?;
-    let (_, stats) = engine.workers.dump_fdb(bridge).map_err(stuck)?;
+    let stats = fdb_stats(&engine.workers.figures().map_err(stuck)?, bridge);
     Ok(format!(
         "Statistics for bridge \"{name}\":\n  \
          Current/maximum MAC entries in the table: {}/{}\n  \

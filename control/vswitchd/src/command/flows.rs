@@ -6,18 +6,22 @@
 use super::absent::FLOWS;
 use super::datapath::{Datapath, choose, datapaths, is_datapath};
 use super::pmd::forget_flows;
-use super::{Command, command};
+use super::{Command, command, errand};
 use crate::engine::Engine;
+use crate::errand::{Step, by_port};
 use crate::explain::Names;
 use crate::flow::{self, Flow};
 use crate::odp::{Style, number};
 use crate::unixctl::Answer;
 use crate::walk::{hops, slow_path};
+use crate::workers::WorkerError;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uuid::Uuid;
-use weft_switch::trace::{Ingress, Probe};
-use weft_switch::{Flow as Recent, WorkerId};
+use weft_io::Queue;
+use weft_switch::trace::{self, Ingress, Probe};
+use weft_switch::{Flow as Recent, PortCounters, WorkerId};
+use weft_worker::Event;
 
 /// A stock switch forgets a flow that was not used for so long (`max-idle`).
 const AGE_MAX_MS: u64 = 10_000;
@@ -26,23 +30,17 @@ const AGE_MAX_MS: u64 = 10_000;
 const PROBES_MAX: usize = 16;
 
 pub(super) const COMMANDS: &[Command] = &[
-    command(
+    errand(
         "dpctl/dump-flows",
         "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]",
         0,
         6,
         dpctl_dump_flows,
     ),
-    command(
-        "dpif/dump-flows",
-        "[-m] [--names | --no-names] bridge",
-        1,
-        usize::MAX,
-        dpif_dump_flows,
-    ),
+    errand("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, usize::MAX, dpif_dump_flows),
     command("dpctl/del-flows", "[dp] [file]", 0, 2, del_flows),
-    command("dpctl/get-flow", "[dp] ufid:UFID", 1, 2, get_flow),
-    command("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, bridge_dump_flows),
+    errand("dpctl/get-flow", "[dp] ufid:UFID", 1, 2, get_flow),
+    errand("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, bridge_dump_flows),
     command("dpif/show-dp-features", "bridge", 1, 1, features),
 ];
 
@@ -124,7 +122,7 @@ fn del_flows(engine: &mut Engine, args: &[String]) -> Answer {
     }
 }
 
-fn dpctl_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
+fn dpctl_dump_flows(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
     let wanted = wanted(engine, args)?;
     let mut seen = recent(engine, wanted.datapath)?;
     let mut kept = Vec::new();
@@ -136,40 +134,43 @@ fn dpctl_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
     }
     // A filter that makes no sense is an error, also when there is nothing to filter.
     check_filter(engine, wanted.filter.as_deref())?;
-    let lines = lines(engine, &kept, wanted.datapath, wanted.style)?;
+    let Wanted { datapath, style, .. } = wanted;
     let places: BTreeMap<_, _> = engine.workers.places().collect();
-    let (mut text, mut last) = (String::new(), None);
-    for (one, line) in kept.iter().zip(lines) {
-        if wanted.datapath.is_netdev() && last != Some(one.worker) {
-            last = Some(one.worker);
-            let _ = match places.get(&one.worker).copied().flatten() {
-                Some(cpu) => writeln!(text, "flow-dump from pmd on cpu core: {cpu}"),
-                None => writeln!(text, "flow-dump from the main thread:"),
-            };
+    let end = move |lines: Lines| {
+        let (mut text, mut last) = (String::new(), None);
+        for (worker, line) in lines {
+            if datapath.is_netdev() && last != Some(worker) {
+                last = Some(worker);
+                let _ = match places.get(&worker).copied().flatten() {
+                    Some(cpu) => writeln!(text, "flow-dump from pmd on cpu core: {cpu}"),
+                    None => writeln!(text, "flow-dump from the main thread:"),
+                };
+            }
+            text += &line;
         }
-        text += &line;
-    }
-    Ok(text)
+        Ok(text)
+    };
+    Ok(Dump::new(kept, datapath, style, end).go_on(engine))
 }
 
 /// The flow that `dpctl/dump-flows -m` names so.
-fn get_flow(engine: &mut Engine, args: &[String]) -> Answer {
+fn get_flow(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
     let name = if args.len() > 1 { args.first() } else { None };
     let datapath = choose(engine, name)?;
     let wanted = args.last().and_then(|arg| arg.strip_prefix("ufid:")?.parse::<Uuid>().ok());
     let wanted = wanted.ok_or("ovs-vswitchd: parsing flow ufid (Invalid argument)\n")?;
     let seen: Vec<_> =
         recent(engine, datapath)?.into_iter().filter(|seen| ufid(seen) == wanted).collect();
-    let lines = lines(engine, &seen, datapath, Style { all: true, names: false })?;
-    match lines.first() {
-        Some(line) => Ok(line.clone()),
+    let end = |lines: Lines| match lines.into_iter().next() {
+        Some((_, line)) => Ok(line),
         None => Err("ovs-vswitchd: getting flow (No such file or directory)\n".to_owned()),
-    }
+    };
+    Ok(Dump::new(seen, datapath, Style { all: true, names: false }, end).go_on(engine))
 }
 
 /// The number that a filter means by a port: that of the datapath.
 fn filter_port(engine: &Engine, name: &str) -> Option<u16> {
-    let port = engine.plan.ports.iter().find(|port| port.name == name)?;
+    let port = engine.plan.ports.by_interface(name)?;
     let id = engine.ids.port(&port.interface)?;
     u16::try_from(number(id)).ok()
 }
@@ -193,37 +194,69 @@ fn passes(engine: &Engine, filter: Option<&str>, seen: &Seen) -> Result<bool, St
         .map_err(|error| filter_error(&error, filter))
 }
 
-/// One line for each flow.
-fn lines(
-    engine: &mut Engine,
-    seen: &[Seen],
-    datapath: &Datapath,
+/// One line for each flow, and which worker saw it.
+type Lines = Vec<(WorkerId, String)>;
+
+/// A dump of flows under way.
+struct Dump {
+    left: std::vec::IntoIter<Seen>,
+    datapath: &'static Datapath,
     style: Style,
-) -> Result<Vec<String>, String> {
-    let mut traced = Vec::new();
-    for some in seen.chunks(PROBES_MAX) {
+    lines: Lines,
+    end: Box<dyn FnOnce(Lines) -> Answer>,
+}
+
+impl Dump {
+    fn new(
+        seen: Vec<Seen>,
+        datapath: &'static Datapath,
+        style: Style,
+        end: impl FnOnce(Lines) -> Answer + 'static,
+    ) -> Self {
+        let left = seen.into_iter();
+        Self { left, datapath, style, lines: Vec::new(), end: Box::new(end) }
+    }
+
+    /// Has some more frames traced.
+    fn go_on(mut self, engine: &mut Engine) -> Step {
+        let some: Vec<Seen> = self.left.by_ref().take(PROBES_MAX).collect();
+        if some.is_empty() {
+            return Step::Done((self.end)(self.lines));
+        }
         let probe = |seen: &Seen| Probe {
             ingress: Ingress::Port(seen.flow.key.ingress),
             frame: seen.flow.frame(),
             learns: false,
         };
-        let probes = some.iter().map(probe).collect();
-        traced.extend(engine.workers.trace(probes).map_err(|error| format!("{error}\n"))?);
+        let question = engine.workers.ask_trace(some.iter().map(probe).collect());
+        let resume = move |engine: &mut Engine, mut answers: Vec<Event<Queue>>| {
+            let Some(Event::Traced(traced)) = answers.pop() else {
+                return Step::Done(Err(format!("{}\n", WorkerError::Lost(0))));
+            };
+            let names = Names::new(engine);
+            let lines = some.iter().zip(traced).map(|(seen, events)| {
+                (seen.worker, self.line(seen, events.unwrap_or_default(), &names))
+            });
+            let lines: Lines = lines.collect();
+            self.lines.extend(lines);
+            self.go_on(engine)
+        };
+        Step::Ask(question, Box::new(resume))
     }
-    let names = Names::new(engine);
-    let line = |(seen, events): (&Seen, Option<_>)| {
-        let hops = hops(events.unwrap_or_default());
+
+    fn line(&self, seen: &Seen, events: Vec<trace::Event>, names: &Names<'_>) -> String {
+        let (flow, style) = (&seen.flow, self.style);
+        let hops = hops(events);
         let actions = match slow_path(&hops) {
             Some(slow) => format!("userspace(pid=0,slow_path({slow}))"),
             None => names.actions(&hops, style),
         };
-        let flow = &seen.flow;
         let mut text = String::new();
         if style.all {
             let _ = write!(text, "ufid:{}, ", ufid(seen));
         }
         let matched = names.odp_match(flow.key.ingress, &flow.frame(), style);
-        text += &datapath.dialect(matched);
+        text += &self.datapath.dialect(matched);
         // Nothing but the frame that a stock switch would have put the flow into its cache for.
         let used = if flow.frames == 0 {
             "never".to_owned()
@@ -235,8 +268,7 @@ fn lines(
             text += ", dp:ovs";
         }
         text + ", actions:" + &actions + "\n"
-    };
-    Ok(seen.iter().zip(traced).map(line).collect())
+    }
 }
 
 impl Datapath {
@@ -257,7 +289,7 @@ fn ufid(seen: &Seen) -> Uuid {
     Uuid::from_u64_pair(half(0), half(1))
 }
 
-fn dpif_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
+fn dpif_dump_flows(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
     let (options, names): (Vec<_>, Vec<_>) =
         args.iter().cloned().partition(|arg| arg.starts_with('-'));
     let [bridge] = names.as_slice() else {
@@ -282,12 +314,13 @@ fn dpif_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
     seen.retain(|seen| {
         names.planned(seen.flow.key.ingress).is_some_and(|port| port.bridge == *bridge)
     });
-    Ok(lines(engine, &seen, datapath, style)?.concat())
+    let end = |lines: Lines| Ok(lines.into_iter().map(|(_, line)| line).collect());
+    Ok(Dump::new(seen, datapath, style, end).go_on(engine))
 }
 
 /// The flow that a bridge without a controller has, and those that are always there; a bridge that
 /// does not forward has no first one.
-fn bridge_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
+fn bridge_dump_flows(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
     let mut offload = "";
     let mut bridge = None;
     for arg in args {
@@ -300,17 +333,28 @@ fn bridge_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
     let bridge = bridge.ok_or("Unknown bridge\n")?.clone();
     let since = engine.bridges_since.get(&bridge.uuid);
     let secs = since.map_or(0, |since| since.elapsed().as_secs());
-    let counters = engine.counters().map_err(|error| format!("{error}\n"))?;
-    let (mut frames, mut bytes) = (0, 0);
-    for port in engine.plan.ports.iter().filter(|port| port.bridge == bridge.name) {
-        let id = engine.ids.port(&port.interface);
-        if let Some(counted) = id.and_then(|id| counters.port(id)) {
-            frames += counted.rx_frames;
-            bytes += counted.rx_bytes;
-        }
-    }
+    let rows = engine.plan.ports.of_bridge(&bridge.name).map(|port| port.interface).collect();
+    let total = Total { frames: 0, bytes: 0, forwards: bridge.forwards, secs, offload };
+    let each = |_: &mut Engine, total: &mut Total, _: &Uuid, counted: &PortCounters| {
+        total.frames += counted.rx_frames;
+        total.bytes += counted.rx_bytes;
+    };
+    Ok(by_port(engine, rows, total, each, |_, total| Step::Done(Ok(bridge_flows(&total)))))
+}
+
+/// What all ports of a bridge have received, and what else its flows say.
+struct Total {
+    frames: u64,
+    bytes: u64,
+    forwards: bool,
+    secs: u64,
+    offload: &'static str,
+}
+
+fn bridge_flows(total: &Total) -> String {
+    let Total { frames, bytes, forwards, secs, offload } = total;
     let mut text = String::new();
-    if bridge.forwards {
+    if *forwards {
         let _ = writeln!(
             text,
             "duration={secs}s, n_packets={frames}, n_bytes={bytes}, {offload}priority=0,actions=NORMAL"
@@ -327,7 +371,7 @@ fn bridge_dump_flows(engine: &mut Engine, args: &[String]) -> Answer {
             "table_id=254, duration={secs}s, n_packets=0, n_bytes=0, {offload}{rest}"
         );
     }
-    Ok(text)
+    text
 }
 
 /// What the datapath can do of what a stock one can be asked for.

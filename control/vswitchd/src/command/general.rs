@@ -57,7 +57,7 @@ fn memory(engine: &mut Engine, _args: &[String]) -> Answer {
     });
     let fdb: u64 = engine
         .workers
-        .reports()
+        .figures()
         .map_err(|error| format!("{error}\n"))?
         .iter()
         .flat_map(|report| &report.fdb)

@@ -2,23 +2,30 @@
 //!
 //! Names and labels are listed in `README.md` and stay as they are.
 
-use super::{Command, command};
+use super::{Command, errand};
 use crate::engine::Engine;
+use crate::errand::{Step, by_port};
 use crate::plan::{Carrier, Held};
 use crate::tunnels::State;
-use crate::unixctl::Answer;
+use crate::workers::reports;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use uuid::Uuid;
 use weft_switch::{Counters, DropReason, FdbStats, PortCounters};
 use weft_worker::Report;
 
-pub(super) const COMMANDS: &[Command] = &[command("weft/metrics", "", 0, 0, metrics)];
+pub(super) const COMMANDS: &[Command] = &[errand("weft/metrics", "", 0, 0, metrics)];
 
 /// A metric: its name, its type, and what it is.
 type Metric = (&'static str, &'static str, &'static str);
 
 const INFO: Metric = ("weft_info", "gauge", "1, with the version as label");
 const EPOCH: Metric = ("weft_config_epoch", "gauge", "Number of the configuration in force");
+const TURN: Metric = (
+    "weft_loop_longest_turn_seconds",
+    "gauge",
+    "Processor time of the longest turn of the control loop of each kind",
+);
 const BUSY: Metric =
     ("weft_worker_busy_seconds_total", "counter", "Time in rounds that moved frames");
 const WORKER_RX: Metric = ("weft_worker_rx_frames_total", "counter", "Frames received by a worker");
@@ -82,21 +89,28 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn metrics(engine: &mut Engine, _args: &[String]) -> Answer {
-    let reports = engine.workers.reports().map_err(|error| format!("{error}\n"))?;
-    let mut counters = Counters::default();
-    for report in &reports {
-        counters.add(&report.counters);
-    }
-    let mut page = Page::default();
-    page.put(INFO, &[("version", env!("CARGO_PKG_VERSION"))], 1);
-    page.put(EPOCH, &[], engine.epoch);
-    for report in &reports {
-        worker(&mut page, engine, report);
-    }
-    ports(&mut page, engine, &counters);
-    underlays(&mut page, engine, &counters);
-    Ok(page.text())
+fn metrics(engine: &mut Engine, _args: &[String]) -> Result<Step, String> {
+    let question = engine.workers.ask(|_| weft_worker::Command::ReportFigures);
+    let resume = |engine: &mut Engine, answers| {
+        let reports = reports(answers);
+        let mut counters = Counters::default();
+        let mut page = Page::default();
+        page.put(INFO, &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        page.put(EPOCH, &[], engine.epoch);
+        for (kind, turns) in engine.turns.all() {
+            page.put(TURN, &[("kind", kind)], turns.longest.as_secs_f64());
+        }
+        for report in &reports {
+            counters.add(&report.counters);
+            worker(&mut page, engine, report);
+        }
+        underlays(&mut page, engine, &counters);
+        let rows = engine.plan.ports.iter().map(|port| port.interface).collect();
+        by_port(engine, rows, page, port, |_, page| {
+            Step::Elsewhere(Box::new(move || Ok(page.text())))
+        })
+    };
+    Ok(Step::Ask(question, Box::new(resume)))
 }
 
 fn worker(page: &mut Page, engine: &Engine, report: &Report) {
@@ -120,35 +134,31 @@ fn worker(page: &mut Page, engine: &Engine, report: &Report) {
     }
 }
 
-fn ports(page: &mut Page, engine: &Engine, counters: &Counters) {
-    for port in &engine.plan.ports {
-        let labels = [("bridge", port.bridge.as_str()), ("port", port.name.as_str())];
-        let none = PortCounters::default();
-        let id = engine.ids.port(&port.interface);
-        let counted = id.and_then(|id| counters.port(id)).unwrap_or(&none);
-        page.put(RX_FRAMES, &labels, counted.rx_frames);
-        page.put(RX_BYTES, &labels, counted.rx_bytes);
-        page.put(TX_FRAMES, &labels, counted.tx_frames);
-        page.put(TX_BYTES, &labels, counted.tx_bytes);
-        drops(page, &labels, "rx", &counted.rx_drops);
-        drops(page, &labels, "tx", &counted.tx_drops);
-        match &port.carrier {
-            Carrier::Tunnel(tunnel, path) => {
-                page.put(TUNNEL, &labels, u8::from(matches!(path.state, State::Ready(_))));
-                if tunnel.takes_udp6() {
-                    page.put(UDP6_ZERO, &labels, counted.rx_udp6_zero_frames);
-                }
-            }
-            _ => {
-                if let Some(device) = engine.device(&port.name) {
-                    page.put(PORT_UP, &labels, u8::from(device.is_running));
-                }
+fn port(engine: &mut Engine, page: &mut Page, row: &Uuid, counted: &PortCounters) {
+    let Some(port) = engine.plan.ports.get(row) else { return };
+    let labels = [("bridge", port.bridge.as_str()), ("port", port.name.as_str())];
+    page.put(RX_FRAMES, &labels, counted.rx_frames);
+    page.put(RX_BYTES, &labels, counted.rx_bytes);
+    page.put(TX_FRAMES, &labels, counted.tx_frames);
+    page.put(TX_BYTES, &labels, counted.tx_bytes);
+    drops(page, &labels, "rx", &counted.rx_drops);
+    drops(page, &labels, "tx", &counted.tx_drops);
+    match &port.carrier {
+        Carrier::Tunnel(tunnel, path) => {
+            page.put(TUNNEL, &labels, u8::from(matches!(path.state, State::Ready(_))));
+            if tunnel.takes_udp6() {
+                page.put(UDP6_ZERO, &labels, counted.rx_udp6_zero_frames);
             }
         }
-        if let Some(link) = engine.links.get(&port.name) {
-            for (reason, frames) in link.missed_frames() {
-                page.put(MISSED, &[labels[0], labels[1], ("reason", reason)], frames);
+        _ => {
+            if let Some(device) = engine.device(&port.name) {
+                page.put(PORT_UP, &labels, u8::from(device.is_running));
             }
+        }
+    }
+    if let Some(link) = engine.links.get(&port.name) {
+        for (reason, frames) in link.missed_frames() {
+            page.put(MISSED, &[labels[0], labels[1], ("reason", reason)], frames);
         }
     }
 }

@@ -10,6 +10,7 @@ mod fdb;
 mod flows;
 mod general;
 mod mdb;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod metrics;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod net;
@@ -23,6 +24,7 @@ mod trace_groups;
 mod weft;
 
 use crate::engine::{Engine, Leave};
+use crate::errand::{Errands, Step};
 use crate::store::Store;
 use crate::unixctl::{Answer, Request, Target};
 use std::fmt::Write as _;
@@ -32,7 +34,16 @@ pub(crate) struct Command {
     name: &'static str,
     usage: &'static str,
     args: [usize; 2],
-    run: fn(&mut Engine, &[String]) -> Answer,
+    run: Run,
+}
+
+/// How a command is answered.
+#[derive(Clone, Copy)]
+enum Run {
+    /// In one turn of the loop.
+    Now(fn(&mut Engine, &[String]) -> Answer),
+    /// In several.
+    Errand(fn(&mut Engine, &[String]) -> Result<Step, String>),
 }
 
 /// A command with between `min` and `max` arguments.
@@ -43,7 +54,18 @@ pub(crate) const fn command(
     max: usize,
     run: fn(&mut Engine, &[String]) -> Answer,
 ) -> Command {
-    Command { name, usage, args: [min, max], run }
+    Command { name, usage, args: [min, max], run: Run::Now(run) }
+}
+
+/// The same for one whose answer may take several turns.
+pub(crate) const fn errand(
+    name: &'static str,
+    usage: &'static str,
+    min: usize,
+    max: usize,
+    run: fn(&mut Engine, &[String]) -> Result<Step, String>,
+) -> Command {
+    Command { name, usage, args: [min, max], run: Run::Errand(run) }
 }
 
 /// All commands of the switch, in the order of their names.
@@ -71,8 +93,14 @@ fn all() -> Vec<&'static Command> {
 /// The order to end, and who waits for it to be done.
 pub type Exit = (Leave, tokio::sync::oneshot::Sender<Answer>);
 
-/// Answers a request, unless it is the order to end: that is answered when it is done.
-pub fn answer(request: Request, engine: &mut Engine, store: &mut Store) -> Option<Exit> {
+/// Answers a request, unless it is the order to end: that is answered when it is done.  What takes
+/// several turns goes to `errands`.
+pub(crate) fn answer(
+    request: Request,
+    engine: &mut Engine,
+    store: &mut Store,
+    errands: &mut Errands,
+) -> Option<Exit> {
     let Request { target, method, params, reply } = request;
     let (answer, leave) = match (target, method.as_str()) {
         (Target::Database, "exit") => match check(&method, [0, 0], &params) {
@@ -86,7 +114,11 @@ pub fn answer(request: Request, engine: &mut Engine, store: &mut Store) -> Optio
         (Target::Database, _) => (database::run(store, engine, &method, &params), None),
         (Target::Switch, "exit") => exit(&params),
         (Target::Switch, "list-commands") => (list(&params), None),
-        (Target::Switch, _) => (run(engine, &method, &params), None),
+        (Target::Switch, _) => {
+            let step = run(engine, &method, &params);
+            errands.after(step.unwrap_or_else(|text| Step::Done(Err(text))), Some(reply));
+            return None;
+        }
     };
     if let Some(leave) = leave {
         return Some((leave, reply));
@@ -104,7 +136,7 @@ fn exit(params: &[String]) -> (Answer, Option<Leave>) {
     }
 }
 
-fn run(engine: &mut Engine, method: &str, params: &[String]) -> Answer {
+fn run(engine: &mut Engine, method: &str, params: &[String]) -> Result<Step, String> {
     let mut all = all();
     if engine.test_faults {
         all.extend(fault::COMMANDS);
@@ -113,7 +145,18 @@ fn run(engine: &mut Engine, method: &str, params: &[String]) -> Answer {
         return Err(unknown(method));
     };
     check(method, command.args, params)?;
-    (command.run)(engine, params)
+    match command.run {
+        Run::Now(run) => Ok(Step::Done(run(engine, params))),
+        Run::Errand(run) => run(engine, params),
+    }
+}
+
+/// Runs a command that takes one turn.
+fn run_now(engine: &mut Engine, method: &str, params: &[String]) -> Answer {
+    match run(engine, method, params)? {
+        Step::Done(answer) => answer,
+        _ => Err(unknown(method)),
+    }
 }
 
 /// Checks the number of arguments.

@@ -78,7 +78,7 @@ fn wanted_cpu(args: &[String]) -> Result<Option<usize>, String> {
 
 fn threads(engine: &mut Engine, args: &[String]) -> Result<Vec<Thread>, String> {
     let wanted = wanted_cpu(args)?;
-    let reports = engine.workers.reports().map_err(|error| format!("{error}\n"))?;
+    let reports = engine.workers.figures().map_err(|error| format!("{error}\n"))?;
     let places: BTreeMap<_, _> = engine.workers.places().collect();
     let thread = |report: Report| {
         let cpu = places.get(&report.worker).copied().flatten();
@@ -113,7 +113,7 @@ fn since(mut report: Report, base: &Report) -> Report {
 }
 
 fn clear(engine: &mut Engine, _args: &[String]) -> Answer {
-    let reports = engine.workers.reports().map_err(|error| format!("{error}\n"))?;
+    let reports = engine.workers.figures().map_err(|error| format!("{error}\n"))?;
     engine.cleared = reports.into_iter().map(|report| (report.worker, report)).collect();
     Ok(String::new())
 }

@@ -1,35 +1,35 @@
 //! `weft/*`: what the `weft` command shows, as JSON text.
 
-use super::{Command, command};
+use super::fdb::{Parts, merged};
+use super::{Command, command, errand};
 use crate::desired::Interface;
-use crate::engine::Engine;
+use crate::engine::{Engine, traffic};
+use crate::errand::{Step, by_port};
 use crate::links::Link;
 use crate::plan::{Carrier, Held, PlannedPort};
 use crate::taps::TapState;
 use crate::tunnels::State;
 use crate::unixctl::Answer;
-use crate::workers::WorkerError;
+use crate::workers::{fdb_stats, reports};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
 use std::time::Instant;
+use uuid::Uuid;
 use weft_switch::mcast::Mdb;
-use weft_switch::{Counters, DropReason, FdbStats, LinkCounters, PortCounters, VlanMode};
+use weft_switch::{Counters, DropReason, FdbStats, PortCounters, PortId, VlanMode};
 use weft_worker::Report;
 
 pub(super) const COMMANDS: &[Command] = &[
-    command("weft/show", "", 0, 0, show),
-    command("weft/drops", "", 0, 0, drops),
-    command("weft/fdb", "[bridge]", 0, 1, fdb),
+    errand("weft/show", "", 0, 0, show),
+    errand("weft/drops", "", 0, 0, drops),
+    errand("weft/fdb", "[bridge]", 0, 1, fdb),
+    command("weft/turns", "[clear]", 0, 1, turns),
     command("weft/doctor", "", 0, 0, |engine, _| text(&crate::doctor::examine(engine))),
 ];
 
 fn text(value: &Value) -> Answer {
     Ok(format!("{value}\n"))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
-fn stuck(error: WorkerError) -> String {
-    format!("{error}\n")
 }
 
 /// Counters by name, without the zeros.
@@ -48,47 +48,82 @@ fn rate(now: u64, before: u64, secs: f64) -> f64 {
     if secs > 0.0 { (now.saturating_sub(before) as f64 / secs * 10.0).round() / 10.0 } else { 0.0 }
 }
 
-/// Everything that the counters of one moment say.
+/// A port, and what it has counted.
 struct View<'a> {
     engine: &'a Engine,
-    now: &'a Counters,
+    now: &'a PortCounters,
     secs: f64,
 }
 
-fn show(engine: &mut Engine, _args: &[String]) -> Answer {
-    let reports = engine.workers.reports().map_err(stuck)?;
-    let mut now = Counters::default();
-    for report in &reports {
-        now.add(&report.counters);
+/// `weft/show` under way.
+struct Show {
+    reports: Vec<Report>,
+    /// The ports of each bridge, as far as they are done.
+    ports: BTreeMap<String, Vec<Value>>,
+    traffic: HashMap<Uuid, [u64; 4]>,
+    /// Since the counters that rates begin with.
+    secs: f64,
+}
+
+fn show(engine: &mut Engine, _args: &[String]) -> Result<Step, String> {
+    let question = engine.workers.ask(|_| weft_worker::Command::ReportFigures);
+    let resume = |engine: &mut Engine, answers| {
+        let rows = engine.desired.interfaces().map(|(_, _, interface)| interface.uuid).collect();
+        let secs = engine.rates.at.map_or(0.0, |at| at.elapsed().as_secs_f64());
+        let reports = reports(answers);
+        let show = Show { reports, ports: BTreeMap::new(), traffic: HashMap::new(), secs };
+        by_port(engine, rows, show, Show::port, Show::end)
+    };
+    Ok(Step::Ask(question, Box::new(resume)))
+}
+
+impl Show {
+    fn port(engine: &mut Engine, show: &mut Self, row: &Uuid, now: &PortCounters) {
+        let Some((bridge, port, interface)) = engine.desired.interface(row) else { return };
+        show.traffic.insert(*row, traffic(now));
+        let value = View { engine, now, secs: show.secs }.port(port, interface);
+        show.ports.entry(bridge.name.clone()).or_default().push(value);
     }
-    let mut fdbs = BTreeMap::new();
-    for bridge in engine.desired.bridges.values() {
-        if let Some(id) = engine.ids.bridge(&bridge.uuid) {
-            let (_, stats) = engine.workers.dump_fdb(id).map_err(stuck)?;
-            fdbs.insert(bridge.name.clone(), stats);
+
+    fn end(engine: &mut Engine, mut show: Self) -> Step {
+        let mut counters = Counters::default();
+        for report in &show.reports {
+            counters.add(&report.counters);
         }
+        let bridges: Vec<_> = engine
+            .desired
+            .bridges
+            .values()
+            .map(|bridge| {
+                let id = engine.ids.bridge(&bridge.uuid);
+                let fdb = id.map(|id| fdb_stats(&show.reports, id)).unwrap_or_default();
+                let ports = show.ports.remove(&bridge.name).unwrap_or_default();
+                one_bridge(engine, bridge, fdb, ports)
+            })
+            .collect();
+        let (kind, longest) = engine.turns.longest();
+        let mut value = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "epoch": engine.epoch,
+            "database_fault": engine.storage.get().map(|fault| fault.to_string()),
+            "longest_turn": {"kind": kind, "micros": longest.as_micros()},
+            "workers": workers(engine, &show.reports),
+            "underlays": underlays(engine, &counters),
+        });
+        if let Some(object) = value.as_object_mut() {
+            object.insert("bridges".to_owned(), Value::Array(bridges));
+        }
+        // Asked again soon, the rate is over that time and not over a blink.
+        if engine.rates.at.is_none_or(|at: Instant| at.elapsed().as_secs_f64() > 1.0) {
+            engine.rates.note(show.traffic);
+        }
+        elsewhere(value)
     }
-    let secs = engine.rates.at.map_or(0.0, |at| at.elapsed().as_secs_f64());
-    let view = View { engine, now: &now, secs };
-    let bridges: Vec<_> = engine
-        .desired
-        .bridges
-        .values()
-        .map(|bridge| view.bridge(bridge, fdbs.get(&bridge.name).copied().unwrap_or_default()))
-        .collect();
-    let value = json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "epoch": engine.epoch,
-        "database_fault": engine.storage.get().map(|fault| fault.to_string()),
-        "workers": workers(engine, &reports),
-        "bridges": bridges,
-        "underlays": view.underlays(),
-    });
-    // Asked again soon, the rate is over that time and not over a blink.
-    if engine.rates.at.is_none_or(|at: Instant| at.elapsed().as_secs_f64() > 1.0) {
-        engine.rates.note(now);
-    }
-    text(&value)
+}
+
+/// Makes a text of what may be megabytes.
+fn elsewhere(value: Value) -> Step {
+    Step::Elsewhere(Box::new(move || text(&value)))
 }
 
 fn workers(engine: &Engine, reports: &[Report]) -> Vec<Value> {
@@ -122,35 +157,39 @@ fn xdp_mode(link: Option<&Link>) -> Option<String> {
     Some(link?.attached.as_ref()?.mode().to_string())
 }
 
-impl View<'_> {
-    fn bridge(&self, bridge: &crate::desired::Bridge, fdb: FdbStats) -> Value {
-        let ports: Vec<_> = bridge
-            .ports
-            .values()
-            .flat_map(|port| port.interfaces.iter().map(move |interface| (port, interface)))
-            .map(|(port, interface)| self.port(port, interface))
-            .collect();
-        json!({
-            "name": bridge.name,
-            "datapath_id": self.engine.datapath_id(bridge),
-            "fail_mode": if bridge.fail_mode.is_empty() { "standalone" } else { &bridge.fail_mode },
-            "forwards": bridge.forwards,
-            "fdb": {
-                "entries": fdb.entries,
-                "max": bridge.fdb_entries_max,
-                "learned": fdb.learned,
-                "moved": fdb.moved,
-                "expired": fdb.expired,
-                "evicted": fdb.evicted,
-            },
-            "snooping": self.engine.snooping.table(&bridge.name).map(snooping),
-            "ports": ports,
-        })
-    }
+fn one_bridge(
+    engine: &Engine,
+    bridge: &crate::desired::Bridge,
+    fdb: FdbStats,
+    ports: Vec<Value>,
+) -> Value {
+    let mut value = json!({
+        "name": bridge.name,
+        "datapath_id": engine.datapath_id(bridge),
+        "fail_mode": if bridge.fail_mode.is_empty() { "standalone" } else { &bridge.fail_mode },
+        "forwards": bridge.forwards,
+        "fdb": {
+            "entries": fdb.entries,
+            "max": bridge.fdb_entries_max,
+            "learned": fdb.learned,
+            "moved": fdb.moved,
+            "expired": fdb.expired,
+            "evicted": fdb.evicted,
+        },
+        "snooping": engine.snooping.table(&bridge.name).map(snooping),
 
+    });
+    // Moved, not copied: there may be thousands.
+    if let Some(object) = value.as_object_mut() {
+        object.insert("ports".to_owned(), Value::Array(ports));
+    }
+    value
+}
+
+impl View<'_> {
     fn port(&self, port: &crate::desired::Port, interface: &Interface) -> Value {
         let engine = self.engine;
-        let planned = engine.plan.ports.iter().find(|other| other.interface == interface.uuid);
+        let planned = engine.plan.ports.get(&interface.uuid);
         let status = planned.map(|planned| engine.interface_status(interface, planned));
         let status = status.unwrap_or_default();
         let link = engine.links.get(&interface.name).filter(|link| link.held != Held::Underlay);
@@ -192,11 +231,9 @@ impl View<'_> {
     }
 
     fn traffic(&self, planned: Option<&PlannedPort>) -> Map<String, Value> {
-        let id = planned.and_then(|planned| self.engine.ids.port(&planned.interface));
-        let of = |counters: &Counters| -> PortCounters {
-            id.and_then(|id| counters.port(id)).cloned().unwrap_or_default()
-        };
-        let (now, before) = (of(self.now), of(&self.engine.rates.counters));
+        let now = self.now;
+        let before = planned.and_then(|port| self.engine.rates.traffic.get(&port.interface));
+        let [rx_frames, rx_bytes, tx_frames, tx_bytes] = before.copied().unwrap_or_default();
         let link = planned.and_then(|planned| self.engine.links.get(&planned.name));
         let missed: u64 = link.map(Link::missed_frames).unwrap_or_default().values().sum();
         let bits = |now: u64, before: u64| rate(now, before, self.secs) * 8.0;
@@ -208,41 +245,36 @@ impl View<'_> {
             "rx_drops": now.rx_dropped_frames(),
             "rx_missed": missed,
             "tx_drops": now.tx_dropped_frames(),
-            "rx_rate_fps": rate(now.rx_frames, before.rx_frames, self.secs),
-            "tx_rate_fps": rate(now.tx_frames, before.tx_frames, self.secs),
-            "rx_rate_bps": bits(now.rx_bytes, before.rx_bytes),
-            "tx_rate_bps": bits(now.tx_bytes, before.tx_bytes),
+            "rx_rate_fps": rate(now.rx_frames, rx_frames, self.secs),
+            "tx_rate_fps": rate(now.tx_frames, tx_frames, self.secs),
+            "rx_rate_bps": bits(now.rx_bytes, rx_bytes),
+            "tx_rate_bps": bits(now.tx_bytes, tx_bytes),
         });
         match value {
             Value::Object(map) => map,
             _ => Map::new(),
         }
     }
+}
 
-    fn underlays(&self) -> Vec<Value> {
-        let engine = self.engine;
-        let underlays = engine.links.iter().filter(|(_, link)| link.held == Held::Underlay);
-        underlays
-            .map(|(name, link)| {
-                let addresses: Vec<_> = engine
-                    .kernel
-                    .addresses()
-                    .filter(|(ifindex, _)| *ifindex == link.ifindex)
-                    .map(|(_, address)| address.to_string())
-                    .collect();
-                let counted = self.now.link(link.id).cloned().unwrap_or_default();
-                json!({
-                    "name": name,
-                    "xdp_mode": xdp_mode(Some(link)),
-                    "af_xdp_mode": link.af_xdp_mode,
-                    "addresses": addresses,
-                    "xdp_counters": xdp_counters(link),
-                    "rx_frames": counted.rx_frames,
-                    "drops": by_reason(&counted.rx_drops),
-                })
+fn underlays(engine: &Engine, counters: &Counters) -> Vec<Value> {
+    let underlays = engine.links.iter().filter(|(_, link)| link.held == Held::Underlay);
+    underlays
+        .map(|(name, link)| {
+            let addresses = engine.kernel.addresses_of(link.ifindex);
+            let addresses: Vec<_> = addresses.map(|address| address.to_string()).collect();
+            let counted = counters.link(link.id).cloned().unwrap_or_default();
+            json!({
+                "name": name,
+                "xdp_mode": xdp_mode(Some(link)),
+                "af_xdp_mode": link.af_xdp_mode,
+                "addresses": addresses,
+                "xdp_counters": xdp_counters(link),
+                "rx_frames": counted.rx_frames,
+                "drops": by_reason(&counted.rx_drops),
             })
-            .collect()
-    }
+        })
+        .collect()
 }
 
 fn xdp_counters(link: &Link) -> Map<String, Value> {
@@ -286,65 +318,134 @@ fn tunnel(engine: &Engine, planned: &PlannedPort) -> Option<Value> {
     }))
 }
 
-fn drops(engine: &mut Engine, _args: &[String]) -> Answer {
-    let counters = engine.counters().map_err(stuck)?;
-    let mut all = Vec::new();
-    let mut push = |bridge: Option<&str>, port: &str, direction: &str, counts: &[u64]| {
-        for (reason, frames) in by_reason(counts) {
-            all.push(json!({
-                "bridge": bridge, "port": port, "direction": direction, "reason": reason,
-                "frames": frames,
-            }));
-        }
-    };
-    for port in &engine.plan.ports {
-        let id = engine.ids.port(&port.interface);
-        if let Some(counted) = id.and_then(|id| counters.port(id)) {
-            push(Some(&port.bridge), &port.name, "rx", &counted.rx_drops);
-            push(Some(&port.bridge), &port.name, "tx", &counted.tx_drops);
-        }
+/// Drops of one direction, without the zeros.
+fn push_drops(
+    all: &mut Vec<Value>,
+    bridge: Option<&str>,
+    port: &str,
+    direction: &str,
+    counts: &[u64],
+) {
+    for (reason, frames) in by_reason(counts) {
+        all.push(json!({
+            "bridge": bridge, "port": port, "direction": direction, "reason": reason,
+            "frames": frames,
+        }));
     }
-    for (name, link) in engine.links.iter().filter(|(_, link)| link.held == Held::Underlay) {
-        let counted = counters.link(link.id).cloned();
-        push(None, name, "rx", &counted.unwrap_or_else(LinkCounters::default).rx_drops);
-    }
-    for (name, link) in engine.links.iter() {
-        let bridge = engine.plan.ports.iter().find(|port| port.name == *name);
-        for (reason, frames) in link.missed_frames() {
-            all.push(json!({
-                "bridge": bridge.map(|port| &port.bridge), "port": name, "direction": "rx",
-                "reason": reason, "frames": frames,
-            }));
-        }
-    }
-    text(&Value::Array(all))
 }
 
-fn fdb(engine: &mut Engine, args: &[String]) -> Answer {
+/// Frames of a link that the kernel dropped.
+fn push_missed(all: &mut Vec<Value>, bridge: Option<&str>, name: &str, link: &Link) {
+    for (reason, frames) in link.missed_frames() {
+        all.push(json!({
+            "bridge": bridge, "port": name, "direction": "rx", "reason": reason, "frames": frames,
+        }));
+    }
+}
+
+fn drops(engine: &mut Engine, _args: &[String]) -> Result<Step, String> {
+    let rows = engine.plan.ports.iter().map(|port| port.interface).collect();
+    Ok(by_port(engine, rows, Vec::new(), drops_of_port, |engine, all| {
+        let question = engine.workers.ask(|_| weft_worker::Command::ReportFigures);
+        let resume = |engine: &mut Engine, answers| drops_of_underlays(engine, all, answers);
+        Step::Ask(question, Box::new(resume))
+    }))
+}
+
+fn drops_of_port(engine: &mut Engine, all: &mut Vec<Value>, row: &Uuid, counted: &PortCounters) {
+    let Some(port) = engine.plan.ports.get(row) else { return };
+    let bridge = Some(port.bridge.as_str());
+    push_drops(all, bridge, &port.name, "rx", &counted.rx_drops);
+    push_drops(all, bridge, &port.name, "tx", &counted.tx_drops);
+    if let Some(link) = engine.links.get(&port.name).filter(|link| link.held != Held::Underlay) {
+        push_missed(all, bridge, &port.name, link);
+    }
+}
+
+fn drops_of_underlays(
+    engine: &mut Engine,
+    mut all: Vec<Value>,
+    answers: Vec<weft_worker::Event<weft_io::Queue>>,
+) -> Step {
+    let mut counters = Counters::default();
+    for report in reports(answers) {
+        counters.add(&report.counters);
+    }
+    for (name, link) in engine.links.iter().filter(|(_, link)| link.held == Held::Underlay) {
+        let counted = counters.link(link.id).cloned().unwrap_or_default();
+        push_drops(&mut all, None, name, "rx", &counted.rx_drops);
+        push_missed(&mut all, None, name, link);
+    }
+    elsewhere(Value::Array(all))
+}
+
+/// The name and the number of each port.
+type PortNames = HashMap<PortId, (String, u16)>;
+
+/// `weft/fdb` under way.
+struct Addresses {
+    /// Bridges that are to be read.
+    left: std::vec::IntoIter<String>,
+    read: Vec<(String, Parts, PortNames)>,
+}
+
+fn fdb(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
     let names: Vec<String> = match args.first() {
         Some(name) if engine.desired.bridges.contains_key(name) => vec![name.clone()],
         Some(_) => return Err("no such bridge\n".to_owned()),
         None => engine.desired.bridges.keys().cloned().collect(),
     };
-    let mut all = Vec::new();
-    for name in names {
-        let bridge = engine.desired.bridges.get(&name);
-        let Some(id) = bridge.and_then(|bridge| engine.ids.bridge(&bridge.uuid)) else { continue };
-        let (records, _) = engine.workers.dump_fdb(id).map_err(stuck)?;
-        for record in records {
-            let interface = engine.ids.ports.key(record.port.0);
-            let port = engine.plan.ports.iter().find(|port| Some(&port.interface) == interface);
-            let Some(port) = port else { continue };
-            all.push(json!({
-                "bridge": name,
-                "port": port.port.as_str(),
-                "ofport": port.ofport,
-                "vlan": record.vid.get(),
-                "mac": record.mac.to_string(),
-                "age_secs": record.age_secs,
-                "static": record.age_secs.is_none(),
-            }));
-        }
+    Ok(Addresses { left: names.into_iter(), read: Vec::new() }.go_on(engine))
+}
+
+impl Addresses {
+    fn go_on(mut self, engine: &mut Engine) -> Step {
+        let id = |name: String| Some((super::fdb::bridge(engine, &name).ok()?, name));
+        let Some((id, name)) = self.left.by_ref().find_map(id) else {
+            return Step::Elsewhere(Box::new(move || self.text()));
+        };
+        let end = move |engine: &mut Engine, parts| {
+            let number = |port: &PlannedPort| {
+                let id = engine.ids.port(&port.interface)?;
+                Some((id, (port.port.as_str().to_owned(), port.ofport)))
+            };
+            let ports = engine.plan.ports.of_bridge(&name).filter_map(number).collect();
+            self.read.push((name, parts, ports));
+            self.go_on(engine)
+        };
+        super::fdb::read(engine, id, Box::new(end))
     }
-    text(&Value::Array(all))
+
+    /// Entry by entry: a million of them as one value would take a gigabyte.
+    fn text(self) -> Answer {
+        let mut text = String::from("[");
+        for (bridge, parts, ports) in self.read {
+            for record in merged(parts) {
+                let Some((port, ofport)) = ports.get(&record.port) else { continue };
+                let entry = json!({
+                    "bridge": bridge,
+                    "port": port,
+                    "ofport": ofport,
+                    "vlan": record.vid.get(),
+                    "mac": record.mac.to_string(),
+                    "age_secs": record.age_secs,
+                    "static": record.age_secs.is_none(),
+                });
+                let comma = if text.len() > 1 { "," } else { "" };
+                let _ = write!(text, "{comma}{entry}");
+            }
+        }
+        Ok(text + "]\n")
+    }
+}
+
+fn turns(engine: &mut Engine, args: &[String]) -> Answer {
+    match args.first().map(String::as_str) {
+        None => Ok(engine.turns.show()),
+        Some("clear") => {
+            engine.turns.clear();
+            Ok(String::new())
+        }
+        Some(other) => Err(format!("{other}: not clear\n")),
+    }
 }
