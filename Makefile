@@ -6,7 +6,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Everything but benches/xskpeer, which needs a C compiler, libelf and zlib.
 ALL := --workspace --exclude weft-xskpeer
 
-.PHONY: help build demo test fast netns lint bench bench-veth bench-tcp bench-guest bench-ovsdb bench-scale bench-restart bpf install manuals deb deps clean
+.PHONY: help build demo test fast netns lint bench bench-veth bench-tcp bench-workers bench-guest bench-ovsdb bench-scale bench-restart bpf install manuals deb deps clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -62,6 +62,10 @@ bench-scale: ## What a port more costs among 10,000 (root); target/bench-scale.j
 bench-restart: ## How long a restart with many NICs is silent, beside OVS (root); target/bench-restart.json
 	@tests/need-root.sh "make bench-restart"
 	benches/restart.sh
+
+bench-workers: ## TCP with one worker and with two (root); target/bench-workers.json
+	@tests/need-root.sh "make bench-workers"
+	benches/workers.sh
 
 bench-tcp: ## TCP over tunnels and between containers, beside OVS (root); target/bench-tcp.json
 	@tests/need-root.sh "make bench-tcp"

@@ -9,7 +9,9 @@ use criterion::{Criterion, Throughput};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::time::Duration;
-use weft_benches::{Case, FdbFigures, Row, build_many, cases, fdb_figures, print_and_save};
+use weft_benches::{
+    Case, FdbFigures, Row, Workers, build_many, cases, fdb_figures, frames_per_sec, print_and_save,
+};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -43,6 +45,37 @@ fn main() {
     print_and_save(&rows, "bench.json");
     snapshot_of_many_tunnels(if is_test { 1 } else { 20 });
     print_fdb(if is_test { 1 } else { 7 });
+    print_workers(if is_test { 1 } else { 9 });
+}
+
+/// What a second worker brings, in turns: medians of the ratios within a turn.
+fn print_workers(turns: usize) {
+    let time = Duration::from_millis(300);
+    let kinds = [Workers::One, Workers::TwoApart, Workers::TwoCrossing];
+    let mut ratios = [Vec::new(), Vec::new()];
+    let mut alone = Vec::new();
+    for _ in 0..turns {
+        let Ok(rates) =
+            kinds.iter().map(|kind| frames_per_sec(*kind, time)).collect::<Result<Vec<_>, _>>()
+        else {
+            return println!("workers: no threads to be had");
+        };
+        let [one, apart, crossing] = rates[..] else { return };
+        alone.push(one / 1e6);
+        ratios[0].push(apart / one);
+        ratios[1].push(crossing / one);
+    }
+    let [apart, crossing] = ratios.map(median);
+    println!(
+        "workers: one takes {:.1} M frames/s; two {apart:.2} x as many when none goes from one to the other, \
+         {crossing:.2} x when half of them do (bar 1.6 x)",
+        median(alone)
+    );
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// What a snapshot with many tunnels costs to build, and to keep: adding one tunnel to it builds it

@@ -5,9 +5,11 @@
 //! NIC's direct cache access leaves them.
 
 mod bridge;
+mod exchange;
 mod fdb;
 mod tunnels;
 
+pub use exchange::{Workers, frames_per_sec};
 pub use fdb::{FdbFigures, fdb_figures};
 use std::sync::Arc;
 pub use tunnels::build_many;

@@ -117,6 +117,26 @@ fn the_table_of_addresses_keeps_its_limit() {
     assert_eq!(b.pings(10, "10.0.0.1"), 10);
 }
 
+/// Two ports that talk to each other come to one worker when somebody asks for it, and lose nothing on the way.
+fn talkers_come_together(switch: &Switch, a: &Host) {
+    let core = |port: &str| {
+        let text = switch.appctl("dpif-netdev/pmd-rxq-show");
+        let lines: Vec<_> = text.lines().collect();
+        let row = lines.iter().position(|line| line.contains(&format!("port: {port} ")));
+        let before = lines.iter().take(row.unwrap_or(0)).rev();
+        before.copied().find(|line| line.contains("core_id")).map(str::to_owned)
+    };
+    assert!(core("veth1").is_some(), "{}", switch.appctl("dpif-netdev/pmd-rxq-show"));
+    assert_ne!(core("veth1"), core("veth2"), "ports are dealt out in turn");
+    let together = within(Duration::from_secs(20), || {
+        assert_eq!(a.pings(20, "10.0.0.2"), 20);
+        switch.appctl("dpif-netdev/pmd-rxq-rebalance");
+        core("veth1") == core("veth2")
+    });
+    assert!(together, "{}", switch.appctl("dpif-netdev/pmd-rxq-show"));
+    assert_eq!(a.pings(20, "10.0.0.2"), 20);
+}
+
 /// Workers run where `pmd-cpu-mask` says, and follow it while they run.
 #[test]
 fn workers_follow_the_cpu_mask() {
@@ -145,6 +165,9 @@ fn workers_follow_the_cpu_mask() {
         cpus.sort_unstable();
         assert_eq!(cpus, expected, "mask {mask}: {}", state["workers"]);
         assert_eq!(a.pings(10, "10.0.0.2"), 10);
+        if mask == "0x3" {
+            talkers_come_together(&switch, &a);
+        }
     }
     switch.vsctl("remove open . other_config pmd-cpu-mask");
     a.must_reach("10.0.0.2");

@@ -58,6 +58,8 @@ pub struct Desired {
     pub next_cfg: i64,
     /// CPUs that get a worker each; empty for one worker that is not pinned.
     pub worker_cpus: Vec<usize>,
+    /// Links may move between workers by themselves: not with `pmd-auto-lb=false`.
+    pub rebalances: bool,
     /// Between two updates of statistics, at least 5000.
     pub stats_interval_millis: u64,
     /// `vlan-limit` lets second tags be read.
@@ -319,6 +321,8 @@ impl<R: Rows> Reader<'_, R> {
                 ),
             }
         }
+        let auto = self.key(TABLE, root, "other_config", "pmd-auto-lb");
+        desired.rebalances = auto.is_none_or(|text| text != "false");
         if let Some(text) = self.key(TABLE, root, "other_config", "stats-update-interval") {
             let millis = text.parse().unwrap_or(DEFAULT_STATS_MILLIS);
             desired.stats_interval_millis = millis.max(DEFAULT_STATS_MILLIS);

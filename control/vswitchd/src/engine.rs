@@ -17,6 +17,7 @@ use crate::pins::Pins;
 use crate::plan::{Carrier, Held, NUMBERS_MAX, Plan, Scope, plan};
 use crate::planned::Standing;
 use crate::publish::{self, Ids};
+use crate::rebalance::Rebalance;
 use crate::report::ToldCounters;
 use crate::silence::Silence;
 use crate::snooping::Snooping;
@@ -105,6 +106,7 @@ pub struct Engine {
     pub cleared: BTreeMap<WorkerId, Report>,
     /// Whether `weft/fail-worker` exists.
     pub test_faults: bool,
+    pub(crate) rebalance: Rebalance,
     known: Known,
     /// What of the kernel's tables was not looked at yet.
     changes: Changes,
@@ -200,6 +202,7 @@ impl Engine {
             coverage: Coverage::default(),
             cleared: BTreeMap::new(),
             test_faults: false,
+            rebalance: Rebalance::default(),
             known: Known::default(),
             changes: Changes::default(),
             unpublished: BTreeSet::new(),

@@ -259,6 +259,15 @@ impl Links {
         }
     }
 
+    /// A link of one queue goes to another worker.
+    pub fn set_worker(&mut self, id: LinkId, worker: WorkerId) {
+        let name = self.names.get(&id);
+        if let Some(link) = name.and_then(|name| self.open.get_mut(name)) {
+            link.workers = vec![worker];
+            self.changed.insert(id);
+        }
+    }
+
     /// The links that came, went or have another MTU since this was asked last.
     pub fn take_changed(&mut self) -> BTreeSet<LinkId> {
         std::mem::take(&mut self.changed)
@@ -270,6 +279,15 @@ impl Links {
         worker
     }
 
+    /// Who is to have a queue: the same for the queue of this number of each NIC that has several, so that frames
+    /// which leave by the queue of the same number stay where they are.
+    fn worker_of(&mut self, queue_id: u32, queues: u32, workers: &Workers) -> usize {
+        if queues == 1 {
+            return self.pick_worker(workers);
+        }
+        queue_id as usize % workers.count().max(1)
+    }
+
     /// What it takes to open a NIC.  Its number is taken from now on: [`Links::refuse`] gives it back.
     ///
     /// # Errors
@@ -277,8 +295,8 @@ impl Links {
     pub fn order(&mut self, nic: &Nic<'_>, workers: &Workers) -> Result<NicOrder, LinkError> {
         let queues = rx_queues(nic.name);
         let mut holders = Vec::new();
-        for _ in 0..queues {
-            let worker = self.pick_worker(workers);
+        for queue_id in 0..queues {
+            let worker = self.worker_of(queue_id, queues, workers);
             holders.push((worker, workers.region(worker).ok_or(LinkError::TooMany)?));
         }
         Ok(NicOrder {

@@ -479,6 +479,7 @@ impl Loop {
             engine.captures_changed();
         }
         let now = std::time::Instant::now();
+        engine.tend_workers(now)?;
         engine.coverage.turn(now);
         if engine.turn_dead_ends(now) && store.is_active() {
             self.tell(engine, store, &News::default()).await;

@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use weft_io::{Queue, Region, RegionConfig, RegionHandle, WorkerIo};
+use weft_io::{ChunkPool, Queue, Region, RegionConfig, RegionHandle, WorkerIo};
 use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
@@ -25,7 +25,7 @@ use weft_switch::{
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 use weft_worker::{
-    Command, Event, Fault, Handle, Notice, Report, SpawnConfig, Waker, spawn_again, spawn_all,
+    Command, Event, Fault, Handle, Notice, Report, SpawnConfig, Talk, Waker, spawn_again, spawn_all,
 };
 
 /// How often workers that owe an answer are looked at.
@@ -81,12 +81,11 @@ pub struct Workers {
     heard: Vec<Heard>,
 }
 
-/// The memory of a worker, and what its thread needs.
-fn equip(cpu: Option<usize>) -> io::Result<(RegionHandle, SpawnConfig<WorkerIo>)> {
-    let (region, pool) = Region::new(RegionConfig::default())?;
+/// What the thread of a worker needs.
+fn equip(cpu: Option<usize>, pool: ChunkPool) -> io::Result<SpawnConfig<WorkerIo>> {
     let waker = Waker::new()?;
     let io = WorkerIo::new(pool, waker.fd()?)?;
-    Ok((region, SpawnConfig { io, waker, cpu }))
+    Ok(SpawnConfig { io, waker, cpu })
 }
 
 impl Workers {
@@ -99,8 +98,10 @@ impl Workers {
         let (mut regions, mut configs) = (Vec::new(), Vec::new());
         let places: Vec<_> =
             if cpus.is_empty() { vec![None] } else { cpus.iter().copied().map(Some).collect() };
-        for cpu in places {
-            let (region, config) = equip(cpu)?;
+        let config = RegionConfig { chunks: chunks(places.len()), ..RegionConfig::default() };
+        let (region, pools) = Region::for_workers(config, places.len())?;
+        for (cpu, pool) in places.into_iter().zip(pools) {
+            let config = equip(cpu, pool)?;
             regions.push(region);
             configs.push(config);
         }
@@ -144,6 +145,13 @@ impl Workers {
     #[must_use]
     pub fn region(&self, worker: usize) -> Option<RegionHandle> {
         self.regions.get(worker).copied()
+    }
+
+    /// Whether a queue of this worker can move to any other.
+    #[must_use]
+    pub fn shares_memory(&self, worker: WorkerId) -> bool {
+        let own = self.region(worker.index());
+        own.is_some_and(|own| self.regions.iter().all(|region| region.same(own)))
     }
 
     /// A descriptor that becomes readable when a worker has something to say.
@@ -313,7 +321,9 @@ impl Workers {
         self.failed_at = Some(Instant::now());
         let place = id.index();
         let cpu = self.handles.get(place).and_then(|handle| handle.cpu);
-        let (region, config) = equip(cpu)?;
+        // The chunks that the lost one had are nobody's, or still its own: it gets a region of its own.
+        let (region, pool) = Region::new(RegionConfig::default())?;
+        let config = equip(cpu, pool)?;
         let old = spawn_again(config, place, &mut self.handles, &self.control, rand_seed())?;
         if let (Some(old_region), Some(watch)) =
             (self.regions.get_mut(place), self.watches.get_mut(place))
@@ -424,6 +434,46 @@ impl Workers {
         let handle = handle.ok_or(WorkerError::Lost(u16::try_from(worker).unwrap_or(u16::MAX)))?;
         handle.send(Command::AddQueue { link, queue });
         Ok(())
+    }
+
+    /// Which links sent to which lately, at all workers.
+    pub fn talks(&mut self) -> Vec<Talk> {
+        let question = self.ask(|_| Command::ListTalks);
+        let talks = |event| match event {
+            Event::Talks(talks) => talks,
+            _ => Vec::new(),
+        };
+        self.wait(question).into_iter().flat_map(talks).collect()
+    }
+
+    /// A queue of a link will come to a worker, by [`Workers::move_queues`]: it keeps frames for it.
+    pub fn expect_queue(&self, worker: WorkerId, link: LinkId) {
+        if let Some(handle) = self.handles.get(worker.index()) {
+            handle.send(Command::ExpectQueue { link });
+        }
+    }
+
+    /// Moves the queues of a link from one worker to another, as they are.  All workers have heard whose it is.
+    /// False when the one that had them is lost.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn move_queues(
+        &mut self,
+        link: LinkId,
+        from: WorkerId,
+        to: WorkerId,
+    ) -> Result<bool, WorkerError> {
+        let question = self.ask_some(&[from], |_| Command::TakeQueues { link });
+        let mut has_moved = false;
+        for event in self.wait(question) {
+            let Event::QueuesRemoved { queues, .. } = event else { continue };
+            for queue in queues {
+                self.add_queue(to.index(), link, queue)?;
+                has_moved = true;
+            }
+        }
+        Ok(has_moved)
     }
 
     /// Takes the queues of a link out of service.  Whoever gets them closes them, which may take tens of
@@ -646,6 +696,15 @@ pub fn reports(answers: Vec<Event<Queue>>) -> Vec<Report> {
 pub fn fdb_stats(reports: &[Report], bridge: BridgeId) -> FdbStats {
     let of_bridge = reports.iter().filter_map(|report| report.fdb.get(bridge.index()).copied());
     of_bridge.fold(FdbStats::default(), merge_stats)
+}
+
+/// Chunks of each of so many workers.  All sockets know of all chunks, which costs the kernel some memory for each
+/// socket: many workers have fewer each.
+fn chunks(workers: usize) -> usize {
+    /// Of all workers: four times what one has.
+    const ALL_MAX: usize = 65536;
+    let RegionConfig { chunks, .. } = RegionConfig::default();
+    (ALL_MAX / workers.next_power_of_two()).clamp(2048, chunks)
 }
 
 fn merge_stats(a: FdbStats, b: FdbStats) -> FdbStats {

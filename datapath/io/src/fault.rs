@@ -124,6 +124,10 @@ impl<I: FrameIo> FrameIo for FaultIo<I> {
         self.inner.remove_queue(link)
     }
 
+    fn take_queue(&mut self, link: LinkId) -> Option<I::Queue> {
+        self.inner.take_queue(link)
+    }
+
     fn remove_stand_in(&mut self, link: LinkId) -> Option<I::Queue> {
         self.inner.remove_stand_in(link)
     }
@@ -173,6 +177,14 @@ impl<I: FrameIo> FrameIo for FaultIo<I> {
 
     fn copy_from(&mut self, bytes: &[u8]) -> Option<I::Frame> {
         self.inner.copy_from(bytes)
+    }
+
+    fn part_with(&mut self, frame: &I::Frame) {
+        self.inner.part_with(frame);
+    }
+
+    fn adopt(&mut self, frame: &I::Frame) -> bool {
+        self.inner.adopt(frame)
     }
 
     fn free(&mut self, frame: I::Frame) {

@@ -447,6 +447,15 @@ impl FrameIo for HeapIo {
         None
     }
 
+    fn part_with(&mut self, _frame: &HeapFrame) {
+        self.frames -= 1;
+    }
+
+    fn adopt(&mut self, _frame: &HeapFrame) -> bool {
+        self.frames += 1;
+        true
+    }
+
     #[inline]
     fn free(&mut self, frame: HeapFrame) {
         self.freed_frames += 1;

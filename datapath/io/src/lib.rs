@@ -5,13 +5,15 @@
 //! # What keeps this sound
 //!
 //! 1. **A region lives as long as the process.**  A [`Region`] is one shared mapping, made once and
-//!    never unmapped.  It is used again only when its [`ChunkPool`] was dropped with every chunk
-//!    free and no socket left that the kernel could write for; else it is leaked.  So no frame
-//!    carries a reference count.
-//! 2. **A chunk has one owner.**  That is the free list of the pool, one [`Chunk`] value, or the
+//!    never unmapped.  It is used again only when its [`ChunkPool`]s, one for each worker, were dropped
+//!    with every chunk free and no socket left that the kernel could write for; else it is leaked.  So
+//!    no frame carries a reference count.
+//! 2. **A chunk has one owner.**  That is the free list of one pool, one [`Chunk`] value, or the
 //!    kernel through one socket (from its fill to its RX ring, or from its TX to its completion
-//!    ring).  The pool's owner table says which.  [`Chunk`] is neither `Copy` nor `Clone`, and is
-//!    made only where a chunk leaves the free list or comes back from the kernel.
+//!    ring).  The owner table of one pool says which; no other table says that the free list or a socket
+//!    has it.  [`Chunk`] is neither `Copy` nor `Clone`, and is made only where a chunk leaves the free list
+//!    or comes back from the kernel.  It goes to another pool as that value, or with the socket that has
+//!    it, out of one table and into the other.
 //! 3. **What the kernel says is checked**, in release builds too, before it becomes a [`Chunk`]: the
 //!    index is inside the region, the owner table says that this very socket has the chunk, and
 //!    offset and length stay inside the chunk.  Anything else is counted and dropped.  A ring index

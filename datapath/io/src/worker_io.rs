@@ -1,4 +1,4 @@
-//! The back end of a worker: its queues, `AF_XDP` and TAP, over one pool of chunks.
+//! The back end of a worker: its queues, `AF_XDP` and TAP, over its pool of chunks.
 
 use crate::readiness::Readiness;
 use crate::stack::StackQueue;
@@ -76,6 +76,24 @@ impl Queue {
         match self {
             Self::Xsk(queue) => queue.fd().as_raw_fd(),
             Self::Stack(queue) => queue.raw_fd(),
+        }
+    }
+
+    /// Whether it may be taken into service with the chunks of `pool`.
+    fn enter(&mut self, pool: &mut ChunkPool) -> bool {
+        match self {
+            Self::Xsk(queue) => queue.enter(pool),
+            Self::Stack(queue) => {
+                queue.enter(pool);
+                true
+            }
+        }
+    }
+
+    fn depart(&mut self, pool: &mut ChunkPool) {
+        match self {
+            Self::Xsk(queue) => queue.depart(pool),
+            Self::Stack(queue) => queue.depart(pool),
         }
     }
 
@@ -242,14 +260,18 @@ impl WorkerIo {
         &self.pool
     }
 
-    /// Takes the first such queue out of service.
-    fn take_out(&mut self, is_meant: impl Fn(&Serving) -> bool) -> Option<Queue> {
+    /// Takes the first such queue out of service: it is to `end` that.
+    fn take_out(
+        &mut self,
+        is_meant: impl Fn(&Serving) -> bool,
+        end: fn(&mut Queue, &mut ChunkPool),
+    ) -> Option<Queue> {
         let position = self.queues.iter().position(is_meant)?;
         let mut queue = self.queues.remove(position).queue;
         if let (Some(readiness), Queue::Stack(stack)) = (&self.readiness, &queue) {
             readiness.remove(stack.fd());
         }
-        queue.leave(&mut self.pool);
+        end(&mut queue, &mut self.pool);
         self.rearrange();
         Some(queue)
     }
@@ -385,9 +407,7 @@ impl FrameIo for WorkerIo {
     type Queue = Queue;
 
     fn add_queue(&mut self, link: LinkId, mut queue: Queue) {
-        if let Queue::Xsk(socket) = &mut queue
-            && !socket.enter(&mut self.pool)
-        {
+        if !queue.enter(&mut self.pool) {
             self.refused += 1;
             return;
         }
@@ -405,11 +425,15 @@ impl FrameIo for WorkerIo {
     }
 
     fn remove_queue(&mut self, link: LinkId) -> Option<Queue> {
-        self.take_out(|serving| serving.link == link)
+        self.take_out(|serving| serving.link == link, Queue::leave)
+    }
+
+    fn take_queue(&mut self, link: LinkId) -> Option<Queue> {
+        self.take_out(|serving| serving.link == link, Queue::depart)
     }
 
     fn remove_stand_in(&mut self, link: LinkId) -> Option<Queue> {
-        self.take_out(|serving| serving.link == link && serving.queue.is_stand_in())
+        self.take_out(|it| it.link == link && it.queue.is_stand_in(), Queue::leave)
     }
 
     fn reclaim(&mut self) {
@@ -550,6 +574,16 @@ impl FrameIo for WorkerIo {
             self.flush();
         }
         self.pool.copy_from(bytes)
+    }
+
+    #[inline]
+    fn part_with(&mut self, frame: &Chunk) {
+        self.pool.part_with(frame);
+    }
+
+    #[inline]
+    fn adopt(&mut self, frame: &Chunk) -> bool {
+        self.pool.adopt(frame)
     }
 
     #[inline]

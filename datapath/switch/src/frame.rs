@@ -70,6 +70,12 @@ pub trait FrameIo {
     /// [`FrameIo::reclaim`].  `None` when the link has no more queues here.
     fn remove_queue(&mut self, link: LinkId) -> Option<Self::Queue>;
 
+    /// Takes one queue of `link` out of service, to be given to another worker as it is: frames that wait in it
+    /// are not lost, and the kernel keeps what it has.  `None` when the link has no more queues here.
+    fn take_queue(&mut self, link: LinkId) -> Option<Self::Queue> {
+        self.remove_queue(link)
+    }
+
     /// Takes one queue out of service that stood in for the others of `link`, and gives it back like
     /// [`FrameIo::remove_queue`].  `None` when there is none, as in back ends that have no such
     /// thing.
@@ -121,6 +127,17 @@ pub trait FrameIo {
 
     /// A fresh frame holding a copy of `bytes`; `None` when all are out or it does not fit.
     fn copy_from(&mut self, bytes: &[u8]) -> Option<Self::Frame>;
+
+    /// The frame goes to another worker, whose back end is to [`FrameIo::adopt`] it.
+    #[inline]
+    fn part_with(&mut self, _frame: &Self::Frame) {}
+
+    /// The frame comes from another worker.  False when this back end cannot send it: it is to be copied, and to go
+    /// back.
+    #[inline]
+    fn adopt(&mut self, _frame: &Self::Frame) -> bool {
+        true
+    }
 
     /// Gives a frame back unsent.
     fn free(&mut self, frame: Self::Frame);

@@ -13,6 +13,7 @@
 //! finds the parcel, or the sender finds the flag and writes the eventfd.
 
 use crate::Waker;
+use crate::talks::Talks;
 use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,9 @@ const NEWS_MAX: usize = 4096;
 const FRAME_BYTES_MAX: usize = 16384;
 /// Bytes that a parcel has room for from the start; it grows with the first larger frame.
 const PARCEL_BYTES: usize = 2048;
+
+/// Frames that wait for queues which are on their way to this worker, at most.
+const KEPT_MAX: usize = 1024;
 
 /// A frame on its way to the worker that can send it.
 struct Parcel {
@@ -112,12 +116,25 @@ pub(crate) struct Exchange<I> {
     /// Which worker sends on a link, by link number.
     owners: Vec<WorkerId>,
     sleeping: Arc<AtomicBool>,
+    /// Links whose queues are on their way to this worker, and frames that wait for them.
+    arriving: Vec<LinkId>,
+    kept: Vec<Parcel>,
+    pub(crate) talks: Talks,
 }
 
 impl<I: FrameIo> Exchange<I> {
     pub(crate) fn new(io: I, me: WorkerId, sleeping: Arc<AtomicBool>) -> Self {
-        let (outbound, inbound) = (Vec::new(), Vec::new());
-        Self { io, me, outbound, inbound, owners: Vec::new(), sleeping }
+        Self {
+            io,
+            me,
+            outbound: Vec::new(),
+            inbound: Vec::new(),
+            owners: Vec::new(),
+            sleeping,
+            arriving: Vec::new(),
+            kept: Vec::new(),
+            talks: Talks::new(),
+        }
     }
 
     /// Talks to another worker by these rings from now on.  What is in the old ones is lost.
@@ -170,6 +187,12 @@ impl<I: FrameIo> Exchange<I> {
         for inbound in self.inbound.iter_mut().flatten() {
             while let Ok(parcel) = inbound.full.pop() {
                 any = true;
+                if awaits(&self.arriving, &self.io, parcel.link) {
+                    let fate = keep(&mut self.kept, parcel.link, &parcel.bytes, parcel.charge);
+                    counters.count_handed_over(parcel.charge, fate);
+                    let _ = inbound.empty.push(parcel);
+                    continue;
+                }
                 let fate = match self.io.copy_from(&parcel.bytes) {
                     Some(frame) => self.io.send(parcel.link, frame, parcel.charge),
                     None => Fate::Refused(DropReason::NoBuffer),
@@ -182,12 +205,38 @@ impl<I: FrameIo> Exchange<I> {
         any
     }
 
+    /// A queue of this link is on its way to this worker: frames for it wait.
+    pub(crate) fn expect(&mut self, link: LinkId) {
+        if !self.arriving.contains(&link) {
+            self.arriving.push(link);
+        }
+    }
+
+    /// Takes a queue into service.  What was handed over before goes first, then what waited for it.
+    pub(crate) fn settle_in(&mut self, link: LinkId, queue: I::Queue, counters: &mut Counters) {
+        self.drain_parcels(counters);
+        self.io.add_queue(link, queue);
+        self.arriving.retain(|other| *other != link);
+        for parcel in self.kept.extract_if(.., |parcel| parcel.link == link) {
+            let fate = match self.io.copy_from(&parcel.bytes) {
+                Some(frame) => self.io.send(link, frame, parcel.charge),
+                None => Fate::Refused(DropReason::NoBuffer),
+            };
+            counters.count_handed_over(parcel.charge, fate);
+        }
+    }
+
     fn has_mail(&self) -> bool {
         let mut inbound = self.inbound.iter().flatten();
         inbound.any(|inbound| !inbound.full.is_empty() || !inbound.news.is_empty())
     }
 
     fn hand_over(&mut self, link: LinkId, frame: I::Frame, charge: Charge) -> Fate {
+        if awaits(&self.arriving, &self.io, link) {
+            let fate = keep(&mut self.kept, link, frame.bytes(), charge);
+            self.io.free(frame);
+            return fate;
+        }
         let owner = self.owners.get(link.index()).map_or(usize::MAX, |owner| owner.index());
         let fate = match self.outbound.get_mut(owner) {
             Some(Some(outbound)) => outbound.send(link, frame.bytes(), charge),
@@ -196,6 +245,21 @@ impl<I: FrameIo> Exchange<I> {
         self.io.free(frame);
         fate
     }
+}
+
+/// Whether frames for a link are to wait for its queue.
+fn awaits(arriving: &[LinkId], io: &impl FrameIo, link: LinkId) -> bool {
+    !arriving.is_empty() && arriving.contains(&link) && !io.has_link(link)
+}
+
+/// Keeps a frame for a queue that is on its way; whoever sends it counts it.
+#[cold]
+fn keep(kept: &mut Vec<Parcel>, link: LinkId, bytes: &[u8], charge: Charge) -> Fate {
+    if kept.len() >= KEPT_MAX {
+        return Fate::Refused(DropReason::WorkerRing);
+    }
+    kept.push(Parcel { link, charge, bytes: bytes.to_vec() });
+    Fate::HandedOver
 }
 
 impl<I: FrameIo> FrameIo for Exchange<I> {
@@ -208,6 +272,10 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
 
     fn remove_queue(&mut self, link: LinkId) -> Option<Self::Queue> {
         self.io.remove_queue(link)
+    }
+
+    fn take_queue(&mut self, link: LinkId) -> Option<Self::Queue> {
+        self.io.take_queue(link)
     }
 
     fn remove_stand_in(&mut self, link: LinkId) -> Option<Self::Queue> {
@@ -227,7 +295,12 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
     }
 
     fn rx(&mut self, queue: usize, frames: &mut Vec<Self::Frame>) -> LinkId {
-        self.io.rx(queue, frames)
+        let before = frames.len();
+        let link = self.io.rx(queue, frames);
+        if !self.inbound.is_empty() {
+            self.talks.received(link, frames.len() - before);
+        }
+        link
     }
 
     fn has_link(&self, link: LinkId) -> bool {
@@ -240,7 +313,11 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
 
     #[inline]
     fn send(&mut self, link: LinkId, frame: Self::Frame, charge: Charge) -> Fate {
-        if self.inbound.is_empty() || self.io.has_link(link) {
+        if self.inbound.is_empty() {
+            return self.io.send(link, frame, charge);
+        }
+        self.talks.sent(link);
+        if self.io.has_link(link) {
             self.io.send(link, frame, charge)
         } else {
             self.hand_over(link, frame, charge)

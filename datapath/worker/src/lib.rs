@@ -10,11 +10,13 @@ mod fault;
 mod poll;
 mod pulse;
 mod spawn;
+mod talks;
 mod waker;
 
 pub use exchange::Peer;
 pub use fault::Fault;
 pub use spawn::{Handle, SpawnConfig, spawn_again, spawn_all};
+pub use talks::Talk;
 pub use waker::Waker;
 
 use std::sync::Arc;
@@ -44,6 +46,19 @@ pub enum Command<Q> {
         /// The open queue.
         queue: Q,
     },
+    /// A queue of this link is on its way here: frames that are for it wait.  No answer.
+    ExpectQueue {
+        /// The link.
+        link: LinkId,
+    },
+    /// Take the queues of a link out of service for another worker, as they are.  Answer:
+    /// [`Event::QueuesRemoved`].
+    TakeQueues {
+        /// The link.
+        link: LinkId,
+    },
+    /// Say which links sent to which lately.  Answer: [`Event::Talks`].
+    ListTalks,
     /// Take all queues of a link out of service.  Answer: [`Event::QueuesRemoved`].
     RemoveQueues {
         /// The link.
@@ -161,6 +176,8 @@ pub enum Event<Q> {
         /// Its queues.
         queues: Vec<Q>,
     },
+    /// Which links sent to which lately.
+    Talks(Vec<Talk>),
     /// Addresses were forgotten.
     FdbFlushed {
         /// How many.

@@ -27,8 +27,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 const BATCHES_PER_QUEUE_MAX: usize = 4;
 
 /// So long a worker receives nothing while another has no room for what it would hand over: the
-/// other may have to wait for its processor.  After that such frames are dropped, until there is room.
-const BLOCKED_MAX: Duration = Duration::from_millis(100);
+/// other may have to wait for its processor.  After that it hangs, and such frames are dropped until
+/// there is room.
+const BLOCKED_MAX: Duration = Duration::from_secs(1);
 
 /// The state of one worker thread.
 pub(crate) struct Loop<I: FrameIo> {
@@ -236,6 +237,7 @@ impl<I: FrameIo> Loop<I> {
         if self.now != self.expired_at {
             self.expired_at = self.now;
             self.datapath.expire(self.now);
+            self.io.talks.age();
             self.tell_moves();
         }
     }
@@ -266,19 +268,18 @@ impl<I: FrameIo> Loop<I> {
     fn carry_out(&mut self, command: Command<I::Queue>) {
         match command {
             Command::Install(snapshot) => self.install(snapshot),
-            Command::AddQueue { link, queue } => self.io.add_queue(link, queue),
+            Command::AddQueue { link, queue } => {
+                self.io.settle_in(link, queue, &mut self.datapath.counters);
+            }
+            Command::ExpectQueue { link } => self.io.expect(link),
+            Command::TakeQueues { link } => self.remove_queues(link, Exchange::take_queue),
+            Command::ListTalks => self.answer(Event::Talks(self.io.talks.list())),
             Command::RemoveQueues { link } => self.remove_queues(link, Exchange::remove_queue),
             Command::RemoveStandIns { link } => self.remove_queues(link, Exchange::remove_stand_in),
             Command::Reclaim => self.io.reclaim(),
             Command::FlushFdb { bridge, port, vid } => self.flush_fdb(bridge, port, vid),
             Command::SetStatic { bridge, vid, mac, port } => {
-                let (now, station) = (self.now, Station::new(vid, mac.to_u64()));
-                if let Some(fdb) = self.datapath.fdb_mut(bridge) {
-                    match port {
-                        Some(port) => fdb.set_static(station, port, now),
-                        None => drop(fdb.forget(station)),
-                    }
-                }
+                self.set_static(bridge, Station::new(vid, mac.to_u64()), port);
             }
             Command::SetGroups { bridge, groups } => {
                 let retired = self.datapath.snooping.set(bridge, groups);
@@ -333,6 +334,15 @@ impl<I: FrameIo> Loop<I> {
             Command::Fail(fault) => fault.happen(),
             // `obey` takes this one.
             Command::Stop => {}
+        }
+    }
+
+    fn set_static(&mut self, bridge: BridgeId, station: Station, port: Option<PortId>) {
+        let now = self.now;
+        let Some(fdb) = self.datapath.fdb_mut(bridge) else { return };
+        match port {
+            Some(port) => fdb.set_static(station, port, now),
+            None => drop(fdb.forget(station)),
         }
     }
 

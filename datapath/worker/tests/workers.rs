@@ -20,13 +20,18 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A bridge whose port N is link N, served by worker N of `workers`.
 fn bridge(epoch: u64, ports: u16, workers: u16) -> Arc<Snapshot> {
+    bridge_with(epoch, ports, |id| id % workers)
+}
+
+/// The same, with a worker for each link.
+fn bridge_with(epoch: u64, ports: u16, worker: impl Fn(u16) -> u16) -> Arc<Snapshot> {
     let mut builder = SnapshotBuilder::new(epoch);
     builder.bridge(BridgeId(0), BridgeConf::default());
     for id in 0..ports {
         let kind = PortKind::Link(LinkId(id));
         builder.port(PortId(id), PortConf::new(BridgeId(0), kind));
         let role = LinkRole::Port(PortId(id));
-        let worker = WorkerId(id % workers);
+        let worker = WorkerId(worker(id));
         builder.link(LinkId(id), LinkConf { role, mtu: 1500, completes_checksums: false, worker });
     }
     Arc::new(builder.build())
@@ -217,7 +222,7 @@ fn a_frame_that_the_other_worker_cannot_send_is_counted_once() {
 fn a_burst_waits_for_the_other_worker() {
     let rig = Rig::new(2, 2);
     // Far more than are under way between two workers at most, both ways at once.
-    let bursts = 20_000;
+    let bursts = 5000;
     for _ in 0..bursts {
         rig.wires[0].send(&frame(1, mac(2)));
         rig.wires[1].send(&frame(2, mac(1)));
@@ -225,6 +230,75 @@ fn a_burst_waits_for_the_other_worker() {
     for port in [0, 1] {
         assert_eq!(rig.fates(port, bursts), (bursts, Vec::new()), "port {port}");
     }
+}
+
+/// What a link receives and sends stays in order while its queue goes from worker to worker, under load.
+#[test]
+fn a_queue_that_moves_loses_nothing_and_keeps_the_order() {
+    let rig = Rig::new(2, 4);
+    let number = |bytes: &[u8]| u32::from_be_bytes(bytes[14..18].try_into().unwrap());
+    let numbered = |source, target, number: u32| {
+        let mut bytes = frame(source, mac(target));
+        bytes[14..18].copy_from_slice(&number.to_be_bytes());
+        bytes
+    };
+    for station in [1, 2, 3] {
+        rig.wires[usize::from(station)].send(&frame(station, MacAddr::BROADCAST));
+    }
+    (0..4).for_each(|_| drop(rig.wires[0].receive_within(Duration::from_millis(100))));
+    for port in 0..4 {
+        while rig.wires[port].receive().is_some() {}
+    }
+    let (mut sent, mut owner) = (0u32, 1u16);
+    for round in 0..40 {
+        // Link 1 moves while it receives from 0 and 2, and sends to 3, all on one worker or the other.
+        for _ in 0..200 {
+            rig.wires[2].send(&numbered(2, 1, sent));
+            rig.wires[1].send(&numbered(1, 3, sent));
+            sent += 1;
+        }
+        let (from, to) = (usize::from(owner), usize::from(1 - owner));
+        let link = LinkId(1);
+        rig.handles[to].send(Command::ExpectQueue { link });
+        owner = 1 - owner;
+        rig.install(&bridge_with(10 + round, 4, |id| if id == 1 { owner } else { id % 2 }));
+        rig.handles[from].send(Command::TakeQueues { link });
+        match rig.event(from, |event| matches!(event, Event::QueuesRemoved { .. })) {
+            Event::QueuesRemoved { queues, .. } => {
+                for queue in queues {
+                    rig.handles[to].send(Command::AddQueue { link, queue });
+                }
+            }
+            _ => unreachable!("asked for by kind"),
+        }
+    }
+    for port in [1, 3] {
+        for expected in 0..sent {
+            assert_eq!(number(&rig.receive(port)), expected, "port {port}");
+        }
+        assert_eq!(rig.wires[port].receive(), None, "port {port}");
+    }
+}
+
+#[test]
+fn workers_tell_which_links_talk() {
+    let rig = Rig::new(2, 4);
+    for _ in 0..100 {
+        rig.wires[0].send(&frame(1, mac(2)));
+        rig.wires[1].send(&frame(2, mac(1)));
+        rig.receive(0);
+        rig.receive(1);
+    }
+    let talks = |worker: usize| {
+        rig.handles[worker].send(Command::ListTalks);
+        match rig.event(worker, |event| matches!(event, Event::Talks(_))) {
+            Event::Talks(talks) => talks,
+            _ => unreachable!("asked for by kind"),
+        }
+    };
+    let pairs = |worker| talks(worker).iter().map(|it| (it.from.0, it.to.0)).collect::<Vec<_>>();
+    assert!(pairs(0).contains(&(0, 1)), "{:?}", pairs(0));
+    assert!(pairs(1).contains(&(1, 0)), "{:?}", pairs(1));
 }
 
 #[test]

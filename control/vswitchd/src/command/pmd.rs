@@ -20,9 +20,7 @@ const LIMIT: &str = "the number of flows that a worker notes cannot be changed\n
 pub(super) const COMMANDS: &[Command] = &[
     command("dpif-netdev/bond-show", "[dp]", 0, 1, |_, _| Ok(String::new())),
     command("dpif-netdev/pmd-perf-show", "[-pmd core] [dp]", 0, 3, perf),
-    command("dpif-netdev/pmd-rxq-rebalance", "[dp]", 0, 1, |_, _| {
-        Err("queues are dealt out in turn: see other_config:pmd-cpu-mask\n".to_owned())
-    }),
+    command("dpif-netdev/pmd-rxq-rebalance", "[dp]", 0, 1, rebalance),
     command("dpif-netdev/pmd-rxq-show", "[-pmd core] [dp]", 0, 3, queues),
     command("dpif-netdev/pmd-stats-clear", "[dp]", 0, 1, clear),
     command("dpif-netdev/pmd-stats-show", "[-pmd core] [dp]", 0, 3, statistics),
@@ -172,6 +170,12 @@ fn perf(engine: &mut Engine, args: &[String]) -> Answer {
 /// As a stock switch deletes flows: they are noted anew with the next frames.
 pub(super) fn forget_flows(engine: &mut Engine, _args: &[String]) -> Answer {
     engine.workers.forget_flows().map(|()| String::new()).map_err(|error| format!("{error}\n"))
+}
+
+/// Puts ports that talk to each other on one worker, now.
+fn rebalance(engine: &mut Engine, _args: &[String]) -> Answer {
+    let done = engine.rebalance_workers(std::time::Instant::now(), true);
+    done.map(|()| String::new()).map_err(|error| format!("{error}\n"))
 }
 
 /// The queues of each worker that has a CPU of its own; the time that one queue takes is not known.

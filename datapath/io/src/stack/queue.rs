@@ -363,6 +363,22 @@ impl StackQueue {
         self.pending.len() + self.joins.segments()
     }
 
+    /// Takes it into service, with what it brings from another worker of the same region.
+    pub(crate) fn enter(&mut self, pool: &mut ChunkPool) {
+        for chunk in &self.pending {
+            pool.adopt(chunk);
+        }
+    }
+
+    /// Takes it out of service for another worker of the same region, with the segments that wait.
+    pub(crate) fn depart(&mut self, pool: &mut ChunkPool) {
+        self.send_held(pool);
+        for chunk in &self.pending {
+            pool.part_with(chunk);
+        }
+        self.publish();
+    }
+
     /// Takes it out of service.
     pub(crate) fn leave(&mut self, pool: &mut ChunkPool) {
         self.send_held(pool);

@@ -10,85 +10,75 @@ use crate::sys::{self, Mapping};
 use std::io;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of a large buffer.
 pub(super) const LARGE_BYTES: usize = 16384;
 
-/// Large buffers of one worker: 8 MiB.
+/// Large buffers for each worker: 8 MiB.
 const LARGE_COUNT: usize = 512;
 
-/// The mapping with the large buffers of a region.  Like the region itself it is never unmapped (rule
-/// 1 of the crate).
+/// The mapping with the large buffers of a region, and which of them are free.  Like the region itself
+/// it is never unmapped (rule 1 of the crate).  Workers take and free them side by side: a buffer goes
+/// home from whichever worker had it last.
 #[derive(Debug)]
-pub(super) struct LargeArea(Mapping);
+pub(super) struct LargeArea {
+    mapping: Mapping,
+    /// One bit for each buffer, set while it is free.
+    free: Box<[AtomicU64]>,
+}
 
-// SAFETY: `&LargeArea` gives out addresses; the bytes are reached only through chunks, each of which
-// has one owner (rule 2).
+// SAFETY: `&LargeArea` gives out the address of a buffer to whoever cleared its bit, which only one can
+// (rule 2); the bytes are reached only through that chunk.
 unsafe impl Sync for LargeArea {}
 
 impl LargeArea {
-    pub(super) fn map() -> io::Result<Self> {
-        let len_bytes = LARGE_BYTES * LARGE_COUNT;
+    /// For this many workers.
+    pub(super) fn map(workers: usize) -> io::Result<Self> {
+        let words = LARGE_COUNT / 64 * workers;
+        let len_bytes = LARGE_BYTES * 64 * words;
         let memfd = sys::memfd(c"weft-large", 0, len_bytes)?;
-        Mapping::new(memfd.as_fd(), 0, len_bytes).map(Self)
+        let mapping = Mapping::new(memfd.as_fd(), 0, len_bytes)?;
+        let free = std::iter::repeat_with(|| AtomicU64::new(u64::MAX)).take(words).collect();
+        Ok(Self { mapping, free })
     }
 
-    /// Which buffer starts at `start`; `None` for other memory.
-    fn index_of(&self, start: NonNull<u8>) -> Option<usize> {
-        let offset = start.addr().get().wrapping_sub(self.0.start().addr().get());
+    /// Where a free buffer starts, which is the caller's from now on.
+    pub(super) fn take(&self) -> Option<NonNull<u8>> {
+        for (number, word) in self.free.iter().enumerate() {
+            let mut bits = word.load(Ordering::Relaxed);
+            while bits != 0 {
+                let bit = bits.trailing_zeros() as usize;
+                // Acquire: partner is the release in `free`, after which nobody else touches the buffer.
+                bits = word.fetch_and(!(1 << bit), Ordering::Acquire);
+                if bits & 1 << bit != 0 {
+                    let offset = (number * 64 + bit) * LARGE_BYTES;
+                    // SAFETY: inside the mapping, which lasts as long as the process (rule 1).
+                    return Some(unsafe { self.mapping.start().add(offset) });
+                }
+            }
+        }
+        None
+    }
+
+    /// Takes a buffer back; false when it is none of these, or was free.
+    pub(super) fn free(&self, start: NonNull<u8>) -> bool {
+        let offset = start.addr().get().wrapping_sub(self.mapping.start().addr().get());
         let index = offset / LARGE_BYTES;
-        (index < LARGE_COUNT && offset.is_multiple_of(LARGE_BYTES)).then_some(index)
+        let Some(word) = self.free.get(index / 64) else { return false };
+        let bit = 1 << (index % 64);
+        // Release: partner is the acquire in `take`.
+        offset.is_multiple_of(LARGE_BYTES) && word.fetch_or(bit, Ordering::Release) & bit == 0
     }
 
-    /// Where buffer `index` starts; `None` when there is no such buffer.
-    fn start_of(&self, index: usize) -> Option<NonNull<u8>> {
-        if index >= LARGE_COUNT {
-            return None;
-        }
-        // SAFETY: inside the mapping, which lasts as long as the process (rule 1).
-        Some(unsafe { self.0.start().add(index * LARGE_BYTES) })
-    }
-}
-
-/// The free list of one worker's large buffers.
-#[derive(Debug, Default)]
-pub(super) struct LargePool {
-    free: Vec<u16>,
-    /// Which are out as frames: whoever gives one back twice gives nothing back.
-    held: Vec<bool>,
-}
-
-impl LargePool {
-    fn meet(&mut self) {
-        if self.held.is_empty() {
-            self.held = vec![false; LARGE_COUNT];
-            self.free = (0..u16::try_from(LARGE_COUNT).unwrap_or(0)).rev().collect();
-        }
-    }
-
-    /// Where a free buffer starts.
-    pub(super) fn take(&mut self, area: &LargeArea) -> Option<NonNull<u8>> {
-        self.meet();
-        let index = usize::from(self.free.pop()?);
-        if let Some(held) = self.held.get_mut(index) {
-            *held = true;
-        }
-        area.start_of(index)
-    }
-
-    /// Takes a buffer back; false when it is none of these.
-    pub(super) fn free(&mut self, area: &LargeArea, start: NonNull<u8>) -> bool {
-        let Some(index) = area.index_of(start) else { return false };
-        match self.held.get_mut(index) {
-            Some(held) if *held => *held = false,
-            _ => return false,
-        }
-        self.free.push(u16::try_from(index).unwrap_or(0));
-        true
+    /// Whether it is one of these buffers.
+    pub(super) fn has(&self, start: NonNull<u8>) -> bool {
+        let offset = start.addr().get().wrapping_sub(self.mapping.start().addr().get());
+        offset < self.mapping.len_bytes()
     }
 
     /// Buffers that are out as frames.
     pub(super) fn held(&self) -> usize {
-        self.held.len() - self.free.len()
+        self.free.iter().map(|word| word.load(Ordering::Relaxed).count_zeros() as usize).sum()
     }
 }

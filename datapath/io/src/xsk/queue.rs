@@ -5,7 +5,7 @@ use super::join::Joiner;
 use super::open::{self, Mode, OpenError, XskConfig};
 use super::ring::{Consumer, MappedRing, Producer};
 use super::superframes::Superframes;
-use super::umem::{Chunk, ChunkPool, LARGE_MTU_MAX, Received, RegionHandle};
+use super::umem::{Chunk, ChunkPool, LARGE_MTU_MAX, Luggage, Received, RegionHandle};
 use crate::stats::{Gate, QueueStats, SharedStats};
 use crate::sys;
 use std::io;
@@ -48,6 +48,8 @@ pub struct XskQueue {
     tx_budget: u32,
     /// The number that the pool gave it; none before it is in service.
     slot: Option<u16>,
+    /// What the kernel has of it, on its way from one worker to another.
+    luggage: Option<Luggage>,
     retired: bool,
     fill_target: u32,
     /// Chunks lent for receiving and not come back.
@@ -193,6 +195,7 @@ impl XskQueue {
             queue_id: config.queue_id,
             tx_budget: opened.tx_budget,
             slot: None,
+            luggage: None,
             retired: false,
             fill_target: 0,
             receiving: 0,
@@ -290,7 +293,33 @@ impl XskQueue {
             return false;
         }
         self.slot = pool.enrol(self.socket.closed.watch(), self.mode == Mode::ZeroCopy);
+        if let (Some(slot), Some(luggage)) = (self.slot, &self.luggage) {
+            pool.adopt_slot(slot, luggage);
+            for chunk in self.waiting() {
+                pool.adopt(chunk);
+            }
+            self.luggage = None;
+        }
         self.slot.is_some()
+    }
+
+    /// Takes it out of service for another worker of the same region, with all that is on its rings.
+    pub(crate) fn depart(&mut self, pool: &mut ChunkPool) {
+        self.flush(pool);
+        for chunk in self.waiting() {
+            pool.part_with(chunk);
+        }
+        self.luggage = self.slot.take().map(|slot| pool.part_with_slot(slot));
+    }
+
+    /// Received frames that wait for a batch, or for the rest of them.
+    fn waiting(&self) -> impl Iterator<Item = &Chunk> {
+        let start = match &self.gathered {
+            Gathered::Start(chunk) => Some(chunk),
+            Gathered::Nothing | Gathered::Skip => None,
+        };
+        let cut = self.superframes.iter().flat_map(|some| some.waiting());
+        start.into_iter().chain(cut)
     }
 
     /// Takes it out of service.

@@ -111,6 +111,11 @@ impl Superframes {
         Some(frames)
     }
 
+    /// What waits.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &Chunk> {
+        self.pending.iter()
+    }
+
     /// Frees what waits.
     pub(super) fn free(&mut self, pool: &mut ChunkPool) {
         self.pending.drain(..).for_each(|chunk| pool.free(chunk));

@@ -1,16 +1,17 @@
-//! The memory of one worker: a region cut into chunks that have one owner each.
+//! The memory of the workers: a region cut into chunks that have one owner each.
 //!
-//! The same region is registered as UMEM with every socket of the worker, so a frame goes from any
-//! port to any port without a copy, and each socket keeps its own rings and flags.
+//! The same region is registered as UMEM with every socket, so a frame goes from any port to any port
+//! without a copy, be they of different workers, and each socket keeps its own rings and flags.  Each
+//! worker has a pool of its own, and chunks go from pool to pool as values.
 
 use super::abi::XDP_PACKET_HEADROOM;
 use super::fill::FillBudget;
-use super::large::{LARGE_BYTES, LargeArea, LargePool};
+use super::large::{LARGE_BYTES, LargeArea};
 use crate::sys::{self, Mapping};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use weft_switch::FrameBuf;
@@ -37,7 +38,7 @@ pub struct RegionConfig {
     /// Bytes in one chunk, 2048 or 4096.  2048 holds the frames of a link with an MTU of up to
     /// 1578, 4096 up to 3626.
     pub chunk_bytes: usize,
-    /// Chunks, a power of two from 64 to 2^20.
+    /// Chunks of each worker, a power of two from 64 to 2^20.
     pub chunks: usize,
 }
 
@@ -54,6 +55,14 @@ pub struct Region {
     mapping: Mapping,
     memfd: OwnedFd,
     config: RegionConfig,
+    /// Pools that it was made for.
+    workers: usize,
+    /// Of those, the ones that are not dropped.
+    pools: AtomicUsize,
+    /// Chunks that were free in pools that are dropped.
+    returned: AtomicUsize,
+    /// Some socket was in zero-copy mode.
+    zero_copy: AtomicBool,
     /// log2 of the bytes in a chunk.
     shift: u32,
     huge_pages: bool,
@@ -82,14 +91,32 @@ impl Region {
     /// `InvalidInput` when the sizes are out of range; what `memfd_create` and `mmap` say.
     #[expect(clippy::new_ret_no_self, reason = "a region is reached through its two ends only")]
     pub fn new(config: RegionConfig) -> io::Result<(RegionHandle, ChunkPool)> {
-        let region = match idle(config) {
-            Some(region) => region,
-            None => Box::leak(Box::new(Self::map(config)?)),
-        };
-        Ok((RegionHandle(region), ChunkPool::new(region)))
+        let (region, mut pools) = Self::for_workers(config, 1)?;
+        let pool = pools.pop().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok((region, pool))
     }
 
-    fn map(config: RegionConfig) -> io::Result<Self> {
+    /// The same for some workers, which can hand chunks over to each other.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Region::new`].
+    pub fn for_workers(
+        config: RegionConfig,
+        workers: usize,
+    ) -> io::Result<(RegionHandle, Vec<ChunkPool>)> {
+        let region = match idle(config, workers) {
+            Some(region) => region,
+            None => Box::leak(Box::new(Self::map(config, workers)?)),
+        };
+        region.pools.store(workers, Ordering::Relaxed);
+        region.returned.store(0, Ordering::Relaxed);
+        region.zero_copy.store(false, Ordering::Relaxed);
+        let pools = (0..workers).map(|worker| ChunkPool::new(region, worker)).collect();
+        Ok((RegionHandle(region), pools))
+    }
+
+    fn map(config: RegionConfig, workers: usize) -> io::Result<Self> {
         let RegionConfig { chunk_bytes, chunks } = config;
         let sizes_are_right = matches!(chunk_bytes, 2048 | 4096)
             && chunks.is_power_of_two()
@@ -99,7 +126,7 @@ impl Region {
                 "chunks must be 2048 or 4096 bytes, their number a power of two from 64 to 2^20";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
-        let len_bytes = chunk_bytes * chunks;
+        let len_bytes = chunk_bytes * chunks * workers;
         let map = |flags| {
             let memfd = sys::memfd(c"weft-umem", flags, len_bytes)?;
             Mapping::new(memfd.as_fd(), 0, len_bytes).map(|mapping| (mapping, memfd))
@@ -109,11 +136,42 @@ impl Region {
         let huge_pages = huge.is_ok();
         let (mapping, memfd) = huge.or_else(|_| map(0))?;
         let shift = chunk_bytes.trailing_zeros();
-        Ok(Self { mapping, memfd, config, shift, huge_pages, large: OnceLock::new() })
+        Ok(Self {
+            mapping,
+            memfd,
+            config,
+            workers,
+            pools: AtomicUsize::new(0),
+            returned: AtomicUsize::new(0),
+            zero_copy: AtomicBool::new(false),
+            shift,
+            huge_pages,
+            large: OnceLock::new(),
+        })
     }
 
+    /// Of all workers.
     const fn chunks(&self) -> usize {
-        self.config.chunks
+        self.config.chunks * self.workers
+    }
+
+    /// A pool is gone, which had this many free chunks.  When it was the last one and no chunk is missing, the
+    /// region may be used again (rule 1).
+    fn leave(&'static self, free: usize) {
+        // AcqRel: whoever is last sees what the others have stored.
+        self.returned.fetch_add(free, Ordering::AcqRel);
+        if self.pools.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        let is_whole = self.returned.load(Ordering::Acquire) == self.chunks()
+            && self.large.get().is_none_or(|area| area.held() == 0);
+        if is_whole {
+            // The quarantine is kept by the region as a whole.
+            let has_hardware = self.zero_copy.load(Ordering::Acquire);
+            let wait = if has_hardware { QUARANTINE } else { Duration::ZERO };
+            let entry = (self, Instant::now() + wait);
+            IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        }
     }
 
     /// Which chunk starts at `start`; `None` for memory that is not of this region.
@@ -135,11 +193,12 @@ impl Region {
     }
 }
 
-fn idle(config: RegionConfig) -> Option<&'static Region> {
+fn idle(config: RegionConfig, workers: usize) -> Option<&'static Region> {
     let mut idle = IDLE.lock().unwrap_or_else(PoisonError::into_inner);
     let now = Instant::now();
-    let fits =
-        |(region, from): &(&'static Region, Instant)| region.config == config && *from <= now;
+    let fits = |(region, from): &(&'static Region, Instant)| {
+        (region.config, region.workers) == (config, workers) && *from <= now
+    };
     let position = idle.iter().position(fits)?;
     Some(idle.swap_remove(position).0)
 }
@@ -175,8 +234,8 @@ impl RegionHandle {
         u32::try_from(self.frame_bytes_max() - LINK_HEADER_BYTES).unwrap_or(0)
     }
 
-    /// Lets this worker have larger frames, of links with an MTU of up to [`LARGE_MTU_MAX`]: 8 MiB
-    /// more, from then on.  A second time is no error.
+    /// Lets workers have larger frames, of links with an MTU of up to [`LARGE_MTU_MAX`]: 8 MiB more for each,
+    /// from then on.  A second time is no error.
     ///
     /// # Errors
     ///
@@ -184,12 +243,14 @@ impl RegionHandle {
     pub fn allow_large(&self) -> io::Result<()> {
         if self.0.large.get().is_none() {
             // Only the control thread comes here; were there two, the other's would be as good.
-            let _ = self.0.large.set(LargeArea::map()?);
+            let _ = self.0.large.set(LargeArea::map(self.0.workers)?);
         }
         Ok(())
     }
 
-    pub(crate) fn same(self, other: Self) -> bool {
+    /// Whether it is the same memory.
+    #[must_use]
+    pub fn same(self, other: Self) -> bool {
         std::ptr::eq(self.0, other.0)
     }
 
@@ -391,6 +452,8 @@ struct Owner(u16);
 impl Owner {
     const FREE: Self = Self(0);
     const HELD: Self = Self(1);
+    /// Another pool has it.
+    const ELSEWHERE: Self = Self(u16::MAX);
     const fn receiving(slot: u16) -> Self {
         Self(2 + 2 * slot)
     }
@@ -404,6 +467,20 @@ impl Owner {
 
 /// Sockets that can be in service or in retirement at once.
 const SLOTS_MAX: u16 = 16_000;
+
+/// The chunks that the kernel has of a socket which goes from one worker to another.
+#[derive(Debug, Default)]
+pub(crate) struct Luggage {
+    receiving: Vec<u32>,
+    sending: Vec<u32>,
+}
+
+impl Luggage {
+    /// How many.
+    pub(crate) const fn chunks(&self) -> usize {
+        self.receiving.len() + self.sending.len()
+    }
+}
 
 /// What tells the pool that a socket is closed (rule 5).
 #[derive(Debug, Default)]
@@ -464,7 +541,8 @@ pub struct PoolCount {
     pub sending: usize,
 }
 
-/// The chunks of a region: the free list, and the table of who has the others.  One per worker.
+/// The chunks of one worker: the free list, and the table of who has the others.  The table has a place
+/// for every chunk of the region, since they go from pool to pool.
 #[derive(Debug)]
 pub struct ChunkPool {
     region: &'static Region,
@@ -472,36 +550,37 @@ pub struct ChunkPool {
     owners: Box<[Owner]>,
     slots: Vec<Slot>,
     retired: usize,
-    /// Some socket was in zero-copy mode.
-    zero_copy: bool,
     count: PoolCount,
     /// Chunks of another region that were given to this pool; they are lost.
     strangers: u64,
-    large: LargePool,
     fill: FillBudget,
 }
 
 impl ChunkPool {
-    fn new(region: &'static Region) -> Self {
-        let chunks = region.chunks();
+    fn new(region: &'static Region, worker: usize) -> Self {
+        let RegionConfig { chunks, .. } = region.config;
+        let own = worker * chunks..(worker + 1) * chunks;
+        let mut owners = vec![Owner::ELSEWHERE; region.chunks()];
+        owners.iter_mut().skip(own.start).take(chunks).for_each(|owner| *owner = Owner::FREE);
+        // Nothing is allocated when chunks of other pools come.
+        let mut free = Vec::with_capacity(region.chunks());
+        // The first chunk is taken first.
+        free.extend(own.rev().filter_map(|index| u32::try_from(index).ok()));
         Self {
             region,
-            // The first chunk is taken first.
-            free: (0..u32::try_from(chunks).unwrap_or(0)).rev().collect(),
-            owners: vec![Owner::FREE; chunks].into(),
+            free,
+            owners: owners.into(),
             slots: Vec::new(),
             retired: 0,
-            zero_copy: false,
             count: PoolCount { chunks, ..PoolCount::default() },
             strangers: 0,
-            large: LargePool::default(),
             fill: FillBudget::new(chunks, 1),
         }
     }
 
     /// Shares the chunks among this many sockets.
     pub(crate) fn share_among(&mut self, sockets: usize) {
-        self.fill = FillBudget::new(self.region.chunks(), sockets);
+        self.fill = FillBudget::new(self.region.config.chunks, sockets);
     }
 
     /// What a socket is to have for receiving at least.
@@ -545,8 +624,9 @@ impl ChunkPool {
     /// The same, read from the owner table: slow, and equal unless there is a bug.
     #[must_use]
     pub fn audit(&self) -> PoolCount {
-        let mut count = PoolCount { chunks: self.owners.len(), ..PoolCount::default() };
-        for owner in &self.owners {
+        let mut count = PoolCount::default();
+        for owner in self.owners.iter().filter(|owner| **owner != Owner::ELSEWHERE) {
+            count.chunks += 1;
             match *owner {
                 Owner::FREE => count.free += 1,
                 Owner::HELD => count.held += 1,
@@ -581,7 +661,7 @@ impl ChunkPool {
 
     /// Takes an empty frame in a large buffer; `None` when all are out, or there are none.
     pub(crate) fn take_large(&mut self) -> Option<Chunk> {
-        let base = self.large.take(self.region.large.get()?)?;
+        let base = self.region.large.get()?.take()?;
         let narrow = |bytes: usize| u16::try_from(bytes).unwrap_or(0);
         let start = narrow(XDP_PACKET_HEADROOM + HEADROOM_BYTES);
         Some(Chunk { base, start, len: 0, size: narrow(LARGE_BYTES) })
@@ -598,10 +678,43 @@ impl ChunkPool {
         }
     }
 
-    /// Large buffers that are out as frames.
+    /// Large buffers that are out as frames, of all pools of the region.
     #[must_use]
     pub fn large_held(&self) -> usize {
-        self.large.held()
+        self.region.large.get().map_or(0, LargeArea::held)
+    }
+
+    /// The chunk goes to another pool of the region, which is to [`Self::adopt`] it.
+    #[inline]
+    pub(crate) fn part_with(&mut self, chunk: &Chunk) {
+        if let Some(owner) = self.entry(chunk) {
+            *owner = Owner::ELSEWHERE;
+            self.count.held = self.count.held.wrapping_sub(1);
+            self.count.chunks = self.count.chunks.wrapping_sub(1);
+        }
+    }
+
+    /// The chunk comes from another pool of the region, which parted with it.  False for a chunk of another region:
+    /// no socket here can send it.
+    #[inline]
+    pub(crate) fn adopt(&mut self, chunk: &Chunk) -> bool {
+        if chunk.is_large() {
+            return self.region.large.get().is_some_and(|area| area.has(chunk.base));
+        }
+        let Some(owner) = self.entry(chunk) else { return false };
+        *owner = Owner::HELD;
+        self.count.held += 1;
+        self.count.chunks += 1;
+        true
+    }
+
+    /// Where the table says who has a chunk; `None` for a large buffer, and for other regions.
+    #[inline]
+    fn entry(&mut self, chunk: &Chunk) -> Option<&mut Owner> {
+        if chunk.is_large() {
+            return None;
+        }
+        self.owners.get_mut(self.region.index_of(chunk.base)?)
     }
 
     /// A fresh frame with a copy of `bytes`.
@@ -641,7 +754,7 @@ impl ChunkPool {
     #[expect(clippy::needless_pass_by_value, reason = "whoever had the value has it no longer")]
     fn free_large(&mut self, chunk: Chunk) {
         let area = self.region.large.get();
-        if !area.is_some_and(|area| self.large.free(area, chunk.base)) {
+        if !area.is_some_and(|area| area.free(chunk.base)) {
             self.strangers += 1;
         }
     }
@@ -657,7 +770,9 @@ impl ChunkPool {
 
     /// A number for a socket that takes chunks from now on; `None` when there are too many.
     pub(crate) fn enrol(&mut self, closed: Arc<AtomicBool>, zero_copy: bool) -> Option<u16> {
-        self.zero_copy |= zero_copy;
+        if zero_copy {
+            self.region.zero_copy.store(true, Ordering::Release);
+        }
         let entry = Slot::Serving(Service { closed, zero_copy });
         let vacant = self.slots.iter().position(|slot| matches!(slot, Slot::Vacant));
         let position = vacant.unwrap_or(self.slots.len());
@@ -765,6 +880,45 @@ impl ChunkPool {
         }
     }
 
+    /// Takes a socket out of service that another worker is to have: what it has with the kernel goes with it.
+    pub(crate) fn part_with_slot(&mut self, slot: u16) -> Luggage {
+        let mut luggage = Luggage::default();
+        let Some(entry) = self.slots.get_mut(usize::from(slot)) else { return luggage };
+        *entry = Slot::Vacant;
+        for (index, owner) in (0u32..).zip(&mut self.owners) {
+            if !owner.is_slot(slot) {
+                continue;
+            }
+            let list = if *owner == Owner::receiving(slot) {
+                self.count.receiving = self.count.receiving.wrapping_sub(1);
+                &mut luggage.receiving
+            } else {
+                self.count.sending = self.count.sending.wrapping_sub(1);
+                &mut luggage.sending
+            };
+            list.push(index);
+            *owner = Owner::ELSEWHERE;
+        }
+        self.count.chunks = self.count.chunks.wrapping_sub(luggage.chunks());
+        luggage
+    }
+
+    /// Takes over what a socket brings from another worker, which is `slot` here.
+    pub(crate) fn adopt_slot(&mut self, slot: u16, luggage: &Luggage) {
+        for (list, owner) in
+            [(&luggage.receiving, Owner::receiving(slot)), (&luggage.sending, Owner::sending(slot))]
+        {
+            for index in list {
+                if let Some(entry) = self.owners.get_mut(*index as usize) {
+                    *entry = owner;
+                }
+            }
+        }
+        self.count.receiving += luggage.receiving.len();
+        self.count.sending += luggage.sending.len();
+        self.count.chunks += luggage.chunks();
+    }
+
     fn take_back(&mut self, slot: u16) {
         for index in 0..self.owners.len() {
             let Some(&owner) = self.owners.get(index) else { return };
@@ -789,11 +943,7 @@ impl Drop for ChunkPool {
         }
         // The quarantine is kept by the region as a whole.
         self.reclaim_after(Duration::ZERO);
-        if self.retired == 0 && self.free.len() == self.owners.len() && self.large.held() == 0 {
-            let wait = if self.zero_copy { QUARANTINE } else { Duration::ZERO };
-            let entry = (self.region, Instant::now() + wait);
-            IDLE.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
-        }
+        self.region.leave(self.free.len());
     }
 }
 

@@ -288,3 +288,92 @@ fn retiring_twice_is_once() {
     pool.reclaim();
     assert_eq!((pool.free_chunks(), pool.has_retired()), (64, false));
 }
+
+#[test]
+fn chunks_go_from_pool_to_pool() {
+    let (_, pools) = Region::for_workers(SMALL, 2).unwrap();
+    let [mut one, mut other] = <[ChunkPool; 2]>::try_from(pools).unwrap();
+    assert_eq!((one.free_chunks(), other.free_chunks()), (64, 64));
+    let mut chunk = one.copy_from(b"the same bytes").unwrap();
+    let place = chunk.bytes_mut().as_ptr();
+    one.part_with(&chunk);
+    assert!(other.adopt(&chunk));
+    assert_eq!((chunk.bytes(), chunk.bytes().as_ptr()), (&b"the same bytes"[..], place));
+    assert_eq!((one.count().chunks, other.count().chunks, other.count().held), (63, 65, 1));
+    assert_whole(&one);
+    assert_whole(&other);
+    other.free(chunk);
+    // All of them, and the other way.
+    while let Some(chunk) = other.take() {
+        other.part_with(&chunk);
+        assert!(one.adopt(&chunk));
+        one.free(chunk);
+    }
+    assert_eq!((one.free_chunks(), other.count().chunks), (128, 0));
+    assert_whole(&one);
+    assert_whole(&other);
+}
+
+#[test]
+fn a_chunk_of_another_region_is_not_adopted() {
+    let (mut pool, mut other) = (pool(), pool());
+    let chunk = pool.take().unwrap();
+    assert!(!other.adopt(&chunk));
+    assert_whole(&other);
+    pool.free(chunk);
+    assert_whole(&pool);
+}
+
+#[test]
+fn what_a_socket_has_moves_with_it() {
+    let (_, pools) = Region::for_workers(SMALL, 2).unwrap();
+    let [mut one, mut other] = <[ChunkPool; 2]>::try_from(pools).unwrap();
+    let flag = ClosedFlag::default();
+    let slot = one.enrol(flag.watch(), false).unwrap();
+    let lent: Vec<u64> = (0..5).map(|_| one.lend(slot).unwrap()).collect();
+    let chunk = one.take().unwrap();
+    let sent = one.send(slot, chunk).unwrap();
+    let luggage = one.part_with_slot(slot);
+    assert_eq!((one.count().chunks, luggage.chunks()), (58, 6));
+    assert_whole(&one);
+    // Another socket has the first number of the other pool.
+    let _first = other.enrol(flag.watch(), false).unwrap();
+    let slot = other.enrol(flag.watch(), false).unwrap();
+    other.adopt_slot(slot, &luggage);
+    assert_eq!((other.count().receiving, other.count().sending), (5, 1));
+    assert_whole(&other);
+    assert!(!one.complete(slot, sent) && other.complete(slot, sent));
+    let Received::Frame(chunk) = other.receive(slot, lent[0], 60) else { panic!("not received") };
+    other.free(chunk);
+    drop(flag);
+    other.retire(slot);
+    other.reclaim();
+    assert_eq!(other.free_chunks(), 70);
+    assert_whole(&other);
+}
+
+#[test]
+fn a_region_of_several_is_used_again_when_all_are_gone() {
+    let config = RegionConfig { chunk_bytes: 4096, chunks: 256 };
+    let (first, pools) = Region::for_workers(config, 2).unwrap();
+    let mut pools = pools.into_iter();
+    let (mut one, mut other) = (pools.next().unwrap(), pools.next().unwrap());
+    // Chunks need not be where they began.
+    let chunk = one.take().unwrap();
+    one.part_with(&chunk);
+    assert!(other.adopt(&chunk));
+    other.free(chunk);
+    drop(one);
+    let (second, rest) = Region::for_workers(config, 2).unwrap();
+    assert!(!second.same(first), "half of it is in use");
+    std::mem::forget(rest);
+    drop(other);
+    let (third, pools) = Region::for_workers(config, 2).unwrap();
+    assert!(third.same(first));
+    // A chunk is missing.
+    let mut pools = pools.into_iter();
+    assert!(pools.next().unwrap().take().is_some());
+    drop(pools);
+    let (fourth, _pools) = Region::for_workers(config, 2).unwrap();
+    assert!(!fourth.same(first));
+}

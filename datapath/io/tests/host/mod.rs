@@ -212,6 +212,14 @@ pub fn chunks(chunks: usize) -> ChunkPool {
     Region::new(RegionConfig { chunks, ..RegionConfig::default() }).unwrap().1
 }
 
+/// The back ends of two workers with this many chunks each.
+pub fn two_workers(chunks: usize) -> [WorkerIo; 2] {
+    let config = RegionConfig { chunks, ..RegionConfig::default() };
+    let pools = Region::for_workers(config, 2).unwrap().1;
+    let io = |pool| WorkerIo::new(pool, waker().1).unwrap();
+    pools.into_iter().map(io).collect::<Vec<_>>().try_into().ok().unwrap()
+}
+
 /// A back end of this many chunks, which nobody wakes.
 pub fn worker(count: usize) -> WorkerIo {
     WorkerIo::new(chunks(count), waker().1).unwrap()
