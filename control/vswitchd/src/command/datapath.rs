@@ -78,7 +78,7 @@ pub(super) fn choose(engine: &Engine, name: Option<&String>) -> Result<&'static 
 }
 
 pub(super) const COMMANDS: &[Command] = &[
-    command("dpif/show", "", 0, 0, dpif_show),
+    errand("dpif/show", "", 0, 0, |engine, _| Ok(dpif_show(engine))),
     command("dpif/dump-dps", "", 0, 0, |engine, _| {
         let all = engine.desired.bridges.iter();
         Ok(lines(all.map(|(name, bridge)| format!("{}@{name}", bridge.datapath_type))))
@@ -118,42 +118,52 @@ fn lookups(engine: &mut Engine) -> Result<Lookups, String> {
     Ok(Lookups { hit: received.saturating_sub(missed), missed, lost })
 }
 
-fn dpif_show(engine: &mut Engine, _args: &[String]) -> Answer {
+fn dpif_show(engine: &mut Engine) -> Step {
+    let rows = engine.plan.ports.iter().map(|port| port.interface).collect();
+    by_port(engine, rows, BTreeMap::new(), dpif_port, |engine, ports| {
+        Step::Done(dpif_text(engine, &ports))
+    })
+}
+
+/// The lines of ports, by the names of bridge and port.
+type PortLines = BTreeMap<(String, String), String>;
+
+/// The line of a port in `dpif/show`.
+fn dpif_port(engine: &mut Engine, lines: &mut PortLines, row: &Uuid, _: &PortCounters) {
+    let Some(port) = engine.plan.ports.get(row) else { return };
+    let Some(bridge) = engine.desired.bridges.get(&port.bridge) else { return };
+    let tap = if NETDEV.has(bridge) { NETDEV.tap } else { SYSTEM.tap };
+    let number = match &port.carrier {
+        Carrier::Patch { .. } => "none".to_owned(),
+        _ => engine.ids.port(row).map_or(0, number).to_string(),
+    };
+    let kind = match &port.carrier {
+        Carrier::Link => match engine.links.get(&port.name).map(|link| link.held) {
+            Some(Held::Tap) => format!("({tap})"),
+            _ => "(system)".to_owned(),
+        },
+        Carrier::Tunnel(tunnel, _) => format!("({}: {})", tunnel.kind.name(), tunnel.shown()),
+        Carrier::Patch { peer, .. } => format!("(patch: peer={peer})"),
+    };
+    let line = format!("    {} {}/{number}: {kind}\n", port.name, port.ofport);
+    lines.insert((port.bridge.clone(), port.name.clone()), line);
+}
+
+/// Datapaths, bridges and ports as in `dpif/show`.
+fn dpif_text(engine: &mut Engine, ports: &PortLines) -> Answer {
     let Lookups { hit, missed, .. } = lookups(engine)?;
     let mut text = String::new();
     for datapath in datapaths(engine) {
         let _ = writeln!(text, "{}: hit:{hit} missed:{missed}", datapath.name);
-        bridges_of(engine, datapath, &mut text);
-    }
-    Ok(text)
-}
-
-/// Bridges and ports as in `dpif/show`.
-fn bridges_of(engine: &Engine, datapath: &Datapath, text: &mut String) {
-    let bridges = engine.desired.bridges.iter().filter(|(_, bridge)| datapath.has(bridge));
-    for (bridge, _) in bridges {
-        let _ = writeln!(text, "  {bridge}:");
-        let mut ports: Vec<_> =
-            engine.plan.ports.iter().filter(|port| port.bridge == *bridge).collect();
-        ports.sort_by_key(|port| &port.name);
-        for port in ports {
-            let number = match &port.carrier {
-                Carrier::Patch { .. } => "none".to_owned(),
-                _ => engine.ids.port(&port.interface).map_or(0, number).to_string(),
-            };
-            let kind = match &port.carrier {
-                Carrier::Link => match engine.links.get(&port.name).map(|link| link.held) {
-                    Some(Held::Tap) => format!("({})", datapath.tap),
-                    _ => "(system)".to_owned(),
-                },
-                Carrier::Tunnel(tunnel, _) => {
-                    format!("({}: {})", tunnel.kind.name(), tunnel.shown())
-                }
-                Carrier::Patch { peer, .. } => format!("(patch: peer={peer})"),
-            };
-            let _ = writeln!(text, "    {} {}/{number}: {kind}", port.name, port.ofport);
+        let bridges = engine.desired.bridges.iter().filter(|(_, bridge)| datapath.has(bridge));
+        for (bridge, _) in bridges {
+            let _ = writeln!(text, "  {bridge}:");
+            let first = (bridge.clone(), String::new());
+            let of_bridge = ports.range(first..).take_while(|((of, _), _)| of == bridge);
+            text.extend(of_bridge.map(|(_, line)| line.as_str()));
         }
     }
+    Ok(text)
 }
 
 fn human(bytes: u64) -> String {
