@@ -76,14 +76,12 @@ impl Unixctl {
             loop {
                 match listener.accept().await {
                     Ok((stream, _)) if connections.get() < CONNECTIONS_MAX => {
-                        let place = Place::take(&connections);
                         let requests = requests.clone();
-                        tokio::task::spawn_local(async move {
-                            let _place = place;
+                        drop(Place::occupy(&connections, async move {
                             if let Err(error) = serve(stream, target, &requests).await {
                                 tracing::debug!("control connection: {error}");
                             }
-                        });
+                        }));
                     }
                     Ok(_) => tracing::warn!("more than {CONNECTIONS_MAX} control connections"),
                     Err(error) => {
@@ -101,9 +99,17 @@ impl Unixctl {
 struct Place(Rc<Cell<usize>>);
 
 impl Place {
-    fn take(taken: &Rc<Cell<usize>>) -> Self {
+    /// Starts a task that has one from now on until it ends.
+    fn occupy(
+        taken: &Rc<Cell<usize>>,
+        work: impl Future<Output = ()> + 'static,
+    ) -> tokio::task::JoinHandle<()> {
         taken.set(taken.get() + 1);
-        Self(Rc::clone(taken))
+        let place = Self(Rc::clone(taken));
+        tokio::task::spawn_local(async move {
+            let _place = place;
+            work.await;
+        })
     }
 }
 
@@ -316,19 +322,17 @@ mod tests {
         });
     }
 
-    /// `serde_json` refuses what could make a connection's task panic, so the place itself is tested.
+    /// `serde_json` refuses what could make the task of a connection panic: another one does.
     #[test]
     fn a_task_that_panics_gives_its_place_back() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let taken = Rc::new(Cell::new(0));
-        let place = Place::take(&taken);
-        assert_eq!(taken.get(), 1);
         tokio::task::LocalSet::new().block_on(&runtime, async {
-            let task = tokio::task::spawn_local(async move {
-                let _place = place;
+            let task = Place::occupy(&taken, async {
                 tokio::task::yield_now().await;
                 panic!("as asked");
             });
+            assert_eq!(taken.get(), 1);
             assert!(task.await.unwrap_err().is_panic());
         });
         assert_eq!(taken.get(), 0);
