@@ -149,12 +149,18 @@ impl<I: FrameIo> Exchange<I> {
         }
     }
 
-    /// Takes over which worker sends on which link.
-    pub(crate) fn adopt(&mut self, snapshot: &Snapshot) {
+    /// Takes over which worker sends on which link.  A queue of another one's link does not come any more, when
+    /// the worker that had it was lost: nothing waits for it.
+    pub(crate) fn adopt(&mut self, snapshot: &Snapshot, counters: &mut Counters) {
         self.owners = (0u16..)
             .take(snapshot.link_slots())
             .map(|link| snapshot.link(LinkId(link)).map_or(self.me, |conf| conf.worker))
             .collect();
+        let Self { arriving, kept, owners, me, .. } = self;
+        arriving.retain(|link| owners.get(link.index()) == Some(me));
+        for parcel in kept.extract_if(.., |parcel| !arriving.contains(&parcel.link)) {
+            counters.count_handed_over(parcel.charge, Fate::Refused(DropReason::WorkerRing));
+        }
     }
 
     /// Tells all other workers what this one learned.

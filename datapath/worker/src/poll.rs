@@ -349,7 +349,7 @@ impl<I: FrameIo> Loop<I> {
     /// Every frame of a batch is forwarded by one snapshot: this runs between batches.
     fn install(&mut self, snapshot: Arc<Snapshot>) {
         self.datapath.adopt(&self.snapshot, &snapshot);
-        self.io.adopt(&snapshot);
+        self.io.adopt(&snapshot, &mut self.datapath.counters);
         let epoch = snapshot.epoch;
         let retired = std::mem::replace(&mut self.snapshot, snapshot);
         self.datapath.release_waiting(&self.snapshot, &mut self.io);

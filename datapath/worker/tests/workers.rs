@@ -281,6 +281,15 @@ fn a_queue_that_moves_loses_nothing_and_keeps_the_order() {
 }
 
 #[test]
+fn nothing_waits_for_a_queue_whose_worker_was_lost() {
+    let rig = Rig::new(2, 4);
+    rig.handles[0].send(Command::ExpectQueue { link: LinkId(1) });
+    rig.install(&bridge(2, 4, 2));
+    rig.wires[0].send(&frame(1, MacAddr::BROADCAST));
+    assert_eq!(rig.receive(1), frame(1, MacAddr::BROADCAST));
+}
+
+#[test]
 fn workers_tell_which_links_talk() {
     let rig = Rig::new(2, 4);
     for _ in 0..100 {
