@@ -339,3 +339,52 @@ fn clients_are_served_when_no_port_gets_a_descriptor() {
     assert_eq!(error(some), "[]");
     assert_eq!(vsctl(&switch, &format!("get interface {some} mtu")), "1400");
 }
+
+/// Clock ticks that the threads of that name have used.
+fn ticks(switch: &Switch, name: &str) -> u64 {
+    let mut all = 0;
+    for task in std::fs::read_dir(format!("/proc/{}/task", switch.pid())).unwrap().flatten() {
+        let text = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        let (start, rest) = text.rsplit_once(')').unwrap_or_default();
+        if start.ends_with(&format!("({name}")) {
+            let times = rest.split_whitespace().skip(11).take(2);
+            all += times.map(|ticks| ticks.parse::<u64>().unwrap()).sum::<u64>();
+        }
+    }
+    all
+}
+
+/// What a client makes the database do is done by its thread; control has BPDUs to send.
+#[test]
+fn a_huge_transaction_costs_control_nothing() {
+    const SCRIPT: &str = r#"
+import json, socket, sys
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[1])
+insert = {"op": "insert", "table": "Queue", "row": {"external_ids": ["map", [["k", "v" * 230]]]}}
+request = {"id": 1, "method": "transact", "params": ["Open_vSwitch"] + [insert] * 100000}
+client.sendall(json.dumps(request).encode())
+answer = b""
+while not answer.endswith(b'"error":null}'):
+    answer += client.recv(1 << 20)
+print(len(json.loads(answer)["result"]))
+"#;
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::with_bridge(&host);
+    switch.vsctl("set bridge br0 rstp_enable=true");
+    let used = || ["weftd", "weft-database"].map(|name| ticks(&switch, name));
+    let before = used();
+    let socket = switch.rundir().join("db.sock");
+    let script = switch.rundir().join("huge.py");
+    std::fs::write(&script, SCRIPT).unwrap();
+    let inserted = host.sh(&format!("python3 {} {}", script.display(), socket.display()));
+    assert_eq!(inserted.trim(), "100000");
+    let after = used();
+    let [control, database] = [0, 1].map(|thread| after[thread] - before[thread]);
+    assert!(database >= 20, "the database did it in {database} ticks");
+    assert!(control * 4 < database, "control used {control} ticks, the database {database}");
+    assert!(switch.appctl("rstp/show br0").contains("This bridge is the root"));
+}

@@ -10,15 +10,21 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use tokio::io::Interest;
+use tokio::task::{JoinHandle, spawn_blocking};
 use uuid::Uuid;
 
 use crate::error::OvsdbError;
-use crate::jsonrpc::{FrameError, Framer, Message};
+use crate::jsonrpc::{self, FrameError, Framer, Message};
 use crate::link::Link;
 use crate::monitor::Kind;
-use crate::replica::Replica;
+use crate::replica::{Replica, RowChange, Shape};
 use crate::schema::{Schema, SchemaError};
 use crate::tls::TlsFiles;
+
+/// Larger messages are read on a thread of their own: whoever waits for them does other things, too.
+const LARGE_BYTES: usize = 1 << 18;
+/// How often the socket is read before whoever waits gets another chance.
+const READS_MAX: usize = 32;
 
 /// Largest message from a server: a whole database may come as one.
 const MESSAGE_BYTES_MAX: usize = 1 << 30;
@@ -82,12 +88,29 @@ pub struct Changes {
     pub locked: Vec<String>,
     /// Locks that were taken from us.
     pub stolen: Vec<String>,
+    /// What became of transactions that [`Client::start_transact`] sent.
+    pub answers: Vec<Answered>,
+}
+
+/// A transaction that nobody waited for has its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// What [`Client::start_transact`] returned.
+    pub id: u64,
+    /// Why nothing of it happened; None when all of it did.
+    pub refusal: Option<String>,
 }
 
 impl Changes {
     /// True when nothing happened.
     #[must_use]
     pub fn is_empty(&self) -> bool {
+        self.has_no_news() && self.answers.is_empty()
+    }
+
+    /// True when rows and locks are as they were.
+    #[must_use]
+    pub fn has_no_news(&self) -> bool {
         self.rows.is_empty() && self.locked.is_empty() && self.stolen.is_empty()
     }
 
@@ -120,6 +143,10 @@ pub struct Client {
     /// The call that waits, and its reply.
     awaiting: Option<u64>,
     answer: Option<Result<Value, Value>>,
+    /// Transactions that nobody waits for.
+    started: BTreeSet<u64>,
+    /// A large message that another thread reads; what comes after it waits.
+    reading: Option<JoinHandle<Result<Incoming, ClientError>>>,
     schema: Option<Schema>,
     monitored: Option<Monitored>,
     replica: Replica,
@@ -152,6 +179,8 @@ impl Client {
             next_id: 0,
             awaiting: None,
             answer: None,
+            started: BTreeSet::new(),
+            reading: None,
             schema: None,
             monitored: None,
             replica: Replica::default(),
@@ -348,17 +377,26 @@ impl Client {
     ) -> Result<Vec<Value>, ClientError> {
         let mut params = vec![Value::from(db)];
         params.extend(operations);
-        let Value::Array(results) = self.call("transact", Value::Array(params)).await? else {
-            return Err(ClientError::Protocol("transact result is not an array".to_owned()));
+        results_of(self.call("transact", Value::Array(params)).await?)
+    }
+
+    /// Sends operations on the monitored database and does not wait: [`Changes::answers`] has what became of
+    /// them, under the number that this returns. Updates that they cause come before.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub fn start_transact(&mut self, operations: Vec<Value>) -> Result<u64, ClientError> {
+        let Some(monitored) = &self.monitored else {
+            return Err(ClientError::Protocol("transact before monitor_all".to_owned()));
         };
-        for (index, result) in results.iter().enumerate() {
-            let text = |key: &str| result.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-            if result.get("error").is_some() {
-                let (error, details) = (text("error"), text("details"));
-                return Err(ClientError::Transaction { error, details, index });
-            }
-        }
-        Ok(results)
+        let mut params = vec![Value::from(monitored.db.as_str())];
+        params.extend(operations);
+        let id = self.next_id;
+        self.next_id += 1;
+        self.queue(&json!({"id": id, "method": "transact", "params": params}));
+        self.started.insert(id);
+        self.send()?;
+        Ok(id)
     }
 
     /// Calls any method and waits for its reply.
@@ -393,6 +431,13 @@ impl Client {
     /// Waits for the socket once and does what it allows. Nothing is lost when it is dropped.
     async fn step(&mut self) -> Result<(), ClientError> {
         self.send()?;
+        if let Some(reading) = &mut self.reading {
+            let read = reading.await;
+            self.reading = None;
+            let incoming = read.map_err(|error| ClientError::Protocol(error.to_string()))??;
+            self.take_in(incoming)?;
+            return self.take_frames();
+        }
         let interest = if self.out.is_empty() {
             Interest::READABLE
         } else {
@@ -400,12 +445,22 @@ impl Client {
         };
         self.stream.ready(interest).await.map_err(|error| self.io_error(error))?;
         self.send()?;
-        self.receive().map(|_| ())
+        self.receive()?;
+        // A server that has much to say must not keep everything else waiting. What has changed is told
+        // first: whoever goes on with the replica then must not find more in it than it was told of.
+        if self.changes.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
     }
 
-    /// Takes in everything that the socket holds already.
+    /// Takes in what the socket holds already, unless that is very much.
     fn drain(&mut self) -> Result<(), ClientError> {
-        while self.receive()? {}
+        for _ in 0..READS_MAX {
+            if !self.receive()? {
+                break;
+            }
+        }
         Ok(())
     }
 
@@ -422,6 +477,9 @@ impl Client {
 
     /// Reads once; true when there was something.
     fn receive(&mut self) -> Result<bool, ClientError> {
+        if self.reading.is_some() {
+            return Ok(false);
+        }
         let mut buffer = [0; 1 << 14];
         match self.stream.try_read(&mut buffer) {
             Ok(0) => return Err(ClientError::Closed),
@@ -429,17 +487,46 @@ impl Client {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
             Err(error) => return Err(self.io_error(error)),
         }
-        while let Some(json) = self.framer.next_message()? {
-            self.take_in(Message::from_json(json)?)?;
-        }
-        self.framer.share(&mut Vec::new());
+        self.take_frames()?;
         Ok(true)
     }
 
-    fn take_in(&mut self, message: Message) -> Result<(), ClientError> {
+    /// Takes in the messages that are complete.
+    fn take_frames(&mut self) -> Result<(), ClientError> {
+        let kind = self.monitored.as_ref().map(|monitored| monitored.kind);
+        while let Some(frame) = self.framer.next_frame(None)? {
+            if frame.len() > LARGE_BYTES {
+                let (frame, shape) = (frame.to_vec(), self.replica.shape());
+                self.reading = Some(spawn_blocking(move || Incoming::read(&frame, kind, &shape)));
+                return Ok(());
+            }
+            let message = Message::from_json(jsonrpc::json(frame)?)?;
+            self.take_in(Incoming::Message(message))?;
+        }
+        self.framer.share(&mut Vec::new());
+        Ok(())
+    }
+
+    fn take_in(&mut self, incoming: Incoming) -> Result<(), ClientError> {
+        let message = match incoming {
+            Incoming::Update(changes) => {
+                self.apply(changes);
+                return Ok(());
+            }
+            Incoming::Message(message) => message,
+        };
         match message {
             Message::Reply { id, result } => {
-                if id.as_u64().is_none() || id.as_u64() != self.awaiting {
+                let Some(id) = id.as_u64() else { return Ok(()) };
+                if self.started.remove(&id) {
+                    let refusal = match result {
+                        Ok(results) => results_of(results).err().map(|error| error.to_string()),
+                        Err(error) => Some(format!("transact: {error}")),
+                    };
+                    self.changes.answers.push(Answered { id, refusal });
+                    return Ok(());
+                }
+                if Some(id) != self.awaiting {
                     return Ok(());
                 }
                 let awaited = self.awaiting.take();
@@ -480,7 +567,7 @@ impl Client {
             }
             ("monitor_canceled", _, Some(_)) => return Err(ClientError::Converted),
             (method, _, Some(kind)) if method == kind.method() => {
-                return self.apply(kind, params.last().unwrap_or(&Value::Null));
+                return self.read_rows(kind, params.last().unwrap_or(&Value::Null));
             }
             _ => {}
         }
@@ -491,16 +578,56 @@ impl Client {
     fn fill(&mut self, kind: Kind, result: &Result<Value, Value>) -> Result<(), ClientError> {
         let Ok(reply) = result else { return Ok(()) };
         let rows = if kind == Kind::Update3 { reply.get(2) } else { Some(reply) };
-        self.apply(kind, rows.unwrap_or(&Value::Null))
+        self.read_rows(kind, rows.unwrap_or(&Value::Null))
     }
 
-    fn apply(&mut self, kind: Kind, json: &Value) -> Result<(), ClientError> {
-        let rows = self.replica.apply(kind, json).map_err(protocol)?;
-        for (table, uuid) in rows {
-            self.changes.rows.entry(table).or_default().insert(uuid);
-        }
+    fn read_rows(&mut self, kind: Kind, json: &Value) -> Result<(), ClientError> {
+        let changes = self.replica.shape().read(kind, json).map_err(protocol)?;
+        self.apply(changes);
         Ok(())
     }
+
+    fn apply(&mut self, changes: Vec<RowChange>) {
+        for (table, uuid) in self.replica.apply(changes) {
+            self.changes.rows.entry(table).or_default().insert(uuid);
+        }
+    }
+}
+
+/// A message, as far as it can be read on any thread.
+#[derive(Debug)]
+enum Incoming {
+    Message(Message),
+    /// An update of the replica.
+    Update(Vec<RowChange>),
+}
+
+impl Incoming {
+    fn read(frame: &[u8], kind: Option<Kind>, shape: &Shape) -> Result<Self, ClientError> {
+        let message = Message::from_json(jsonrpc::json(frame)?)?;
+        match (&message, kind) {
+            (Message::Notification { method, params }, Some(kind)) if method == kind.method() => {
+                let rows = params.last().unwrap_or(&Value::Null);
+                Ok(Self::Update(shape.read(kind, rows).map_err(protocol)?))
+            }
+            _ => Ok(Self::Message(message)),
+        }
+    }
+}
+
+/// The results of a transaction, when all of it happened.
+fn results_of(results: Value) -> Result<Vec<Value>, ClientError> {
+    let Value::Array(results) = results else {
+        return Err(ClientError::Protocol("transact result is not an array".to_owned()));
+    };
+    for (index, result) in results.iter().enumerate() {
+        let text = |key: &str| result.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+        if result.get("error").is_some() {
+            let (error, details) = (text("error"), text("details"));
+            return Err(ClientError::Transaction { error, details, index });
+        }
+    }
+    Ok(results)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]

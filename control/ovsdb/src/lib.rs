@@ -32,8 +32,9 @@
 //!
 //! # Threads
 //!
-//! One. Server and client are made for a `current_thread` runtime; the server's tasks are local tasks.
-//! Compactions, and syncs of a slow disk, alone run on tokio's threads for blocking work.
+//! One each. Server and client are made for a `current_thread` runtime; the server's tasks are local tasks.
+//! Compactions, syncs of a slow disk, and the reading of large messages by a client alone run on tokio's threads
+//! for blocking work.
 //!
 //! # Limits
 //!

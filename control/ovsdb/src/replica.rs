@@ -40,30 +40,15 @@ impl ReplicaRow {
         Self { columns: Arc::clone(columns), values }
     }
 
-    /// Takes over values, or differences to those that are there, which large sets keep in place.
-    fn fill(
-        &mut self,
-        given: &Map<String, Value>,
-        are_differences: bool,
-    ) -> Result<(), OvsdbError> {
-        for (name, json) in given {
-            let Some(index) = position(&self.columns, name) else { continue };
-            let (Some(column), Some(slot)) = (self.columns.get(index), self.values.get_mut(index))
-            else {
-                continue;
-            };
-            let mut ty = column.ty.clone();
-            if are_differences {
-                (ty.min, ty.max) = (0, if ty.max == 1 { 1 } else { usize::MAX });
-            }
-            let datum = Datum::from_json(&ty, json, None)?;
-            if are_differences {
-                Arc::make_mut(slot).patch(&datum, &column.ty);
-            } else {
-                *slot = Arc::new(datum);
+    /// Takes over differences, which large sets do in place.
+    fn patch(&mut self, differences: &[(usize, Datum)]) {
+        for (index, datum) in differences {
+            if let (Some(column), Some(slot)) =
+                (self.columns.get(*index), self.values.get_mut(*index))
+            {
+                Arc::make_mut(slot).patch(datum, &column.ty);
             }
         }
-        Ok(())
     }
 
     /// The datum of a column; the empty set when the column is not monitored.
@@ -180,37 +165,99 @@ impl Replica {
         &self.tables
     }
 
-    /// Applies an initial reply or an update and lists the rows it touched.
+    /// What updates are read by, on any thread.
+    pub(crate) fn shape(&self) -> Shape {
+        let columns = |(name, table): (&Arc<str>, &ReplicaTable)| {
+            (Arc::clone(name), Arc::clone(&table.columns))
+        };
+        Shape(self.tables.iter().map(columns).collect())
+    }
+
+    /// Applies what [`Shape::read`] made of an update, and lists the rows it touched.
+    pub(crate) fn apply(&mut self, changes: Vec<RowChange>) -> Vec<(Arc<str>, Uuid)> {
+        let mut touched = Vec::with_capacity(changes.len());
+        for RowChange { table: name, uuid, becomes } in changes {
+            let Some(table) = self.tables.get_mut(&name) else { continue };
+            match becomes {
+                Becomes::Row(row) => drop(table.rows.insert(uuid, row)),
+                Becomes::Nothing => drop(table.rows.remove(&uuid)),
+                Becomes::Other(differences) => {
+                    let columns = &table.columns;
+                    let row = table.rows.entry(uuid).or_insert_with(|| ReplicaRow::new(columns));
+                    row.patch(&differences);
+                }
+            }
+            touched.push((name, uuid));
+        }
+        touched
+    }
+}
+
+/// What one row becomes.
+#[derive(Debug)]
+pub(crate) struct RowChange {
+    table: Arc<str>,
+    uuid: Uuid,
+    becomes: Becomes,
+}
+
+#[derive(Debug)]
+enum Becomes {
+    Row(ReplicaRow),
+    Nothing,
+    /// Differences, by the number of their column.
+    Other(Vec<(usize, Datum)>),
+}
+
+/// The tables and columns of a replica.
+#[derive(Clone, Debug)]
+pub(crate) struct Shape(BTreeMap<Arc<str>, Arc<Vec<ReplicaColumn>>>);
+
+impl Shape {
+    /// Reads an initial reply or an update.
     ///
     /// # Errors
-    /// What about it is not understood. The replica is of no use afterwards.
-    pub(crate) fn apply(
-        &mut self,
-        kind: Kind,
-        json: &Value,
-    ) -> Result<Vec<(Arc<str>, Uuid)>, OvsdbError> {
-        let mut changed = Vec::new();
+    /// What about it is not understood.
+    pub fn read(&self, kind: Kind, json: &Value) -> Result<Vec<RowChange>, OvsdbError> {
+        let mut changes = Vec::new();
         for (name, rows) in object(json)? {
-            let Some((name, table)) = self.tables.get_key_value(name.as_str()) else { continue };
-            let (name, columns) = (Arc::clone(name), Arc::clone(&table.columns));
-            let Some(table) = self.tables.get_mut(&name) else { continue };
+            let Some((name, columns)) = self.0.get_key_value(name.as_str()) else { continue };
             for (uuid, update) in object(rows)? {
                 let uuid = parse_uuid(uuid)
                     .ok_or_else(|| OvsdbError::syntax(rows, "row name is not a uuid"))?;
                 let update = object(update)?;
-                if let Some(differences) = update.get("modify").filter(|_| kind != Kind::Update) {
-                    let row = table.rows.entry(uuid).or_insert_with(|| ReplicaRow::new(&columns));
-                    row.fill(object(differences)?, true)?;
-                } else if let Some(row) = new_row(&columns, kind, update)? {
-                    table.rows.insert(uuid, row);
+                let differences = update.get("modify").filter(|_| kind != Kind::Update);
+                let becomes = if let Some(differences) = differences {
+                    Becomes::Other(read_columns(columns, object(differences)?, true)?)
+                } else if let Some(row) = new_row(columns, kind, update)? {
+                    Becomes::Row(row)
                 } else {
-                    table.rows.remove(&uuid);
-                }
-                changed.push((Arc::clone(&name), uuid));
+                    Becomes::Nothing
+                };
+                changes.push(RowChange { table: Arc::clone(name), uuid, becomes });
             }
         }
-        Ok(changed)
+        Ok(changes)
     }
+}
+
+/// The values, or differences, that a row is given, by the number of their column.
+fn read_columns(
+    columns: &[ReplicaColumn],
+    given: &Map<String, Value>,
+    are_differences: bool,
+) -> Result<Vec<(usize, Datum)>, OvsdbError> {
+    let mut values = Vec::with_capacity(given.len());
+    for (name, json) in given {
+        let Some(index) = position(columns, name) else { continue };
+        let Some(column) = columns.get(index) else { continue };
+        let mut ty = column.ty.clone();
+        if are_differences {
+            (ty.min, ty.max) = (0, if ty.max == 1 { 1 } else { usize::MAX });
+        }
+        values.push((index, Datum::from_json(&ty, json, None)?));
+    }
+    Ok(values)
 }
 
 fn object(json: &Value) -> Result<&Map<String, Value>, OvsdbError> {
@@ -230,6 +277,10 @@ fn new_row(
     };
     let Some(given) = given.filter(|given| !given.is_null()) else { return Ok(None) };
     let mut row = ReplicaRow::new(columns);
-    row.fill(object(given)?, false)?;
+    for (index, datum) in read_columns(columns, object(given)?, false)? {
+        if let Some(slot) = row.values.get_mut(index) {
+            *slot = Arc::new(datum);
+        }
+    }
     Ok(Some(row))
 }

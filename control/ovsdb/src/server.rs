@@ -154,6 +154,9 @@ pub enum ServerError {
         /// What there is not.
         missing: String,
     },
+    /// No thread for it.
+    #[error("the thread of the database: {0}")]
+    Thread(std::io::Error),
     /// `_Server` has no file.
     #[error("cannot compact built-in databases")]
     BuiltIn,

@@ -28,7 +28,7 @@ pub(crate) enum Step {
     Done(Answer),
     /// It goes on when all workers have answered, those left out that are lost.
     Ask(Question, Resume),
-    /// It is done when rows have these values; then it goes on.
+    /// Rows are to have these values; it goes on when the database has been told.
     Write(Wanted, Resume),
     /// The rest needs nothing of the engine and may take long: a thread makes it.
     Elsewhere(Box<dyn FnOnce() -> Answer + Send>),
@@ -40,7 +40,7 @@ struct Errand {
     resume: Resume,
 }
 
-/// Values for rows, and the errand that goes on when they are written.
+/// Values for rows, and the errand that goes on when the database has been told.
 pub(crate) struct Write {
     /// The values.
     pub wanted: Wanted,
@@ -97,7 +97,7 @@ impl Errands {
         self.writes.pop()
     }
 
-    /// Rows have the values, or cannot have them for now.
+    /// The database has been told, or cannot be told for now.
     pub fn written(&mut self, Write { errand, .. }: Write) {
         self.waiting.push(errand);
     }

@@ -11,6 +11,7 @@ pub mod capture;
 pub mod command;
 pub mod common;
 pub mod coverage;
+pub mod database;
 pub mod dead_ends;
 mod descriptors;
 pub mod desired;

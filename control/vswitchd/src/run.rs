@@ -2,6 +2,7 @@
 
 use crate::capture::{self, CaptureSocket};
 use crate::command;
+use crate::database::Database;
 use crate::desired::Rows;
 use crate::engine::{Engine, Leave};
 use crate::errand::Errands;
@@ -30,7 +31,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
-use weft_ovsdb::Server;
 
 /// News of the kernel come in swarms: so long one waits for the rest.
 const SETTLE: Duration = Duration::from_millis(15);
@@ -152,13 +152,13 @@ pub async fn run(
         store.introduce(&config.store).await.context("writing the first rows")?;
         let purge = config.purge.operations(&store);
         if !purge.is_empty() {
-            store.write(purge).await.context("deleting at start")?;
+            store.run(purge).await.context("deleting at start")?;
         }
     }
     let monitor = Monitor::open().context("netlink")?;
     let mut engine = Engine::start(config.rundir.clone(), vlog)?;
     engine.test_faults = config.test_faults;
-    engine.storage = store.server.as_ref().map(Server::fault_handle).unwrap_or_default();
+    engine.storage = store.server.as_ref().map(Database::fault_handle).unwrap_or_default();
     if !store.is_active() {
         tracing::warn!("another switch holds the lock of the database: waiting for it");
     }
@@ -168,6 +168,7 @@ pub async fn run(
     let turns = engine.turns.clone();
     let end = turns.measure(control.turn(&mut engine, &mut store, &config.store)).await;
     engine.stop(end.as_ref().map_or(Leave::Devices, |(leave, _)| *leave));
+    store.settle().await;
     if let Some(server) = store.server.take() {
         server.stop().await;
     }
@@ -399,7 +400,10 @@ impl Loop {
         match wake {
             Wake::Stop => return Ok(Some((Leave::Devices, None))),
             Wake::Reopen => drop(engine.vlog.reopen()),
-            Wake::Database(change) => self.database(change, store, config).await?,
+            Wake::Database(change) => {
+                self.database(change, engine, store, config).await?;
+                self.write_for_errands(engine, store);
+            }
             Wake::Kernel(news) => self.kernel(news, engine)?,
             Wake::PathMtu(report) => {
                 if engine.note_report(&report) {
@@ -417,12 +421,12 @@ impl Loop {
             }
             Wake::Workers => {
                 hear_workers(engine)?;
-                self.trees(engine, store).await?;
+                self.trees(engine, store)?;
             }
             Wake::Snooping => engine.turn_snooping()?,
             Wake::Trees => {
                 self.trees_due = Some(Instant::now() + TICK);
-                self.trees(engine, store).await?;
+                self.trees(engine, store)?;
             }
             Wake::Taps => {
                 engine.tend_taps();
@@ -430,7 +434,7 @@ impl Loop {
             }
             Wake::Due => {
                 self.due = None;
-                self.reconcile(engine, store).await?;
+                self.reconcile(engine, store)?;
             }
             Wake::Tend => self.tend(engine, store).await?,
             Wake::Watch => engine.workers.watch(),
@@ -438,25 +442,27 @@ impl Loop {
                 store.tend(config).await?;
                 self.read_counters(engine, store);
             }
-            Wake::LinkCounters(read) => self.statistics(read, engine, store).await,
+            Wake::LinkCounters(read) => self.statistics(read, engine, store),
             Wake::FirstStatistics => {
                 self.first_due = None;
                 if store.is_active() {
                     self.errands.after(engine.count_fresh(), None);
                 }
             }
-            Wake::Errand => self.errand(engine, store).await,
+            Wake::Errand => {
+                self.errands.turn(engine);
+                self.write_for_errands(engine, store);
+            }
         }
         Ok(None)
     }
 
-    /// Goes on with an errand, and writes what it wants to be written.
-    async fn errand(&mut self, engine: &mut Engine, store: &mut Store) {
-        self.errands.turn(engine);
-        while let Some(write) = self.errands.take_write() {
-            if !self.write(engine, store, &write.wanted).await {
-                engine.forget_told();
-            }
+    /// Writes what errands want to be written, one piece after the other: pieces that pile up while the
+    /// database is busy would be one long turn.
+    fn write_for_errands(&mut self, engine: &mut Engine, store: &mut Store) {
+        while store.is_idle() {
+            let Some(mut write) = self.errands.take_write() else { return };
+            self.write(engine, store, std::mem::take(&mut write.wanted));
             self.errands.written(write);
         }
     }
@@ -482,7 +488,7 @@ impl Loop {
         engine.tend_workers(now)?;
         engine.coverage.turn(now);
         if engine.turn_dead_ends(now) && store.is_active() {
-            self.tell(engine, store, &News::default()).await;
+            self.tell(engine, store, &News::default());
         }
         let is_wider = engine.path_mtus.expire(now);
         if is_wider {
@@ -498,10 +504,18 @@ impl Loop {
     async fn database(
         &mut self,
         change: Result<weft_ovsdb::Changes, weft_ovsdb::ClientError>,
+        engine: &mut Engine,
         store: &mut Store,
         config: &StoreConfig,
     ) -> anyhow::Result<()> {
+        let change = change.and_then(|changes| {
+            if !store.note_answers(&changes)? {
+                engine.forget_told();
+            }
+            Ok(changes)
+        });
         match change {
+            Ok(changes) if changes.has_no_news() => return Ok(()),
             Ok(changes) => {
                 store.note_controllers();
                 self.news.add_rows(changes.rows);
@@ -515,6 +529,8 @@ impl Loop {
             Err(error) => {
                 tracing::warn!("{error}: connecting again");
                 self.is_connected = false;
+                store.note_loss();
+                engine.forget_told();
             }
         }
         self.due = Some(Instant::now());
@@ -602,7 +618,7 @@ impl Loop {
         Ok(())
     }
 
-    async fn reconcile(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
+    fn reconcile(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
         if !store.is_active() || store.uuids("Open_vSwitch").is_empty() {
             return Ok(());
         }
@@ -628,18 +644,18 @@ impl Loop {
         self.catch_up(engine);
         // An interval that was made shorter ends sooner.
         self.statistics_due = self.statistics_due.min(Instant::now() + statistics_interval(engine));
-        self.tell(engine, store, &news).await;
+        self.tell(engine, store, &news);
         Ok(())
     }
 
-    async fn trees(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
+    fn trees(&mut self, engine: &mut Engine, store: &mut Store) -> anyhow::Result<()> {
         if !engine.spanning.is_active() {
             self.trees_due = None;
             return Ok(());
         }
         engine.turn_trees()?;
         if engine.take_states_changed() && store.is_active() {
-            self.tell(engine, store, &News::default()).await;
+            self.tell(engine, store, &News::default());
         }
         Ok(())
     }
@@ -653,7 +669,7 @@ impl Loop {
     }
 
     /// Writes what has been counted.
-    async fn statistics(
+    fn statistics(
         &mut self,
         read: Option<io::Result<LinkCounters>>,
         engine: &mut Engine,
@@ -666,9 +682,9 @@ impl Loop {
         }
         let mut wanted = Wanted::default();
         machine::want(store, &self.rundir, &mut wanted);
-        self.write(engine, store, &wanted).await;
+        self.write(engine, store, wanted);
         if store.has_refused() {
-            self.tell(engine, store, &News::default()).await;
+            self.tell(engine, store, &News::default());
         }
         self.errands.after(engine.count_all(), None);
     }
@@ -681,30 +697,21 @@ impl Loop {
     }
 
     /// Writes what has become of the configuration.
-    async fn tell(&mut self, engine: &mut Engine, store: &mut Store, news: &News) {
+    fn tell(&self, engine: &mut Engine, store: &mut Store, news: &News) {
         let mut wanted = engine.statuses(news);
         store.want_controllers(&mut wanted);
-        if !self.write(engine, store, &wanted).await {
-            engine.forget_told();
-        }
+        self.write(engine, store, wanted);
     }
 
-    /// Writes what changed; false when it did not get there.
-    async fn write(&mut self, engine: &mut Engine, store: &mut Store, wanted: &Wanted) -> bool {
+    /// Has rows say what is wanted, as soon as the database can be reached.
+    fn write(&self, engine: &mut Engine, store: &mut Store, wanted: Wanted) {
         if !self.is_connected {
-            return false;
+            return engine.forget_told();
         }
-        let operations = wanted.operations(&*store);
-        if operations.is_empty() {
-            return true;
-        }
-        match self.meanwhile(engine, store.write(operations)).await {
-            Ok(is_done) => is_done,
-            Err(error) => {
-                // The next wait for news finds the connection gone.
-                tracing::warn!("{error}");
-                false
-            }
+        if let Err(error) = store.write(wanted) {
+            // The next wait for news finds the connection gone.
+            tracing::warn!("{error}");
+            engine.forget_told();
         }
     }
 

@@ -27,6 +27,13 @@ impl Wanted {
         self.0.is_empty()
     }
 
+    /// Wants what `newer` wants, too; where both want something, that.
+    pub fn merge(&mut self, newer: Self) {
+        for (row, columns) in newer.0 {
+            self.0.entry(row).or_default().extend(columns);
+        }
+    }
+
     /// The operations that make the rows so; none when they are so already.
     #[must_use]
     pub fn operations(&self, rows: &impl Rows) -> Vec<Value> {

@@ -3,6 +3,7 @@
 //! There is one code path: weftd is a client of its own server through its socket, exactly as of
 //! a foreign one.
 
+use crate::database::Database;
 use crate::desired::Rows;
 use crate::disk_fault::is_disk_fault;
 use crate::ignored;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weft_ovsdb::log::LogError;
 pub use weft_ovsdb::schema::OVS_VERSION;
-use weft_ovsdb::{Client, ClientError, Datum, Server, ServerConfig, ServerError};
+use weft_ovsdb::{Changes, Client, ClientError, Datum, ServerConfig, ServerError};
 
 /// The database.
 pub const DATABASE: &str = "Open_vSwitch";
@@ -136,6 +137,9 @@ fn is_refusal(error: &ClientError) -> bool {
 /// How long a predecessor that was killed may take to be gone.
 const PREDECESSOR_MAX: Duration = Duration::from_secs(3);
 
+/// How long the last words may take.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
+
 /// Where the database is.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
@@ -152,7 +156,7 @@ pub struct StoreConfig {
 /// The database, open.
 pub struct Store {
     /// The embedded server, unless there is a foreign one.
-    pub server: Option<Server>,
+    pub server: Option<Database>,
     /// Our connection.
     pub client: Client,
     /// Controllers that were spoken of already.
@@ -161,6 +165,10 @@ pub struct Store {
     is_introduced: bool,
     /// Why the database refused to be written last, until it takes something.
     refusal: Option<String>,
+    /// The transaction that has no answer yet.
+    on_its_way: Option<u64>,
+    /// What rows are to have after that.
+    next: Wanted,
 }
 
 impl Store {
@@ -191,6 +199,8 @@ impl Store {
             controllers: BTreeSet::new(),
             is_introduced: true,
             refusal: None,
+            on_its_way: None,
+            next: Wanted::default(),
         };
         store.note_controllers();
         Ok(store)
@@ -296,26 +306,83 @@ impl Store {
         Ok(Datum::map_of_strings(&ids))
     }
 
-    /// Runs operations; logs a refusal once, and is false then.
+    /// Runs operations at start; logs a refusal.
     ///
     /// # Errors
     /// When the connection is lost.
-    pub async fn write(&mut self, operations: Vec<Value>) -> Result<bool, ClientError> {
+    pub async fn run(&mut self, operations: Vec<Value>) -> Result<(), ClientError> {
         match self.client.transact(crate::status::guarded(operations)).await {
-            Ok(_) => {
-                self.refusal = None;
-                Ok(true)
-            }
             Err(error) if is_refusal(&error) => {
-                let text = error.to_string();
-                if self.refusal.as_ref() != Some(&text) {
-                    tracing::warn!("the database refused our status: {text}");
-                    self.refusal = Some(text);
-                }
-                Ok(false)
+                tracing::warn!("the database refused our operations: {error}");
+                Ok(())
             }
-            Err(error) => Err(error),
+            outcome => outcome.map(|_| ()),
         }
+    }
+
+    /// Has rows say what is wanted. Nobody waits for the database, which may be busy with somebody else:
+    /// one transaction is on its way at a time, and what is wanted meanwhile goes with the next one.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn write(&mut self, wanted: Wanted) -> Result<(), ClientError> {
+        self.next.merge(wanted);
+        if self.on_its_way.is_some() {
+            return Ok(());
+        }
+        let operations = std::mem::take(&mut self.next).operations(self);
+        if !operations.is_empty() {
+            let operations = crate::status::guarded(operations);
+            self.on_its_way = Some(self.client.start_transact(operations)?);
+        }
+        Ok(())
+    }
+
+    /// Takes in the answer to what was written, and sends what waited for it. False when the database
+    /// refused something; that is logged once.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub fn note_answers(&mut self, changes: &Changes) -> Result<bool, ClientError> {
+        let mut is_taken = true;
+        for answer in &changes.answers {
+            if self.on_its_way == Some(answer.id) {
+                self.on_its_way = None;
+            }
+            is_taken &= answer.refusal.is_none();
+            if answer.refusal.is_some() && self.refusal != answer.refusal {
+                let text = answer.refusal.as_deref().unwrap_or_default();
+                tracing::warn!("the database refused our status: {text}");
+            }
+            self.refusal.clone_from(&answer.refusal);
+        }
+        self.write(Wanted::default())?;
+        Ok(is_taken)
+    }
+
+    /// True when nothing is on its way.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        self.on_its_way.is_none()
+    }
+
+    /// The connection is gone, and with it what was on its way.
+    pub fn note_loss(&mut self) {
+        self.on_its_way = None;
+        self.next = Wanted::default();
+    }
+
+    /// Waits a moment for what is on its way.
+    pub async fn settle(&mut self) {
+        let settled = async {
+            while self.on_its_way.is_some() {
+                let changes = self.client.next_change().await?;
+                self.note_answers(&changes)?;
+            }
+            Ok::<_, ClientError>(())
+        };
+        // The next start writes it in any case.
+        let _ = tokio::time::timeout(SETTLE_MAX, settled).await;
     }
 
     /// True when the database did not take what it was told last.
@@ -337,14 +404,14 @@ impl Rows for Store {
 
 /// Starts the embedded server.  A predecessor that was killed may still be on its way out, which
 /// takes the kernel a moment when it had packet memory locked: its sockets and locks are waited for.
-async fn start_server(config: &StoreConfig) -> Result<Server, ServerError> {
+async fn start_server(config: &StoreConfig) -> Result<Database, ServerError> {
     let until = Instant::now() + PREDECESSOR_MAX;
     loop {
         let mut conf = ServerConfig::new(&config.db_path);
         for remote in &config.remotes {
             conf = conf.remote(remote);
         }
-        match Server::start(conf).await {
+        match Database::start(conf).await {
             Err(error) if is_held(&error) && Instant::now() < until => {
                 tracing::debug!("{error}: trying again");
                 tokio::time::sleep(Duration::from_millis(50)).await;

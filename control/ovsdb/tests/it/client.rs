@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::os::unix::net::UnixListener;
+use std::task::Poll;
 use std::thread;
 use std::time::Duration;
 
@@ -197,14 +198,14 @@ fn a_conversion_is_noticed_and_reconnecting_reads_the_new_schema() {
 }
 
 /// Answers the calls of one client, the last of `replies` together with `update` in the same bytes.
-fn serve_once(listener: &UnixListener, replies: &[Value], update: &Value) {
+fn serve_once(listener: &UnixListener, replies: &[Value], updates: &[Value]) {
     let (stream, _) = listener.accept().unwrap();
     let calls = serde_json::Deserializer::from_reader(&stream).into_iter::<Value>();
     for (n, (call, reply)) in calls.zip(replies).enumerate() {
         let id = call.unwrap()["id"].clone();
         let mut bytes = json!({"id": id, "result": reply, "error": null}).to_string();
         if n + 1 == replies.len() {
-            bytes.push_str(&update.to_string());
+            bytes.extend(updates.iter().map(Value::to_string));
         }
         (&stream).write_all(bytes.as_bytes()).unwrap();
     }
@@ -224,7 +225,7 @@ fn an_update_right_behind_the_first_contents_is_a_difference_to_them() {
     let update = json!({"id": null, "method": "update3", "params": [["monid", "D"],
         Uuid::nil().to_string(), {"T": {&row: {"modify": {"set": ["set", [2, 3]]}}}}]});
     let server = thread::spawn(move || {
-        serve_once(&listener, &[json!({}), schema, contents], &update);
+        serve_once(&listener, &[json!({}), schema, contents], &[update]);
     });
     block_on(async {
         let mut client = Client::connect(&format!("unix:{}", socket.display())).await.unwrap();
@@ -248,5 +249,114 @@ fn bad_targets() {
         assert!(bare.contains("TLS needs a private key"), "{bare}");
         let refused = Client::connect("unix:/nonexistent/db.sock").await;
         assert!(matches!(refused, Err(ClientError::Io { .. })));
+    });
+}
+
+/// It is read on another thread; whatever is there by then, what follows it waits for it.
+#[test]
+fn what_follows_a_large_update_is_applied_after_it() {
+    const LAST: i64 = 1000;
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("db.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let columns = json!({"n": {"type": "integer"}, "text": {"type": "string"}});
+    let schema = json!({"name": "D", "version": "1.0.0",
+        "tables": {"T": {"columns": columns, "isRoot": true}}});
+    let [small, large] = [Uuid::new_v4(), Uuid::new_v4()];
+    let update = |row: Uuid, change: Value| {
+        json!({"id": null, "method": "update3", "params": [["monid", "D"],
+            Uuid::nil().to_string(), {"T": {row.to_string(): change}}]})
+    };
+    let contents = json!([false, Uuid::nil().to_string(),
+        {"T": {small.to_string(): {"initial": {"n": 0}}}}]);
+    let text = "x".repeat(1 << 20);
+    let mut updates = vec![update(large, json!({"insert": {"text": text}}))];
+    // Of the first of them a part comes with the end of the large one, the others come in later reads.
+    updates.extend((1..=LAST).map(|n| update(small, json!({"modify": {"n": n}}))));
+    let server = thread::spawn(move || {
+        serve_once(&listener, &[json!({}), schema, contents], &updates);
+    });
+    block_on(async {
+        let mut client = Client::connect(&format!("unix:{}", socket.display())).await.unwrap();
+        client.monitor_all("D", &[("T", &[])]).await.unwrap();
+        let mut n = 0;
+        while n < LAST {
+            // Dropped at any moment, it loses nothing.
+            let changes = timeout(Duration::from_micros(100), client.next_change()).await;
+            drop(changes.map(Result::unwrap));
+            let now = client.replica().row("T", small).unwrap().get("n").as_int().unwrap();
+            assert!(now >= n, "{now} after {n}");
+            n = now;
+            let is_large_there = client.replica().row("T", large).is_some();
+            assert!(n == 0 || is_large_there, "update {n} came before the large one");
+        }
+        let row = client.replica().row("T", large).unwrap();
+        assert_eq!(row.get("text").as_str().unwrap().len(), 1 << 20);
+    });
+    server.join().unwrap();
+}
+
+/// Whoever stops waiting and looks at the replica finds nothing in it that was not told of.
+#[test]
+fn the_replica_is_not_ahead_of_its_news() {
+    let server = Weft::start();
+    let target = server.target();
+    block_on(async {
+        let mut client = Client::connect(&target).await.unwrap();
+        let mut other = Client::connect(&target).await.unwrap();
+        client.monitor_all("Open_vSwitch", &[("Queue", &["dscp"])]).await.unwrap();
+        for rows in 1..=20 {
+            let insert = ops::insert("Queue", None, &[("dscp", Datum::integer(1))]);
+            let mut seen = client.replica().rows("Queue").count();
+            let send = other.transact_on("Open_vSwitch", vec![insert]);
+            let (mut send, mut is_sent) = (std::pin::pin!(send), false);
+            while seen < rows || !is_sent {
+                // It waits, is woken once, and is dropped.
+                let told = {
+                    let (mut next, mut polls) = (std::pin::pin!(client.next_change()), 0);
+                    std::future::poll_fn(|context| {
+                        polls += 1;
+                        if !is_sent {
+                            is_sent = send.as_mut().poll(context).is_ready();
+                        }
+                        match next.as_mut().poll(context) {
+                            Poll::Ready(changes) => Poll::Ready(Some(changes.unwrap())),
+                            Poll::Pending if polls == 1 => Poll::Pending,
+                            Poll::Pending => Poll::Ready(None),
+                        }
+                    })
+                    .await
+                };
+                seen += told.map_or(0, |changes| changes.table("Queue").count());
+                assert_eq!(client.replica().rows("Queue").count(), seen);
+            }
+        }
+    });
+}
+
+#[test]
+fn answers_come_to_who_does_not_wait() {
+    let server = Weft::start();
+    let target = server.target();
+    block_on(async {
+        let mut client = Client::connect(&target).await.unwrap();
+        client.monitor_all("Open_vSwitch", &[("Queue", &["dscp"])]).await.unwrap();
+        let queue = |dscp| vec![ops::insert("Queue", None, &[("dscp", Datum::integer(dscp))])];
+        let good = client.start_transact(queue(1)).unwrap();
+        let bad = client.start_transact(queue(99)).unwrap();
+        // A call in between gets its own answer.
+        assert_eq!(client.transact(queue(2)).await.unwrap().len(), 1);
+        let changes = client.next_change().await.unwrap();
+        assert_eq!(changes.table("Queue").count(), 2);
+        let answers: Vec<_> =
+            changes.answers.iter().map(|it| (it.id, it.refusal.is_some())).collect();
+        assert_eq!(answers, [(good, false), (bad, true)]);
+        let refusal = changes.answers[1].refusal.as_deref().unwrap();
+        assert!(refusal.contains("99 is not in the valid range"), "{refusal}");
+        // Only an answer, and nothing that changed.
+        let nothing = client.start_transact(queue(100)).unwrap();
+        let changes = client.next_change().await.unwrap();
+        assert!(changes.has_no_news() && !changes.is_empty());
+        assert_eq!(changes.answers[0].id, nothing);
     });
 }

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use super::{check, general, listing, unknown};
+use crate::database::Database;
 use crate::engine::Engine;
 use crate::store::Store;
 use crate::unixctl::Answer;
@@ -24,13 +25,15 @@ const NO_COUNTERS: &str = "weftd has no performance counters of transactions";
 enum Does {
     /// Works on the embedded server.
     Server(fn(&Server, &[String]) -> Answer),
+    /// Compacts the file.
+    Compact,
     /// Is the switch's own command of that name.
     Switch,
     /// Makes no sense, and why.
     Nothing(&'static str),
 }
 
-use Does::{Nothing, Server as OnServer, Switch};
+use Does::{Compact, Nothing, Server as OnServer, Switch};
 
 const COMMANDS: &[(&str, &str, [usize; 2], Does)] = &[
     ("coverage/read-counter", "COUNTER", [1, 1], Switch),
@@ -40,8 +43,7 @@ const COMMANDS: &[(&str, &str, [usize; 2], Does)] = &[
     ("memory/show", "", [0, 0], OnServer(|server, _| Ok(memory(server)))),
     ("ovsdb-server/add-db", "DB", [1, 1], Nothing(ONE_FILE)),
     ("ovsdb-server/add-remote", "REMOTE", [1, 1], OnServer(add_remote)),
-    // Answered by `compact`, when it is done.
-    ("ovsdb-server/compact", "", [0, 1], Switch),
+    ("ovsdb-server/compact", "", [0, 1], Compact),
     ("ovsdb-server/connect-active-ovsdb-server", "", [0, 0], Nothing(NO_ACTIVE)),
     ("ovsdb-server/disable-monitor-cond", "", [0, 0], OnServer(disable_monitor_cond)),
     ("ovsdb-server/disconnect-active-ovsdb-server", "", [0, 0], Nothing(NO_ACTIVE)),
@@ -79,33 +81,51 @@ const COMMANDS: &[(&str, &str, [usize; 2], Does)] = &[
     ("vlog/set", "{spec | PATTERN:destination:pattern}", [0, usize::MAX], Switch),
 ];
 
-/// Compacts the file; the answer comes when that is done, and nobody waits for it meanwhile.
-pub(super) fn compact(store: &Store, args: &[String], reply: Reply) {
-    let compaction = check("ovsdb-server/compact", [0, 1], args).and_then(|()| {
-        let server = store.server.as_ref().ok_or(FOREIGN)?;
-        Ok(server.compact(args.first().map(String::as_str)))
-    });
-    tokio::task::spawn_local(async move {
-        let answer = match compaction {
-            Ok(compaction) => compaction.await.map_err(|error| format!("{error}\n")),
-            Err(error) => Err(error),
-        };
-        // Whoever asked may be gone.
-        let _ = reply.send(answer.map(|()| String::new()));
-    });
+/// Runs one command. Those of the server are answered on its thread, and nobody waits for it.
+pub(super) fn answer(
+    store: &Store,
+    engine: &mut Engine,
+    method: &str,
+    args: Vec<String>,
+    reply: Reply,
+) {
+    // Whoever asked may be gone.
+    let _ = match find(store, method, &args) {
+        Err(error) => reply.send(Err(error)),
+        Ok((_, Nothing(why))) => reply.send(Err(format!("{why}\n"))),
+        Ok((_, Switch)) => reply.send(super::run_now(engine, method, &args)),
+        Ok((database, Compact)) => {
+            database.run(move |server| compact(server, &args, reply));
+            Ok(())
+        }
+        Ok((database, OnServer(run))) => {
+            let run = *run;
+            database.run(move |server| drop(reply.send(run(server, &args))));
+            Ok(())
+        }
+    };
 }
 
-/// Runs one command.
-pub(super) fn run(store: &Store, engine: &mut Engine, method: &str, args: &[String]) -> Answer {
+/// What a command does, and whom it is for.
+fn find<'s>(
+    store: &'s Store,
+    method: &str,
+    args: &[String],
+) -> Result<(&'s Database, &'static Does), String> {
     let known = COMMANDS.iter().find(|(name, ..)| *name == method);
     let (_, _, count, does) = known.ok_or_else(|| unknown(method))?;
     check(method, *count, args)?;
-    let server = store.server.as_ref().ok_or(FOREIGN)?;
-    match does {
-        Does::Server(run) => run(server, args),
-        Switch => super::run_now(engine, method, args),
-        Nothing(why) => Err(format!("{why}\n")),
-    }
+    Ok((store.server.as_ref().ok_or(FOREIGN)?, does))
+}
+
+/// Compacts the file; the answer comes when that is done.
+fn compact(server: &Server, args: &[String], reply: Reply) {
+    let compaction = server.compact(args.first().map(String::as_str));
+    tokio::task::spawn_local(async move {
+        let answer = compaction.await.map_err(|error| format!("{error}\n"));
+        // Whoever asked may be gone.
+        let _ = reply.send(answer.map(|()| String::new()));
+    });
 }
 
 fn list() -> String {

@@ -107,11 +107,10 @@ pub(crate) fn answer(
             Ok(()) => (Ok(String::new()), Some(Leave::Devices)),
             Err(error) => (Err(error), None),
         },
-        (Target::Database, "ovsdb-server/compact") => {
-            database::compact(store, &params, reply);
+        (Target::Database, _) => {
+            database::answer(store, engine, &method, params, reply);
             return None;
         }
-        (Target::Database, _) => (database::run(store, engine, &method, &params), None),
         (Target::Switch, "exit") => exit(&params),
         (Target::Switch, "list-commands") => (list(&params), None),
         (Target::Switch, _) => {
