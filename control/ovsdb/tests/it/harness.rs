@@ -203,7 +203,9 @@ impl Stock {
             .spawn()
             .unwrap();
         let stock = Self { dir, child };
-        wait_for("the stock server's socket", || UnixStream::connect(stock.socket()).is_ok());
+        let sockets = [stock.socket(), stock.dir.path().join("ctl")];
+        let accepts = || sockets.iter().all(|socket| UnixStream::connect(socket).is_ok());
+        wait_for("the stock server's sockets", accepts);
         stock
     }
 
