@@ -217,10 +217,14 @@ fn what_a_router_of_ipv6_says_is_believed_if_it_can_be_true() {
     // Reports are taken in their order: the lies were judged before.
     mtu_becomes(&left, "br0", "1410");
     thread::scope(|scope| {
+        let before = router.rx_frames("eth0");
         scope.spawn(|| tcp_transfer(&left, &right, "10.244.0.2:5001", 60_000_000));
-        thread::sleep(Duration::from_millis(200));
+        let is_under_way = || router.rx_frames("eth0") > before + 100;
+        assert!(within(Duration::from_secs(20), is_under_way), "nothing is sent");
         router.sh("ip link set eth1 mtu 1300");
     });
+    // The first may have been over sooner than the router was told.
+    tcp_transfer(&left, &right, "10.244.0.2:5001", 1_000_000);
     mtu_becomes(&left, "br0", "1230");
     assert_eq!(status(&here, "tunnel_mtu"), "1230");
     assert_eq!(told(&left, "10.244.0.2"), "1230");
