@@ -11,8 +11,13 @@ trap 'rm -rf "$work"' EXIT
 files=$work/files
 mkdir -p "$image" "$work/kernel" "$files"/{bin,dev,lib,lib64,modules,proc,sys,tmp}
 
-package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1)
-(cd "$work/kernel" && apt-get -qq -o APT::Sandbox::User=root download "$package" && dpkg -x ./*.deb .)
+fetch_kernel() {
+    local package
+    package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1) &&
+        cd "$work/kernel" && apt-get -qq -o APT::Sandbox::User=root download "$package" && dpkg -x ./*.deb .
+}
+# The lists of packages may be old, or not be there at all.
+(fetch_kernel) || { apt-get -qq update && (fetch_kernel); }
 version=$(basename "$work"/kernel/lib/modules/*)
 depmod -b "$work/kernel" "$version"
 number=100
