@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
-use weft_ovsdb::schema::VSWITCH_SCHEMA;
+use weft_ovsdb::value::schema::VSWITCH_SCHEMA;
 use weft_ovsdb::{Server, ServerConfig};
 
 const ROUNDS: usize = 5;

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::known::Known;
+use crate::txn::known::Known;
 
 /// Deepest nesting of objects and arrays in a message.
 pub const DEPTH_MAX: usize = 100;

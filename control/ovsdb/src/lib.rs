@@ -4,18 +4,18 @@
 //!
 //! # Map
 //!
-//! | module | what it is |
+//! | folder | what it is |
 //! | --- | --- |
-//! | [`value`], [`datum`] | atoms; sets, maps and their differences |
-//! | [`schema`] | column types and constraints; the built-in schemas |
-//! | [`db`], `integrity` | tables in memory, indexes, reference counts; the checks of a commit |
-//! | [`condition`], [`mutate`], [`txn`], [`results`] | the operations of `transact`, all or nothing |
-//! | [`plain`], [`known`] | the operations that stock clients send by the ten thousand, without a tree of JSON, or unread |
-//! | [`log`], [`record`], `files`, `lockfile`, `disk`, `upgrade` | the file, in the format that `ovsdb-tool` reads |
-//! | `state`, `commits`, `subscriptions`, [`convert`] | what each method does, without sockets |
-//! | [`monitor`], `initial`, `history`, [`lock`], [`outbox`] | what sessions hear, missed, own, and have still to be sent |
-//! | [`server`], `endpoint`, `session`, `manager`, [`remote`], `tls`, [`jsonrpc`] | the sockets |
-//! | [`client`], `link`, [`replica`], [`ops`] | the other side |
+//! | [`value`] | atoms; sets, maps and their differences; schemas with their types and constraints |
+//! | [`store`] | tables in memory with indexes and reference counts; the file, in the format that `ovsdb-tool` reads |
+//! | [`txn`] | the operations of `transact`, all or nothing, and the checks of a commit |
+//! | [`monitor`] | what clients hear, have missed, and have still to be sent |
+//! | [`methods`] | what each method does, without sockets |
+//! | [`net`] | the server's sockets, and its tasks around the disk |
+//! | [`client`] | the other side: a connection, a replica, the JSON of operations |
+//!
+//! Both sides use [`jsonrpc`] and [`error`]. A folder uses those above it; `client` uses `value`, `net::tls`,
+//! and the names of the kinds of `monitor`.
 //!
 //! # Life of a transaction
 //!
@@ -38,56 +38,26 @@
 //!
 //! # Limits
 //!
-//! [`server::Limits`]: message size, nesting, sessions, monitors, locks, waiting transactions, what is
+//! [`Limits`]: message size, nesting, sessions, monitors, locks, waiting transactions, what is
 //! kept for those who do not read.
 #![forbid(unsafe_code)]
 
-pub mod ciphers;
-mod client;
-mod commits;
-pub mod condition;
-pub mod convert;
-pub mod datum;
-pub mod db;
-mod disk;
-mod endpoint;
+pub mod client;
 pub mod error;
-mod files;
-mod history;
-mod initial;
-mod integrity;
 pub mod jsonrpc;
-pub mod known;
-mod link;
-pub mod lock;
-mod lockfile;
-pub mod log;
-mod manager;
+pub mod methods;
 pub mod monitor;
-pub mod mutate;
-pub mod ops;
-pub mod outbox;
-pub mod plain;
-pub mod record;
-pub mod remote;
-pub mod replica;
-pub mod results;
-pub mod schema;
-pub mod server;
-mod session;
-mod state;
-mod subscriptions;
-mod tls;
+pub mod net;
+pub mod store;
 pub mod txn;
-mod upgrade;
 pub mod value;
 
+pub use client::replica::{Replica, ReplicaRow, ReplicaTable};
 pub use client::{Changes, Client, ClientError};
-pub use datum::Datum;
 pub use error::OvsdbError;
-pub use log::FaultHandle;
-pub use replica::{Replica, ReplicaRow, ReplicaTable};
-pub use server::{Limits, Server, ServerConfig, ServerError};
-pub use state::Memory;
-pub use tls::TlsFiles;
-pub use value::Atom;
+pub use methods::state::Memory;
+pub use net::server::{Limits, Server, ServerConfig, ServerError};
+pub use net::tls::TlsFiles;
+pub use store::log::FaultHandle;
+pub use value::atom::Atom;
+pub use value::datum::Datum;

@@ -13,8 +13,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use weft_ovsdb::log::LogError;
-pub use weft_ovsdb::schema::OVS_VERSION;
+use weft_ovsdb::store::log::LogError;
+pub use weft_ovsdb::value::schema::OVS_VERSION;
 use weft_ovsdb::{Changes, Client, ClientError, Datum, ServerConfig, ServerError};
 
 /// The database.

@@ -136,7 +136,7 @@ pub fn bind(path: &Path) -> io::Result<UnixListener> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    weft_ovsdb::remote::listen_unix(path, SOCKET_MODE)
+    weft_ovsdb::net::remote::listen_unix(path, SOCKET_MODE)
 }
 
 /// Removes sockets `<name>.<pid>.<ending>` in `folder` that nobody listens on any more.

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
-use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
+use weft_ovsdb::value::schema::{Schema, VSWITCH_SCHEMA};
 
 const README: &str = include_str!("../../README.md");
 

@@ -7,7 +7,7 @@ use super::topology::Topology;
 use super::{Failure, auto_attach, bridges, database, ports, remotes, show, zones};
 use std::collections::BTreeMap;
 use uuid::Uuid;
-use weft_ovsdb::schema::Schema;
+use weft_ovsdb::value::schema::Schema;
 
 /// What a command does.
 type Action = fn(&mut Context<'_, '_>, &Call) -> Run;

@@ -4,7 +4,7 @@ use super::Failure;
 use super::symbols::Symbols;
 use super::text;
 use std::cmp::Ordering;
-use weft_ovsdb::schema::ColumnType;
+use weft_ovsdb::value::schema::ColumnType;
 use weft_ovsdb::{Atom, Datum};
 
 /// How two values are compared.
@@ -135,7 +135,7 @@ fn order(a: &Datum, b: &Datum) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
+    use weft_ovsdb::value::schema::{Schema, VSWITCH_SCHEMA};
 
     fn holds(held: &[i64], condition: &str) -> bool {
         let schema = Schema::parse(VSWITCH_SCHEMA).unwrap();

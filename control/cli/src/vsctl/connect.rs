@@ -5,7 +5,7 @@ use super::{DATABASE, Failure};
 use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
-use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
+use weft_ovsdb::value::schema::{Schema, VSWITCH_SCHEMA};
 use weft_ovsdb::{Client, ClientError, TlsFiles};
 
 /// Between two attempts to connect with `--retry`.

@@ -9,8 +9,8 @@ use super::lookup::{
 };
 use super::text::{self, CellStyle};
 use uuid::Uuid;
-use weft_ovsdb::schema::{ColumnType, Schema, TableSchema};
-use weft_ovsdb::value::parse_uuid;
+use weft_ovsdb::value::atom::parse_uuid;
+use weft_ovsdb::value::schema::{ColumnType, Schema, TableSchema};
 use weft_ovsdb::{Atom, Datum};
 
 /// All of them.

@@ -4,8 +4,8 @@ use super::text::{CellStyle, show};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use weft_ovsdb::Datum;
-use weft_ovsdb::schema::ColumnType;
-use weft_ovsdb::value::parse_uuid;
+use weft_ovsdb::value::atom::parse_uuid;
+use weft_ovsdb::value::schema::ColumnType;
 
 /// `--format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -5,8 +5,8 @@ use super::command::{Call, Context};
 use super::symbols::Symbols;
 use super::text;
 use uuid::Uuid;
-use weft_ovsdb::schema::{ColumnRef, ColumnType, Schema, TableSchema};
-use weft_ovsdb::value::parse_uuid;
+use weft_ovsdb::value::atom::parse_uuid;
+use weft_ovsdb::value::schema::{ColumnRef, ColumnType, Schema, TableSchema};
 use weft_ovsdb::{Atom, Datum};
 
 /// How rows of a table are named besides by uuid: by a column of theirs, or by a column of the row

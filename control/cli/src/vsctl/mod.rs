@@ -37,7 +37,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use uuid::Uuid;
-use weft_ovsdb::schema::{OVS_VERSION, Schema, VSWITCH_SCHEMA};
+use weft_ovsdb::value::schema::{OVS_VERSION, Schema, VSWITCH_SCHEMA};
 use weft_ovsdb::{Client, ClientError};
 
 /// The database.

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
-use weft_ovsdb::schema::{ColumnSchema, Schema, TableSchema};
+use weft_ovsdb::value::schema::{ColumnSchema, Schema, TableSchema};
 use weft_ovsdb::{Datum, Replica};
 
 type Columns = BTreeMap<Arc<str>, Datum>;

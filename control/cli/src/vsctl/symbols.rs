@@ -3,7 +3,7 @@
 use super::Failure;
 use std::collections::BTreeMap;
 use uuid::Uuid;
-use weft_ovsdb::schema::BaseType;
+use weft_ovsdb::value::schema::BaseType;
 
 /// Rows by the `@name` that `--id` gives them.  A name may be used before it is given to a new row.
 #[derive(Debug, Default)]

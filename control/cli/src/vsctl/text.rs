@@ -3,8 +3,8 @@
 use super::symbols::Symbols;
 use super::{Failure, quoted};
 use std::fmt::Write as _;
-use weft_ovsdb::schema::{BaseType, ColumnType};
-use weft_ovsdb::value::{AtomType, parse_uuid};
+use weft_ovsdb::value::atom::{AtomType, parse_uuid};
+use weft_ovsdb::value::schema::{BaseType, ColumnType};
 use weft_ovsdb::{Atom, Datum};
 
 /// Longest range of integers that a set may be given as.
@@ -328,7 +328,7 @@ fn needs_quotes(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
+    use weft_ovsdb::value::schema::{Schema, VSWITCH_SCHEMA};
 
     fn read(table: &str, column: &str, text: &str) -> Result<String, String> {
         let schema = Schema::parse(VSWITCH_SCHEMA).unwrap();

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::json;
-use weft_ovsdb::convert::convert;
-use weft_ovsdb::db::Database;
-use weft_ovsdb::schema::Schema;
+use weft_ovsdb::methods::convert::convert;
+use weft_ovsdb::store::database::Database;
+use weft_ovsdb::value::schema::Schema;
 use weft_ovsdb::txn::{Context, execute};
 
 const SCHEMA: &str = r#"{"name":"F","version":"1.0.0","tables":{

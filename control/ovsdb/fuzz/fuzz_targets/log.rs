@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use weft_ovsdb::record::{load, read_record, record};
+use weft_ovsdb::store::record::{load, read_record, record};
 
 const SCHEMA: &str = r#"{"name":"F","version":"1.0.0","tables":{"T":{"isRoot":true,"columns":{
     "s":{"type":{"key":"integer","min":0,"max":"unlimited"}},

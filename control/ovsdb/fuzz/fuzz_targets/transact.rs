@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use weft_ovsdb::db::Database;
-use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
+use weft_ovsdb::store::database::Database;
+use weft_ovsdb::value::schema::{Schema, VSWITCH_SCHEMA};
 use weft_ovsdb::txn::{Context, Execution, execute};
 
 fuzz_target!(|text: &str| {

@@ -9,7 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use uuid::Uuid;
-use weft_ovsdb::{Client, ClientError, Datum, ops};
+use weft_ovsdb::client::ops;
+use weft_ovsdb::{Client, ClientError, Datum};
 
 use crate::harness::{Stock, Weft};
 
@@ -185,7 +186,7 @@ fn a_conversion_is_noticed_and_reconnecting_reads_the_new_schema() {
             client.monitor_all("Open_vSwitch", &[("Queue", &[])]).await.unwrap();
             let mut other = Client::connect(&target).await.unwrap();
             let mut schema: serde_json::Value =
-                serde_json::from_str(weft_ovsdb::schema::VSWITCH_SCHEMA).unwrap();
+                serde_json::from_str(weft_ovsdb::value::schema::VSWITCH_SCHEMA).unwrap();
             schema["tables"]["Queue"]["columns"]["fresh"] = json!({"type": "string"});
             other.call("convert", json!(["Open_vSwitch", schema])).await.unwrap();
             assert!(matches!(client.next_change().await, Err(ClientError::Converted)));

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::{LocalSet, spawn_local};
-use weft_ovsdb::record::load;
+use weft_ovsdb::store::record::load;
 use weft_ovsdb::{Server, ServerConfig};
 
 use crate::harness::{Raw, installed, run, wait_for};

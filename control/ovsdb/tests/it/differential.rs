@@ -339,7 +339,8 @@ fn without_transaction_names(method: &str, mut message: Value) -> Value {
 
 /// The schema that is served, a bit newer, without one column and with another.
 fn newer_schema() -> Value {
-    let mut schema: Value = serde_json::from_str(weft_ovsdb::schema::VSWITCH_SCHEMA).unwrap();
+    let mut schema: Value =
+        serde_json::from_str(weft_ovsdb::value::schema::VSWITCH_SCHEMA).unwrap();
     schema["version"] = json!("9.0.0");
     let columns = schema["tables"]["Queue"]["columns"].as_object_mut().unwrap();
     columns.remove("dscp");
@@ -503,7 +504,7 @@ fn which_rows_violate_an_index_does_not_depend_on_their_uuids() {
 /// fits no table the stock server reads on, and writes over the middle of the file: there is none here.
 #[test]
 fn both_cut_a_file_where_it_makes_no_sense() {
-    let record = weft_ovsdb::record::record;
+    let record = weft_ovsdb::store::record::record;
     let row = |id: u8, dscp: u8| {
         let uuid = format!("00000000-0000-0000-0000-00000000000{id}");
         record(&json!({"Queue": {uuid: {"dscp": dscp}}}).to_string())
@@ -522,7 +523,7 @@ fn both_cut_a_file_where_it_makes_no_sense() {
         and_more(b"garbage\nand more".to_vec()),
         and_more(vec![0; 5000]),
     ] {
-        let mut bytes = record(weft_ovsdb::schema::VSWITCH_SCHEMA.trim());
+        let mut bytes = record(weft_ovsdb::value::schema::VSWITCH_SCHEMA.trim());
         bytes.extend(row(1, 1));
         bytes.extend(&tail);
         let dir = tempfile::TempDir::new().unwrap();

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use weft_ovsdb::db::Database;
-use weft_ovsdb::log::{Log, LogError};
-use weft_ovsdb::record::{load, read_record, record};
-use weft_ovsdb::schema::{Schema, VSWITCH_SCHEMA};
+use weft_ovsdb::store::database::Database;
+use weft_ovsdb::store::log::{Log, LogError};
+use weft_ovsdb::store::record::{load, read_record, record};
 use weft_ovsdb::txn::{Context, Execution, execute};
+use weft_ovsdb::value::schema::{Schema, VSWITCH_SCHEMA};
 
 use crate::client::block_on;
 use crate::harness::{Weft, installed, run, try_run};

@@ -163,7 +163,7 @@ impl Stock {
 
     /// The same with more options.
     pub fn start_with(options: &[String]) -> Option<Self> {
-        Self::start_of(weft_ovsdb::schema::VSWITCH_SCHEMA, options)
+        Self::start_of(weft_ovsdb::value::schema::VSWITCH_SCHEMA, options)
     }
 
     /// The same with another schema.

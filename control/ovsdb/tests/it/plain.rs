@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use weft_ovsdb::db::Database;
 use weft_ovsdb::jsonrpc::Framer;
-use weft_ovsdb::known::Known;
-use weft_ovsdb::plain::{Operation, Request, Step};
-use weft_ovsdb::schema::Schema;
+use weft_ovsdb::store::database::Database;
+use weft_ovsdb::txn::known::Known;
+use weft_ovsdb::txn::plain::{Operation, Request, Step};
 use weft_ovsdb::txn::{Context, Execution, execute};
+use weft_ovsdb::value::schema::Schema;
 
 /// Columns of references of every kind, and others that only look like them.
 const SCHEMA: &str = r#"{"name": "Plain", "version": "1.0.0", "tables": {

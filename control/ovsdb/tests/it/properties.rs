@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weft_ovsdb::jsonrpc::{DEPTH_MAX, FrameError, Framer, Message};
-use weft_ovsdb::schema::{BaseType, ColumnType};
-use weft_ovsdb::value::AtomType;
+use weft_ovsdb::value::atom::AtomType;
+use weft_ovsdb::value::schema::{BaseType, ColumnType};
 use weft_ovsdb::{Atom, Datum};
 
 fn any_type() -> impl Strategy<Value = AtomType> {
@@ -241,7 +241,8 @@ proptest! {
     /// Whatever the new types are: the rows fit them and go back as they were, or nothing happens.
     #[test]
     fn conversions_fit_or_are_refused(n in 0..9_i64, key in 0..5_usize, min in 0..2_usize, max in 1..4_usize) {
-        use weft_ovsdb::{convert::convert, db::Database, schema::Schema, txn};
+        use weft_ovsdb::methods::convert::convert;
+        use weft_ovsdb::{store::database::Database, txn, value::schema::Schema};
         let old = std::sync::Arc::new(Schema::parse(SCHEMA).unwrap());
         let mut db = Database::new(std::sync::Arc::clone(&old));
         let context = txn::Context { owns_lock: &|_| false, waited: std::time::Duration::ZERO };

@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
-use weft_ovsdb::{Client, ClientError, Datum, TlsFiles, ops};
+use weft_ovsdb::client::ops;
+use weft_ovsdb::{Client, ClientError, Datum, TlsFiles};
 
 use crate::client::block_on;
 use crate::harness::{Raw, Stock, Weft, installed, run, try_run, wait_for};
@@ -360,7 +361,7 @@ fn peers_without_a_sign_of_life_are_left() {
 
 #[test]
 fn remotes_are_read_and_written() {
-    use weft_ovsdb::remote::Remote;
+    use weft_ovsdb::net::remote::Remote;
     for text in [
         "punix:/a/b",
         "unix:/a",

@@ -1,7 +1,7 @@
 //! The built-in schema is the one that clients expect.
 
-use weft_ovsdb::schema::{SERVER_SCHEMA, Schema, VSWITCH_SCHEMA};
-use weft_ovsdb::value::AtomType;
+use weft_ovsdb::value::atom::AtomType;
+use weft_ovsdb::value::schema::{SERVER_SCHEMA, Schema, VSWITCH_SCHEMA};
 
 #[test]
 fn has_19_tables_and_184_columns() {

@@ -428,7 +428,8 @@ fn compaction_while_serving() {
 
 /// The schema of Open vSwitch in a newer version: without one column and with another.
 fn newer_schema() -> Value {
-    let mut schema: Value = serde_json::from_str(weft_ovsdb::schema::VSWITCH_SCHEMA).unwrap();
+    let mut schema: Value =
+        serde_json::from_str(weft_ovsdb::value::schema::VSWITCH_SCHEMA).unwrap();
     schema["version"] = json!("9.0.0");
     let columns = schema["tables"]["Queue"]["columns"].as_object_mut().unwrap();
     columns.remove("dscp");

@@ -1,0 +1,8 @@
+//! What each method of the protocol does, without sockets.
+
+pub(crate) mod commits;
+pub mod convert;
+pub mod lock;
+pub(crate) mod state;
+pub(crate) mod subscriptions;
+pub(crate) mod upgrade;

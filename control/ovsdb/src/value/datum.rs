@@ -1,0 +1,535 @@
+//! Datums: what a column holds, a set of atoms or a map from atoms to atoms, and the difference of two.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use serde::ser::{SerializeSeq, SerializeTuple};
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::error::OvsdbError;
+use crate::value::atom::{Atom, Symbols};
+use crate::value::schema::ColumnType;
+
+/// Differences of a set that are made in place; of more, a merge is cheaper.
+const PATCHED_MAX: usize = 16;
+
+/// A column's value. A scalar is a set of one, an empty optional a set of none.
+///
+/// Both vectors are sorted and free of duplicates (map keys); [`Datum::set`] and [`Datum::map`] see to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Datum {
+    /// A set, sorted.
+    Set(Vec<Atom>),
+    /// A map, sorted by key.
+    Map(Vec<(Atom, Atom)>),
+}
+
+impl Default for Datum {
+    fn default() -> Self {
+        Self::Set(Vec::new())
+    }
+}
+
+impl Datum {
+    /// The order of two values of one column: the one with fewer elements first, then by keys, then by values.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Ordering {
+        let by_content = || match (self, other) {
+            (Self::Map(a), Self::Map(b)) => {
+                let keys = a.iter().map(|pair| &pair.0).cmp(b.iter().map(|pair| &pair.0));
+                keys.then_with(|| a.cmp(b))
+            }
+            _ => self.cmp(other),
+        };
+        self.len().cmp(&other.len()).then_with(by_content)
+    }
+
+    /// The set of `atoms`.
+    #[must_use]
+    pub fn set(mut atoms: Vec<Atom>) -> Self {
+        atoms.sort_unstable();
+        atoms.dedup();
+        Self::Set(atoms)
+    }
+
+    /// The map of `pairs`; of two pairs with one key the first stays.
+    #[must_use]
+    pub fn map(mut pairs: Vec<(Atom, Atom)>) -> Self {
+        pairs.sort_by(|a, b| a.0.cmp(&b.0));
+        pairs.dedup_by(|later, earlier| later.0 == earlier.0);
+        Self::Map(pairs)
+    }
+
+    /// The empty set.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::Set(Vec::new())
+    }
+
+    /// One string.
+    #[must_use]
+    pub fn string(text: &str) -> Self {
+        Self::Set(vec![Atom::string(text)])
+    }
+
+    /// One integer.
+    #[must_use]
+    pub fn integer(value: i64) -> Self {
+        Self::Set(vec![Atom::Integer(value)])
+    }
+
+    /// One boolean.
+    #[must_use]
+    pub fn boolean(value: bool) -> Self {
+        Self::Set(vec![Atom::Boolean(value)])
+    }
+
+    /// One uuid.
+    #[must_use]
+    pub fn uuid(uuid: Uuid) -> Self {
+        Self::Set(vec![Atom::Uuid(uuid)])
+    }
+
+    /// A set of strings.
+    #[must_use]
+    pub fn set_of_strings<T: AsRef<str>>(strings: impl IntoIterator<Item = T>) -> Self {
+        Self::set(strings.into_iter().map(|text| Atom::string(text.as_ref())).collect())
+    }
+
+    /// A set of uuids.
+    #[must_use]
+    pub fn set_of_uuids(uuids: impl IntoIterator<Item = Uuid>) -> Self {
+        Self::set(uuids.into_iter().map(Atom::Uuid).collect())
+    }
+
+    /// A map from strings to strings.
+    #[must_use]
+    pub fn map_of_strings<K: AsRef<str>, V: AsRef<str>>(
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        Self::map(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (Atom::string(key.as_ref()), Atom::string(value.as_ref())))
+                .collect(),
+        )
+    }
+
+    /// A map from strings to integers, as the statistics columns are.
+    #[must_use]
+    pub fn map_of_integers<K: AsRef<str>>(pairs: impl IntoIterator<Item = (K, i64)>) -> Self {
+        Self::map(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (Atom::string(key.as_ref()), Atom::Integer(value)))
+                .collect(),
+        )
+    }
+
+    /// How many atoms or pairs.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Set(atoms) => atoms.len(),
+            Self::Map(pairs) => pairs.len(),
+        }
+    }
+
+    /// True when there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The only atom of a set of one.
+    #[must_use]
+    pub fn scalar(&self) -> Option<&Atom> {
+        match self {
+            Self::Set(atoms) => match atoms.as_slice() {
+                [atom] => Some(atom),
+                _ => None,
+            },
+            Self::Map(_) => None,
+        }
+    }
+
+    /// The text of a string column or a set optional string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        self.scalar().and_then(Atom::as_str)
+    }
+
+    /// The number of an integer column or a set optional integer.
+    #[must_use]
+    pub fn as_int(&self) -> Option<i64> {
+        self.scalar().and_then(Atom::as_int)
+    }
+
+    /// The number of a real column.
+    #[must_use]
+    pub fn as_real(&self) -> Option<f64> {
+        self.scalar().and_then(Atom::as_real)
+    }
+
+    /// The truth of a boolean column or a set optional boolean.
+    #[must_use]
+    pub fn as_bool(&self) -> Option<bool> {
+        self.scalar().and_then(Atom::as_bool)
+    }
+
+    /// The uuid of a reference column or a set optional reference.
+    #[must_use]
+    pub fn as_uuid(&self) -> Option<Uuid> {
+        self.scalar().and_then(Atom::as_uuid)
+    }
+
+    /// The atoms of a set; none for a map.
+    #[must_use]
+    pub fn atoms(&self) -> &[Atom] {
+        match self {
+            Self::Set(atoms) => atoms,
+            Self::Map(_) => &[],
+        }
+    }
+
+    /// The pairs of a map; none for a set.
+    #[must_use]
+    pub fn pairs(&self) -> &[(Atom, Atom)] {
+        match self {
+            Self::Set(_) => &[],
+            Self::Map(pairs) => pairs,
+        }
+    }
+
+    /// The uuids of a set of references, in order.
+    pub fn uuids(&self) -> impl Iterator<Item = Uuid> + '_ {
+        self.atoms().iter().filter_map(Atom::as_uuid)
+    }
+
+    /// The texts of a set of strings, in order.
+    pub fn strings(&self) -> impl Iterator<Item = &str> + '_ {
+        self.atoms().iter().filter_map(Atom::as_str)
+    }
+
+    /// The numbers of a set of integers, in order.
+    pub fn integers(&self) -> impl Iterator<Item = i64> + '_ {
+        self.atoms().iter().filter_map(Atom::as_int)
+    }
+
+    /// The text under `key` of a map from strings to strings.
+    #[must_use]
+    pub fn map_get(&self, key: &str) -> Option<&str> {
+        self.map_atom(key).and_then(Atom::as_str)
+    }
+
+    /// The atom under a string `key`.
+    #[must_use]
+    pub fn map_atom(&self, key: &str) -> Option<&Atom> {
+        let pairs = self.pairs();
+        let index = pairs
+            .binary_search_by(|(candidate, _)| match candidate {
+                Atom::String(text) => text.as_ref().cmp(key),
+                _ => Ordering::Less,
+            })
+            .ok()?;
+        pairs.get(index).map(|(_, value)| value)
+    }
+
+    /// The pairs of a map from strings to strings.
+    pub fn string_pairs(&self) -> impl Iterator<Item = (&str, &str)> + '_ {
+        self.pairs().iter().filter_map(|(key, value)| Some((key.as_str()?, value.as_str()?)))
+    }
+
+    /// Reads a datum of type `ty` and checks every constraint of the type.
+    ///
+    /// # Errors
+    /// `syntax error` or `constraint violation`.
+    pub fn from_json(
+        ty: &ColumnType,
+        json: &Value,
+        mut symbols: Option<&mut Symbols>,
+    ) -> Result<Self, OvsdbError> {
+        let datum = if ty.value.is_some() {
+            map_from_json(ty, json, symbols)?
+        } else if let Some(elements) = tagged(json, "set") {
+            count_in_bounds(ty, "set", elements.len(), json)?;
+            let mut atoms = Vec::with_capacity(elements.len());
+            for element in elements {
+                let atom = Atom::from_json(ty.key.ty, element, symbols.as_deref_mut())?;
+                ty.key.check(&atom)?;
+                atoms.push(atom);
+            }
+            let count = atoms.len();
+            let set = Self::set(atoms);
+            if set.len() != count {
+                return Err(OvsdbError::new("ovsdb error", "set contains duplicate"));
+            }
+            set
+        } else if json.get(0).and_then(Value::as_str) == Some("set") {
+            return Err(OvsdbError::syntax(json, "expected [\"set\", <array>]"));
+        } else {
+            let atom = Atom::from_json(ty.key.ty, json, symbols)?;
+            ty.key.check(&atom)?;
+            Self::Set(vec![atom])
+        };
+        Ok(datum)
+    }
+
+    /// The JSON form: a bare atom for a set of one.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Set(atoms) => match atoms.as_slice() {
+                [atom] => atom.to_json(),
+                _ => tag("set", atoms.iter().map(Atom::to_json).collect()),
+            },
+            Self::Map(pairs) => tag(
+                "map",
+                pairs
+                    .iter()
+                    .map(|(key, value)| Value::Array(vec![key.to_json(), value.to_json()]))
+                    .collect(),
+            ),
+        }
+    }
+
+    /// What turns `self` into `new`, as `update2` and the log file carry it: for a type of at most one
+    /// element the new value; for a set the elements that are in one of them only; for a map the pairs
+    /// added, the pairs removed (with their old value) and the pairs changed (with the new value).
+    #[must_use]
+    pub fn diff(&self, new: &Self, ty: &ColumnType) -> Self {
+        if ty.max == 1 {
+            return new.clone();
+        }
+        match (self, new) {
+            (Self::Set(old), Self::Set(new)) => {
+                let (old, new) = without_common_ends(old, new);
+                Self::Set(
+                    merge(old, new, Ord::cmp)
+                        .filter_map(|side| match side {
+                            Side::Left(atom) | Side::Right(atom) => Some(atom.clone()),
+                            Side::Both(..) => None,
+                        })
+                        .collect(),
+                )
+            }
+            (Self::Map(old), Self::Map(new)) => {
+                let (old, new) = without_common_ends(old, new);
+                Self::Map(differing(old, new))
+            }
+            _ => new.clone(),
+        }
+    }
+
+    /// Undoes [`Datum::diff`]: `old.apply_diff(&old.diff(&new, ty), ty) == new`.
+    #[must_use]
+    pub fn apply_diff(&self, diff: &Self, ty: &ColumnType) -> Self {
+        if ty.max == 1 {
+            return diff.clone();
+        }
+        match (self, diff) {
+            (Self::Set(_), Self::Set(_)) => self.diff(diff, ty),
+            (Self::Map(old), Self::Map(diff)) => Self::Map(differing(old, diff)),
+            _ => diff.clone(),
+        }
+    }
+
+    /// As [`Datum::apply_diff`], in place: a small change of a large set copies nothing.
+    pub fn patch(&mut self, diff: &Self, ty: &ColumnType) {
+        if let (Self::Set(atoms), Self::Set(few)) = (&mut *self, diff)
+            && ty.max != 1
+            && few.len() <= PATCHED_MAX
+        {
+            for atom in few {
+                match atoms.binary_search(atom) {
+                    Ok(place) => drop(atoms.remove(place)),
+                    Err(place) => atoms.insert(place, atom.clone()),
+                }
+            }
+            return;
+        }
+        *self = self.apply_diff(diff, ty);
+    }
+
+    /// True when every element of `other` is in `self`.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Set(all), Self::Set(some)) => {
+                some.iter().all(|atom| all.binary_search(atom).is_ok())
+            }
+            (Self::Map(all), Self::Map(some)) => {
+                some.iter().all(|pair| all.binary_search(pair).is_ok())
+            }
+            _ => false,
+        }
+    }
+
+    /// True when no element of `other` is in `self`.
+    #[must_use]
+    pub fn excludes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Set(all), Self::Set(some)) => {
+                some.iter().all(|atom| all.binary_search(atom).is_err())
+            }
+            (Self::Map(all), Self::Map(some)) => {
+                some.iter().all(|pair| all.binary_search(pair).is_err())
+            }
+            _ => true,
+        }
+    }
+}
+
+impl Serialize for Datum {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Set(atoms) => {
+                if let [atom] = atoms.as_slice() {
+                    return atom.serialize(serializer);
+                }
+                let mut tuple = serializer.serialize_tuple(2)?;
+                tuple.serialize_element("set")?;
+                tuple.serialize_element(atoms)?;
+                tuple.end()
+            }
+            Self::Map(pairs) => {
+                let mut sequence = serializer.serialize_seq(Some(2))?;
+                sequence.serialize_element("map")?;
+                sequence.serialize_element(pairs)?;
+                sequence.end()
+            }
+        }
+    }
+}
+
+/// The form used in error texts: a bare atom, `[a, b]` or `{k=v}`.
+impl fmt::Display for Datum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(atom) = self.scalar() {
+            return write!(f, "{atom}");
+        }
+        let (open, close) = if matches!(self, Self::Set(_)) { ("[", "]") } else { ("{", "}") };
+        f.write_str(open)?;
+        for (index, atom) in self.atoms().iter().enumerate() {
+            write!(f, "{}{atom}", if index == 0 { "" } else { ", " })?;
+        }
+        for (index, (key, value)) in self.pairs().iter().enumerate() {
+            write!(f, "{}{key}={value}", if index == 0 { "" } else { ", " })?;
+        }
+        f.write_str(close)
+    }
+}
+
+fn map_from_json(
+    ty: &ColumnType,
+    json: &Value,
+    mut symbols: Option<&mut Symbols>,
+) -> Result<Datum, OvsdbError> {
+    let Some(value_type) = &ty.value else { return Ok(Datum::Map(Vec::new())) };
+    let elements = tagged(json, "map")
+        .ok_or_else(|| OvsdbError::syntax(json, "expected [\"map\", <array>]"))?;
+    count_in_bounds(ty, "map", elements.len(), json)?;
+    let mut pairs = Vec::with_capacity(elements.len());
+    for element in elements {
+        let Some([key, value]) = element.as_array().map(Vec::as_slice) else {
+            return Err(OvsdbError::syntax(element, "expected 2-element array"));
+        };
+        let key = Atom::from_json(ty.key.ty, key, symbols.as_deref_mut())?;
+        let value = Atom::from_json(value_type.ty, value, symbols.as_deref_mut())?;
+        ty.key.check(&key)?;
+        value_type.check(&value)?;
+        pairs.push((key, value));
+    }
+    let count = pairs.len();
+    let map = Datum::map(pairs);
+    if map.len() != count {
+        return Err(OvsdbError::new("ovsdb error", "map contains duplicate key"));
+    }
+    Ok(map)
+}
+
+fn count_in_bounds(
+    ty: &ColumnType,
+    class: &str,
+    count: usize,
+    json: &Value,
+) -> Result<(), OvsdbError> {
+    if (ty.min..=ty.max).contains(&count) {
+        return Ok(());
+    }
+    let max = ty.max.min(u32::MAX as usize);
+    Err(OvsdbError::syntax(
+        json,
+        format!("{class} must have {} to {max} members but {count} are present", ty.min),
+    ))
+}
+
+fn tag(name: &str, elements: Vec<Value>) -> Value {
+    Value::Array(vec![Value::from(name), Value::Array(elements)])
+}
+
+fn tagged<'a>(json: &'a Value, name: &str) -> Option<&'a [Value]> {
+    match json.as_array().map(Vec::as_slice) {
+        Some([Value::String(tag), Value::Array(elements)]) if tag == name => Some(elements),
+        _ => None,
+    }
+}
+
+/// The pairs of one of two maps alone, and of those with one key and two values the second.
+fn differing(old: &[(Atom, Atom)], new: &[(Atom, Atom)]) -> Vec<(Atom, Atom)> {
+    merge(old, new, |a, b| a.0.cmp(&b.0))
+        .filter_map(|side| match side {
+            Side::Left(pair) | Side::Right(pair) => Some(pair.clone()),
+            Side::Both(a, b) if a.1 == b.1 => None,
+            Side::Both(_, b) => Some(b.clone()),
+        })
+        .collect()
+}
+
+/// Two slices without the elements that they start with and end with alike: what differs in large sets is
+/// small most of the time, and comparing is cheaper than merging.
+pub(crate) fn without_common_ends<'a, T: PartialEq>(
+    mut a: &'a [T],
+    mut b: &'a [T],
+) -> (&'a [T], &'a [T]) {
+    let common = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    (a, b) = (a.get(common..).unwrap_or_default(), b.get(common..).unwrap_or_default());
+    let common = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let until = |slice: &'a [T]| slice.get(..slice.len() - common).unwrap_or_default();
+    (until(a), until(b))
+}
+
+/// Where a merged element comes from.
+pub(crate) enum Side<'a, T> {
+    /// Only the first slice.
+    Left(&'a T),
+    /// Only the second slice.
+    Right(&'a T),
+    /// Both, in this order.
+    Both(&'a T, &'a T),
+}
+
+/// Walks two sorted slices at once.
+pub(crate) fn merge<'a, T>(
+    left: &'a [T],
+    right: &'a [T],
+    order: impl Fn(&T, &T) -> Ordering + 'a,
+) -> impl Iterator<Item = Side<'a, T>> + 'a {
+    let mut left = left.iter().peekable();
+    let mut right = right.iter().peekable();
+    std::iter::from_fn(move || {
+        let which = match (left.peek(), right.peek()) {
+            (None, None) => return None,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(a), Some(b)) => order(a, b),
+        };
+        match which {
+            Ordering::Less => left.next().map(Side::Left),
+            Ordering::Greater => right.next().map(Side::Right),
+            Ordering::Equal => left.next().zip(right.next()).map(|(a, b)| Side::Both(a, b)),
+        }
+    })
+}
