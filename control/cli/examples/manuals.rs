@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use clap_complete::{Shell, generate_to};
 use std::io;
 use std::path::Path;
-use weft_vswitchd::options::Options;
+use weft_vswitchd::process::options::Options;
 
 #[path = "../src/args.rs"]
 #[expect(dead_code, reason = "only the shape of the command line is looked at")]

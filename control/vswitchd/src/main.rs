@@ -6,11 +6,11 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::task::LocalSet;
-use weft_vswitchd::options::{Options, folder};
-use weft_vswitchd::run::run;
+use weft_vswitchd::process::options::{Options, folder};
+use weft_vswitchd::process::run::run;
+use weft_vswitchd::process::vlog::Vlog;
+use weft_vswitchd::process::{detach, doctor, vlog};
 use weft_vswitchd::store::OVS_VERSION;
-use weft_vswitchd::vlog::Vlog;
-use weft_vswitchd::{detach, doctor, vlog};
 
 fn main() -> ExitCode {
     let options = Options::parse();

@@ -42,7 +42,7 @@ fn every_column_is_documented_once() {
 fn what_has_no_effect_is_said_to_be_kept() {
     let documented = documented();
     for table in ["Bridge", "Port", "Interface"] {
-        for column in weft_vswitchd::ignored::columns(table) {
+        for column in weft_vswitchd::config::ignored::columns(table) {
             assert!(documented[table][2].contains(column), "{table} {column}");
         }
     }

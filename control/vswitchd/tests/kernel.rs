@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use weft_vswitchd::kernel::{Kernel, Monitor, Neighbour};
-use weft_vswitchd::tunnel_options::{self, Tunnel, TunnelType};
-use weft_vswitchd::tunnels::{Path, State, resolve};
+use weft_vswitchd::config::tunnel_options::{self, Tunnel, TunnelType};
+use weft_vswitchd::host::kernel::{Kernel, Monitor, Neighbour};
+use weft_vswitchd::underlay::tunnels::{Path, State, resolve};
 use weft_wire::mac::MacAddr;
 
 /// Runs this test again as the only one of a process in namespaces of its own; true inside it.

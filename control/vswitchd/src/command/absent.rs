@@ -6,10 +6,10 @@
 
 use super::datapath::choose;
 use super::{Command, command};
-use crate::desired::{Interface, Port};
-use crate::engine::Engine;
-use crate::names::PortName;
-use crate::unixctl::Answer;
+use crate::config::desired::{Interface, Port};
+use crate::config::names::PortName;
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
 
 const BONDS: &str = "bonds are not supported yet\n";
 const BFD: &str = "BFD is not supported yet\n";

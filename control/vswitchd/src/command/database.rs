@@ -6,10 +6,10 @@
 use std::fmt::Write as _;
 
 use super::{check, general, listing, unknown};
-use crate::database::Database;
-use crate::engine::Engine;
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
 use crate::store::Store;
-use crate::unixctl::Answer;
+use crate::store::database::Database;
 use weft_ovsdb::Server;
 
 type Reply = tokio::sync::oneshot::Sender<Answer>;

@@ -1,12 +1,12 @@
 //! `dpif/*`, `dpctl/*`, `ofproto/list`.
 
 use super::{Command, command, errand};
-use crate::desired::Bridge;
-use crate::engine::Engine;
-use crate::errand::{Step, by_port};
-use crate::odp::number;
+use crate::config::desired::Bridge;
 use crate::plan::{Carrier, Held};
-use crate::unixctl::Answer;
+use crate::process::engine::Engine;
+use crate::process::errand::{Step, by_port};
+use crate::process::unixctl::Answer;
+use crate::trace::odp::number;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uuid::Uuid;

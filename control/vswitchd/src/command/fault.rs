@@ -1,8 +1,8 @@
 //! `weft/fail-worker`: with `--test-faults`, makes a worker fail.
 
 use super::{Command, command};
-use crate::engine::Engine;
-use crate::unixctl::Answer;
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
 use std::time::Duration;
 use weft_worker::Fault;
 

@@ -1,11 +1,11 @@
 //! `fdb/*`.
 
 use super::{command, errand};
-use crate::engine::Engine;
-use crate::errand::Step;
-use crate::ofport::LOCAL;
-use crate::unixctl::Answer;
-use crate::workers::{WorkerError, fdb_stats};
+use crate::lower::workers::{WorkerError, fdb_stats};
+use crate::plan::ofport::LOCAL;
+use crate::process::engine::Engine;
+use crate::process::errand::Step;
+use crate::process::unixctl::Answer;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;

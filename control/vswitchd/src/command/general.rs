@@ -1,9 +1,9 @@
 //! `version`, `vlog/*`, `coverage/show`, `memory/show`.
 
 use super::{Command, command};
-use crate::engine::Engine;
-use crate::unixctl::Answer;
-use crate::vlog::Vlog;
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
+use crate::process::vlog::Vlog;
 
 pub(super) const COMMANDS: &[Command] = &[
     command("version", "", 0, 0, |_, _| Ok(version("ovs-vswitchd"))),

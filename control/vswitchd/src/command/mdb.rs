@@ -2,9 +2,9 @@
 
 use super::fdb::{bridge, ofport};
 use super::{Command, command};
-use crate::engine::Engine;
-use crate::ofport::LOCAL;
-use crate::unixctl::Answer;
+use crate::plan::ofport::LOCAL;
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
 use std::fmt::Write as _;
 use weft_switch::mcast::EntryKind;
 

@@ -3,11 +3,11 @@
 //! Names and labels are listed in `README.md` and stay as they are.
 
 use super::{Command, errand};
-use crate::engine::Engine;
-use crate::errand::{Step, by_port};
+use crate::lower::workers::reports;
 use crate::plan::{Carrier, Held};
-use crate::tunnels::State;
-use crate::workers::reports;
+use crate::process::engine::Engine;
+use crate::process::errand::{Step, by_port};
+use crate::underlay::tunnels::State;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uuid::Uuid;

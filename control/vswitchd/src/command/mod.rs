@@ -23,10 +23,10 @@ mod trace_groups;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod weft;
 
-use crate::engine::{Engine, Leave};
-use crate::errand::{Errands, Step};
+use crate::process::engine::{Engine, Leave};
+use crate::process::errand::{Errands, Step};
+use crate::process::unixctl::{Answer, Request, Target};
 use crate::store::Store;
-use crate::unixctl::{Answer, Request, Target};
 use std::fmt::Write as _;
 
 /// One command of the switch.

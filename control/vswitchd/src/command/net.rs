@@ -2,10 +2,10 @@
 //! tables of our own, so nothing differs from what `ip route` and `ip neigh` show and change.
 
 use super::{Command, command};
-use crate::engine::Engine;
-use crate::kernel::Route;
-use crate::tunnel_options;
-use crate::unixctl::Answer;
+use crate::config::tunnel_options;
+use crate::host::kernel::Route;
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
 use std::cmp::Reverse;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr};

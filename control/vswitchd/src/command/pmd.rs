@@ -6,8 +6,8 @@
 use super::datapath::datapaths;
 use super::flows::recent;
 use super::{Command, command};
-use crate::engine::Engine;
-use crate::unixctl::Answer;
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use weft_switch::recent::FLOWS_MAX;

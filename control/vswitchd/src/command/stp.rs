@@ -1,9 +1,9 @@
 //! `stp/…` and `rstp/…`.
 
 use super::{Command, command};
-use crate::desired::Protocol;
-use crate::engine::Engine;
-use crate::unixctl::Answer;
+use crate::config::desired::Protocol;
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
 
 /// The commands of this family.
 pub(super) const COMMANDS: &[Command] = &[

@@ -1,11 +1,11 @@
 //! `tnl/ports/show`, `tnl/egress_port_range`, `ofproto/list-tunnels`.
 
 use super::{Command, command};
-use crate::engine::Engine;
-use crate::odp::number;
+use crate::config::tunnel_options::{OutKey, Tunnel};
 use crate::plan::{Carrier, PlannedPort};
-use crate::tunnel_options::{OutKey, Tunnel};
-use crate::unixctl::Answer;
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
+use crate::trace::odp::number;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;

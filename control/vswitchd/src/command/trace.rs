@@ -1,14 +1,14 @@
 //! `ofproto/trace` and `weft/trace`: one frame's walk through the real stages.
 
 use super::{Command, command, trace_groups};
-use crate::engine::Engine;
-use crate::explain::Names;
-use crate::flow::{self, Flow};
-use crate::odp::{Style, number};
-use crate::ofport::LOCAL;
+use crate::plan::ofport::LOCAL;
 use crate::plan::{Held, PlannedPort};
-use crate::unixctl::Answer;
-use crate::walk::{Hop, hops, slow_path};
+use crate::process::engine::Engine;
+use crate::process::unixctl::Answer;
+use crate::trace::explain::Names;
+use crate::trace::flow::{self, Flow};
+use crate::trace::odp::{Style, number};
+use crate::trace::walk::{Hop, hops, slow_path};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use weft_switch::trace::{Ingress, Probe};

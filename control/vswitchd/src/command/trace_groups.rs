@@ -1,8 +1,8 @@
 //! What `ofproto/trace` says of a frame to a group address, on a bridge that snoops.
 
-use crate::engine::Engine;
-use crate::flow::{Flow, Net};
-use crate::walk::Hop;
+use crate::process::engine::Engine;
+use crate::trace::flow::{Flow, Net};
+use crate::trace::walk::Hop;
 use std::net::IpAddr;
 use weft_switch::mcast::{EntryKind, Group, Mdb};
 use weft_switch::{PortId, Verdict};

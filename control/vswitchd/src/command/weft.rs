@@ -2,15 +2,15 @@
 
 use super::fdb::{Parts, merged};
 use super::{Command, command, errand};
-use crate::desired::Interface;
-use crate::engine::{Engine, traffic};
-use crate::errand::{Step, by_port};
-use crate::links::Link;
+use crate::config::desired::Interface;
+use crate::host::links::Link;
+use crate::host::taps::TapState;
+use crate::lower::workers::{fdb_stats, reports};
 use crate::plan::{Carrier, Held, PlannedPort};
-use crate::taps::TapState;
-use crate::tunnels::State;
-use crate::unixctl::Answer;
-use crate::workers::{fdb_stats, reports};
+use crate::process::engine::{Engine, traffic};
+use crate::process::errand::{Step, by_port};
+use crate::process::unixctl::Answer;
+use crate::underlay::tunnels::State;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -25,7 +25,7 @@ pub(super) const COMMANDS: &[Command] = &[
     errand("weft/drops", "", 0, 0, drops),
     errand("weft/fdb", "[bridge]", 0, 1, fdb),
     command("weft/turns", "[clear]", 0, 1, turns),
-    command("weft/doctor", "", 0, 0, |engine, _| text(&crate::doctor::examine(engine))),
+    command("weft/doctor", "", 0, 0, |engine, _| text(&crate::process::doctor::examine(engine))),
 ];
 
 fn text(value: &Value) -> Answer {
@@ -159,7 +159,7 @@ fn xdp_mode(link: Option<&Link>) -> Option<String> {
 
 fn one_bridge(
     engine: &Engine,
-    bridge: &crate::desired::Bridge,
+    bridge: &crate::config::desired::Bridge,
     fdb: FdbStats,
     ports: Vec<Value>,
 ) -> Value {
@@ -187,7 +187,7 @@ fn one_bridge(
 }
 
 impl View<'_> {
-    fn port(&self, port: &crate::desired::Port, interface: &Interface) -> Value {
+    fn port(&self, port: &crate::config::desired::Port, interface: &Interface) -> Value {
         let engine = self.engine;
         let planned = engine.plan.ports.get(&interface.uuid);
         let status = planned.map(|planned| engine.interface_status(interface, planned));

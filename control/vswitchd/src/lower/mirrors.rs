@@ -1,0 +1,81 @@
+//! Mirrors on their way into the snapshot, and what they have copied on its way back.
+
+use crate::config::desired::mirror::{Output, Selection};
+use crate::config::desired::{Bridge, Port};
+use crate::lower::publish::Ids;
+use crate::lower::workers::WorkerError;
+use crate::process::engine::Engine;
+use crate::report::status::{Wanted, count};
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+use weft_ovsdb::Datum;
+use weft_switch::{Counters, MirrorConf, MirrorId, MirrorOutput, MirroredPorts, PortId};
+
+/// The mirrors of a bridge.  One whose output port does not run is left out.
+#[must_use]
+pub fn confs(bridge: &Bridge, ids: &Ids) -> Vec<MirrorConf> {
+    if bridge.mirrors.is_empty() {
+        return Vec::new();
+    }
+    let by_row: BTreeMap<Uuid, &Port> =
+        bridge.ports.values().map(|port| (port.uuid, &**port)).collect();
+    let running = |row: &Uuid| -> Vec<PortId> {
+        let interfaces = by_row.get(row).into_iter().flat_map(|port| &port.interfaces);
+        interfaces.filter_map(|interface| ids.port(&interface.uuid)).collect()
+    };
+    let ports = |selection: &Selection| match selection {
+        Selection::All => MirroredPorts::All,
+        Selection::Ports(rows) => MirroredPorts::Only(rows.iter().flat_map(running).collect()),
+    };
+    let mirrors = bridge.mirrors.iter().filter_map(|mirror| {
+        Some(MirrorConf {
+            id: MirrorId(ids.mirrors.get(&mirror.uuid)?),
+            sources: ports(&mirror.sources),
+            targets: ports(&mirror.targets),
+            vlans: mirror.vlans.clone().map(Box::new),
+            output: match &mirror.output {
+                Output::Port(row) => MirrorOutput::Port(*running(row).first()?),
+                Output::Vlan(vid) => MirrorOutput::Vlan(*vid),
+            },
+            snaplen: mirror.snaplen,
+        })
+    });
+    mirrors.collect()
+}
+
+/// Mirrors of all bridges: those that have a number.
+const MIRRORS_MAX: u16 = u16::MAX;
+
+impl Engine {
+    /// Gives every mirror its number, and fresh counters to new ones.
+    pub(crate) fn number_mirrors(&mut self) -> Result<(), WorkerError> {
+        let bridges = self.desired.bridges.values();
+        let rows: BTreeSet<Uuid> =
+            bridges.flat_map(|bridge| &bridge.mirrors).map(|mirror| mirror.uuid).collect();
+        self.ids.mirrors.keep_only(|row| rows.contains(row));
+        for row in &rows {
+            match self.ids.mirrors.give(row) {
+                Some((number, true)) => self.workers.clear_mirror(MirrorId(number))?,
+                Some((_, false)) => {}
+                None => tracing::warn!("mirror {row}: there are {MIRRORS_MAX} already; ignored"),
+            }
+        }
+        Ok(())
+    }
+
+    /// `Mirror.statistics`.
+    pub(crate) fn want_mirror_statistics(
+        &self,
+        bridge: &Bridge,
+        counters: &Counters,
+        wanted: &mut Wanted,
+    ) {
+        for mirror in &bridge.mirrors {
+            let number = self.ids.mirrors.get(&mirror.uuid).map(MirrorId);
+            let Some(counted) = number.and_then(|id| counters.mirror(id)) else { continue };
+            let figures =
+                [("tx_bytes", count(counted.bytes)), ("tx_packets", count(counted.frames))];
+            wanted.set("Mirror", mirror.uuid, "statistics", Datum::map_of_integers(figures));
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! From a plan to the workers: the next snapshot, and the order in which things come and go.
+//!
+//! # The only protocol between control and workers
+//!
+//! *Addition*: open the link, give its queues to workers, then publish a snapshot that names it.
+//! Frames that come in before are dropped as `no_port`; none is ever sent to a link that is not
+//! there.  *Removal* is the reverse, and takes two snapshots: first one that sends nothing to the
+//! port any more; when every worker has installed it, the queues are taken back and closed; the
+//! snapshot that follows may give the numbers to others.  A worker returns the snapshot that it
+//! stops using, so that control frees it: nothing is freed on the fast path.
+
+use crate::config::desired::Bridge;
+use crate::config::tunnel_options::Tunnel;
+use crate::host::links::{Link, Links};
+use crate::lower::mirrors;
+use crate::plan::{Carrier, Held, Plan, PlannedPort};
+use crate::process::engine::Engine;
+use crate::protocols::spanning::Spanning;
+use crate::underlay::tunnels::{Path, State};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use uuid::Uuid;
+use weft_switch::{
+    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, NextHop, PortConf, PortId, PortKind, Reach,
+    Sequence, Snapshot, SnapshotBuilder, TunnelConf, WorkerId,
+};
+
+/// Gives names small numbers and keeps them.
+#[derive(Clone, Debug)]
+pub struct Numbers<K> {
+    by_key: HashMap<K, u16>,
+    by_number: BTreeMap<u16, K>,
+    /// Numbers that were taken back, all below `next`.
+    free: BTreeSet<u16>,
+    /// The lowest number that nobody ever had.
+    next: u16,
+}
+
+impl<K: Ord + Clone + Hash> Numbers<K> {
+    /// No names; numbers start at `first`.
+    #[must_use]
+    pub fn new(first: u16) -> Self {
+        Self {
+            by_key: HashMap::new(),
+            by_number: BTreeMap::new(),
+            free: BTreeSet::new(),
+            next: first,
+        }
+    }
+
+    /// The number of `key`, if it has one.
+    #[must_use]
+    pub fn get(&self, key: &K) -> Option<u16> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Whose number this is.
+    #[must_use]
+    pub fn key(&self, number: u16) -> Option<&K> {
+        self.by_number.get(&number)
+    }
+
+    /// Takes the numbers of all others back; returns them.
+    pub fn keep_only(&mut self, stays: impl Fn(&K) -> bool) -> Vec<u16> {
+        let mut gone = Vec::new();
+        self.by_key.retain(|key, number| {
+            let stays = stays(key);
+            if !stays {
+                gone.push(*number);
+            }
+            stays
+        });
+        for number in &gone {
+            self.by_number.remove(number);
+            self.free.insert(*number);
+        }
+        gone
+    }
+
+    /// Takes the number of `key` back, if it has one.
+    pub fn take_back(&mut self, key: &K) -> Option<u16> {
+        let number = self.by_key.remove(key)?;
+        self.by_number.remove(&number);
+        self.free.insert(number);
+        Some(number)
+    }
+
+    /// The number of `key`, and whether it is new.  The lowest free one is taken; none when all below
+    /// [`u16::MAX`], which stands for nobody in the datapath, are in use.
+    pub fn give(&mut self, key: &K) -> Option<(u16, bool)> {
+        if let Some(number) = self.get(key) {
+            return Some((number, false));
+        }
+        let number = match self.free.pop_first() {
+            Some(number) => number,
+            None if self.next < u16::MAX => {
+                self.next += 1;
+                self.next - 1
+            }
+            None => return None,
+        };
+        self.by_key.insert(key.clone(), number);
+        self.by_number.insert(number, key.clone());
+        Some((number, true))
+    }
+}
+
+/// All numbers that snapshots are made of.
+#[derive(Clone, Debug)]
+pub struct Ids {
+    /// Bridges by row.
+    pub bridges: Numbers<Uuid>,
+    /// Ports by row of their interface.
+    pub ports: Numbers<Uuid>,
+    /// Mirrors by row.
+    pub mirrors: Numbers<Uuid>,
+    /// Split-horizon groups by name; 0 is no group.
+    pub groups: Numbers<String>,
+    /// Sequence numbers of tunnels by row of their interface, which go on from snapshot to snapshot.
+    pub sequences: BTreeMap<Uuid, Sequence>,
+    /// UDP ports that tunnels send from, first and last: `tnl/egress_port_range`.
+    pub source_ports: (u16, u16),
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Self {
+            bridges: Numbers::new(0),
+            ports: Numbers::new(0),
+            mirrors: Numbers::new(0),
+            groups: Numbers::new(1),
+            sequences: BTreeMap::new(),
+            source_ports: weft_switch::tunnel::SOURCE_PORTS,
+        }
+    }
+}
+
+impl Ids {
+    /// The port number of an interface.
+    #[must_use]
+    pub fn port(&self, interface: &Uuid) -> Option<PortId> {
+        self.ports.get(interface).map(PortId)
+    }
+
+    /// Tunnels that send sequence numbers get some, or go on with theirs.
+    pub fn keep_sequences(&mut self, next: &Plan) {
+        let mut before: BTreeMap<Uuid, Sequence> = BTreeMap::new();
+        for row in &next.planned {
+            before.extend(self.sequences.remove(row).map(|numbers| (*row, numbers)));
+        }
+        for port in &next.ports {
+            if let Carrier::Tunnel(tunnel, _) = &port.carrier
+                && tunnel.has_sequence
+            {
+                let numbers = before.remove(&port.interface).unwrap_or_default();
+                self.sequences.insert(port.interface, numbers);
+            }
+        }
+    }
+
+    /// The number of a bridge.
+    #[must_use]
+    pub fn bridge(&self, row: &Uuid) -> Option<BridgeId> {
+        self.bridges.get(row).map(BridgeId)
+    }
+}
+
+/// The next snapshot: bridges as they are now, ports and links as in the one in use but for those in
+/// `touched` and `changed`.  None when it would forward in the same way.
+#[must_use]
+pub fn snapshot(
+    engine: &Engine,
+    touched: &BTreeSet<PortId>,
+    mut changed: BTreeSet<LinkId>,
+) -> Option<Snapshot> {
+    let Engine { desired, plan, links, ids, spanning, snapshot, .. } = engine;
+    let mut builder = SnapshotBuilder::edit(snapshot);
+    builder.reads_inner_tags(desired.reads_inner_tags);
+    let bridges = desired
+        .bridges
+        .values()
+        .filter_map(|bridge| Some((ids.bridge(&bridge.uuid)?, bridge_conf(bridge, ids, spanning))));
+    builder.bridges(bridges);
+    for id in touched {
+        // Whose frames those of a link are has changed with the port.
+        if let Some(PortKind::Link(link)) = snapshot.port(*id).map(|port| &port.kind) {
+            changed.insert(*link);
+        }
+        let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
+        let link = planned.filter(|port| port.carrier == Carrier::Link);
+        changed.extend(link.and_then(|port| links.get(&port.name)).map(|link| link.id));
+    }
+    for id in changed {
+        match links.numbered(id).and_then(|(name, link)| link_conf(engine, name, link)) {
+            Some(conf) => builder.link(id, conf),
+            None => builder.drop_link(id),
+        };
+    }
+    for id in touched {
+        let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
+        match planned.and_then(|port| port_conf(engine, *id, port)) {
+            Some(conf) => builder.port(*id, conf),
+            None => builder.drop_port(*id),
+        };
+    }
+    builder.build_if_changed()
+}
+
+fn port_conf(engine: &Engine, id: PortId, port: &PlannedPort) -> Option<PortConf> {
+    let Engine { desired, links, ids, spanning, .. } = engine;
+    let row = desired.bridges.get(&port.bridge)?;
+    let mut conf = PortConf::new(ids.bridge(&row.uuid)?, kind(port, row.clamps_mss(), links, ids)?);
+    conf.vlan = port.vlan.clone();
+    let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
+    conf.split_horizon = group.unwrap_or(0);
+    conf.vtep = port.vtep.clone().map(Box::new);
+    let gate = spanning.gate(&port.bridge, id);
+    (conf.forwards, conf.learns) = (gate.forwards, gate.learns);
+    Some(conf)
+}
+
+fn kind(port: &PlannedPort, clamps_mss: bool, links: &Links, ids: &Ids) -> Option<PortKind> {
+    match &port.carrier {
+        Carrier::Link => Some(PortKind::Link(links.get(&port.name)?.id)),
+        Carrier::Tunnel(conf, path) => {
+            let numbers = ids.sequences.get(&port.interface);
+            let mut conf = tunnel(conf, path, links, numbers);
+            conf.source_ports = ids.source_ports;
+            conf.clamps_mss = clamps_mss;
+            Some(PortKind::Tunnel(Box::new(conf)))
+        }
+        Carrier::Patch { other, .. } => {
+            Some(PortKind::Patch(other.and_then(|other| ids.port(&other))))
+        }
+    }
+}
+
+fn bridge_conf(bridge: &Bridge, ids: &Ids, spanning: &Spanning) -> BridgeConf {
+    BridgeConf {
+        fdb_age_secs: spanning.aging_secs(&bridge.name).unwrap_or(bridge.fdb_age_secs),
+        takes_bpdus: spanning.runs(&bridge.name),
+        fdb_entries_max: bridge.fdb_entries_max,
+        forward_reserved: bridge.forward_reserved,
+        loop_guard: spanning.guards.nonce(&bridge.name),
+        forwards: bridge.forwards,
+        flood_vlans: bridge.flood_vlans.clone().map(Box::new),
+        mirrors: mirrors::confs(bridge, ids),
+    }
+}
+
+fn link_conf(engine: &Engine, name: &str, link: &Link) -> Option<LinkConf> {
+    let role = match link.held {
+        Held::Underlay => LinkRole::Underlay,
+        Held::Tap | Held::Port => {
+            let port = engine.plan.ports.by_device(name)?;
+            LinkRole::Port(engine.ids.port(&port.interface)?)
+        }
+    };
+    Some(LinkConf {
+        role,
+        // The MTU of an internal port is that of what it sends; a TAP takes what comes.  So a guest
+        // on the bridge of a tunnel may go on to use the whole MTU with the host.
+        mtu: if link.held == Held::Tap { link.mtu.max(link.mtu_max) } else { link.mtu },
+        completes_checksums: link.has_partial_checksums,
+        worker: link.workers.first().copied().unwrap_or(WorkerId(0)),
+    })
+}
+
+fn tunnel(tunnel: &Tunnel, path: &Path, links: &Links, numbers: Option<&Sequence>) -> TunnelConf {
+    let mut conf = tunnel.conf();
+    conf.sequence = conf.sequence.map(|new| numbers.cloned().unwrap_or(new));
+    conf.reach = reach(path, links);
+    conf
+}
+
+fn reach(path: &Path, links: &Links) -> Reach {
+    let Some(egress) = &path.egress else { return Reach::Unreachable };
+    let Some(link) = links.get(&egress.name).filter(|link| link.held != Held::Port) else {
+        return Reach::Unreachable;
+    };
+    match (&path.state, path.source) {
+        (State::Ready(target_mac), Some(source)) => Reach::Ready(NextHop {
+            link: link.id,
+            source,
+            source_mac: egress.mac,
+            target_mac: *target_mac,
+            mtu: path.mtu,
+        }),
+        (State::Resolving, _) => Reach::Resolving,
+        _ => Reach::Unreachable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_kept_and_reused() {
+        let mut numbers = Numbers::new(1);
+        assert_eq!(numbers.give(&"a"), Some((1, true)));
+        assert_eq!(numbers.give(&"b"), Some((2, true)));
+        assert_eq!(numbers.give(&"a"), Some((1, false)));
+        assert_eq!(numbers.keep_only(|key| *key == "b"), [1]);
+        assert_eq!(numbers.give(&"c"), Some((1, true)));
+        assert_eq!(numbers.key(2), Some(&"b"));
+    }
+
+    #[test]
+    fn no_number_is_shared() {
+        let last = u16::MAX - 1;
+        let mut numbers = Numbers::new(last);
+        assert_eq!(numbers.give(&"a"), Some((last, true)));
+        assert_eq!(numbers.give(&"b"), None);
+        assert_eq!((numbers.get(&"b"), numbers.key(last)), (None, Some(&"a")));
+        assert_eq!(numbers.take_back(&"a"), Some(last));
+        assert_eq!(numbers.give(&"b"), Some((last, true)));
+        assert_eq!(numbers.give(&"c"), None);
+    }
+}

@@ -1,0 +1,727 @@
+//! The workers, seen from control: questions with numbers, and answers that carry them.
+//!
+//! A worker answers at its next batch boundary, which is microseconds away.  Control waits for the
+//! answers that a change of the configuration depends on ([`Workers::wait`]); all others come when
+//! they come ([`Workers::take_answered`]).  An answer to a question that nobody asks any more is
+//! dropped, whatever it says.  A worker that has ended, or that does nothing for [`STUCK_AFTER`] while
+//! a question waits for it, is lost (`supervise.rs`): nobody waits for it any more, and the engine puts
+//! a new one in its place.  What a worker says unasked is kept until the engine asks for it.
+
+use crate::lower::supervise::{Loss, Watch};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use weft_io::{ChunkPool, Queue, Region, RegionConfig, RegionHandle, WorkerIo};
+use weft_switch::loop_guard::Move;
+use weft_switch::mcast::{Groups, Heard};
+use weft_switch::trace::{self, Probe};
+use weft_switch::{
+    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot, Station,
+    WorkerId,
+};
+use weft_wire::mac::MacAddr;
+use weft_wire::vid::Vid;
+use weft_worker::{
+    Command, Event, Fault, Handle, Notice, Report, SpawnConfig, Talk, Waker, spawn_again, spawn_all,
+};
+
+/// How often workers that owe an answer are looked at.
+pub const LOOK: Duration = Duration::from_millis(100);
+
+/// A worker that could not be replaced is tried again after so long.
+const REPLACE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Copies of IGMP and MLD frames that wait for the engine, at most.
+const HEARD_MAX: usize = 1024;
+
+/// What can go wrong with workers.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// A worker has ended or hangs, and could not answer.
+    #[error("worker {0} does not answer")]
+    Lost(u16),
+    /// Threads, memory or descriptors could not be had.
+    #[error("cannot start workers: {0}")]
+    Start(#[from] io::Error),
+}
+
+/// The number of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question(u64);
+
+/// A question that is not answered by all yet.
+#[derive(Default)]
+struct Open {
+    from: Vec<WorkerId>,
+    answers: Vec<Event<Queue>>,
+}
+
+/// All workers.
+pub struct Workers {
+    handles: Vec<Handle<Queue>>,
+    watches: Vec<Watch>,
+    regions: Vec<RegionHandle>,
+    control: Waker,
+    asked: u64,
+    open: BTreeMap<Question, Open>,
+    /// Whether they are there.
+    ping: Option<Question>,
+    /// What became of those that are to be replaced.
+    lost: BTreeMap<WorkerId, Loss>,
+    /// When replacing one has failed.
+    failed_at: Option<Instant>,
+    /// Threads that hang, and may come back.
+    hanging: Vec<Handle<Queue>>,
+    wanted_hops: Vec<PortId>,
+    punted: Vec<(PortId, Vec<u8>)>,
+    moves: Vec<Move>,
+    heard: Vec<Heard>,
+}
+
+/// What the thread of a worker needs.
+fn equip(cpu: Option<usize>, pool: ChunkPool) -> io::Result<SpawnConfig<WorkerIo>> {
+    let waker = Waker::new()?;
+    let io = WorkerIo::new(pool, waker.fd()?)?;
+    Ok(SpawnConfig { io, waker, cpu })
+}
+
+impl Workers {
+    /// Starts one worker on each of `cpus`, or a single one that is not pinned.
+    ///
+    /// # Errors
+    /// [`WorkerError::Start`].
+    pub fn start(cpus: &[usize]) -> Result<Self, WorkerError> {
+        let control = Waker::new()?;
+        let (mut regions, mut configs) = (Vec::new(), Vec::new());
+        let places: Vec<_> =
+            if cpus.is_empty() { vec![None] } else { cpus.iter().copied().map(Some).collect() };
+        let config = RegionConfig { chunks: chunks(places.len()), ..RegionConfig::default() };
+        let (region, pools) = Region::for_workers(config, places.len())?;
+        for (cpu, pool) in places.into_iter().zip(pools) {
+            let config = equip(cpu, pool)?;
+            regions.push(region);
+            configs.push(config);
+        }
+        let handles = spawn_all(configs, &control, rand_seed())?;
+        Ok(Self {
+            watches: handles.iter().map(|_| Watch::default()).collect(),
+            handles,
+            regions,
+            control,
+            asked: 0,
+            open: BTreeMap::new(),
+            ping: None,
+            lost: BTreeMap::new(),
+            failed_at: None,
+            hanging: Vec::new(),
+            wanted_hops: Vec::new(),
+            punted: Vec::new(),
+            moves: Vec::new(),
+            heard: Vec::new(),
+        })
+    }
+
+    /// Numbers questions on from those of other workers: whoever waits for an answer of those must not
+    /// take one of these for it.
+    pub fn number_on(&mut self, others: &Self) {
+        self.asked = others.asked;
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// Number and CPU of each.
+    pub fn places(&self) -> impl Iterator<Item = (WorkerId, Option<usize>)> + '_ {
+        self.handles.iter().map(|handle| (handle.id, handle.cpu))
+    }
+
+    /// The memory of a worker, for queues that it is to have.
+    #[must_use]
+    pub fn region(&self, worker: usize) -> Option<RegionHandle> {
+        self.regions.get(worker).copied()
+    }
+
+    /// Whether a queue of this worker can move to any other.
+    #[must_use]
+    pub fn shares_memory(&self, worker: WorkerId) -> bool {
+        let own = self.region(worker.index());
+        own.is_some_and(|own| self.regions.iter().all(|region| region.same(own)))
+    }
+
+    /// A descriptor that becomes readable when a worker has something to say.
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub fn notices(&self) -> io::Result<OwnedFd> {
+        self.control.fd()
+    }
+
+    /// Gives all workers a command that has no answer.
+    fn tell(&self, mut command: impl FnMut() -> Command<Queue>) {
+        for handle in &self.handles {
+            handle.send(command());
+        }
+    }
+
+    /// Asks all workers; the answers go to [`Workers::wait`] or [`Workers::take_answered`].
+    pub fn ask(&mut self, mut command: impl FnMut(WorkerId) -> Command<Queue>) -> Question {
+        self.ask_some(&self.all(), &mut command)
+    }
+
+    /// Asks these workers.
+    pub fn ask_some(
+        &mut self,
+        workers: &[WorkerId],
+        mut command: impl FnMut(WorkerId) -> Command<Queue>,
+    ) -> Question {
+        self.asked += 1;
+        let question = Question(self.asked);
+        let mut open = Open::default();
+        for handle in self.handles.iter().filter(|handle| workers.contains(&handle.id)) {
+            // A lost worker gets it in vain.
+            if !self.lost.contains_key(&handle.id) {
+                handle.ask(question.0, command(handle.id));
+                open.from.push(handle.id);
+            }
+        }
+        self.open.insert(question, open);
+        question
+    }
+
+    /// Waits for the answers of all workers that are not lost.
+    fn wait(&mut self, question: Question) -> Vec<Event<Queue>> {
+        loop {
+            self.control.drain();
+            self.hear();
+            if self.open.get(&question).is_none_or(|open| open.from.is_empty()) {
+                return self.open.remove(&question).unwrap_or_default().answers;
+            }
+            let mut fds = [PollFd::from_borrowed_fd(self.control.as_fd(), PollFlags::IN)];
+            let limit = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
+            if poll(&mut fds, Some(&limit)) == Ok(0) {
+                self.watch();
+            }
+        }
+    }
+
+    /// True when all workers have answered a question that are not lost.
+    #[must_use]
+    pub fn is_answered(&self, question: Question) -> bool {
+        self.open.get(&question).is_none_or(|open| open.from.is_empty())
+    }
+
+    /// The answers to a question, once [`Workers::is_answered`].
+    pub fn take_answered(&mut self, question: Question) -> Option<Vec<Event<Queue>>> {
+        self.is_answered(question).then(|| self.open.remove(&question).unwrap_or_default().answers)
+    }
+
+    /// Takes in what workers have to say.
+    fn hear(&mut self) {
+        let mut late = Vec::new();
+        for handle in &self.handles {
+            while let Some((number, event)) = handle.try_answer() {
+                match self.open.get_mut(&Question(number)) {
+                    Some(open) => {
+                        open.from.retain(|id| *id != handle.id);
+                        open.answers.push(event);
+                    }
+                    None => late.push(event),
+                }
+            }
+            while let Some(notice) = handle.try_notice() {
+                match notice {
+                    Notice::WantsNextHop(port) => self.wanted_hops.push(port),
+                    Notice::Punted { port, frame } => self.punted.push((port, frame)),
+                    Notice::Moved(moves) => self.moves.extend(moves),
+                    Notice::Heard(heard) if self.heard.len() < HEARD_MAX => self.heard.push(heard),
+                    Notice::Heard(_) => {}
+                }
+            }
+            if let Some(text) = handle.end()
+                && !self.lost.contains_key(&handle.id)
+            {
+                self.lost.insert(handle.id, Loss::Ended(text.to_owned()));
+            }
+        }
+        for event in late {
+            self.forget(event);
+        }
+        self.leave_lost();
+    }
+
+    /// An answer that nobody waits for: queues are closed, all else is dropped.
+    fn forget(&self, event: Event<Queue>) {
+        if let Event::QueuesRemoved { queues, .. } = event
+            && !queues.is_empty()
+        {
+            drop(queues);
+            self.tell(|| Command::Reclaim);
+        }
+    }
+
+    /// Nobody waits for lost workers.
+    fn leave_lost(&mut self) {
+        if !self.lost.is_empty() {
+            for open in self.open.values_mut() {
+                open.from.retain(|id| !self.lost.contains_key(id));
+            }
+        }
+    }
+
+    /// Looks at the workers that owe an answer.  To be called every [`LOOK`] while
+    /// [`Workers::is_owed`]; more often is as good as that.
+    pub fn watch(&mut self) {
+        for (handle, watch) in self.handles.iter().zip(&mut self.watches) {
+            let owes = self.open.values().any(|open| open.from.contains(&handle.id));
+            if owes && let Some(loss) = watch.look(handle.rounds(), handle.thread()) {
+                self.lost.entry(handle.id).or_insert(loss);
+            }
+        }
+        self.leave_lost();
+    }
+
+    /// True while a worker owes an answer.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.open.values().any(|open| !open.from.is_empty())
+    }
+
+    /// Asks all workers whether they are there, unless one still owes the last such answer.
+    pub fn ping(&mut self) {
+        if let Some(ping) = self.ping.filter(|ping| self.is_answered(*ping)) {
+            self.open.remove(&ping);
+            self.ping = None;
+        }
+        if self.ping.is_none() {
+            self.ping = Some(self.ask(|_| Command::Ping));
+        }
+    }
+
+    /// Workers that have ended or hang; a new one is to take the place of each.
+    #[must_use]
+    pub fn lost(&self) -> Vec<(WorkerId, String)> {
+        if self.failed_at.is_some_and(|at| at.elapsed() < REPLACE_AGAIN) {
+            return Vec::new();
+        }
+        self.lost.iter().map(|(id, loss)| (*id, loss.to_string())).collect()
+    }
+
+    /// Starts a worker in the place of a lost one.  It has neither snapshot nor queues.  A thread that
+    /// hangs is left alone: it keeps its sockets until it moves on, and stops then.
+    ///
+    /// # Errors
+    /// [`WorkerError::Start`]; the worker stays lost.
+    pub fn replace(&mut self, id: WorkerId) -> Result<(), WorkerError> {
+        self.failed_at = Some(Instant::now());
+        let place = id.index();
+        let cpu = self.handles.get(place).and_then(|handle| handle.cpu);
+        // The chunks that the lost one had are nobody's, or still its own: it gets a region of its own.
+        let (region, pool) = Region::new(RegionConfig::default())?;
+        let config = equip(cpu, pool)?;
+        let old = spawn_again(config, place, &mut self.handles, &self.control, rand_seed())?;
+        if let (Some(old_region), Some(watch)) =
+            (self.regions.get_mut(place), self.watches.get_mut(place))
+        {
+            (*old_region, *watch) = (region, Watch::default());
+        }
+        self.lost.remove(&id);
+        self.failed_at = None;
+        if let Some(old) = old
+            && old.is_alive()
+        {
+            old.send(Command::Stop);
+            self.hanging.push(old);
+        }
+        Ok(())
+    }
+
+    /// How many threads hang that were replaced.
+    #[must_use]
+    pub fn hanging(&self) -> usize {
+        self.hanging.len()
+    }
+
+    /// True when a thread that was replaced has ended meanwhile: its sockets are closed.
+    pub fn bury(&mut self) -> bool {
+        let before = self.hanging.len();
+        self.hanging.retain(Handle::is_alive);
+        self.hanging.len() < before
+    }
+
+    /// Makes a worker fail, for a test.
+    pub fn fail(&self, worker: usize, fault: Fault) {
+        if let Some(handle) = self.handles.get(worker) {
+            handle.send(Command::Fail(fault));
+        }
+    }
+
+    fn all(&self) -> Vec<WorkerId> {
+        self.handles.iter().map(|handle| handle.id).collect()
+    }
+
+    /// The control frames that came in.  To be called after [`Workers::wanted_hops`], which reads
+    /// what the workers have to say.
+    pub fn take_punted(&mut self) -> Vec<(PortId, Vec<u8>)> {
+        std::mem::take(&mut self.punted)
+    }
+
+    /// Moves of stations in bridges with a loop guard, as [`Workers::take_punted`].
+    pub fn take_moves(&mut self) -> Vec<Move> {
+        std::mem::take(&mut self.moves)
+    }
+
+    /// The IGMP and MLD frames that were heard, likewise.
+    pub fn take_heard(&mut self) -> Vec<Heard> {
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Makes all workers use these lists for frames to groups, and waits until they do.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn set_groups(
+        &mut self,
+        bridge: BridgeId,
+        groups: Option<&Arc<Groups>>,
+    ) -> Result<(), WorkerError> {
+        let question = self.ask(|_| Command::SetGroups { bridge, groups: groups.cloned() });
+        // The lists used before are freed here: a worker frees nothing.
+        drop(self.wait(question));
+        Ok(())
+    }
+
+    /// Sends a control frame out of a port.  Any worker can: it hands over what is another's.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn transmit(&self, port: PortId, frame: Vec<u8>) -> Result<(), WorkerError> {
+        let mut working = self.handles.iter().filter(|handle| !self.lost.contains_key(&handle.id));
+        if let Some(handle) = working.next() {
+            handle.send(Command::Transmit { port, frame });
+        }
+        Ok(())
+    }
+
+    /// Makes all workers forward by `snapshot`, and waits until they do.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn install(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), WorkerError> {
+        let question = self.ask(|_| Command::Install(Arc::clone(snapshot)));
+        drop(self.wait(question));
+        Ok(())
+    }
+
+    /// Makes a worker that was just started forward by `snapshot`; what it is told later finds it so.
+    pub fn install_on(&self, worker: WorkerId, snapshot: &Arc<Snapshot>) {
+        if let Some(handle) = self.handles.get(worker.index()) {
+            handle.send(Command::Install(Arc::clone(snapshot)));
+        }
+    }
+
+    /// Gives an open queue to a worker.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn add_queue(&self, worker: usize, link: LinkId, queue: Queue) -> Result<(), WorkerError> {
+        let handle = self.handles.get(worker);
+        let handle = handle.ok_or(WorkerError::Lost(u16::try_from(worker).unwrap_or(u16::MAX)))?;
+        handle.send(Command::AddQueue { link, queue });
+        Ok(())
+    }
+
+    /// Which links sent to which lately, at all workers.
+    pub fn talks(&mut self) -> Vec<Talk> {
+        let question = self.ask(|_| Command::ListTalks);
+        let talks = |event| match event {
+            Event::Talks(talks) => talks,
+            _ => Vec::new(),
+        };
+        self.wait(question).into_iter().flat_map(talks).collect()
+    }
+
+    /// A queue of a link will come to a worker, by [`Workers::move_queues`]: it keeps frames for it.
+    pub fn expect_queue(&self, worker: WorkerId, link: LinkId) {
+        if let Some(handle) = self.handles.get(worker.index()) {
+            handle.send(Command::ExpectQueue { link });
+        }
+    }
+
+    /// Moves the queues of a link from one worker to another, as they are.  All workers have heard whose it is.
+    /// False when the one that had them is lost.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn move_queues(
+        &mut self,
+        link: LinkId,
+        from: WorkerId,
+        to: WorkerId,
+    ) -> Result<bool, WorkerError> {
+        let question = self.ask_some(&[from], |_| Command::TakeQueues { link });
+        let mut has_moved = false;
+        for event in self.wait(question) {
+            let Event::QueuesRemoved { queues, .. } = event else { continue };
+            for queue in queues {
+                self.add_queue(to.index(), link, queue)?;
+                has_moved = true;
+            }
+        }
+        Ok(has_moved)
+    }
+
+    /// Takes the queues of a link out of service.  Whoever gets them closes them, which may take tens of
+    /// milliseconds, then calls [`Workers::reclaim`].
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn take_queues(&mut self, link: LinkId) -> Result<Vec<Queue>, WorkerError> {
+        let question = self.ask(|_| Command::RemoveQueues { link });
+        Ok(self.wait_for_queues(question))
+    }
+
+    /// Queues that were taken out of service are closed: workers take the frames back that the kernel held.
+    pub fn reclaim(&self) {
+        self.tell(|| Command::Reclaim);
+    }
+
+    /// Takes the queues out of service that stood in for others of a link, and closes them.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn remove_stand_ins(&mut self, link: LinkId) -> Result<(), WorkerError> {
+        let question = self.ask(|_| Command::RemoveStandIns { link });
+        drop(self.wait_for_queues(question));
+        self.reclaim();
+        Ok(())
+    }
+
+    fn wait_for_queues(&mut self, question: Question) -> Vec<Queue> {
+        let answers = self.wait(question).into_iter();
+        let queues = answers.filter_map(|event| match event {
+            Event::QueuesRemoved { queues, .. } => Some(queues),
+            _ => None,
+        });
+        queues.flatten().collect()
+    }
+
+    /// Forgets learned addresses, of one bridge, port or VLAN where these are given; returns how
+    /// many entries went.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn flush_fdb(
+        &mut self,
+        bridge: Option<BridgeId>,
+        port: Option<PortId>,
+        vid: Option<Vid>,
+    ) -> Result<usize, WorkerError> {
+        let question = self.ask(|_| Command::FlushFdb { bridge, port, vid });
+        let flushed = self.wait(question).into_iter().map(|event| match event {
+            Event::FdbFlushed { entries } => entries,
+            _ => 0,
+        });
+        Ok(flushed.max().unwrap_or(0))
+    }
+
+    /// Adds, replaces or removes a static address.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn set_static(
+        &self,
+        bridge: BridgeId,
+        vid: Vid,
+        mac: MacAddr,
+        port: Option<PortId>,
+    ) -> Result<(), WorkerError> {
+        self.tell(|| Command::SetStatic { bridge, vid, mac, port });
+        Ok(())
+    }
+
+    /// Zeroes the statistics of an FDB.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn clear_fdb_stats(&self, bridge: BridgeId) -> Result<(), WorkerError> {
+        self.tell(|| Command::ClearFdbStats { bridge });
+        Ok(())
+    }
+
+    /// Zeroes the counters of port numbers that have new owners: all in one command, for a worker
+    /// takes only so many at a time.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn clear_ports(&self, ports: &Arc<[PortId]>) -> Result<(), WorkerError> {
+        self.tell(|| Command::ClearPorts(Arc::clone(ports)));
+        Ok(())
+    }
+
+    /// Zeroes the counters of a mirror number that has a new owner.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn clear_mirror(&self, mirror: MirrorId) -> Result<(), WorkerError> {
+        self.tell(|| Command::ClearMirror(mirror));
+        Ok(())
+    }
+
+    /// The entry of one station in an FDB: the youngest of all replicas.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn find_fdb(
+        &mut self,
+        bridge: BridgeId,
+        vid: Vid,
+        mac: MacAddr,
+    ) -> Result<Option<FdbRecord>, WorkerError> {
+        let station = Station::new(vid, mac.to_u64());
+        let question = self.ask(|_| Command::FindFdb { bridge, station });
+        let found = self.wait(question).into_iter().filter_map(|event| match event {
+            Event::FdbEntry(record) => record,
+            _ => None,
+        });
+        // A static entry has no age, which sorts before every age.
+        Ok(found.min_by_key(|record| record.age_secs))
+    }
+
+    /// Takes frames through the stages of one worker without side effects; all have the same
+    /// addresses.  `None` for a frame that found no room.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn trace(
+        &mut self,
+        probes: Vec<Probe>,
+    ) -> Result<Vec<Option<Vec<trace::Event>>>, WorkerError> {
+        let question = self.ask_trace(probes);
+        match self.wait(question).pop() {
+            Some(Event::Traced(events)) => Ok(events),
+            _ => Err(WorkerError::Lost(0)),
+        }
+    }
+
+    /// The same as a question.
+    pub fn ask_trace(&mut self, probes: Vec<Probe>) -> Question {
+        let mut probes = Some(probes);
+        self.ask_some(&[WorkerId(0)], |_| Command::Trace(probes.take().unwrap_or_default()))
+    }
+
+    /// What came in lately: of each worker its flows, and the clock of their times.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn flows(
+        &mut self,
+        age_max_ms: u64,
+    ) -> Result<Vec<(WorkerId, u64, Vec<Flow>)>, WorkerError> {
+        let question = self.ask(|_| Command::DumpFlows { age_max_ms });
+        let flows = self.wait(question).into_iter().filter_map(|event| match event {
+            Event::Flows { worker, flows, now_ms } => Some((worker, now_ms, flows)),
+            _ => None,
+        });
+        Ok(flows.collect())
+    }
+
+    /// Forgets what came in lately.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn forget_flows(&self) -> Result<(), WorkerError> {
+        self.tell(|| Command::ForgetFlows);
+        Ok(())
+    }
+
+    /// Figures of every worker, and the counters of links and mirrors.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn figures(&mut self) -> Result<Vec<Report>, WorkerError> {
+        let question = self.ask(|_| Command::ReportFigures);
+        Ok(reports(self.wait(question)))
+    }
+
+    /// Gives every worker a sink for copies of frames, or takes them away.
+    ///
+    /// # Errors
+    /// [`WorkerError::Lost`].
+    pub fn set_capture(
+        &self,
+        mut sink: impl FnMut() -> Option<Box<dyn Capture>>,
+    ) -> Result<(), WorkerError> {
+        self.tell(|| Command::SetCapture(sink()));
+        Ok(())
+    }
+
+    /// Takes in what workers say unasked, and returns the tunnel ports that want a next hop.
+    pub fn wanted_hops(&mut self) -> Vec<PortId> {
+        self.control.drain();
+        self.hear();
+        std::mem::take(&mut self.wanted_hops)
+    }
+
+    /// Stops all workers; their queues are closed by then, but for those of a thread that hangs.
+    pub fn stop(self) {
+        for handle in self.handles {
+            let id = handle.id;
+            if !handle.stop() {
+                tracing::error!("worker {} hangs and does not stop", id.0);
+            }
+        }
+    }
+}
+
+/// The reports among answers, in the order of the workers.
+#[must_use]
+pub fn reports(answers: Vec<Event<Queue>>) -> Vec<Report> {
+    let reports = answers.into_iter().filter_map(|event| match event {
+        Event::Report(report) => Some(*report),
+        _ => None,
+    });
+    let mut reports: Vec<_> = reports.collect();
+    reports.sort_by_key(|report| report.worker);
+    reports
+}
+
+/// The statistics of an FDB: of the replica that has seen most.
+#[must_use]
+pub fn fdb_stats(reports: &[Report], bridge: BridgeId) -> FdbStats {
+    let of_bridge = reports.iter().filter_map(|report| report.fdb.get(bridge.index()).copied());
+    of_bridge.fold(FdbStats::default(), merge_stats)
+}
+
+/// Chunks of each of so many workers.  All sockets know of all chunks, which costs the kernel some memory for each
+/// socket: many workers have fewer each.
+fn chunks(workers: usize) -> usize {
+    /// Of all workers: four times what one has.
+    const ALL_MAX: usize = 65536;
+    let RegionConfig { chunks, .. } = RegionConfig::default();
+    (ALL_MAX / workers.next_power_of_two()).clamp(2048, chunks)
+}
+
+fn merge_stats(a: FdbStats, b: FdbStats) -> FdbStats {
+    FdbStats {
+        entries: a.entries.max(b.entries),
+        entries_max: a.entries_max.max(b.entries_max),
+        static_entries: a.static_entries.max(b.static_entries),
+        learned: a.learned.max(b.learned),
+        expired: a.expired.max(b.expired),
+        evicted: a.evicted.max(b.evicted),
+        moved: a.moved.max(b.moved),
+    }
+}
+
+/// Something that whoever sends frames cannot know.
+fn rand_seed() -> u64 {
+    u64::from_ne_bytes(
+        uuid::Uuid::new_v4().as_bytes().first_chunk::<8>().copied().unwrap_or_default(),
+    )
+}

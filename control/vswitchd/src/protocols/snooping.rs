@@ -1,0 +1,215 @@
+//! Multicast snooping, as this daemon drives it: one state machine for each bridge that wants one.
+//!
+//! What workers hear goes in, lists of ports come out.  A change is told to the workers at once, and
+//! those that follow it together: however many reports come in, making and telling lists takes a
+//! tenth of this thread's time at most.
+
+use crate::config::desired::Desired;
+use crate::plan::planned::Ports;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+use weft_switch::mcast::{Groups, Heard, Mdb, PortSettings};
+use weft_switch::{BridgeId, PortId, Tick};
+
+/// Between two changes that workers are told of, at least.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+
+/// The pause is so many times as long as telling took.
+const PAUSE_FACTOR: u32 = 10;
+
+/// How often what was heard is looked through for what is too old.
+const EXPIRE: Duration = Duration::from_secs(1);
+
+struct Table {
+    id: BridgeId,
+    mdb: Mdb,
+    /// The workers have not been told of its last change.
+    is_news: bool,
+    /// Ports whose link is down.
+    down: BTreeSet<PortId>,
+}
+
+impl Table {
+    fn note_news(&mut self) {
+        self.is_news |= self.mdb.take_changed();
+    }
+}
+
+/// What is known of groups, bridge by bridge.
+pub struct Snooping {
+    tables: BTreeMap<String, Table>,
+    /// The bridge of each port.
+    bridges: BTreeMap<PortId, String>,
+    /// Bridges that snoop no more, of which the workers have not been told.
+    ended: Vec<BridgeId>,
+    started: Instant,
+    expired: Instant,
+    pause_until: Instant,
+}
+
+impl Default for Snooping {
+    fn default() -> Self {
+        let now = Instant::now();
+        Self {
+            tables: BTreeMap::new(),
+            bridges: BTreeMap::new(),
+            ended: Vec::new(),
+            started: now,
+            expired: now,
+            pause_until: now,
+        }
+    }
+}
+
+impl Snooping {
+    /// Makes the tables fit the configuration.  `bridge` and `port` give numbers by row, `is_down`
+    /// says of a port that its device is there and has no link.
+    pub fn configure(
+        &mut self,
+        desired: &Desired,
+        ports: &Ports,
+        bridge: impl Fn(&Uuid) -> Option<BridgeId>,
+        port: impl Fn(&Uuid) -> Option<PortId>,
+        is_down: impl Fn(&str) -> bool,
+    ) {
+        let snoops = |name: &String, id: BridgeId| {
+            let wanted = desired.bridges.get(name).filter(|bridge| bridge.snooping.is_some());
+            wanted.is_some_and(|wanted| bridge(&wanted.uuid) == Some(id))
+        };
+        let ended = self.tables.extract_if(.., |name, table| !snoops(name, table.id));
+        self.ended.extend(ended.map(|(_, table)| table.id));
+        self.bridges.clear();
+        for (name, wanted) in &desired.bridges {
+            let (Some(settings), Some(id)) = (wanted.snooping, bridge(&wanted.uuid)) else {
+                continue;
+            };
+            let table = self.tables.entry(name.clone()).or_insert_with(|| {
+                tracing::info!("{name}: multicast snooping starts");
+                Table { id, mdb: Mdb::new(settings), is_news: true, down: BTreeSet::new() }
+            });
+            table.mdb.configure(settings);
+            let members: Vec<_> = ports
+                .of_bridge(name)
+                .filter_map(|planned| Some((port(&planned.interface)?, planned)))
+                .collect();
+            self.bridges.extend(members.iter().map(|(id, _)| (*id, name.clone())));
+            table.mdb.set_ports(
+                members
+                    .iter()
+                    .map(|(id, planned)| {
+                        let row = wanted.ports.get(&planned.port);
+                        let get = |key: &str| row?.other_config.get(key).map(String::as_str);
+                        (*id, PortSettings::from_other_config(get))
+                    })
+                    .collect(),
+            );
+            let down: BTreeSet<_> = members
+                .iter()
+                .filter(|(_, planned)| is_down(&planned.name))
+                .map(|(id, _)| *id)
+                .collect();
+            for lost in down.difference(&table.down) {
+                table.mdb.forget_port(*lost);
+            }
+            table.down = down;
+            table.note_news();
+        }
+    }
+
+    /// Takes a frame that a worker heard.
+    pub fn receive(&mut self, heard: &Heard) {
+        let now = self.now();
+        let bridge = self.bridges.get(&heard.port);
+        if let Some(table) = bridge.and_then(|bridge| self.tables.get_mut(bridge)) {
+            table.mdb.receive(heard.port, heard.vid, &heard.frame, now);
+            table.note_news();
+        }
+    }
+
+    /// Forgets what is too old, once a second.
+    pub fn expire(&mut self) {
+        if self.expired.elapsed() < EXPIRE {
+            return;
+        }
+        self.expired = Instant::now();
+        let now = self.now();
+        for table in self.tables.values_mut() {
+            table.mdb.expire(now);
+            table.note_news();
+        }
+    }
+
+    /// Forgets all that one bridge has heard.
+    pub fn flush(&mut self, bridge: &str) {
+        if let Some(table) = self.tables.get_mut(bridge) {
+            table.mdb.flush();
+            table.note_news();
+        }
+    }
+
+    /// Forgets what was heard on a port.
+    pub fn forget_port(&mut self, port: PortId) {
+        for table in self.tables.values_mut() {
+            table.mdb.forget_port(port);
+            table.note_news();
+        }
+    }
+
+    /// The workers are new and know nothing.
+    pub fn tell_again(&mut self) {
+        for table in self.tables.values_mut() {
+            table.is_news = true;
+        }
+    }
+
+    /// True when enough time has passed since the workers were told of a change.
+    #[must_use]
+    pub fn may_tell(&self) -> bool {
+        Instant::now() >= self.pause_until
+    }
+
+    /// The lists that have changed; those of a bridge that snoops no more are absent.
+    pub fn take_news(&mut self) -> Vec<(BridgeId, Option<Arc<Groups>>)> {
+        let ended = std::mem::take(&mut self.ended).into_iter().map(|id| (id, None));
+        let changed = self.tables.values_mut().filter_map(|table| {
+            let is_news = std::mem::take(&mut table.is_news);
+            is_news.then(|| (table.id, Some(Arc::new(table.mdb.groups()))))
+        });
+        ended.chain(changed).collect()
+    }
+
+    /// The workers have been told; that began when `began` says.
+    pub fn told(&mut self, began: Instant) {
+        let pause = (began.elapsed() * PAUSE_FACTOR).max(PAUSE_MIN);
+        self.pause_until = Instant::now() + pause;
+    }
+
+    /// When the next turn is due, if one is.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        if !self.ended.is_empty() || self.tables.values().any(|table| table.is_news) {
+            return Some(self.pause_until);
+        }
+        let holds = |table: &Table| table.mdb.group_count() + table.mdb.router_count() > 0;
+        self.tables.values().any(holds).then(|| self.expired + EXPIRE)
+    }
+
+    /// The table of a bridge, if it snoops.
+    #[must_use]
+    pub fn table(&self, bridge: &str) -> Option<&Mdb> {
+        self.tables.get(bridge).map(|table| &table.mdb)
+    }
+
+    /// The bridges that snoop.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tables.keys().map(String::as_str)
+    }
+
+    /// The clock of ages.
+    #[must_use]
+    pub fn now(&self) -> Tick {
+        Tick(u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX))
+    }
+}

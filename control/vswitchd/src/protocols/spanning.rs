@@ -1,0 +1,357 @@
+//! What keeps loops out, as this daemon drives it: a spanning tree for each bridge that wants one,
+//! and the loop guards of `guards.rs`.
+//!
+//! Time and BPDUs go in, frames, gates and flushes come out.  Gates are read when a snapshot is
+//! built; a bridge without a tree has none, so that all its ports flood again when the protocol is
+//! switched off.
+
+use crate::config::desired::{Bridge, Desired, Port, Protocol};
+use crate::config::names::PortName;
+use crate::protocols::guards::Guards;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+use weft_io::ethtool::Medium;
+use weft_switch::PortId;
+use weft_switch::rstp::{self, Rstp};
+use weft_switch::stp::{self, Action, Gate, SpanningTree, Stp};
+use weft_wire::loop_probe::LoopProbe;
+use weft_wire::mac::MacAddr;
+use weft_wire::vid::Vid;
+
+/// How often time passes for the trees.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// What is known of a port that may take part.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Its number in the datapath.
+    pub id: PortId,
+    /// The name of its interface, which `stp/show` and `rstp/show` print.
+    pub interface: String,
+    /// The address that its BPDUs come from.
+    pub source: MacAddr,
+    /// Its link is up.
+    pub is_up: bool,
+    /// Its speed and duplex, where they are known.
+    pub medium: Medium,
+    /// The VLAN of untagged frames.
+    pub vid: Vid,
+    /// Its split-horizon group, 0 for none.
+    pub group: u16,
+}
+
+enum Machine {
+    Stp(Stp),
+    Rstp(Rstp),
+}
+
+impl Machine {
+    fn new(protocol: Protocol, bridge: &Bridge, address: MacAddr) -> Self {
+        let get = |key: &str| bridge.other_config.get(key).map(String::as_str);
+        match protocol {
+            Protocol::Stp => {
+                let settings = stp::BridgeSettings::from_other_config(get, address);
+                Self::Stp(Stp::new(&bridge.name, settings))
+            }
+            Protocol::Rstp => {
+                let settings = rstp::BridgeSettings::from_other_config(get, address);
+                Self::Rstp(Rstp::new(&bridge.name, settings))
+            }
+        }
+    }
+
+    const fn protocol(&self) -> Protocol {
+        match self {
+            Self::Stp(_) => Protocol::Stp,
+            Self::Rstp(_) => Protocol::Rstp,
+        }
+    }
+
+    fn tree(&self) -> &dyn SpanningTree {
+        match self {
+            Self::Stp(tree) => tree,
+            Self::Rstp(tree) => tree,
+        }
+    }
+
+    fn tree_mut(&mut self) -> &mut dyn SpanningTree {
+        match self {
+            Self::Stp(tree) => tree,
+            Self::Rstp(tree) => tree,
+        }
+    }
+
+    fn configure(&mut self, bridge: &Bridge, address: MacAddr) {
+        let get = |key: &str| bridge.other_config.get(key).map(String::as_str);
+        match self {
+            Self::Stp(tree) => {
+                tree.configure(stp::BridgeSettings::from_other_config(get, address));
+            }
+            Self::Rstp(tree) => {
+                tree.configure(rstp::BridgeSettings::from_other_config(get, address));
+            }
+        }
+    }
+
+    fn set_port(&mut self, other: &BTreeMap<String, String>, number: u16, port: &Member) {
+        let name = &port.interface;
+        let get = |key: &str| other.get(key).map(String::as_str);
+        match self {
+            Self::Stp(tree) => {
+                let number = u8::try_from(number).unwrap_or(u8::MAX);
+                let settings = stp::PortSettings {
+                    is_up: port.is_up,
+                    ..stp::PortSettings::from_other_config(
+                        get,
+                        name,
+                        number,
+                        port.source,
+                        port.medium.speed_mbps,
+                    )
+                };
+                tree.set_port(port.id, settings);
+            }
+            Self::Rstp(tree) => {
+                let link = rstp::Link {
+                    is_up: port.is_up,
+                    speed_mbps: port.medium.speed_mbps,
+                    is_full_duplex: port.medium.is_full_duplex.unwrap_or(true),
+                };
+                let settings =
+                    rstp::PortSettings::from_other_config(get, name, number, port.source, link);
+                tree.set_port(port.id, settings);
+            }
+        }
+    }
+}
+
+struct Tree {
+    machine: Machine,
+    /// The row and the name of each port that takes part.
+    members: BTreeMap<PortId, (Uuid, PortName)>,
+    aging_secs: Option<u32>,
+}
+
+/// What the trees want done outside of them, bridge by bridge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Send a frame out of a port.
+    Send(PortId, Vec<u8>),
+    /// Forget what a bridge has learned, on all ports or one.
+    Flush(String, Option<PortId>),
+}
+
+/// What the tree of a bridge lets a port do.
+fn tree_gate(trees: &BTreeMap<String, Tree>, bridge: &str, port: PortId) -> Gate {
+    trees.get(bridge).map_or(Gate::OPEN, |tree| tree.machine.tree().gate(port))
+}
+
+/// The trees of all bridges, and the guards.
+pub struct Spanning {
+    trees: BTreeMap<String, Tree>,
+    /// The loop guards.
+    pub guards: Guards,
+    ticked: Instant,
+}
+
+impl Default for Spanning {
+    fn default() -> Self {
+        Self { trees: BTreeMap::new(), guards: Guards::default(), ticked: Instant::now() }
+    }
+}
+
+impl Spanning {
+    /// True when time has to pass for a tree or a guard.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        !self.trees.is_empty() || self.guards.is_active()
+    }
+
+    /// True when a bridge takes part, and its BPDUs are to be handed up.
+    #[must_use]
+    pub fn runs(&self, bridge: &str) -> bool {
+        self.trees.contains_key(bridge)
+    }
+
+    /// What a port may do with data frames.
+    #[must_use]
+    pub fn gate(&self, bridge: &str, port: PortId) -> Gate {
+        if self.guards.is_open(bridge, port) {
+            tree_gate(&self.trees, bridge, port)
+        } else {
+            Gate::CLOSED
+        }
+    }
+
+    /// Why a port forwards nothing for now, in words; none for a port that forwards.
+    #[must_use]
+    pub fn blocked(&self, bridge: &str, port: PortId) -> Option<String> {
+        if let Some(reason) = self.guards.reason(bridge, port) {
+            return Some(format!("loop guard: {reason}"));
+        }
+        let tree = self.trees.get(bridge)?;
+        let protocol = tree.machine.protocol().name();
+        (!tree.machine.tree().gate(port).forwards).then(|| format!("{protocol} keeps it out"))
+    }
+
+    /// Seconds after which stations are forgotten, while the topology changes.
+    #[must_use]
+    pub fn aging_secs(&self, bridge: &str) -> Option<u32> {
+        self.trees.get(bridge)?.aging_secs
+    }
+
+    /// Makes the trees fit the configuration.  `address` gives a bridge's own address, `member`
+    /// what is known of a port of a bridge that is planned and may take part.
+    pub fn configure(
+        &mut self,
+        desired: &Desired,
+        address: impl Fn(&Bridge) -> Option<MacAddr>,
+        member: impl Fn(&Bridge, &Port) -> Option<Member>,
+    ) {
+        if !self.is_active() {
+            self.ticked = Instant::now();
+        }
+        self.trees.retain(|name, tree| {
+            let protocol = desired.bridges.get(name).and_then(|bridge| bridge.spanning);
+            protocol == Some(tree.machine.protocol())
+        });
+        for (name, bridge) in &desired.bridges {
+            let (Some(protocol), Some(address)) = (bridge.spanning, address(bridge)) else {
+                continue;
+            };
+            let tree = self.trees.entry(name.clone()).or_insert_with(|| {
+                tracing::info!("{name}: {} starts", protocol.name());
+                Tree {
+                    machine: Machine::new(protocol, bridge, address),
+                    members: BTreeMap::new(),
+                    aging_secs: None,
+                }
+            });
+            tree.machine.configure(bridge, address);
+            tree.configure_ports(bridge, &member);
+        }
+        self.guards.configure(desired, &member);
+    }
+
+    /// Takes a frame that came in on `port` of a bridge.
+    pub fn receive(&mut self, bridge: &str, port: PortId, frame: &[u8]) {
+        if LoopProbe::parse_frame(frame).is_some() {
+            self.guards.receive(bridge, port, frame);
+        } else if let Some(tree) = self.trees.get_mut(bridge) {
+            tree.machine.tree_mut().receive(port, frame);
+        }
+    }
+
+    /// Lets time pass up to now.
+    pub fn tick(&mut self) {
+        let elapsed = self.ticked.elapsed();
+        self.ticked += elapsed;
+        let millis = u32::try_from(elapsed.as_millis()).unwrap_or(u32::MAX);
+        for tree in self.trees.values_mut() {
+            tree.machine.tree_mut().tick(millis);
+        }
+        let trees = &self.trees;
+        self.guards.tick(millis, |bridge, port| tree_gate(trees, bridge, port).forwards);
+    }
+
+    /// What is to be done, and whether gates or aging changed, so that a snapshot is due.
+    pub fn take_errands(&mut self) -> (Vec<Errand>, bool) {
+        let (mut errands, mut changed) = (Vec::new(), false);
+        for (name, tree) in &mut self.trees {
+            for action in tree.machine.tree_mut().take_actions() {
+                match action {
+                    Action::Send { port, frame } => errands.push(Errand::Send(port, frame)),
+                    Action::FlushBridge => errands.push(Errand::Flush(name.clone(), None)),
+                    Action::FlushPort { port } => {
+                        errands.push(Errand::Flush(name.clone(), Some(port)));
+                    }
+                    Action::State { port, from, to, .. } => {
+                        changed = true;
+                        if let Some((_, port)) = tree.members.get(&port) {
+                            tracing::info!("{name}: {port}: {from} -> {to}");
+                        }
+                    }
+                    Action::Aging { secs } => {
+                        changed |= tree.aging_secs != secs;
+                        tree.aging_secs = secs;
+                    }
+                }
+            }
+        }
+        changed |= self.guards.take_errands(&mut errands);
+        (errands, changed)
+    }
+
+    /// The machines of one protocol, by bridge.
+    pub fn trees(&self, protocol: Protocol) -> impl Iterator<Item = (&str, &dyn SpanningTree)> {
+        self.trees
+            .iter()
+            .filter(move |(_, tree)| tree.machine.protocol() == protocol)
+            .map(|(name, tree)| (name.as_str(), tree.machine.tree()))
+    }
+
+    /// Acts on one bridge, or all of one protocol, as if the topology had changed; false when
+    /// there is none.
+    pub fn force_topology_change(&mut self, protocol: Protocol, bridge: Option<&str>) -> bool {
+        let mut any = false;
+        for (name, tree) in &mut self.trees {
+            if tree.machine.protocol() == protocol && bridge.is_none_or(|bridge| bridge == name) {
+                tree.machine.tree_mut().force_topology_change();
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// All ports that a tree or a guard may close.
+    pub fn all_members(&self) -> impl Iterator<Item = PortId> + '_ {
+        let trees = self.trees.values().flat_map(|tree| tree.members.keys());
+        trees.copied().chain(self.guards.members())
+    }
+
+    /// The rows of ports that take part, with their numbers, of one bridge.
+    pub fn members(&self, bridge: &str) -> impl Iterator<Item = (PortId, Uuid)> {
+        let tree = self.trees.get(bridge);
+        tree.into_iter().flat_map(|tree| tree.members.iter().map(|(id, (row, _))| (*id, *row)))
+    }
+}
+
+impl Tree {
+    fn configure_ports(
+        &mut self,
+        bridge: &Bridge,
+        member: &impl Fn(&Bridge, &Port) -> Option<Member>,
+    ) {
+        let protocol = self.machine.protocol();
+        let wanted: Vec<_> = bridge
+            .ports
+            .values()
+            .filter(|port| {
+                port.other_config.get(protocol.enable_key()).is_none_or(|v| v != "false")
+            })
+            .filter_map(|port| Some((port, member(bridge, port)?)))
+            .collect();
+        let wishes: Vec<Option<u64>> = wanted
+            .iter()
+            .map(|(port, _)| port.other_config.get(protocol.number_key())?.parse().ok())
+            .collect();
+        let numbers = stp::assign_numbers(&wishes, protocol.numbers_max());
+        let mut stay = BTreeMap::new();
+        for ((port, known), number) in wanted.iter().zip(numbers) {
+            match number {
+                Ok(number) => {
+                    self.machine.set_port(&port.other_config, number, known);
+                    stay.insert(known.id, (port.uuid, port.name.clone()));
+                }
+                Err(error) => {
+                    tracing::warn!("{}: {}: {error}", port.name, protocol.number_key());
+                }
+            }
+        }
+        for gone in self.members.keys().filter(|id| !stay.contains_key(*id)) {
+            self.machine.tree_mut().remove_port(*gone);
+        }
+        self.members = stay;
+    }
+}

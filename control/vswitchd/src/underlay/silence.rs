@@ -1,0 +1,135 @@
+//! Next hops that frames are sent to and none come from.  The kernel would believe in such a neighbour
+//! for most of a minute, since packets past it confirm nothing; so it is asked to look.
+
+use crate::process::engine::Engine;
+use crate::process::errand::{Step, by_port};
+use crate::underlay::tunnels::State;
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+use uuid::Uuid;
+use weft_switch::PortCounters;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Silent looks in a row until the neighbour is asked: tunnels may have nothing to say for a moment.
+const SILENT_LOOKS_MAX: u8 = 2;
+
+/// A neighbour: the number of its device, and its address.
+type Hop = (u32, IpAddr);
+
+/// Frames sent to a neighbour by all tunnels, and received by them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Traffic {
+    sent: u64,
+    received: u64,
+}
+
+/// What was counted at the last look.
+#[derive(Debug, Default)]
+pub struct Silence {
+    looked_at: Option<Instant>,
+    hops: BTreeMap<Hop, (Traffic, u8)>,
+}
+
+impl Silence {
+    fn is_due(&self, now: Instant) -> bool {
+        self.looked_at.is_none_or(|at| now.saturating_duration_since(at) >= LOOK)
+    }
+
+    /// Takes over what is counted now; the answer is who is to be asked.
+    fn turn(&mut self, counted: BTreeMap<Hop, Traffic>) -> Vec<Hop> {
+        let before = std::mem::take(&mut self.hops);
+        let mut suspects = Vec::new();
+        for (hop, traffic) in counted {
+            let (last, silent) = before.get(&hop).copied().unwrap_or((traffic, 0));
+            // Fewer than before: other tunnels lead there now.
+            let silent = match (traffic.sent > last.sent, traffic.received != last.received) {
+                (_, true) => 0,
+                (true, false) => silent + 1,
+                (false, false) => silent,
+            };
+            let is_suspect = silent >= SILENT_LOOKS_MAX;
+            suspects.extend(is_suspect.then_some(hop));
+            self.hops.insert(hop, (traffic, if is_suspect { 0 } else { silent }));
+        }
+        suspects
+    }
+}
+
+/// A look that is under way.
+struct Looked {
+    ways: HashMap<Uuid, Hop>,
+    counted: BTreeMap<Hop, Traffic>,
+}
+
+impl Engine {
+    /// Has the kernel look after next hops that are silent, every now and then.
+    pub(crate) fn probe_silent_hops(&mut self, now: Instant) -> Option<Step> {
+        if !self.silence.is_due(now) {
+            return None;
+        }
+        self.silence.looked_at = Some(now);
+        let ways: HashMap<Uuid, Hop> = self.ready_ways().collect();
+        let rows = ways.keys().copied().collect();
+        let looked = Looked { ways, counted: BTreeMap::new() };
+        Some(by_port(self, rows, looked, Self::look_at_port, Self::ask_silent))
+    }
+
+    fn look_at_port(_: &mut Self, looked: &mut Looked, row: &Uuid, counters: &PortCounters) {
+        if let Some(hop) = looked.ways.get(row) {
+            let traffic = looked.counted.entry(*hop).or_default();
+            traffic.sent += counters.tx_frames;
+            traffic.received += counters.rx_frames;
+        }
+    }
+
+    fn ask_silent(&mut self, looked: Looked) -> Step {
+        for (ifindex, next_hop) in self.silence.turn(looked.counted) {
+            if let Err(error) = self.kernel.probe_neighbour(ifindex, next_hop) {
+                tracing::debug!("asking whether {next_hop} is still there: {error}");
+            }
+        }
+        Step::Done(Ok(String::new()))
+    }
+
+    /// Tunnels that send, and where to.
+    fn ready_ways(&self) -> impl Iterator<Item = (Uuid, Hop)> + '_ {
+        self.paths.iter().filter_map(|(row, path)| {
+            let State::Ready(_) = path.state else { return None };
+            let hop = (path.egress.as_ref()?.ifindex, path.next_hop?);
+            Some((*row, hop))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOPS: [Hop; 2] = [
+        (1, IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+        (2, IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
+    ];
+
+    fn look(silence: &mut Silence, counted: [(u64, u64); 2]) -> Vec<Hop> {
+        let counted = counted.map(|(sent, received)| Traffic { sent, received });
+        silence.turn(HOPS.into_iter().zip(counted).collect())
+    }
+
+    /// The first hop answers now and then, the second never; whoever has nothing to answer is no
+    /// suspect.
+    #[test]
+    fn who_hears_and_does_not_speak_is_asked() {
+        let mut silence = Silence::default();
+        let none: Vec<Hop> = Vec::new();
+        assert_eq!(look(&mut silence, [(10, 10), (10, 0)]), none, "nothing to compare with");
+        assert_eq!(look(&mut silence, [(20, 10), (20, 0)]), none);
+        assert_eq!(look(&mut silence, [(30, 11), (30, 0)]), [HOPS[1]]);
+        assert_eq!(look(&mut silence, [(40, 11), (40, 0)]), none, "it has time to answer");
+        assert_eq!(look(&mut silence, [(40, 11), (40, 0)]), none, "nothing was sent");
+        assert_eq!(look(&mut silence, [(40, 11), (50, 0)]), [HOPS[1]]);
+        assert_eq!(look(&mut silence, [(3, 2), (4, 1)]), none, "other tunnels");
+    }
+}
