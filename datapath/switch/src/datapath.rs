@@ -1,16 +1,14 @@
 //! What a worker has learned and counted: everything that outlives a snapshot.
 
-use crate::limit::PerSecond;
+use crate::act::{Crossing, PerSecond, send, send_tunnelled};
+use crate::bridge::{Moves, TURN_MAX};
 use crate::loop_guard::Move;
 use crate::mcast::Snooping;
-use crate::moves::Moves;
-use crate::recent::{Flow, Recent};
-use crate::sighting::{Sighting, TURN_MAX};
-use crate::stage::{Crossing, send, send_tunnelled};
 use crate::trace::{self, Journal};
+use crate::view::sample::{Flow, Recent};
 use crate::{
     BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, PortConf,
-    PortId, PortKind, Reach, Snapshot, Station, Tick, pipeline,
+    PortId, PortKind, Reach, Sighting, Snapshot, Station, Tick, pipeline,
 };
 use std::collections::BTreeSet;
 use weft_wire::vid::Vid;
@@ -356,7 +354,7 @@ impl<F: FrameBuf> Datapath<F> {
         self.recent.now_ms = now_ms;
     }
 
-    /// What came in during the last `age_max_ms` milliseconds, sampled (see [`crate::recent`]).
+    /// What came in during the last `age_max_ms` milliseconds, sampled (see [`crate::view::sample`]).
     #[must_use]
     pub fn recent_flows(&self, age_max_ms: u64) -> Vec<Flow> {
         self.recent.flows(age_max_ms)

@@ -5,52 +5,33 @@
 //! [`pipeline`] first.
 #![forbid(unsafe_code)]
 
-pub mod batch;
-pub mod capture;
-mod chunked;
-pub mod counters;
-pub mod datapath;
-pub mod drop;
-pub mod fdb;
-mod fdb_age;
-mod fragment;
-pub mod frame;
-mod icmp;
-pub mod ids;
-mod limit;
+pub mod act;
+pub mod bridge;
+mod datapath;
+mod frame;
 pub mod loop_guard;
 pub mod mcast;
-pub mod mirror;
-mod moves;
-mod mss;
 pub mod pipeline;
-pub mod recent;
 pub mod rstp;
-pub mod sighting;
-pub mod snapshot;
-pub mod stage;
+mod snapshot;
 pub mod stp;
-pub mod trace;
 pub mod tunnel;
-pub mod tunnel_table;
-pub mod vlan;
+pub mod view;
 
-pub use batch::{BATCH_MAX, Batch, Meta, Verdict};
-pub use capture::{Capture, Direction};
-pub use counters::{Counters, LinkCounters, MirrorCounters, PortCounters};
-pub use datapath::{Announcement, Datapath};
-pub use drop::DropReason;
-pub use fdb::{Fdb, FdbRecord, FdbStats, Learned, Station};
-pub use frame::{Charge, Fate, FrameBuf, FrameIo};
-pub use ids::{BridgeId, LinkId, MirrorId, PortId, Tick, WorkerId};
-pub use mirror::{MirrorConf, MirrorOutput, MirroredPorts};
-pub use recent::Flow;
-pub use sighting::Sighting;
+pub use bridge::{
+    Fdb, FdbRecord, FdbStats, Learned, MirrorConf, MirrorOutput, MirroredPorts, PriorityTags,
+    RawTag, Sighting, Station, VidSet, VlanConf, VlanMode,
+};
+pub use datapath::{Announcement, Datapath, WAITING_MAX, WAITING_PER_TUNNEL_MAX};
+pub use frame::{BATCH_MAX, Batch, Charge, DropReason, Fate, FrameBuf, FrameIo, Meta, Verdict};
 pub use snapshot::{
-    BridgeConf, LinkConf, LinkRole, PortConf, PortKind, Snapshot, SnapshotBuilder, Vtep,
+    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, MirrorId, PortConf, PortId, PortKind,
+    Snapshot, SnapshotBuilder, Tick, Vtep, WorkerId,
 };
 pub use tunnel::{
     Csum, Encap, InKey, Local, NextHop, OrInherit, Reach, Sequence, TunnelConf, TunnelKey,
+    TunnelTable,
 };
-pub use tunnel_table::TunnelTable;
-pub use vlan::{PriorityTags, RawTag, VidSet, VlanConf, VlanMode};
+pub use view::sample::Flow;
+pub use view::trace;
+pub use view::{Capture, Counters, Direction, LinkCounters, MirrorCounters, PortCounters};

@@ -1,7 +1,8 @@
 //! The life of a batch.  Read this first: the stages, in the order in which they are called.
 
 use crate::{
-    Batch, Datapath, FrameBuf, FrameIo, LinkId, LinkRole, Meta, Snapshot, Tick, stage, trace,
+    Batch, Datapath, FrameBuf, FrameIo, LinkId, LinkRole, Meta, Snapshot, Tick, act, bridge, frame,
+    trace, tunnel, view,
 };
 
 /// Takes a batch that was received on `link` to a verdict for every frame, and hands every frame
@@ -33,12 +34,12 @@ pub(crate) fn enter<F: FrameBuf>(
 ) {
     datapath.now = now;
     match snapshot.link(link).map(|conf| (conf.role, conf.completes_checksums)) {
-        Some((LinkRole::Port(port), completes)) => stage::parse(batch, port, completes),
+        Some((LinkRole::Port(port), completes)) => frame::parse(batch, port, completes),
         Some((LinkRole::Underlay, completes)) => {
             datapath.counters.link_rx(link, batch.frames.len());
-            stage::decap(batch, snapshot, &mut datapath.counters, completes);
+            tunnel::decap(batch, snapshot, &mut datapath.counters, completes);
         }
-        None => stage::refuse(batch),
+        None => frame::refuse(batch),
     }
 }
 
@@ -63,15 +64,15 @@ pub(crate) fn bridge<I: FrameIo>(
     io: &mut I,
 ) {
     let now = datapath.now;
-    stage::ingress(batch, snapshot, &mut datapath.counters);
+    bridge::ingress(batch, snapshot, &mut datapath.counters);
     if snapshot.guards_loops() {
-        stage::probe(batch, snapshot);
+        bridge::probe(batch, snapshot);
     }
     trace::entered(batch, snapshot, datapath);
-    stage::learn(batch, snapshot, datapath, now);
-    stage::snoop(batch, snapshot, datapath);
-    stage::forward(batch, snapshot, datapath, now);
-    stage::observe(batch, datapath);
-    stage::mirror(batch, snapshot, datapath, io);
-    stage::egress(batch, link, snapshot, datapath, io);
+    bridge::learn(batch, snapshot, datapath, now);
+    bridge::snoop(batch, snapshot, datapath);
+    bridge::forward(batch, snapshot, datapath, now);
+    view::observe(batch, datapath);
+    bridge::mirror(batch, snapshot, datapath, io);
+    act::egress(batch, link, snapshot, datapath, io);
 }

@@ -9,7 +9,7 @@ mod common;
 use common::Switch;
 use proptest::prelude::*;
 use std::collections::HashMap;
-use weft_switch::stage::{PATCH_FRAMES_MAX, PATCH_HOPS_MAX};
+use weft_switch::act::{PATCH_FRAMES_MAX, PATCH_HOPS_MAX};
 use weft_switch::{
     BridgeConf, BridgeId, DropReason, LinkConf, LinkId, LinkRole, PortConf, PortCounters, PortId,
     PortKind, Snapshot, SnapshotBuilder, Tick, VlanConf, WorkerId,

@@ -10,7 +10,7 @@ use crate::process::engine::Engine;
 use crate::process::unixctl::Answer;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use weft_switch::recent::FLOWS_MAX;
+use weft_switch::view::sample::FLOWS_MAX;
 use weft_worker::Report;
 
 const MEGAFLOWS: &str = "there are no megaflows: each frame is looked up\n";

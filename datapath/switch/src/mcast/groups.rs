@@ -2,7 +2,7 @@
 
 use super::mdb::Key;
 use super::{Group, Mdb};
-use crate::limit::PerSecond;
+use crate::act::PerSecond;
 use crate::{BridgeId, PortId, Tick};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 use weft_switch::VidSet;
-use weft_switch::mirror::MIRRORS_MAX;
+use weft_switch::bridge::MIRRORS_MAX;
 use weft_wire::vid::Vid;
 
 pub(super) const TABLE: &str = "Mirror";

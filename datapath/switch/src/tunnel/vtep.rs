@@ -4,9 +4,8 @@
 //! What a bridge would deliver to an internal port and is a tunnel packet for one of its addresses
 //! is not delivered: it comes in by its tunnel.  Both go the way of frames between patch ports.
 
-use super::cross::hand_over;
 use super::decap::strip;
-use super::egress::sent;
+use crate::act::{hand_over, sent};
 use crate::{
     Datapath, Fate, FrameBuf, FrameIo, LinkId, Meta, PortId, PortKind, Snapshot, TunnelTable, Vtep,
 };

@@ -1,10 +1,11 @@
 //! Inner frames that are too long for their tunnel: fragmented, or their sender is told, where that may
 //! be done (standards.md E6).  The slow path: once per path and conversation, and rate-limited.
 
-use super::egress::{send, send_tunnelled};
-use super::retag::push_tags;
+mod fragment;
+mod icmp;
+
+use crate::act::{push_tags, send, send_tunnelled};
 use crate::{Datapath, DropReason, FrameBuf, FrameIo, Meta, PortId, Snapshot, TunnelConf};
-use crate::{fragment, icmp};
 use weft_wire::{L2, parse_l2};
 
 /// The longest answer or fragment that is made here: an answer quotes less, and a fragment is at most
@@ -12,7 +13,7 @@ use weft_wire::{L2, parse_l2};
 const FRAME_MAX_BYTES: usize = 9216;
 
 /// Does what can be done for a frame that was counted as dropped.
-pub(super) fn too_long<I: FrameIo>(
+pub(crate) fn too_long<I: FrameIo>(
     frame: &I::Frame,
     meta: &Meta,
     port_id: PortId,

@@ -1,8 +1,7 @@
 //! Tunnels as the datapath sees them: how to recognise one, and the header to put in front.
 
+use super::{Template, mss};
 use crate::LinkId;
-use crate::mss;
-use crate::stage::Template;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};

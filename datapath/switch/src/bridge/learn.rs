@@ -1,6 +1,6 @@
 //! The source address of each frame says where its station is.
 
-use crate::batch::undecided;
+use crate::frame::undecided;
 use crate::{
     Batch, Datapath, DropReason, FrameBuf, Learned, Meta, Snapshot, Station, Tick, Verdict,
 };

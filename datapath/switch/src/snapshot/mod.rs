@@ -3,20 +3,21 @@
 //!
 //! One [`Snapshot`] is one state of the configuration, so no frame ever meets half a change.
 
-use crate::chunked::Chunked;
-use crate::mirror::PortMirrors;
-use crate::{
-    BridgeId, LinkId, MirrorConf, PortId, TunnelConf, TunnelTable, VidSet, VlanConf, WorkerId,
-};
+mod build;
+mod chunked;
+mod ids;
+
+pub use build::SnapshotBuilder;
+pub use ids::{BridgeId, LinkId, MirrorId, PortId, Tick, WorkerId};
+
+use crate::bridge::PortMirrors;
+use crate::{MirrorConf, TunnelConf, TunnelTable, VidSet, VlanConf};
+use chunked::Chunked;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
-
-#[path = "snapshot_build.rs"]
-mod build;
-pub use build::SnapshotBuilder;
 
 /// The configuration that a worker forwards by.  Most of it is shared with the one before.
 #[derive(Clone, Debug, Default)]
@@ -51,7 +52,7 @@ pub struct BridgeConf {
     pub takes_bpdus: bool,
     /// `flood_vlans`: no address is learned in these VLANs, all is flooded.
     pub flood_vlans: Option<Box<VidSet>>,
-    /// Mirrors; those past [`crate::mirror::MIRRORS_MAX`] are left out.
+    /// Mirrors; those past [`crate::bridge::MIRRORS_MAX`] are left out.
     pub mirrors: Vec<MirrorConf>,
     /// False when `fail_mode` is `secure` and nothing tells the bridge what to do: it drops all.
     pub forwards: bool,

@@ -4,8 +4,8 @@
 //! pipeline then takes them, as a batch of their own, from `ingress` on, and so on until none is
 //! left.  A frame is moved, not copied, unless it was flooded.
 
-use super::egress::sent;
-use super::parse::l2;
+use super::sent;
+use crate::frame::l2;
 use crate::{Batch, Datapath, DropReason, FrameBuf, FrameIo, PortId, Verdict};
 
 /// Patch ports that one frame goes through, at most; as many as Open vSwitch allows.

@@ -10,7 +10,7 @@ const DEI_BIT: u16 = 0x1000;
 /// Gives the frame the tags that `vlan` wants, and says how long its L2 header is then, tags that
 /// nobody has read not counted.  `None` when there is no room for a tag.
 #[inline]
-pub(super) fn retag<F: FrameBuf>(frame: &mut F, meta: &Meta, vlan: &VlanConf) -> Option<usize> {
+pub(crate) fn retag<F: FrameBuf>(frame: &mut F, meta: &Meta, vlan: &VlanConf) -> Option<usize> {
     if meta.inner.is_some() || vlan.priority_tags != PriorityTags::Never {
         return retag_stack(frame, meta, vlan);
     }
@@ -97,7 +97,7 @@ fn splice<F: FrameBuf>(frame: &mut F, taken: usize, tag: Option<RawTag>) -> Opti
 }
 
 /// Gives an untagged frame the tags that `meta` says it has; false when there is no room.
-pub(super) fn push_tags<F: FrameBuf>(frame: &mut F, meta: &Meta) -> bool {
+pub(crate) fn push_tags<F: FrameBuf>(frame: &mut F, meta: &Meta) -> bool {
     let outer = RawTag { tpid: meta.tpid, tci: meta.priority | meta.vid.get() };
     let mut tags = [meta.inner, outer].into_iter().filter(|tag| tag.is_some());
     tags.all(|tag| splice(frame, 0, Some(tag)).is_some())

@@ -1,12 +1,11 @@
 //! Making snapshots: from nothing, or from the one before, at the price of what is other.
 
+use super::chunked::Chunked;
 use super::{
     BridgeConf, FloodLists, LinkConf, LinkRole, PortConf, PortKind, Snapshot, VlanMembers,
 };
-use crate::chunked::Chunked;
-use crate::mirror::{MIRRORS_MAX, PortMirrors};
-use crate::stage::Template;
-use crate::tunnel_table::Entry;
+use crate::bridge::{MIRRORS_MAX, PortMirrors};
+use crate::tunnel::{Entry, Template};
 use crate::{BridgeId, LinkId, PortId, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

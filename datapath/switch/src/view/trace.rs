@@ -6,7 +6,7 @@
 
 use crate::{
     Batch, Counters, Datapath, DropReason, Fdb, FdbRecord, FrameBuf, FrameIo, Learned, LinkId,
-    LinkRole, Meta, MirrorId, PortConf, PortId, Snapshot, Station, Tick, pipeline, stage,
+    LinkRole, Meta, MirrorId, PortConf, PortId, Snapshot, Station, Tick, bridge, frame, pipeline,
 };
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
@@ -138,7 +138,7 @@ pub fn run<I: FrameIo>(
         }
         Ingress::Port(port) => {
             datapath.now = now;
-            stage::parse(&mut batch, port, completes(snapshot, port));
+            frame::parse(&mut batch, port, completes(snapshot, port));
             Meta::NO_LINK
         }
     };
@@ -173,7 +173,7 @@ pub fn why_not(ingress: &PortConf, port: &PortConf, meta: &Meta) -> Option<DropR
         Some(DropReason::MirrorPort)
     } else if !port.vlan.carries(meta.vid) || !port.vlan.takes_inner(meta.inner) {
         Some(DropReason::EgressVlan)
-    } else if stage::same_group(ingress, port) {
+    } else if bridge::same_group(ingress, port) {
         Some(DropReason::SplitHorizon)
     } else {
         None

@@ -10,8 +10,8 @@
 //! snapshot is built.  A frame of any length up to 65535 bytes fits, so one that is cut into
 //! segments only afterwards could be wrapped the same way.
 
+use super::conf::{Encap, OrInherit, Sequence};
 use super::inner::Inner;
-use crate::tunnel::{Encap, OrInherit, Sequence};
 use crate::{DropReason, FrameBuf, NextHop, PortId, Reach, TunnelConf};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU16, Ordering};

@@ -1,6 +1,6 @@
 //! Outer headers, read: whose the packet is, and where the inner frame lies.  standards.md E1-E4.
 
-use crate::tunnel::{Encap, TunnelKey};
+use super::conf::{Encap, TunnelKey};
 use crate::{DropReason, TunnelTable};
 use std::net::IpAddr;
 use weft_wire::checksum::{self, partial};

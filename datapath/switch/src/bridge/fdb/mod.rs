@@ -2,13 +2,21 @@
 //!
 //! One table of 64-byte buckets, four entries each, so that a lookup touches one cache line and an
 //! entry costs at most 43 bytes at the smallest table that fits (see [`Fdb::memory_bytes`]).  An
-//! entry stays in its slot until it is forgotten, so the age lists (`fdb_age.rs`) can link
+//! entry stays in its slot until it is forgotten, so the age lists (`age.rs`) can link
 //! slots by number.  A library's hash map needs two lines for a lookup and moves entries when it
 //! grows: with 100,000 stations that is the difference between one and two cache misses a lookup.
 
-use crate::fdb_age::AgeLists;
-use crate::sighting::{Mark, Sighting};
+mod age;
+mod moves;
+mod sighting;
+
+pub(crate) use moves::Moves;
+pub use sighting::Sighting;
+pub(crate) use sighting::TURN_MAX;
+
 use crate::{PortId, Tick};
+use age::AgeLists;
+use sighting::Mark;
 use std::hash::BuildHasher;
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::{Tci, Vid};

@@ -1,7 +1,7 @@
 //! The destination address says where the frame goes.
 
 use super::ingress::drop_all;
-use crate::batch::undecided;
+use crate::frame::undecided;
 use crate::{
     Batch, BridgeConf, Datapath, DropReason, Fdb, FrameBuf, Meta, PortConf, PortId, RawTag,
     Snapshot, Station, Tick, Verdict,

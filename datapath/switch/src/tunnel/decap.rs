@@ -1,7 +1,7 @@
 //! Underlay packets: off with the outer headers, each check with its drop reason.
 
 use super::outer::{self, Outer};
-use super::parse::l2;
+use crate::frame::l2;
 use crate::{Batch, Counters, Csum, DropReason, FrameBuf, Meta, PortId, Snapshot};
 use weft_wire::checksum::{self, partial};
 use weft_wire::{EtherType, ethernet, parse_l2};
@@ -30,7 +30,7 @@ pub(crate) fn decap<F: FrameBuf>(
 }
 
 /// Leaves the inner frame in `frame`, and says which tunnel port it came in on.
-pub(super) fn strip<F: FrameBuf>(
+pub(crate) fn strip<F: FrameBuf>(
     frame: &mut F,
     snapshot: &Snapshot,
     counters: &mut Counters,

@@ -1,6 +1,6 @@
 //! Which tunnel port a received packet belongs to.
 
-use crate::tunnel::{Encap, InKey, Local, TunnelConf, TunnelKey};
+use super::conf::{Encap, InKey, Local, TunnelConf, TunnelKey};
 use crate::{DropReason, PortId};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};

@@ -1,6 +1,6 @@
 //! The ingress port: may it receive, and which VLAN is the frame in?
 
-use crate::batch::undecided;
+use crate::frame::undecided;
 use crate::{
     Batch, Counters, DropReason, FrameBuf, Meta, PortConf, RawTag, Snapshot, Verdict, VlanConf,
     VlanMode,
@@ -43,7 +43,7 @@ pub(crate) fn ingress<F: FrameBuf>(
 }
 
 /// Drops those that no stage has decided yet.
-pub(super) fn drop_all(run: &mut [Meta], reason: DropReason) {
+pub(crate) fn drop_all(run: &mut [Meta], reason: DropReason) {
     for meta in undecided(run) {
         meta.verdict = Verdict::Drop(reason);
     }

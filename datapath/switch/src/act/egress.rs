@@ -1,13 +1,10 @@
 //! The way out: tags as the egress port wants them, copies for floods, headers for tunnels.
 
-use super::cross;
-use super::cross::hand_over;
-use super::forward::same_group;
-use super::retag::retag;
-use super::too_long::too_long;
-use super::vtep;
+use super::{cross, hand_over, retag};
+use crate::bridge::same_group;
 use crate::mcast::ListId;
 use crate::trace;
+use crate::tunnel::{is_tunnelled, receive, too_long};
 use crate::{
     Batch, Charge, Counters, Datapath, Direction, DropReason, Fate, FrameBuf, FrameIo, LinkId,
     Meta, PortConf, PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict,
@@ -130,7 +127,7 @@ fn spread<I: FrameIo>(
 }
 
 /// Those of `ports` that a frame that came in at `ingress` is sent to.
-pub(super) fn recipients<'a>(
+pub(crate) fn recipients<'a>(
     meta: &'a Meta,
     ingress: &'a PortConf,
     ports: impl Iterator<Item = PortId> + 'a,
@@ -144,7 +141,7 @@ pub(super) fn recipients<'a>(
 
 /// The ports of a list that multicast snooping made that can take the frame: the list is older than
 /// the snapshot.
-pub(super) fn listed<'a>(
+pub(crate) fn listed<'a>(
     list: &'a [PortId],
     meta: &'a Meta,
     ingress: &'a PortConf,
@@ -194,7 +191,7 @@ fn send_at_once<I: FrameIo>(
 }
 
 /// Sends one frame, of which the first `l2_bytes` are as the port wants them.
-pub(super) fn deliver<I: FrameIo>(
+pub(crate) fn deliver<I: FrameIo>(
     frame: I::Frame,
     l2_bytes: usize,
     meta: &Meta,
@@ -206,9 +203,9 @@ pub(super) fn deliver<I: FrameIo>(
     match &port.kind {
         PortKind::Link(link) => {
             if let Some(vtep) = &port.vtep
-                && vtep::is_tunnelled(frame.bytes(), vtep, &snapshot.tunnels)
+                && is_tunnelled(frame.bytes(), vtep, &snapshot.tunnels)
             {
-                return vtep::receive(frame, meta, port_id, snapshot, datapath, io);
+                return receive(frame, meta, port_id, snapshot, datapath, io);
             }
             put_on(*link, frame, l2_bytes, port_id, snapshot, datapath, io);
         }
@@ -297,7 +294,7 @@ pub(crate) fn send_tunnelled<I: FrameIo>(
 /// is to be settled when its fate is known.
 #[expect(clippy::inline_always, reason = "a call costs as much as the counting")]
 #[inline(always)]
-pub(super) fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8]) -> Charge {
+pub(crate) fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8]) -> Charge {
     match datapath.counters.port_mut(port_id) {
         Some(counters) => {
             counters.tx_frames += 1;

@@ -66,9 +66,9 @@ reasons! {
     MirrorPort = "mirror_port",
     /// The patch port has no peer.
     NoPeer = "no_peer",
-    /// The frame has gone through [`crate::stage::PATCH_HOPS_MAX`] patch ports: they form a loop.
+    /// The frame has gone through [`crate::act::PATCH_HOPS_MAX`] patch ports: they form a loop.
     PatchHops = "patch_hops",
-    /// One received batch has sent [`crate::stage::PATCH_FRAMES_MAX`] frames through patch ports.
+    /// One received batch has sent [`crate::act::PATCH_FRAMES_MAX`] frames through patch ports.
     PatchFull = "patch_full",
     /// An outer IPv4 header shorter than 20 bytes, or longer than the frame.
     BadIhl = "bad_ihl",
@@ -134,7 +134,7 @@ mod tests {
     /// People graph these names: the list that they read must be the list that there is.
     #[test]
     fn every_reason_is_documented() {
-        let readme = include_str!("../../README.md");
+        let readme = include_str!("../../../README.md");
         for reason in DropReason::ALL {
             let row = format!("| `{}` |", reason.name());
             assert!(readme.contains(&row), "datapath/README.md has no row for {}", reason.name());

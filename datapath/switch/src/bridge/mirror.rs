@@ -4,8 +4,7 @@
 //! tag that its egress port wants; of all mirrors with one output, one copies a frame; and a copy
 //! that leaves is seen by mirrors that watch where it leaves.
 
-use super::egress::{deliver, listed, recipients};
-use super::retag::retag;
+use crate::act::{deliver, listed, recipients, retag};
 use crate::trace::Event;
 use crate::{
     Batch, BridgeConf, Datapath, DropReason, FrameBuf, FrameIo, Meta, MirrorConf, MirrorOutput,

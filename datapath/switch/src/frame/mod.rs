@@ -1,0 +1,12 @@
+//! Frames: the memory they are in, what is known of each, and how one can die.
+
+mod batch;
+mod buf;
+mod drop;
+mod parse;
+
+pub(crate) use batch::undecided;
+pub use batch::{BATCH_MAX, Batch, Meta, Verdict};
+pub use buf::{Charge, Fate, FrameBuf, FrameIo};
+pub use drop::DropReason;
+pub(crate) use parse::{l2, parse, refuse};
