@@ -11,17 +11,18 @@ RECORD=$COMMITTED.toolchain
 OUT=$COMMITTED
 [ "${1:-}" = --check ] && OUT=$TARGET_DIR/weft.bpf.o
 
-# Cargo puts the absolute path of ../abi into the hash that symbols carry, so the sources are built
-# under one path everywhere.
+# Cargo puts the absolute path of its dependencies here into the hash that symbols carry, so the sources are
+# built under one path everywhere.
 SOURCES=/tmp/weft-bpf-sources
 mkdir -p "$SOURCES" "$TARGET_DIR"
 [ -O "$SOURCES" ] || { echo "$SOURCES belongs to somebody else" >&2; exit 1; }
 exec 9>"$SOURCES/.lock"
 flock 9
-rm -rf "${SOURCES:?}"/ebpf
-mkdir "$SOURCES/ebpf"
+rm -rf "${SOURCES:?}"/{ebpf,datapath,Cargo.toml}
+mkdir -p "$SOURCES"/{ebpf/prog,datapath/wire}
+cp "$ROOT/Cargo.toml" "$SOURCES/"
 cp -r "$ROOT/ebpf/abi" "$SOURCES/ebpf/abi"
-mkdir "$SOURCES/ebpf/prog"
+cp -r "$ROOT"/datapath/wire/{Cargo.toml,src} "$SOURCES/datapath/wire/"
 cp -r "$ROOT"/ebpf/prog/{Cargo.toml,Cargo.lock,src} "$SOURCES/ebpf/prog/"
 
 flags=(

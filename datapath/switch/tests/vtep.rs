@@ -143,11 +143,13 @@ fn the_host_keeps_what_is_not_for_a_tunnel() {
         assert_eq!(near.receive(NIC, slice::from_ref(&packet), Tick(0)), [(TAP, packet)], "{what}");
         assert_eq!(reasons(&near), [], "{what}");
     }
-    // PPTP (GRE version 1), and a fragment of IPv6.
+    // PPTP (GRE version 1), a fragment of IPv6, a whole packet with a fragment header, a routing header.
     let mut pptp = from_afar(Encap::Gre, false, Csum::Auto, &back());
     pptp[35] = 1;
     let part = behind(44, &[47, 0, 0, 1, 0, 0, 0, 1]);
-    for (is_v6, packet) in [(false, pptp), (true, part)] {
+    let atomic = behind(44, &[47, 0, 0, 0, 0, 0, 0, 1]);
+    let routed = behind(43, &[47, 0, 0, 0, 0, 0, 0, 0]);
+    for (is_v6, packet) in [(false, pptp), (true, part), (true, atomic), (true, routed)] {
         let mut near = Switch::new(stacked(Encap::Gre, is_v6, false, Csum::Auto));
         assert_eq!(near.receive(NIC, slice::from_ref(&packet), Tick(0)), [(TAP, packet)]);
         assert_eq!(reasons(&near), []);

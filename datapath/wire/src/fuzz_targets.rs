@@ -5,6 +5,7 @@
 //! fixed number of mutated inputs.
 
 use crate::checksum::{self, partial};
+use crate::classify::{self, Bytes, NotOurs, classify};
 use crate::coalesce::{Piece, Run};
 use crate::l4::L4;
 use crate::tlv::{GeneveOptions, LldpTlvs, NdOptions, TcpOptions, Tlvs};
@@ -21,9 +22,10 @@ const INPUT_MAX_BYTES: usize = 4096;
 pub type Target = fn(&[u8]);
 
 /// All targets by name; the name is that of the binary in `fuzz/` and of its corpus folder.
-pub const ALL: [(&str, Target); 18] = [
+pub const ALL: [(&str, Target); 19] = [
     ("ethernet", ethernet),
     ("arp", arp),
+    ("classify", classified),
     ("ipv4", ipv4),
     ("ipv6", ipv6),
     ("udp", udp),
@@ -163,6 +165,53 @@ fn summed<'a>(data: &[u8], pseudo: u64, copy: &'a mut [u8]) -> Option<&'a [u8]> 
     let sum = checksum::finish(checksum::sum(copy) + pseudo);
     copy.get_mut(2..4)?.copy_from_slice(&sum.to_be_bytes());
     Some(copy)
+}
+
+/// Whether it is a tunnel packet for us: the same headers as the parsers of each layer read, as far as both
+/// go.
+fn classified(data: &[u8]) {
+    let (mut ports, mut vteps) = (0, 0);
+    let is_tunnel_port = |port| {
+        ports += 1;
+        matches!(port, 4789 | 6081)
+    };
+    let is_vtep = |_| {
+        vteps += 1;
+        true
+    };
+    let decided = classify(&mut Bytes(data), is_tunnel_port, is_vtep);
+    assert!(ports <= 1 && vteps <= 1);
+    let outer = match classify::outer(&mut Bytes(data)) {
+        Ok(outer) => outer,
+        Err(not_ours) => {
+            assert!(decided == Err(not_ours));
+            return;
+        }
+    };
+    if decided == Ok(outer) {
+        assert!(!outer.is_fragment && outer.l4_at < data.len());
+        assert!(matches!(outer.protocol, IpProtocol::GRE | IpProtocol::UDP));
+    }
+    assert!(outer.is_fragment || decided != Err(NotOurs::Fragment));
+    let l2 = parse_l2(data);
+    assert!(l2.is_ok_and(|l2| l2.l3_offset == outer.l3_at));
+    let packet = data.get(outer.l3_at..).unwrap_or_default();
+    if let Ok((header, payload)) = Ipv4Header::parse(packet) {
+        assert!(!outer.is_ipv6 && outer.target == header.target().to_ipv6_mapped());
+        assert!(outer.l4_at == outer.l3_at + header.header_len_bytes());
+        assert!((outer.protocol, outer.is_fragment) == (header.protocol, header.is_fragment()));
+        assert!(outer.l4_at + payload.len() <= data.len());
+    }
+    if let Ok((header, payload)) = Ipv6Header::parse(packet) {
+        assert!(outer.is_ipv6 && outer.target == header.target());
+        // The walk goes on behind routing and fragment headers.
+        if let Ok(walk) = header.walk(payload)
+            && walk.protocol == outer.protocol
+            && walk.fragment.is_some() == outer.is_fragment
+        {
+            assert!(outer.l3_at + crate::ipv6::LEN_BYTES + walk.extensions_bytes == outer.l4_at);
+        }
+    }
 }
 
 /// A GRE packet.

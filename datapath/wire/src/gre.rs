@@ -29,7 +29,7 @@ const SEQUENCE_PRESENT: u16 = 0x1000;
 /// Bits 1-5 less K and S: routing, strict source route and the first bit of recursion control of
 /// RFC 1701.
 const MUST_BE_ZERO: u16 = 0x4c00;
-const VERSION_MASK: u8 = 0x07;
+pub(crate) const VERSION_MASK: u8 = 0x07;
 
 /// A GRE header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

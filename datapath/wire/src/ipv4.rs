@@ -80,7 +80,7 @@ impl Ipv4Header {
         let layer = Layer::Ipv4;
         let truncated = |need| ParseError::truncated(layer, need, bytes.len());
         let (header, _) = Self::ref_from_prefix(bytes).map_err(|_| truncated(LEN_BYTES))?;
-        let version = header.version_ihl >> 4;
+        let version = header.version();
         if version != 4 {
             return Err(ParseError::UnsupportedVersion { layer, version });
         }
@@ -97,6 +97,12 @@ impl Ipv4Header {
         }
         let payload = bytes.get(header_len..total_len).ok_or(truncated(total_len))?;
         Ok((header, payload))
+    }
+
+    /// The version field: 4 once parsed.
+    #[must_use]
+    pub const fn version(&self) -> u8 {
+        self.version_ihl >> 4
     }
 
     /// Length with options, as IHL says: 20 to 60 bytes once parsed.

@@ -107,8 +107,7 @@ impl Ipv6Header {
         let layer = Layer::Ipv6;
         let truncated = |need| ParseError::truncated(layer, need, bytes.len());
         let (header, rest) = Self::ref_from_prefix(bytes).map_err(|_| truncated(LEN_BYTES))?;
-        let [version_class, ..] = header.version_class_flow.to_bytes();
-        let version = version_class >> 4;
+        let version = header.version();
         if version != 6 {
             return Err(ParseError::UnsupportedVersion { layer, version });
         }
@@ -142,6 +141,13 @@ impl Ipv6Header {
             return Err(ParseError::TooManyExtensions { max: EXTENSIONS_MAX });
         }
         Ok(walk)
+    }
+
+    /// The version field: 6 once parsed.
+    #[must_use]
+    pub const fn version(&self) -> u8 {
+        let [version_class, ..] = self.version_class_flow.get().to_be_bytes();
+        version_class >> 4
     }
 
     /// Length of all that follows the fixed header, in bytes.

@@ -13,6 +13,7 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod classify;
 pub mod coalesce;
 pub mod error;
 pub mod ethernet;

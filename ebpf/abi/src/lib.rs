@@ -48,12 +48,6 @@ pub const VTEPS_ENTRIES: u32 = 2 * VTEPS_MAX;
 /// 64-bit words of the bit map [`map::TUNNEL_PORTS`]; one bit for each UDP port.
 pub const PORT_WORDS: u32 = 65_536 / 64;
 
-/// VLAN tags (0x8100 or 0x88a8) that are looked behind on an underlay.
-pub const VLAN_TAGS_MAX: usize = 2;
-
-/// IPv6 extension headers (hop-by-hop and destination options) that are walked on an underlay.
-pub const IPV6_EXTENSIONS_MAX: usize = 4;
-
 /// Word and bit of the UDP `port` (host order) in the map [`map::TUNNEL_PORTS`].
 #[must_use]
 #[inline]
@@ -98,13 +92,13 @@ pub enum Reason {
     Redirected = 0,
     /// It was for us, but the queue has no socket: passed to the host.
     NoSocket = 1,
-    /// Neither IPv4 nor IPv6 behind at most [`VLAN_TAGS_MAX`] tags.
+    /// Neither IPv4 nor IPv6 behind at most two tags.
     PassNotIp = 2,
     /// Ends before the headers that the decision needs.
     PassShort = 3,
     /// IP version or header length contradict themselves.
     PassBadIp = 4,
-    /// IPv6 with more than [`IPV6_EXTENSIONS_MAX`] extension headers.
+    /// IPv6 with more than four extension headers.
     PassExtensions = 5,
     /// Neither GRE nor UDP to a tunnel port.
     PassNotTunnel = 6,

@@ -7,7 +7,7 @@
 //!
 //! 1. A frame is the bytes `[position, end)` that the kernel hands over; they stay where they are for as
 //!    long as the program runs, since it calls no helper that moves them.
-//! 2. A header is read only after [`Frame::take`] compared its end with `end`. That is also what the
+//! 2. A header is read only after `Frame::take` compared its end with `end`. That is also what the
 //!    verifier demands: without the comparison the program does not load.
 //! 3. Headers are arrays of bytes: any alignment and every bit pattern is good.
 //! 4. A counter belongs to one CPU, and XDP runs there with preemption of its own kind switched off.
@@ -19,7 +19,7 @@
 )]
 #![expect(clippy::needless_pass_by_value, reason = "the xdp macro wants the context by value")]
 
-mod outer;
+mod frame;
 
 use aya_ebpf::{
     bindings::{
@@ -31,8 +31,10 @@ use aya_ebpf::{
     programs::{TcContext, XdpContext},
 };
 use aya_log_ebpf::debug;
-use outer::Frame;
+use core::net::Ipv6Addr;
+use frame::{Frame, reason};
 use weft_ebpf_abi::{PORT_WORDS, QUEUES_MAX, Reason, VTEPS_ENTRIES, VtepKey, port_bit};
+use weft_wire::classify::classify;
 
 /// AF_XDP sockets by RX queue.
 #[map]
@@ -90,9 +92,9 @@ pub fn weft_drop(_ctx: TcContext) -> i32 {
 /// Redirects what is ours, passes the rest.
 #[inline(always)]
 fn steer(ctx: &XdpContext) -> u32 {
-    match outer::classify(&mut Frame::new(ctx), is_tunnel_port, is_vtep) {
-        Ok(()) => redirect(ctx),
-        Err(reason) => finish(ctx, reason, XDP_PASS),
+    match classify(&mut Frame::new(ctx), is_tunnel_port, is_vtep) {
+        Ok(_) => redirect(ctx),
+        Err(not_ours) => finish(ctx, reason(not_ours), XDP_PASS),
     }
 }
 
@@ -129,8 +131,8 @@ fn is_tunnel_port(port: u16) -> bool {
 
 /// Whether the address is a VTEP of ours.
 #[inline(always)]
-fn is_vtep(key: &VtepKey) -> bool {
-    VTEPS.get_ptr(key).is_some()
+fn is_vtep(address: Ipv6Addr) -> bool {
+    VTEPS.get_ptr(VtepKey(address.octets())).is_some()
 }
 
 /// Nothing here can panic; the compiler wants one all the same, and the linker drops it.

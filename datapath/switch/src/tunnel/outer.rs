@@ -4,13 +4,14 @@ use super::conf::{Encap, TunnelKey};
 use crate::{DropReason, TunnelTable};
 use std::net::IpAddr;
 use weft_wire::checksum::{self, partial};
+use weft_wire::classify::{self, NotOurs};
 use weft_wire::geneve::Geneve;
 use weft_wire::gre::Gre;
 use weft_wire::ipv4::{Ipv4Header, verify_checksum};
 use weft_wire::ipv6::Ipv6Header;
 use weft_wire::udp::{self, UdpHeader};
 use weft_wire::vxlan::{self, Vxlan};
-use weft_wire::{EtherType, IpProtocol, ParseError, geneve, parse_l2};
+use weft_wire::{EtherType, IpProtocol, ParseError, geneve};
 
 /// The outer headers of one packet.
 #[derive(Clone, Debug)]
@@ -63,13 +64,8 @@ struct Ip<'a> {
 /// Why the packet is not one of a tunnel, or malformed.
 #[inline]
 pub(crate) fn read<'a>(bytes: &'a [u8], tunnels: &TunnelTable) -> Result<Outer<'a>, DropReason> {
-    let outer = parse_l2(bytes).map_err(|_| DropReason::Truncated)?;
-    let packet = bytes.get(outer.l3_offset..).ok_or(DropReason::Truncated)?;
-    let ip = match outer.ethertype {
-        EtherType::IPV4 => ipv4(packet, outer.l3_offset),
-        EtherType::IPV6 => ipv6(packet, outer.l3_offset),
-        _ => Err(DropReason::NotTunnel),
-    }?;
+    let outer = classify::outer(&mut classify::Bytes(bytes)).map_err(reason)?;
+    let ip = if outer.is_ipv6 { ipv6(bytes, &outer) } else { ipv4(bytes, &outer) }?;
     match ip.protocol {
         IpProtocol::GRE => gre(&ip),
         IpProtocol::UDP => udp(&ip, tunnels),
@@ -77,14 +73,31 @@ pub(crate) fn read<'a>(bytes: &'a [u8], tunnels: &TunnelTable) -> Result<Outer<'
     }
 }
 
+/// The drop reason of a frame whose outer headers cannot be read.
+#[cold]
+const fn reason(not_ours: NotOurs) -> DropReason {
+    match not_ours {
+        NotOurs::ShortEthernet => DropReason::Truncated,
+        NotOurs::ShortIp | NotOurs::BadIpv6 => DropReason::IpTruncated,
+        NotOurs::BadIpv4 => DropReason::BadIhl,
+        NotOurs::Extensions => DropReason::OuterExtensions,
+        NotOurs::Fragment => DropReason::OuterFragment,
+        NotOurs::GreVersion => DropReason::GreVersion,
+        NotOurs::NotIp | NotOurs::NotTunnel | NotOurs::ShortTunnel | NotOurs::NotVtep => {
+            DropReason::NotTunnel
+        }
+    }
+}
+
 #[inline]
-fn ipv4(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
+fn ipv4<'a>(bytes: &'a [u8], outer: &classify::Outer) -> Result<Ip<'a>, DropReason> {
+    let packet = bytes.get(outer.l3_at..).ok_or(DropReason::IpTruncated)?;
     let (ip, payload) = Ipv4Header::parse(packet).map_err(|error| match error {
         ParseError::Truncated { .. } => DropReason::IpTruncated,
         _ => DropReason::BadIhl,
     })?;
     verify_checksum(packet).map_err(|_| DropReason::IpChecksum)?;
-    if ip.is_fragment() {
+    if outer.is_fragment {
         return Err(DropReason::OuterFragment);
     }
     let source = ip.source();
@@ -95,22 +108,22 @@ fn ipv4(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
     Ok(Ip {
         local: IpAddr::V4(ip.target()),
         remote: IpAddr::V4(source),
-        protocol: ip.protocol,
+        protocol: outer.protocol,
         payload,
-        at: l3_offset + ip.header_len_bytes(),
+        at: outer.l4_at,
         ecn: ip.tos & 3,
-        pseudo: ip.pseudo_sum(ip.protocol, 0),
+        pseudo: ip.pseudo_sum(outer.protocol, 0),
     })
 }
 
 #[inline]
-fn ipv6(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
+fn ipv6<'a>(bytes: &'a [u8], outer: &classify::Outer) -> Result<Ip<'a>, DropReason> {
+    let packet = bytes.get(outer.l3_at..).ok_or(DropReason::IpTruncated)?;
     let (ip, payload) = Ipv6Header::parse(packet).map_err(|_| DropReason::IpTruncated)?;
-    let walk = ip.walk(payload).map_err(|error| match error {
-        ParseError::TooManyExtensions { .. } => DropReason::OuterExtensions,
-        _ => DropReason::IpTruncated,
-    })?;
-    if walk.is_fragment() {
+    // Extension headers may reach beyond the payload, into what pads the frame.
+    let extensions_bytes = outer.l4_at - outer.l3_at - weft_wire::ipv6::LEN_BYTES;
+    let payload = payload.get(extensions_bytes..).ok_or(DropReason::IpTruncated)?;
+    if outer.is_fragment {
         return Err(DropReason::OuterFragment);
     }
     let source = ip.source();
@@ -120,11 +133,11 @@ fn ipv6(packet: &[u8], l3_offset: usize) -> Result<Ip<'_>, DropReason> {
     Ok(Ip {
         local: IpAddr::V6(ip.target()),
         remote: IpAddr::V6(source),
-        protocol: walk.protocol,
-        payload: walk.payload,
-        at: l3_offset + weft_wire::ipv6::LEN_BYTES + walk.extensions_bytes,
+        protocol: outer.protocol,
+        payload,
+        at: outer.l4_at,
         ecn: ip.traffic_class() & 3,
-        pseudo: ip.pseudo_sum(walk.protocol, 0),
+        pseudo: ip.pseudo_sum(outer.protocol, 0),
     })
 }
 
