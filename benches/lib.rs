@@ -11,10 +11,11 @@ mod tunnels;
 
 pub use exchange::{Workers, frames_per_sec};
 pub use fdb::{FdbFigures, fdb_figures};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 pub use tunnels::build_many;
 use weft_io::HeapIo;
-use weft_switch::mcast::{BridgeSettings, Mdb, PortSettings};
+use weft_switch::mcast::Groups;
 use weft_switch::{
     Batch, BridgeConf, BridgeId, Datapath, FrameIo, LinkConf, LinkId, LinkRole, PortConf, PortId,
     PortKind, Snapshot, SnapshotBuilder, Tick, WorkerId, pipeline,
@@ -196,17 +197,11 @@ fn unicast(name: &str, pairs: usize, bar: Option<f64>) -> Case {
 
 /// A bridge that snoops multicast, with two members of 239.1.2.3 behind its first ports.
 fn snooping(case: &mut Case) {
-    let mut mdb = Mdb::new(BridgeSettings::default());
-    mdb.set_ports((0..9).map(|id| (PortId(id), PortSettings::default())).collect());
-    // IPv4, 20 bytes of header, and an IGMPv2 report.
-    let mut report = [[0x01, 0, 0x5e, 1, 2, 3], mac(1)].concat();
-    report.extend([8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 1, 2, 0, 0, 10, 0, 0, 1, 239, 1, 2, 3]);
-    report.extend([0x16, 0, 0xf8, 0xfa, 239, 1, 2, 3]);
-    for id in [1, 2] {
-        mdb.receive(PortId(id), Vid::UNTAGGED, &report, Tick(1));
-    }
-    assert_eq!(mdb.group_count(), 1, "the report was not understood");
-    case.datapath.snooping.set(BridgeId(0), Some(Arc::new(mdb.groups())));
+    let mut groups = Groups::default();
+    let group = Ipv4Addr::new(239, 1, 2, 3).into();
+    groups.set_members(Vid::UNTAGGED, group, [1, 2].map(PortId));
+    groups.set_reports(None, []);
+    case.datapath.snooping.set(BridgeId(0), Some(Arc::new(groups)));
 }
 
 /// Known unicast as in the first row, on a bridge that snoops: what snooping costs other frames.

@@ -2,12 +2,11 @@
 
 use crate::act::{Crossing, PerSecond, send, send_tunnelled};
 use crate::bridge::{Moves, TURN_MAX};
-use crate::loop_guard::Move;
 use crate::mcast::Snooping;
 use crate::trace::{self, Journal};
 use crate::view::sample::{Flow, Recent};
 use crate::{
-    BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, PortConf,
+    BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Learned, Meta, Move, PortConf,
     PortId, PortKind, Reach, Sighting, Snapshot, Station, Tick, pipeline,
 };
 use std::collections::BTreeSet;

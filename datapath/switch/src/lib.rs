@@ -9,17 +9,14 @@ pub mod act;
 pub mod bridge;
 mod datapath;
 mod frame;
-pub mod loop_guard;
 pub mod mcast;
 pub mod pipeline;
-pub mod rstp;
 mod snapshot;
-pub mod stp;
 pub mod tunnel;
 pub mod view;
 
 pub use bridge::{
-    Fdb, FdbRecord, FdbStats, Learned, MirrorConf, MirrorOutput, MirroredPorts, PriorityTags,
+    Fdb, FdbRecord, FdbStats, Learned, MirrorConf, MirrorOutput, MirroredPorts, Move, PriorityTags,
     RawTag, Sighting, Station, VidSet, VlanConf, VlanMode,
 };
 pub use datapath::{Announcement, Datapath, WAITING_MAX, WAITING_PER_TUNNEL_MAX};

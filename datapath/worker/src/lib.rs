@@ -20,12 +20,11 @@ pub use talks::Talk;
 pub use waker::Waker;
 
 use std::sync::Arc;
-use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortCounters, PortId,
-    Snapshot, Station, WorkerId,
+    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, MirrorId, Move, PortCounters,
+    PortId, Snapshot, Station, WorkerId,
 };
 use weft_wire::{mac::MacAddr, vid::Vid};
 

@@ -5,8 +5,9 @@ use super::{Command, command};
 use crate::plan::ofport::LOCAL;
 use crate::process::engine::Engine;
 use crate::process::unixctl::Answer;
+use crate::protocols::port_of;
 use std::fmt::Write as _;
-use weft_switch::mcast::EntryKind;
+use weft_protocols::mcast::EntryKind;
 
 pub(super) const COMMANDS: &[Command] =
     &[command("mdb/flush", "[bridge]", 0, 1, flush), command("mdb/show", "bridge", 1, 1, show)];
@@ -18,8 +19,8 @@ fn show(engine: &mut Engine, args: &[String]) -> Answer {
     bridge(engine, name)?;
     let table = engine.snooping.table(name).ok_or(DISABLED)?;
     let mut text = String::from(" port  VLAN  GROUP                Age\n");
-    for entry in table.entries(engine.snooping.now()) {
-        let port = match ofport(engine, entry.port) {
+    for entry in table.entries(engine.snooping.now_secs()) {
+        let port = match ofport(engine, port_of(entry.port)) {
             Some(LOCAL) => "LOCAL".to_owned(),
             Some(number) => number.to_string(),
             None => continue,

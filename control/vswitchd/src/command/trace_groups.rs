@@ -1,11 +1,14 @@
 //! What `ofproto/trace` says of a frame to a group address, on a bridge that snoops.
 
 use crate::process::engine::Engine;
+use crate::protocols::key_of;
 use crate::trace::flow::{Flow, Net};
 use crate::trace::walk::Hop;
 use std::net::IpAddr;
-use weft_switch::mcast::{EntryKind, Group, Mdb};
-use weft_switch::{PortId, Verdict};
+use weft_protocols::PortKey;
+use weft_protocols::mcast::{EntryKind, Mdb};
+use weft_switch::Verdict;
+use weft_wire::Group;
 use weft_wire::mac::MacAddr;
 
 /// IGMP, and types of `ICMPv6` that are MLD (RFC 2710, RFC 3810).
@@ -44,14 +47,15 @@ pub(super) fn lines(engine: &Engine, hop: &Hop) -> Option<Vec<String>> {
 /// A line for each port: stock has the group's first, then those that want all data, then routers;
 /// for a group that nobody has joined, routers come first.
 fn data(engine: &Engine, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
-    let line = |kind: &str, port: PortId| {
-        if port == hop.meta.ingress {
+    let line = |kind: &str, port: PortKey| {
+        if port == key_of(hop.meta.ingress) {
             format!("-> mcast {kind} port is input port, dropping")
         } else {
             format!("-> forwarding to mcast {kind} port")
         }
     };
-    let of_vlan = table.entries(engine.snooping.now()).filter(|entry| entry.vid == hop.meta.vid);
+    let of_vlan =
+        table.entries(engine.snooping.now_secs()).filter(|entry| entry.vid == hop.meta.vid);
     let (mut members, mut routers) = (Vec::new(), Vec::new());
     for entry in of_vlan {
         match entry.kind {
@@ -71,8 +75,9 @@ fn data(engine: &Engine, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
 
 /// A line for each router of the VLAN, and for each port that wants reports.
 fn report(engine: &Engine, table: &Mdb, hop: &Hop) -> Vec<String> {
-    let line = |port: PortId, here, there| if port == hop.meta.ingress { here } else { there };
-    let entries = table.entries(engine.snooping.now());
+    let line =
+        |port: PortKey, here, there| if port == key_of(hop.meta.ingress) { here } else { there };
+    let entries = table.entries(engine.snooping.now_secs());
     let routers = entries
         .filter(|entry| entry.kind == EntryKind::Router && entry.vid == hop.meta.vid)
         .map(|entry| {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::time::Instant;
 use uuid::Uuid;
-use weft_switch::mcast::Mdb;
+use weft_protocols::mcast::Mdb;
 use weft_switch::{Counters, DropReason, FdbStats, PortCounters, PortId, VlanMode};
 use weft_worker::Report;
 

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
-use weft_switch::mcast::BridgeSettings;
+use weft_protocols::mcast::BridgeSettings;
 use weft_switch::{VidSet, VlanConf};
 use weft_wire::mac::MacAddr;
 

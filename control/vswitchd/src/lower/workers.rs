@@ -15,12 +15,11 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_io::{ChunkPool, Queue, Region, RegionConfig, RegionHandle, WorkerIo};
-use weft_switch::loop_guard::Move;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, PortId, Snapshot, Station,
-    WorkerId,
+    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, Move, PortId, Snapshot,
+    Station, WorkerId,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;

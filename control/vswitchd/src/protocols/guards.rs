@@ -3,12 +3,13 @@
 use crate::config::desired::{Bridge, Desired, Port};
 use crate::config::names::PortName;
 use crate::protocols::spanning::{Errand, Member};
+use crate::protocols::{key_of, port_of};
 use std::collections::BTreeMap;
 use uuid::Uuid;
-use weft_switch::PortId;
-use weft_switch::loop_guard::{
-    BLOCK_MS, GuardAction, GuardState, GuardedPort, LoopGuard, Move, Reason, Sign,
+use weft_protocols::loop_guard::{
+    BLOCK_MS, GuardAction, GuardState, GuardedPort, GuardedStation, LoopGuard, Moved, Reason, Sign,
 };
+use weft_switch::{Move, PortId};
 
 /// The key of `Bridge.other_config`.
 const KEY: &str = "loop-guard";
@@ -40,7 +41,7 @@ impl Guards {
     /// False while a port is blocked or on probation.
     #[must_use]
     pub fn is_open(&self, bridge: &str, port: PortId) -> bool {
-        self.0.get(bridge).is_none_or(|guard| guard.machine.is_open(port))
+        self.0.get(bridge).is_none_or(|guard| guard.machine.is_open(key_of(port)))
     }
 
     /// Makes the guards fit the configuration; without one, all ports of a bridge are open.
@@ -74,22 +75,23 @@ impl Guards {
     /// Takes a frame that came in on `port` of a bridge.
     pub fn receive(&mut self, bridge: &str, port: PortId, frame: &[u8]) {
         if let Some(guard) = self.0.get_mut(bridge) {
-            guard.machine.receive(port, frame);
+            guard.machine.receive(key_of(port), frame);
         }
     }
 
     /// Takes what a worker counted in a bridge.
-    pub fn moved(&mut self, bridge: &str, news: &Move) {
-        if let Some(guard) = self.0.get_mut(bridge) {
-            guard.machine.moved(news);
-        }
+    pub fn moved(&mut self, bridge: &str, counted: &Move) {
+        let Some(guard) = self.0.get_mut(bridge) else { return };
+        let Move { station, from, to, count, .. } = *counted;
+        let station = GuardedStation { vid: station.vid(), mac: station.mac() };
+        guard.machine.moved(&Moved { station, from: key_of(from), to: key_of(to), count });
     }
 
     /// Lets time pass.  `forwards` says whether a spanning tree lets a port forward.
     pub fn tick(&mut self, elapsed_ms: u32, forwards: impl Fn(&str, PortId) -> bool) {
         for (bridge, guard) in &mut self.0 {
             for id in guard.members.keys() {
-                guard.machine.set_forwards(*id, forwards(bridge, *id));
+                guard.machine.set_forwards(key_of(*id), forwards(bridge, *id));
             }
             guard.machine.tick(elapsed_ms);
         }
@@ -101,10 +103,12 @@ impl Guards {
         for (bridge, guard) in &mut self.0 {
             for action in guard.machine.take_actions() {
                 match action {
-                    GuardAction::Send { port, frame } => errands.push(Errand::Send(port, frame)),
+                    GuardAction::Send { port, frame } => {
+                        errands.push(Errand::Send(port_of(port), frame));
+                    }
                     GuardAction::State { port, state } => {
                         changed = true;
-                        guard.log(bridge, port, state);
+                        guard.log(bridge, port_of(port), state);
                         // Stations are to be found another way now.
                         let flush = Errand::Flush(bridge.clone(), None);
                         if !errands.contains(&flush) {
@@ -121,7 +125,7 @@ impl Guards {
     #[must_use]
     pub fn reason(&self, bridge: &str, port: PortId) -> Option<String> {
         let guard = self.0.get(bridge)?;
-        match guard.machine.state(port) {
+        match guard.machine.state(key_of(port)) {
             GuardState::Open => None,
             GuardState::Blocked(reason) | GuardState::Probation(reason) => {
                 Some(guard.describe(reason))
@@ -137,7 +141,7 @@ impl Guards {
         let guard = self.0.get(bridge);
         guard.into_iter().flat_map(|guard| {
             guard.members.iter().filter_map(|(id, (row, _))| {
-                let (state, reason) = match guard.machine.state(*id) {
+                let (state, reason) = match guard.machine.state(key_of(*id)) {
                     GuardState::Open => return None,
                     GuardState::Blocked(reason) => ("blocked", reason),
                     GuardState::Probation(reason) => ("probation", reason),
@@ -160,11 +164,11 @@ impl Guard {
             let Some(known) = member(bridge, port) else { continue };
             let settings =
                 GuardedPort { is_up: known.is_up, vid: known.vid.get(), group: known.group };
-            self.machine.set_port(known.id, settings);
+            self.machine.set_port(key_of(known.id), settings);
             stay.insert(known.id, (port.uuid, port.name.clone()));
         }
         for gone in self.members.keys().filter(|id| !stay.contains_key(*id)) {
-            self.machine.remove_port(*gone);
+            self.machine.remove_port(key_of(*gone));
         }
         self.members = stay;
     }
@@ -174,12 +178,12 @@ impl Guard {
     }
 
     fn describe(&self, reason: Reason) -> String {
-        let other = self.name(reason.other);
+        let other = self.name(port_of(reason.other));
         match reason.sign {
             Sign::Reflection => "it hears its own probe".to_owned(),
             Sign::Probe => format!("a probe came back between it and {other}"),
             Sign::Moves(station) => {
-                let (mac, vid) = (station.mac(), station.vid().get());
+                let (mac, vid) = (station.mac, station.vid.get());
                 format!("{mac} in VLAN {vid} moves back and forth between it and {other}")
             }
         }

@@ -6,12 +6,14 @@
 
 use crate::config::desired::Desired;
 use crate::plan::planned::Ports;
+use crate::protocols::{key_of, port_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use weft_switch::mcast::{Groups, Heard, Mdb, PortSettings};
-use weft_switch::{BridgeId, PortId, Tick};
+use weft_protocols::mcast::{Mdb, PortSettings, Traffic};
+use weft_switch::mcast::{Groups, Heard};
+use weft_switch::{BridgeId, PortId};
 
 /// Between two changes that workers are told of, at least.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
@@ -101,7 +103,7 @@ impl Snooping {
                     .map(|(id, planned)| {
                         let row = wanted.ports.get(&planned.port);
                         let get = |key: &str| row?.other_config.get(key).map(String::as_str);
-                        (*id, PortSettings::from_other_config(get))
+                        (key_of(*id), PortSettings::from_other_config(get))
                     })
                     .collect(),
             );
@@ -111,7 +113,7 @@ impl Snooping {
                 .map(|(id, _)| *id)
                 .collect();
             for lost in down.difference(&table.down) {
-                table.mdb.forget_port(*lost);
+                table.mdb.forget_port(key_of(*lost));
             }
             table.down = down;
             table.note_news();
@@ -120,10 +122,10 @@ impl Snooping {
 
     /// Takes a frame that a worker heard.
     pub fn receive(&mut self, heard: &Heard) {
-        let now = self.now();
+        let now = self.now_secs();
         let bridge = self.bridges.get(&heard.port);
         if let Some(table) = bridge.and_then(|bridge| self.tables.get_mut(bridge)) {
-            table.mdb.receive(heard.port, heard.vid, &heard.frame, now);
+            table.mdb.receive(key_of(heard.port), heard.vid, &heard.frame, now);
             table.note_news();
         }
     }
@@ -134,7 +136,7 @@ impl Snooping {
             return;
         }
         self.expired = Instant::now();
-        let now = self.now();
+        let now = self.now_secs();
         for table in self.tables.values_mut() {
             table.mdb.expire(now);
             table.note_news();
@@ -152,7 +154,7 @@ impl Snooping {
     /// Forgets what was heard on a port.
     pub fn forget_port(&mut self, port: PortId) {
         for table in self.tables.values_mut() {
-            table.mdb.forget_port(port);
+            table.mdb.forget_port(key_of(port));
             table.note_news();
         }
     }
@@ -175,7 +177,7 @@ impl Snooping {
         let ended = std::mem::take(&mut self.ended).into_iter().map(|id| (id, None));
         let changed = self.tables.values_mut().filter_map(|table| {
             let is_news = std::mem::take(&mut table.is_news);
-            is_news.then(|| (table.id, Some(Arc::new(table.mdb.groups()))))
+            is_news.then(|| (table.id, Some(Arc::new(groups_of(&table.mdb)))))
         });
         ended.chain(changed).collect()
     }
@@ -207,9 +209,61 @@ impl Snooping {
         self.tables.keys().map(String::as_str)
     }
 
-    /// The clock of ages.
+    /// The clock of ages, in seconds.
     #[must_use]
-    pub fn now(&self) -> Tick {
-        Tick(u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX))
+    pub fn now_secs(&self) -> u32 {
+        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The lists of a table as workers read them.
+fn groups_of(mdb: &Mdb) -> Groups {
+    let mut groups = Groups::default();
+    for list in mdb.lists() {
+        let ports = list.ports.into_iter().map(port_of);
+        match list.traffic {
+            Traffic::Group(vid, group) => groups.set_members(vid, group, ports),
+            Traffic::Unregistered(vid) => groups.set_unregistered(vid, ports),
+            Traffic::Reports(vid) => groups.set_reports(vid, ports),
+        }
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weft_protocols::PortKey;
+    use weft_protocols::mcast::BridgeSettings;
+    use weft_wire::vid::Vid;
+
+    #[test]
+    fn workers_get_what_the_table_says() {
+        let settings = BridgeSettings { floods_unregistered: false, ..BridgeSettings::default() };
+        let mut mdb = Mdb::new(settings);
+        let port = |floods, floods_reports| PortSettings { floods, floods_reports };
+        let ports = [port(false, false), port(true, false), port(false, true), port(false, false)];
+        mdb.set_ports((1..).map(PortKey).zip(ports).collect());
+        // IPv4, 20 bytes of header, and an IGMPv2 report of 239.1.2.3.
+        let mut report = vec![0x01, 0, 0x5e, 1, 2, 3, 2, 0, 0, 0, 0, 1];
+        report.extend([8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 1, 2, 0, 0, 10, 0, 0, 1, 239, 1, 2, 3]);
+        report.extend([0x16, 0, 0xf8, 0xfa, 239, 1, 2, 3]);
+        // The same host asks in VLAN 5 as a router: a general query.
+        let mut query = report.clone();
+        query.splice(34.., [0x11, 0, 0xee, 0xff, 0, 0, 0, 0]);
+        let vid = |raw| Vid::try_from(raw).unwrap_or(Vid::UNTAGGED);
+        mdb.receive(PortKey(1), vid(5), &report, 0);
+        mdb.receive(PortKey(4), vid(5), &query, 0);
+        assert_eq!((mdb.group_count(), mdb.router_count()), (1, 1));
+
+        let groups = groups_of(&mdb);
+        let ports = |list| groups.list(list).iter().map(|port| port.0).collect::<Vec<_>>();
+        let group = std::net::Ipv4Addr::new(239, 1, 2, 3).into();
+        let other = std::net::Ipv4Addr::new(239, 9, 9, 9).into();
+        assert_eq!(groups.data(vid(5), group).map(ports), Some(vec![1, 2, 4]), "members");
+        assert_eq!(groups.data(vid(5), other).map(ports), Some(vec![2, 4]), "unregistered");
+        assert_eq!(groups.data(vid(6), group).map(ports), Some(vec![2]), "another VLAN");
+        assert_eq!(groups.reports(vid(5)).map(ports), Some(vec![3, 4]), "reports");
+        assert_eq!(groups.reports(vid(6)).map(ports), Some(vec![3]), "reports of another VLAN");
     }
 }

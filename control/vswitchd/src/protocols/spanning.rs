@@ -8,13 +8,14 @@
 use crate::config::desired::{Bridge, Desired, Port, Protocol};
 use crate::config::names::PortName;
 use crate::protocols::guards::Guards;
+use crate::protocols::{key_of, port_of};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weft_io::ethtool::Medium;
+use weft_protocols::rstp::{self, Rstp};
+use weft_protocols::stp::{self, Action, Gate, NumberError, SpanningTree, Stp};
 use weft_switch::PortId;
-use weft_switch::rstp::{self, Rstp};
-use weft_switch::stp::{self, Action, Gate, SpanningTree, Stp};
 use weft_wire::loop_probe::LoopProbe;
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -110,7 +111,7 @@ impl Machine {
                         port.medium.speed_mbps,
                     )
                 };
-                tree.set_port(port.id, settings);
+                tree.set_port(key_of(port.id), settings);
             }
             Self::Rstp(tree) => {
                 let link = rstp::Link {
@@ -120,7 +121,7 @@ impl Machine {
                 };
                 let settings =
                     rstp::PortSettings::from_other_config(get, name, number, port.source, link);
-                tree.set_port(port.id, settings);
+                tree.set_port(key_of(port.id), settings);
             }
         }
     }
@@ -144,7 +145,7 @@ pub enum Errand {
 
 /// What the tree of a bridge lets a port do.
 fn tree_gate(trees: &BTreeMap<String, Tree>, bridge: &str, port: PortId) -> Gate {
-    trees.get(bridge).map_or(Gate::OPEN, |tree| tree.machine.tree().gate(port))
+    trees.get(bridge).map_or(Gate::OPEN, |tree| tree.machine.tree().gate(key_of(port)))
 }
 
 /// The trees of all bridges, and the guards.
@@ -192,7 +193,8 @@ impl Spanning {
         }
         let tree = self.trees.get(bridge)?;
         let protocol = tree.machine.protocol().name();
-        (!tree.machine.tree().gate(port).forwards).then(|| format!("{protocol} keeps it out"))
+        (!tree.machine.tree().gate(key_of(port)).forwards)
+            .then(|| format!("{protocol} keeps it out"))
     }
 
     /// Seconds after which stations are forgotten, while the topology changes.
@@ -239,7 +241,7 @@ impl Spanning {
         if LoopProbe::parse_frame(frame).is_some() {
             self.guards.receive(bridge, port, frame);
         } else if let Some(tree) = self.trees.get_mut(bridge) {
-            tree.machine.tree_mut().receive(port, frame);
+            tree.machine.tree_mut().receive(key_of(port), frame);
         }
     }
 
@@ -261,14 +263,16 @@ impl Spanning {
         for (name, tree) in &mut self.trees {
             for action in tree.machine.tree_mut().take_actions() {
                 match action {
-                    Action::Send { port, frame } => errands.push(Errand::Send(port, frame)),
+                    Action::Send { port, frame } => {
+                        errands.push(Errand::Send(port_of(port), frame));
+                    }
                     Action::FlushBridge => errands.push(Errand::Flush(name.clone(), None)),
                     Action::FlushPort { port } => {
-                        errands.push(Errand::Flush(name.clone(), Some(port)));
+                        errands.push(Errand::Flush(name.clone(), Some(port_of(port))));
                     }
                     Action::State { port, from, to, .. } => {
                         changed = true;
-                        if let Some((_, port)) = tree.members.get(&port) {
+                        if let Some((_, port)) = tree.members.get(&port_of(port)) {
                             tracing::info!("{name}: {port}: {from} -> {to}");
                         }
                     }
@@ -317,6 +321,14 @@ impl Spanning {
     }
 }
 
+fn no_number(error: NumberError) -> String {
+    match error {
+        NumberError::Invalid(number) => format!("invalid port number {number}"),
+        NumberError::Duplicate(number) => format!("duplicate port number {number}"),
+        NumberError::TooMany => "too many ports".to_owned(),
+    }
+}
+
 impl Tree {
     fn configure_ports(
         &mut self,
@@ -345,12 +357,13 @@ impl Tree {
                     stay.insert(known.id, (port.uuid, port.name.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!("{}: {}: {error}", port.name, protocol.number_key());
+                    let why = no_number(error);
+                    tracing::warn!("{}: {}: {why}", port.name, protocol.number_key());
                 }
             }
         }
         for gone in self.members.keys().filter(|id| !stay.contains_key(*id)) {
-            self.machine.tree_mut().remove_port(*gone);
+            self.machine.tree_mut().remove_port(key_of(*gone));
         }
         self.members = stay;
     }

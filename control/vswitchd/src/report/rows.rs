@@ -9,6 +9,7 @@ use crate::lower::workers::reports;
 use crate::plan::{Carrier, PlannedPort};
 use crate::process::engine::{Engine, traffic};
 use crate::process::errand::{ByPort, Step};
+use crate::protocols::key_of;
 use crate::report::status::{
     InterfaceStatus, Wanted, link_statistics, traffic_statistics, udp6_statistics,
 };
@@ -17,7 +18,7 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 use weft_io::Queue;
 use weft_ovsdb::Datum;
-use weft_switch::stp::SpanningTree;
+use weft_protocols::stp::SpanningTree;
 use weft_switch::{Counters, PortCounters, PortId};
 use weft_wire::mac::MacAddr;
 use weft_worker::{Command, Event};
@@ -127,7 +128,8 @@ impl Engine {
             let ids: BTreeMap<Uuid, PortId> =
                 self.spanning.members(&bridge.name).map(|(id, row)| (row, id)).collect();
             for port in bridge.ports.values() {
-                let status = tree.zip(ids.get(&port.uuid)).map(|(tree, id)| tree.port_status(*id));
+                let status =
+                    tree.zip(ids.get(&port.uuid)).map(|(tree, id)| tree.port_status(key_of(*id)));
                 let mut status = status.unwrap_or_default();
                 if protocol == Protocol::Stp {
                     status.extend(guarded.get(&port.uuid).into_iter().flatten().cloned());
@@ -144,7 +146,7 @@ impl Engine {
         {
             let Some(tree) = self.tree_of(bridge, protocol) else { continue };
             for (id, row) in self.spanning.members(&bridge.name) {
-                let counts = tree.port_statistics(id).into_iter();
+                let counts = tree.port_statistics(key_of(id)).into_iter();
                 let counts = counts.map(|(key, n)| (key, i64::try_from(n).unwrap_or(i64::MAX)));
                 wanted.set("Port", row, column, Datum::map_of_integers(counts));
             }

@@ -10,7 +10,7 @@ mod probe;
 mod snoop;
 mod vlan;
 
-pub use fdb::{Fdb, FdbRecord, FdbStats, Learned, Sighting, Station};
+pub use fdb::{Fdb, FdbRecord, FdbStats, Learned, Move, Sighting, Station};
 pub(crate) use fdb::{Moves, TURN_MAX};
 pub(crate) use forward::{forward, same_group};
 pub(crate) use ingress::ingress;

@@ -1,12 +1,11 @@
 //! Groups as workers read them, and one worker's half of snooping.
 
-use super::mdb::Key;
-use super::{Group, Mdb};
 use crate::act::PerSecond;
 use crate::{BridgeId, PortId, Tick};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use weft_wire::Group;
 use weft_wire::vid::Vid;
 
 /// Copies that wait for the control thread, at most: those of one batch.
@@ -29,8 +28,8 @@ type Random = foldhash::fast::RandomState;
 pub struct Groups {
     ports: Vec<PortId>,
     lists: Vec<Range<usize>>,
-    by_group: HashMap<Key, ListId, Random>,
-    /// Of VLANs with a router; the others have the list in the field below.
+    by_group: HashMap<(Vid, Group), ListId, Random>,
+    /// Of single VLANs; the others have the list in the field below.
     unregistered: HashMap<Vid, ListId, Random>,
     unregistered_rest: Option<ListId>,
     reports: HashMap<Vid, ListId, Random>,
@@ -58,50 +57,36 @@ impl Groups {
         self.reports.get(&vid).copied().or(self.reports_rest)
     }
 
+    /// Sends data for a group in a VLAN to these ports, which are in order and without repetition.
+    pub fn set_members(&mut self, vid: Vid, group: Group, ports: impl IntoIterator<Item = PortId>) {
+        let list = self.push(ports);
+        self.by_group.extend(list.map(|list| ((vid, group), list)));
+    }
+
+    /// Sends data for groups without members to these ports: in one VLAN, or in all others.
+    pub fn set_unregistered(&mut self, vid: Option<Vid>, ports: impl IntoIterator<Item = PortId>) {
+        let list = self.push(ports);
+        match vid {
+            Some(vid) => self.unregistered.extend(list.map(|list| (vid, list))),
+            None => self.unregistered_rest = list,
+        }
+    }
+
+    /// Sends reports to these ports: in one VLAN, or in all others.
+    pub fn set_reports(&mut self, vid: Option<Vid>, ports: impl IntoIterator<Item = PortId>) {
+        let list = self.push(ports);
+        match vid {
+            Some(vid) => self.reports.extend(list.map(|list| (vid, list))),
+            None => self.reports_rest = list,
+        }
+    }
+
     fn push(&mut self, ports: impl IntoIterator<Item = PortId>) -> Option<ListId> {
         let id = ListId(u32::try_from(self.lists.len()).ok()?);
         let start = self.ports.len();
         self.ports.extend(ports);
         self.lists.push(start..self.ports.len());
         Some(id)
-    }
-}
-
-impl Mdb {
-    /// The lists for the workers.
-    #[must_use]
-    pub fn groups(&self) -> Groups {
-        let mut groups = Groups::default();
-        let flooded: BTreeSet<_> =
-            self.ports().filter(|(_, port)| port.floods).map(|(id, _)| id).collect();
-        let reported: BTreeSet<_> =
-            self.ports().filter(|(_, port)| port.floods_reports).map(|(id, _)| id).collect();
-        let mut routers: BTreeMap<Vid, BTreeSet<PortId>> = BTreeMap::new();
-        for (vid, port) in self.routers() {
-            routers.entry(vid).or_default().insert(port);
-        }
-        for (key, members) in self.members() {
-            let mut list: BTreeSet<_> = members.chain(flooded.iter().copied()).collect();
-            list.extend(routers.get(&key.0).into_iter().flatten());
-            if let Some(id) = groups.push(list) {
-                groups.by_group.insert(key, id);
-            }
-        }
-        for (vid, routers) in &routers {
-            if let Some(id) = groups.push(routers.union(&reported).copied()) {
-                groups.reports.insert(*vid, id);
-            }
-        }
-        groups.reports_rest = groups.push(reported);
-        if !self.settings().floods_unregistered {
-            for (vid, routers) in &routers {
-                if let Some(id) = groups.push(routers.union(&flooded).copied()) {
-                    groups.unregistered.insert(*vid, id);
-                }
-            }
-            groups.unregistered_rest = groups.push(flooded);
-        }
-        groups
     }
 }
 

@@ -10,6 +10,7 @@ mod age;
 mod moves;
 mod sighting;
 
+pub use moves::Move;
 pub(crate) use moves::Moves;
 pub use sighting::Sighting;
 pub(crate) use sighting::TURN_MAX;

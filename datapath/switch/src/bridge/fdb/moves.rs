@@ -1,10 +1,24 @@
 //! Stations that were heard on another port than before, counted for the loop guard.
 
-use crate::loop_guard::Move;
 use crate::{BridgeId, PortId, Station};
 
 /// Different moves that are counted between two reports; more are ignored, for a loop shows in each.
 const MOVES_MAX: usize = 64;
+
+/// A station that was heard on another port than before, as a worker counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Move {
+    /// The bridge.
+    pub bridge: BridgeId,
+    /// The station.
+    pub station: Station,
+    /// The port where it was heard before.
+    pub from: PortId,
+    /// The port where it was heard after that.
+    pub to: PortId,
+    /// How many times, since the last report.
+    pub count: u32,
+}
 
 /// What one worker counted since it was asked last.
 #[derive(Debug)]
@@ -19,12 +33,12 @@ impl Default for Moves {
 impl Moves {
     /// Counts one move.
     pub(crate) fn note(&mut self, bridge: BridgeId, station: Station, from: PortId, to: PortId) {
-        let news = Move { bridge, station, from, to, count: 0 };
-        let same = self.0.iter_mut().find(|known| Move { count: 0, ..**known } == news);
-        if let Some(known) = same {
-            known.count = known.count.saturating_add(1);
+        let first = Move { bridge, station, from, to, count: 1 };
+        let same = self.0.iter_mut().find(|counted| Move { count: 1, ..**counted } == first);
+        if let Some(counted) = same {
+            counted.count = counted.count.saturating_add(1);
         } else if self.0.len() < MOVES_MAX {
-            self.0.push(Move { count: 1, ..news });
+            self.0.push(first);
         }
     }
 

@@ -17,10 +17,11 @@
 //! Two ports of one split-horizon group never send to each other, so what goes from one to the
 //! other is no loop of this bridge.
 
-use crate::{BridgeId, PortId, Station};
+use crate::PortKey;
 use std::collections::BTreeMap;
 use weft_wire::MacAddr;
 use weft_wire::loop_probe::LoopProbe;
+use weft_wire::vid::Vid;
 
 /// Milliseconds between two probes of a port.
 pub const PROBE_MS: u32 = 1000;
@@ -36,18 +37,25 @@ pub const RETURNS_MIN: u32 = 10;
 /// Pairs of a station and two ports that are counted at a time.
 const PAIRS_MAX: usize = 1024;
 
-/// A station that was heard on another port than before, as a worker counts it.
+/// A station, as the guard tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct GuardedStation {
+    /// Its VLAN.
+    pub vid: Vid,
+    /// Its address.
+    pub mac: MacAddr,
+}
+
+/// A station was heard on another port than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// In this bridge.
-    pub bridge: BridgeId,
-    /// This station
-    pub station: Station,
-    /// was known on this port
-    pub from: PortId,
-    /// and was heard on this one,
-    pub to: PortId,
-    /// so many times since the last report.
+pub struct Moved {
+    /// The station.
+    pub station: GuardedStation,
+    /// The port where it was heard before.
+    pub from: PortKey,
+    /// The port where it was heard after that.
+    pub to: PortKey,
+    /// How many times, since the last report.
     pub count: u32,
 }
 
@@ -70,14 +78,14 @@ pub enum Sign {
     /// A probe went from one of the two ports to the other.
     Probe,
     /// This station moved back and forth between the two.
-    Moves(Station),
+    Moves(GuardedStation),
 }
 
 /// Why a port is blocked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reason {
     /// The other port of the loop; the port itself when it hears itself.
-    pub other: PortId,
+    pub other: PortKey,
     /// How it was noticed.
     pub sign: Sign,
 }
@@ -99,14 +107,14 @@ pub enum GuardAction {
     /// Send `frame` out of `port`, whatever it may do with data.
     Send {
         /// Port to send by.
-        port: PortId,
+        port: PortKey,
         /// A whole untagged Ethernet frame.
         frame: Vec<u8>,
     },
     /// `port` changed its state: publish and log it.
     State {
         /// Port that changed.
-        port: PortId,
+        port: PortKey,
         /// Its state now.
         state: GuardState,
     },
@@ -131,10 +139,10 @@ struct Port {
 pub struct LoopGuard {
     bridge: u64,
     nonce: u64,
-    ports: BTreeMap<PortId, Port>,
+    ports: BTreeMap<PortKey, Port>,
     links_seen: u64,
     /// Moves of a station between two ports, by direction; the smaller port number stands first.
-    pairs: BTreeMap<(Station, PortId, PortId), [u32; 2]>,
+    pairs: BTreeMap<(GuardedStation, PortKey, PortKey), [u32; 2]>,
     window_ms: u32,
     actions: Vec<GuardAction>,
 }
@@ -161,7 +169,7 @@ impl LoopGuard {
     }
 
     /// Adds a port, or changes what is known of one.
-    pub fn set_port(&mut self, id: PortId, settings: GuardedPort) {
+    pub fn set_port(&mut self, id: PortKey, settings: GuardedPort) {
         let was_up = self.ports.get(&id).is_some_and(|port| port.settings.is_up);
         let port = self.ports.entry(id).or_insert(Port {
             settings,
@@ -183,20 +191,20 @@ impl LoopGuard {
     }
 
     /// Says whether a spanning tree lets a port forward.
-    pub fn set_forwards(&mut self, id: PortId, forwards: bool) {
+    pub fn set_forwards(&mut self, id: PortKey, forwards: bool) {
         if let Some(port) = self.ports.get_mut(&id) {
             port.forwards = forwards;
         }
     }
 
     /// A port left the bridge.
-    pub fn remove_port(&mut self, id: PortId) {
+    pub fn remove_port(&mut self, id: PortKey) {
         self.link_lost(id);
         self.ports.remove(&id);
     }
 
     /// A port without a link loops nothing, and where it was half of a loop there is none any more.
-    fn link_lost(&mut self, id: PortId) {
+    fn link_lost(&mut self, id: PortKey) {
         self.set_state(id, GuardState::Open);
         let freed: Vec<_> = self
             .ports
@@ -213,51 +221,52 @@ impl LoopGuard {
 
     /// What a port may do.  Open for a port that is not watched.
     #[must_use]
-    pub fn state(&self, id: PortId) -> GuardState {
+    pub fn state(&self, id: PortKey) -> GuardState {
         self.ports.get(&id).map_or(GuardState::Open, |port| port.state)
     }
 
     /// True when data frames may enter and leave by the port.
     #[must_use]
-    pub fn is_open(&self, id: PortId) -> bool {
+    pub fn is_open(&self, id: PortKey) -> bool {
         self.state(id) == GuardState::Open
     }
 
     /// Takes a frame that came in on `at`.  What is no probe of this guard is ignored.
-    pub fn receive(&mut self, at: PortId, frame: &[u8]) {
+    pub fn receive(&mut self, at: PortKey, frame: &[u8]) {
         let Some(probe) = LoopProbe::parse_frame(frame) else { return };
         if probe.nonce != self.nonce {
             return;
         }
-        let from = PortId(probe.port);
+        let from = PortKey(probe.port);
         let sign = if from == at { Sign::Reflection } else { Sign::Probe };
         self.looped(from, at, sign);
     }
 
     /// Takes what a worker counted.
-    pub fn moved(&mut self, news: &Move) {
-        let is_known = |id: PortId| self.ports.contains_key(&id);
+    pub fn moved(&mut self, moved: &Moved) {
+        let Moved { station, from, to, .. } = *moved;
+        let is_watched = |id: PortKey| self.ports.contains_key(&id);
         // A station of the host itself moves as often as somebody reflects its frames.
-        if news.from == news.to || !is_known(news.from) || !is_known(news.to) {
+        if from == to || !is_watched(from) || !is_watched(to) {
             return;
         }
-        let goes_up = news.from < news.to;
-        let (low, high) = if goes_up { (news.from, news.to) } else { (news.to, news.from) };
-        let key = (news.station, low, high);
+        let goes_up = from < to;
+        let (low, high) = if goes_up { (from, to) } else { (to, from) };
+        let key = (station, low, high);
         if self.pairs.len() >= PAIRS_MAX && !self.pairs.contains_key(&key) {
             return;
         }
         let counts = self.pairs.entry(key).or_default();
         let [up, down] = counts;
         let count = if goes_up { up } else { down };
-        *count = count.saturating_add(news.count);
+        *count = count.saturating_add(moved.count);
         if counts.iter().all(|count| *count >= RETURNS_MIN) {
-            self.looped(low, high, Sign::Moves(news.station));
+            self.looped(low, high, Sign::Moves(station));
         }
     }
 
     /// Two ports are joined outside of this bridge.
-    fn looped(&mut self, a: PortId, b: PortId, sign: Sign) {
+    fn looped(&mut self, a: PortKey, b: PortKey, sign: Sign) {
         let (Some(first), Some(second)) = (self.ports.get(&a), self.ports.get(&b)) else { return };
         let is_live = |port: &Port| port.settings.is_up && port.forwards;
         let is_apart =
@@ -282,7 +291,7 @@ impl LoopGuard {
         self.set_state(blocks, GuardState::Blocked(Reason { other, sign }));
     }
 
-    fn set_state(&mut self, id: PortId, state: GuardState) {
+    fn set_state(&mut self, id: PortKey, state: GuardState) {
         let Some(port) = self.ports.get_mut(&id) else { return };
         if port.state == state {
             return;
@@ -312,7 +321,7 @@ impl LoopGuard {
         }
     }
 
-    fn tick_port(&mut self, id: PortId, elapsed_ms: u32) {
+    fn tick_port(&mut self, id: PortKey, elapsed_ms: u32) {
         let Some(port) = self.ports.get_mut(&id) else { return };
         port.left_ms = port.left_ms.saturating_sub(elapsed_ms);
         port.probe_ms = port.probe_ms.saturating_sub(elapsed_ms);
@@ -328,7 +337,7 @@ impl LoopGuard {
     }
 
     /// Sends a probe, when one is due.
-    fn probe(&mut self, id: PortId) {
+    fn probe(&mut self, id: PortKey) {
         let (bridge, nonce) = (self.bridge, self.nonce);
         let Some(port) = self.ports.get_mut(&id) else { return };
         let may_send =
@@ -350,7 +359,7 @@ impl LoopGuard {
 
 /// An address of local administration that nobody else has: were it one of the bridge's own, other
 /// bridges would learn from a probe of a blocked port that the bridge is to be found there.
-fn source(nonce: u64, port: PortId) -> MacAddr {
+fn source(nonce: u64, port: PortKey) -> MacAddr {
     let [a, b, c, ..] = nonce.to_be_bytes();
     let [hi, lo] = port.0.to_be_bytes();
     MacAddr([0x02, a, b, c, hi, lo])

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use std::net::Ipv6Addr;
-use weft_switch::mcast::Group;
+use weft_wire::Group;
 
 /// Groups 0 to 3 are of IPv4, 4 to 7 of IPv6.  0 and 1 share an address of Ethernet.
 const V4: [[u8; 4]; 4] = [[239, 1, 2, 3], [238, 129, 2, 3], [239, 0, 0, 9], [232, 5, 6, 7]];

@@ -134,16 +134,13 @@ pub const fn path_cost(speed_mbps: Option<u64>) -> u16 {
 }
 
 /// Why a port gets no number and takes no part in the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberError {
     /// The number is not in range.
-    #[error("invalid port number {0}")]
     Invalid(u64),
     /// Another port has that number.
-    #[error("duplicate port number {0}")]
     Duplicate(u16),
     /// All numbers are given out.
-    #[error("too many ports")]
     TooMany,
 }
 

@@ -1,7 +1,7 @@
 //! A port in 802.1D-1998 STP.
 
 use super::{Gate, PortSettings, timer::Timer};
-use crate::PortId;
+use crate::PortKey;
 use weft_wire::stp::{BpduInfo, BridgeIdentifier, PortIdentifier};
 
 /// The state of a port, 802.1D-1998 section 8.4.
@@ -95,7 +95,7 @@ pub(super) struct Counts {
 
 #[derive(Debug)]
 pub(super) struct Port {
-    pub(super) id: PortId,
+    pub(super) id: PortKey,
     pub(super) settings: PortSettings,
     pub(super) identifier: PortIdentifier,
     pub(super) state: PortState,
@@ -114,7 +114,7 @@ pub(super) struct Port {
 }
 
 impl Port {
-    pub(super) fn new(id: PortId, settings: PortSettings, claim: Claim, now_ms: u64) -> Self {
+    pub(super) fn new(id: PortKey, settings: PortSettings, claim: Claim, now_ms: u64) -> Self {
         Self {
             id,
             identifier: settings.identifier(),

@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use stp_sim::random::{Bounds, build, torture, wiring};
 use stp_sim::{Kind, Net, net};
-use weft_switch::PortId;
-use weft_switch::stp::SpanningTree;
+use weft_protocols::PortKey;
+use weft_protocols::stp::SpanningTree;
 
 const COST: u32 = 200_000;
 
@@ -69,7 +69,7 @@ fn figures_17_4_and_17_5_of_8021d_2004() {
     net.attach(7, 4, lan);
     net.run(10_000);
     net.check(&["root", "F:200000 B F F", inner, inner, leaf, leaf, leaf, "F:400000 B F B"]);
-    let status = net.nodes[7].tree().port_status(PortId(4));
+    let status = net.nodes[7].tree().port_status(PortKey(4));
     assert!(status.contains(&("rstp_port_role", "Backup".to_owned())), "{status:?}");
 }
 
@@ -151,10 +151,10 @@ fn an_edge_port_forwards_at_once_and_changes_no_topology() {
     net.lans[lan].members.push((1, 9));
     net.nodes[1].ports.insert(9, lan);
     let stp_sim::Tree::Rstp(tree) = &mut net.nodes[1].tree else { panic!("RSTP") };
-    let edge = weft_switch::rstp::PortSettings::new("host", 9, stp_sim::mac(1, 9));
-    let edge = weft_switch::rstp::PortSettings { admin_edge: true, ..edge };
-    tree.set_port(PortId(9), edge);
-    assert!(tree.gate(PortId(9)).forwards && tree.is_edge(PortId(9)));
+    let edge = weft_protocols::rstp::PortSettings::new("host", 9, stp_sim::mac(1, 9));
+    let edge = weft_protocols::rstp::PortSettings { admin_edge: true, ..edge };
+    tree.set_port(PortKey(9), edge);
+    assert!(tree.gate(PortKey(9)).forwards && tree.is_edge(PortKey(9)));
     net.run(5000);
     assert_eq!(before, net.nodes.iter().map(|node| node.flushes).collect::<Vec<_>>());
     // A BPDU makes it an ordinary port.
@@ -162,8 +162,8 @@ fn an_edge_port_forwards_at_once_and_changes_no_topology() {
     let mut frame = [0; 60];
     let len =
         weft_wire::stp::Bpdu::TopologyChange.write_frame(stp_sim::mac(9, 9), &mut frame).unwrap();
-    tree.receive(PortId(9), &frame[..len]);
-    assert!(!tree.is_edge(PortId(9)));
+    tree.receive(PortKey(9), &frame[..len]);
+    assert!(!tree.is_edge(PortKey(9)));
 }
 
 #[test]
@@ -198,18 +198,18 @@ fn speaks_stp_to_stp_bridges() {
     net.check(&["F:10 B", "F F"]);
     assert!(net.is_tree());
     // The old one refuses the first RST BPDUs, then no more come.
-    let errors = |net: &Net| net.nodes[old].tree().port_statistics(PortId(1))[0].1;
+    let errors = |net: &Net| net.nodes[old].tree().port_statistics(PortKey(1))[0].1;
     let before = errors(&net);
     assert!(before > 0);
     net.run(20_000);
     assert_eq!(errors(&net), before);
     let stp_sim::Tree::Rstp(tree) = &mut net.nodes[new].tree else { panic!("RSTP") };
-    let again = weft_switch::rstp::PortSettings {
+    let again = weft_protocols::rstp::PortSettings {
         path_cost: 10,
         mcheck: true,
-        ..weft_switch::rstp::PortSettings::new("p1", 1, stp_sim::mac(new, 1))
+        ..weft_protocols::rstp::PortSettings::new("p1", 1, stp_sim::mac(new, 1))
     };
-    tree.set_port(PortId(1), again);
+    tree.set_port(PortKey(1), again);
     net.run(3000);
     assert!(errors(&net) > before);
 }

@@ -6,9 +6,9 @@ pub mod random;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
-use weft_switch::PortId;
-use weft_switch::stp::{Action, Gate, SpanningTree, Stp};
-use weft_switch::{rstp, rstp::Rstp, stp};
+use weft_protocols::PortKey;
+use weft_protocols::stp::{Action, Gate, SpanningTree, Stp};
+use weft_protocols::{rstp, rstp::Rstp, stp};
 use weft_wire::MacAddr;
 use weft_wire::stp::BridgeIdentifier;
 
@@ -163,7 +163,7 @@ impl Net {
                 let number = u8::try_from(port).unwrap();
                 let settings = stp::PortSettings::new(&name, number, source);
                 let path_cost = u16::try_from(cost).unwrap();
-                tree.set_port(PortId(port), stp::PortSettings { priority, path_cost, ..settings });
+                tree.set_port(PortKey(port), stp::PortSettings { priority, path_cost, ..settings });
             }
             Tree::Rstp(tree) => {
                 let settings = rstp::PortSettings {
@@ -172,7 +172,7 @@ impl Net {
                     point_to_point,
                     ..rstp::PortSettings::new(&name, port, source)
                 };
-                tree.set_port(PortId(port), settings);
+                tree.set_port(PortKey(port), settings);
             }
         }
         self.collect(node);
@@ -186,7 +186,7 @@ impl Net {
     }
 
     pub fn set_link(&mut self, node: usize, port: u16, is_up: bool) {
-        self.nodes[node].tree_mut().set_link(PortId(port), is_up);
+        self.nodes[node].tree_mut().set_link(PortKey(port), is_up);
         self.collect(node);
     }
 
@@ -212,7 +212,7 @@ impl Net {
 
     /// Hands a frame to a port; the number of actions that it caused.
     pub fn inject(&mut self, node: usize, port: u16, frame: &[u8]) -> usize {
-        self.nodes[node].tree_mut().receive(PortId(port), frame);
+        self.nodes[node].tree_mut().receive(PortKey(port), frame);
         self.collect(node)
     }
 
@@ -233,7 +233,7 @@ impl Net {
         }
         // What the actions said is what there is.
         for (&port, &gate) in &node.gates {
-            assert_eq!(node.tree().gate(PortId(port)), gate, "node {index} port {port}");
+            assert_eq!(node.tree().gate(PortKey(port)), gate, "node {index} port {port}");
         }
         count
     }
@@ -252,7 +252,7 @@ impl Net {
             if is_lost || is_deaf || is_sender != (is_sender && reflects) {
                 continue;
             }
-            self.nodes[node].tree_mut().receive(PortId(at), frame);
+            self.nodes[node].tree_mut().receive(PortKey(at), frame);
             self.collect(node);
         }
     }
@@ -313,7 +313,7 @@ impl Net {
     }
 
     fn forwards(&self, node: usize, port: u16) -> bool {
-        self.nodes[node].tree().gate(PortId(port)).forwards
+        self.nodes[node].tree().gate(PortKey(port)).forwards
     }
 
     /// Where a broadcast could circle: found by joining bridges and LANs over forwarding ports.
@@ -368,7 +368,7 @@ impl Net {
             .ports
             .keys()
             .map(|&port| {
-                let id = PortId(port);
+                let id = PortKey(port);
                 let (state, is_root, cost) = match &node.tree {
                     Tree::Stp(tree) => {
                         let (role, state) = tree.role_and_state(id).unwrap();

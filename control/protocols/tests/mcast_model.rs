@@ -7,13 +7,15 @@
 #![expect(clippy::indexing_slicing, reason = "the model is small and its indices its own")]
 #![expect(clippy::cast_possible_truncation, reason = "frames here are short")]
 
+#[path = "../../../datapath/wire/tests/mcast_frames/mod.rs"]
 mod mcast_frames;
 
 use mcast_frames::{Kind, Said, address, group_of, said};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use weft_switch::mcast::{BridgeSettings, EntryKind, Group, Mdb, PortSettings};
-use weft_switch::{PortId, Tick};
+use weft_protocols::PortKey;
+use weft_protocols::mcast::{BridgeSettings, EntryKind, Mdb, PortSettings, Traffic};
+use weft_wire::Group;
 use weft_wire::vid::Vid;
 
 const PORTS: u16 = 4;
@@ -161,7 +163,7 @@ fn vid(raw: u16) -> Vid {
 
 fn compare(mdb: &mut Mdb, model: &Model, now: u32, seen: &mut Vec<Vec<u16>>) {
     let entries: Vec<_> = mdb
-        .entries(Tick(now))
+        .entries(now)
         .map(|entry| {
             let group = match entry.kind {
                 EntryKind::Member(group) => Some(group_of(group)),
@@ -174,20 +176,26 @@ fn compare(mdb: &mut Mdb, model: &Model, now: u32, seen: &mut Vec<Vec<u16>>) {
     assert_eq!((mdb.group_count(), mdb.router_count()), (model.used.len(), model.routers.len()));
     assert!(mdb.group_count() <= model.settings.groups_max);
 
-    let groups = mdb.groups();
+    let given: Vec<_> = mdb.lists().collect();
+    // The first of these lists that there is; all ports for a flood.
+    let ports_of = |wanted: &[Traffic]| -> Vec<u16> {
+        let mut found =
+            wanted.iter().filter_map(|traffic| given.iter().find(|list| list.traffic == *traffic));
+        found.next().map_or_else(
+            || model.ports.keys().copied().collect(),
+            |list| list.ports.iter().map(|port| port.0).collect(),
+        )
+    };
     let mut lists = Vec::new();
     for v in 0..3 {
         for group in 0..8 {
-            let list = groups.data(vid(v), Group::from(address(group)));
-            let ports = list.map_or_else(
-                || model.ports.keys().copied().collect(),
-                |list| groups.list(list).iter().map(|port| port.0).collect::<Vec<_>>(),
-            );
+            let of_group = Traffic::Group(vid(v), Group::from(address(group)));
+            let unregistered = [Some(vid(v)), None].map(Traffic::Unregistered);
+            let ports = ports_of(&[of_group, unregistered[0], unregistered[1]]);
             assert_eq!(ports, model.data(v, group), "data for group {group} in VLAN {v}");
             lists.push(ports);
         }
-        let reports = groups.list(groups.reports(vid(v)).unwrap());
-        let reports: Vec<_> = reports.iter().map(|port| port.0).collect();
+        let reports = ports_of(&[Some(vid(v)), None].map(Traffic::Reports));
         assert_eq!(reports, model.reports(v), "reports in VLAN {v}");
         lists.push(reports);
     }
@@ -209,7 +217,7 @@ proptest! {
             settings, ports: ports.clone(), members: vec![], used: vec![], routers: vec![],
         };
         let give = |mdb: &mut Mdb, ports: &BTreeMap<u16, PortSettings>| {
-            mdb.set_ports(ports.iter().map(|(port, settings)| (PortId(*port), *settings)).collect());
+            mdb.set_ports(ports.iter().map(|(port, settings)| (PortKey(*port), *settings)).collect());
         };
         let mut mdb = Mdb::new(settings);
         give(&mut mdb, &ports);
@@ -218,12 +226,12 @@ proptest! {
             match step {
                 Step::Frame(port, v, said) => {
                     model.receive(port, v, &said, now);
-                    mdb.receive(PortId(port), vid(v), &said.frame(port), Tick(now));
+                    mdb.receive(PortKey(port), vid(v), &said.frame(port), now);
                 }
                 Step::Pause(secs) => {
                     now += secs;
                     model.expire(now);
-                    mdb.expire(Tick(now));
+                    mdb.expire(now);
                 }
                 Step::Port(port, settings) => {
                     if let Some((floods, floods_reports)) = settings {
@@ -242,11 +250,11 @@ proptest! {
                     }
                     mdb.configure(model.settings);
                     model.expire(now);
-                    mdb.expire(Tick(now));
+                    mdb.expire(now);
                 }
                 Step::Forget(port) => {
                     model.forget(port);
-                    mdb.forget_port(PortId(port));
+                    mdb.forget_port(PortKey(port));
                 }
                 Step::Flush => {
                     (model.members, model.used, model.routers) = (vec![], vec![], vec![]);
@@ -262,15 +270,15 @@ proptest! {
     fn survives_noise(frames in prop::collection::vec((said(), any::<prop::sample::Index>(), any::<u8>()), 1..40)) {
         let settings = BridgeSettings { groups_max: 3, ..BridgeSettings::default() };
         let mut mdb = Mdb::new(settings);
-        mdb.set_ports([(PortId(0), PortSettings::default())].into());
+        mdb.set_ports([(PortKey(0), PortSettings::default())].into());
         for (said, at, byte) in frames {
             let mut frame = said.frame(0);
             let at = at.index(frame.len());
             frame[at] = byte;
-            mdb.receive(PortId(0), Vid::UNTAGGED, &frame, Tick(0));
-            mdb.receive(PortId(0), Vid::UNTAGGED, &frame[..at], Tick(0));
+            mdb.receive(PortKey(0), Vid::UNTAGGED, &frame, 0);
+            mdb.receive(PortKey(0), Vid::UNTAGGED, &frame[..at], 0);
             prop_assert!(mdb.group_count() <= 3);
-            prop_assert!(mdb.entries(Tick(0)).count() <= 4);
+            prop_assert!(mdb.entries(0).count() <= 4);
         }
     }
 }
@@ -279,15 +287,15 @@ proptest! {
 #[test]
 fn only_group_addresses_are_groups() {
     let mut mdb = Mdb::new(BridgeSettings::default());
-    mdb.set_ports([(PortId(0), PortSettings::default())].into());
+    mdb.set_ports([(PortKey(0), PortSettings::default())].into());
     let report = |group: [u8; 4]| mcast_frames::igmp_report(group, 0);
-    mdb.receive(PortId(0), Vid::UNTAGGED, &report([10, 0, 0, 1]), Tick(0));
+    mdb.receive(PortKey(0), Vid::UNTAGGED, &report([10, 0, 0, 1]), 0);
     assert_eq!(mdb.group_count(), 0);
-    mdb.receive(PortId(0), Vid::UNTAGGED, &report([239, 0, 0, 1]), Tick(0));
+    mdb.receive(PortKey(0), Vid::UNTAGGED, &report([239, 0, 0, 1]), 0);
     // Local groups are kept, as Open vSwitch does, though their data is always flooded.
-    mdb.receive(PortId(0), Vid::UNTAGGED, &report([224, 0, 0, 251]), Tick(0));
+    mdb.receive(PortKey(0), Vid::UNTAGGED, &report([224, 0, 0, 251]), 0);
     let text: Vec<_> = mdb
-        .entries(Tick(7))
+        .entries(7)
         .map(|entry| match entry.kind {
             EntryKind::Member(group) => format!("{group} {}", entry.age_secs),
             EntryKind::Router => String::new(),

@@ -34,7 +34,7 @@ pub(crate) use config::{flag, in_range, number};
 pub(crate) use port::Claim;
 pub(crate) use show::{bridge_lines, table_row};
 
-use crate::PortId;
+use crate::PortKey;
 use weft_wire::MacAddr;
 use weft_wire::stp::{Bpdu, FRAME_LEN_MAX};
 
@@ -62,14 +62,14 @@ pub enum Action {
     /// Send `frame`, a whole untagged Ethernet frame, out of `port`, whatever its gate.
     Send {
         /// Port to send by.
-        port: PortId,
+        port: PortKey,
         /// At most [`FRAME_LEN_MAX`] bytes; a physical port pads it.
         frame: Vec<u8>,
     },
     /// `port` changed its state: publish `gate`, log the names.
     State {
         /// Port that changed.
-        port: PortId,
+        port: PortKey,
         /// What it may do from now on.
         gate: Gate,
         /// Name of the former state, as OVS logs it.
@@ -82,7 +82,7 @@ pub enum Action {
     /// Forget the stations that were learned on `port`.
     FlushPort {
         /// That port.
-        port: PortId,
+        port: PortKey,
     },
     /// Age stations of the bridge after `secs` seconds, or as configured again when there are
     /// none (802.1D-1998 section 8.3.5).
@@ -97,7 +97,7 @@ pub trait SpanningTree {
     /// Takes a frame for the bridge group address that arrived on `port`.  A frame that is no
     /// valid BPDU is counted as an error of that port; one on a port that the tree does not know
     /// is dropped.
-    fn receive(&mut self, port: PortId, frame: &[u8]);
+    fn receive(&mut self, port: PortKey, frame: &[u8]);
 
     /// Lets `elapsed_ms` milliseconds pass.
     fn tick(&mut self, elapsed_ms: u32);
@@ -106,13 +106,13 @@ pub trait SpanningTree {
     fn take_actions(&mut self) -> Vec<Action>;
 
     /// The link of `port` came up or went away (or the operator's administrative state did).
-    fn set_link(&mut self, port: PortId, is_up: bool);
+    fn set_link(&mut self, port: PortKey, is_up: bool);
 
     /// `port` left the bridge, or takes part no more; its gate is open from now on.
-    fn remove_port(&mut self, port: PortId);
+    fn remove_port(&mut self, port: PortKey);
 
     /// What `port` may do now.  Open for a port that the tree does not know.
-    fn gate(&self, port: PortId) -> Gate;
+    fn gate(&self, port: PortKey) -> Gate;
 
     /// `stp/tcn`, `rstp/tcn`: acts as if the topology had changed.
     fn force_topology_change(&mut self);
@@ -124,15 +124,15 @@ pub trait SpanningTree {
     fn bridge_status(&self) -> Vec<(&'static str, String)>;
 
     /// Keys and values of Port.status or `Port.rstp_status`; none for a port that takes no part.
-    fn port_status(&self, port: PortId) -> Vec<(&'static str, String)>;
+    fn port_status(&self, port: PortKey) -> Vec<(&'static str, String)>;
 
     /// Keys and values of Port.statistics or `Port.rstp_statistics`; none for a port that takes no
     /// part.
-    fn port_statistics(&self, port: PortId) -> Vec<(&'static str, u64)>;
+    fn port_statistics(&self, port: PortKey) -> Vec<(&'static str, u64)>;
 }
 
 /// The frame that carries `bpdu` from `source` out of `port`.
-pub(crate) fn send(port: PortId, source: MacAddr, bpdu: &Bpdu) -> Action {
+pub(crate) fn send(port: PortKey, source: MacAddr, bpdu: &Bpdu) -> Action {
     let mut frame = vec![0; FRAME_LEN_MAX];
     // There is room for the longest, so this does not fail.
     let len = bpdu.write_frame(source, &mut frame).unwrap_or(0);

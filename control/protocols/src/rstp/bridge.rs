@@ -4,7 +4,7 @@ use super::port::{HELLO_TIME_SECS, MIGRATE_TIME_SECS, Message, Port, PortState, 
 use super::selection::RootPath;
 use super::transitions::{Step, TreeEffect};
 use super::{BridgeSettings, PortRole, PortSettings};
-use crate::PortId;
+use crate::PortKey;
 use crate::stp::{Action, Claim, Gate, SpanningTree, TICK_MAX_MS};
 use weft_wire::stp::{Bpdu, BpduInfo, BridgeIdentifier, PortIdentifier};
 
@@ -74,7 +74,7 @@ impl Rstp {
 
     /// Adds a port, or changes the settings of one that there is.  What did not change has no
     /// effect.
-    pub fn set_port(&mut self, id: PortId, settings: PortSettings) {
+    pub fn set_port(&mut self, id: PortKey, settings: PortSettings) {
         let (times, is_rstp) = (self.bridge_times(), !self.settings.force_stp);
         match self.ports.iter_mut().find(|port| port.id == id) {
             Some(port) if port.settings == settings => return,
@@ -116,17 +116,17 @@ impl Rstp {
 
     /// Role and state of a port that takes part.
     #[must_use]
-    pub fn role_and_state(&self, id: PortId) -> Option<(PortRole, PortState)> {
+    pub fn role_and_state(&self, id: PortKey) -> Option<(PortRole, PortState)> {
         self.port(id).map(|port| (port.role, port.state()))
     }
 
     /// True while `id` is taken for a port with no bridge behind it.
     #[must_use]
-    pub fn is_edge(&self, id: PortId) -> bool {
+    pub fn is_edge(&self, id: PortKey) -> bool {
         self.port(id).is_some_and(|port| port.oper_edge)
     }
 
-    pub(super) fn port(&self, id: PortId) -> Option<&Port> {
+    pub(super) fn port(&self, id: PortKey) -> Option<&Port> {
         self.ports.iter().find(|port| port.id == id)
     }
 
@@ -276,7 +276,7 @@ fn is_own(info: &BpduInfo, bridge: BridgeIdentifier, port: PortIdentifier) -> bo
 }
 
 impl SpanningTree for Rstp {
-    fn receive(&mut self, id: PortId, frame: &[u8]) {
+    fn receive(&mut self, id: PortKey, frame: &[u8]) {
         let Some(index) = self.ports.iter().position(|port| port.id == id) else { return };
         let Some(port) = self.ports.get_mut(index).filter(|port| port.enabled) else { return };
         match Bpdu::parse_frame(frame) {
@@ -297,7 +297,7 @@ impl SpanningTree for Rstp {
         std::mem::take(&mut self.actions)
     }
 
-    fn set_link(&mut self, id: PortId, is_up: bool) {
+    fn set_link(&mut self, id: PortKey, is_up: bool) {
         if let Some(port) = self.ports.iter_mut().find(|port| port.id == id) {
             port.settings.is_up = is_up;
             port.enabled = is_up;
@@ -309,7 +309,7 @@ impl SpanningTree for Rstp {
         }
     }
 
-    fn remove_port(&mut self, id: PortId) {
+    fn remove_port(&mut self, id: PortKey) {
         let Some(from) = self.port(id).map(|port| port.state().name()) else { return };
         // The others learn that it is gone before it is.
         self.set_link(id, false);
@@ -322,7 +322,7 @@ impl SpanningTree for Rstp {
         self.settle();
     }
 
-    fn gate(&self, id: PortId) -> Gate {
+    fn gate(&self, id: PortKey) -> Gate {
         self.port(id).map_or(Gate::OPEN, |port| port.state().gate())
     }
 
@@ -341,11 +341,11 @@ impl SpanningTree for Rstp {
         self.bridge_map()
     }
 
-    fn port_status(&self, port: PortId) -> Vec<(&'static str, String)> {
+    fn port_status(&self, port: PortKey) -> Vec<(&'static str, String)> {
         self.port_map(port)
     }
 
-    fn port_statistics(&self, port: PortId) -> Vec<(&'static str, u64)> {
+    fn port_statistics(&self, port: PortKey) -> Vec<(&'static str, u64)> {
         self.count_map(port)
     }
 }

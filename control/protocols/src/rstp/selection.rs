@@ -2,7 +2,7 @@
 
 use super::bridge::Rstp;
 use super::port::{InfoIs, PortRole, Times};
-use crate::PortId;
+use crate::PortKey;
 use crate::stp::Claim;
 use weft_wire::stp::PortIdentifier;
 
@@ -12,7 +12,7 @@ pub(super) struct RootPath {
     pub(super) vector: Claim,
     pub(super) times: Times,
     /// The port, and its identifier; none at the root.
-    pub(super) port: Option<(PortId, PortIdentifier)>,
+    pub(super) port: Option<(PortKey, PortIdentifier)>,
 }
 
 impl Rstp {

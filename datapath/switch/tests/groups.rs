@@ -1,10 +1,12 @@
-//! Who gets a frame to a group: bridges, VLANs, blocked ports and split horizon against a model.
+//! Who gets a frame to a group: any lists of ports, bridges, VLANs, blocked ports and split horizon
+//! against a model.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up should stop at once")]
 #![expect(clippy::indexing_slicing, reason = "the model is small and its indices its own")]
 #![expect(clippy::cast_possible_truncation, reason = "counts here are below ten")]
 
 mod common;
+#[path = "../../wire/tests/mcast_frames/mod.rs"]
 mod mcast_frames;
 
 use common::Switch;
@@ -12,11 +14,12 @@ use mcast_frames::{Kind, Said, address, data, said, v4_packet, v6_packet};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use weft_switch::mcast::{BridgeSettings, EntryKind, Group, Mdb, PortSettings};
+use weft_switch::mcast::Groups;
 use weft_switch::{
     BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, PortConf, PortCounters, PortId, PortKind,
     Snapshot, SnapshotBuilder, Tick, VlanConf, VlanMode, WorkerId,
 };
+use weft_wire::Group;
 use weft_wire::vid::Vid;
 
 const SNOOPING: u16 = 0;
@@ -28,23 +31,63 @@ struct ModelPort {
     access: Option<u16>,
     horizon: u16,
     forwards: bool,
-    settings: PortSettings,
 }
 
 fn port() -> impl Strategy<Value = ModelPort> {
-    let often = || prop::bool::weighted(0.15);
     let bridge = prop_oneof![5 => Just(SNOOPING), 1 => Just(1u16)];
     let access = prop::option::weighted(0.3, 0u16..3);
     let horizon = prop_oneof![3 => Just(0u16), 1 => 1u16..3];
-    (bridge, access, horizon, prop::bool::weighted(0.9), often(), often()).prop_map(
-        |(bridge, access, horizon, forwards, floods, floods_reports)| ModelPort {
-            bridge,
-            access,
-            horizon,
-            forwards,
-            settings: PortSettings { floods, floods_reports },
-        },
+    (bridge, access, horizon, prop::bool::weighted(0.9)).prop_map(
+        |(bridge, access, horizon, forwards)| ModelPort { bridge, access, horizon, forwards },
     )
+}
+
+type Ports = BTreeSet<u16>;
+
+/// Lists for single VLANs, and the one for all others.
+type ByVlan = (BTreeMap<u16, Ports>, Option<Ports>);
+
+/// Lists as control might give them, by VLAN and number of the group.
+#[derive(Clone, Debug, Default)]
+struct Lists {
+    members: BTreeMap<(u16, u8), Ports>,
+    unregistered: ByVlan,
+    reports: ByVlan,
+}
+
+fn lists() -> impl Strategy<Value = Lists> {
+    let ports = || prop::collection::btree_set(0u16..6, 0..6);
+    let by_vlan =
+        || (prop::collection::btree_map(0u16..3, ports(), 0..3), prop::option::of(ports()));
+    let members = prop::collection::btree_map((0u16..3, 0u8..8), ports(), 0..12);
+    (members, by_vlan(), by_vlan()).prop_map(|(members, unregistered, reports)| Lists {
+        members,
+        unregistered,
+        reports,
+    })
+}
+
+impl Lists {
+    fn groups(&self) -> Groups {
+        let ids = |ports: &Ports| ports.iter().copied().map(PortId).collect::<Vec<_>>();
+        let mut groups = Groups::default();
+        for ((v, group), ports) in &self.members {
+            groups.set_members(vid(*v), Group::from(address(*group)), ids(ports));
+        }
+        for (v, ports) in &self.unregistered.0 {
+            groups.set_unregistered(Some(vid(*v)), ids(ports));
+        }
+        if let Some(ports) = &self.unregistered.1 {
+            groups.set_unregistered(None, ids(ports));
+        }
+        for (v, ports) in &self.reports.0 {
+            groups.set_reports(Some(vid(*v)), ids(ports));
+        }
+        if let Some(ports) = &self.reports.1 {
+            groups.set_reports(None, ids(ports));
+        }
+        groups
+    }
 }
 
 /// What is sent.
@@ -140,24 +183,13 @@ fn tagged(mut frame: Vec<u8>, tag: Option<u16>) -> Vec<u8> {
     frame
 }
 
-/// One bridge's knowledge, its ports, and what is to be done with frames.
+/// The ports of two bridges, one of which snoops, and the lists of that one.
 struct Model {
     ports: Vec<ModelPort>,
-    mdb: Mdb,
+    lists: Lists,
 }
 
 impl Model {
-    fn is_anywhere(&self, vid: u16, kind: EntryKind) -> BTreeSet<u16> {
-        let entries = self.mdb.entries(Tick(0));
-        let here = entries.filter(|entry| entry.vid.get() == vid && entry.kind == kind);
-        here.map(|entry| entry.port.0).collect()
-    }
-
-    fn ports_where(&self, takes: impl Fn(&PortSettings) -> bool) -> BTreeSet<u16> {
-        let ports = (0u16..).zip(&self.ports).filter(|(_, port)| port.bridge == SNOOPING);
-        ports.filter(|(_, port)| takes(&port.settings)).map(|(id, _)| id).collect()
-    }
-
     /// The VLAN of a frame; none when the port refuses it.
     fn vid(&self, at: u16, tag: Option<u16>) -> Option<u16> {
         let port = &self.ports[usize::from(at)];
@@ -169,35 +201,22 @@ impl Model {
         port.forwards.then_some(vid)
     }
 
-    fn targets(&self, at: u16, vid: u16, what: &What) -> BTreeSet<u16> {
-        let all: BTreeSet<u16> = (0..self.ports.len() as u16).collect();
-        let unregistered = || {
-            let mut to = self.is_anywhere(vid, EntryKind::Router);
-            to.extend(self.ports_where(|port| port.floods));
-            if self.mdb.settings().floods_unregistered { all.clone() } else { to }
-        };
+    fn targets(&self, at: u16, vid: u16, what: &What) -> Ports {
+        let all: Ports = (0..self.ports.len() as u16).collect();
+        let of_vlan = |(single, others): &ByVlan| single.get(&vid).or(others.as_ref()).cloned();
         if self.ports[usize::from(at)].bridge != SNOOPING {
             return all;
         }
-        match what {
-            What::Said(said) if said.kind != Kind::Query => {
-                let mut to = self.is_anywhere(vid, EntryKind::Router);
-                to.extend(self.ports_where(|port| port.floods_reports));
-                to
-            }
+        let list = match what {
+            What::Said(said) if said.kind != Kind::Query => of_vlan(&self.lists.reports),
             What::Data(group) => {
-                let group = Group::from(address(*group));
-                let mut to = self.is_anywhere(vid, EntryKind::Member(group));
-                if to.is_empty() {
-                    return unregistered();
-                }
-                to.extend(self.is_anywhere(vid, EntryKind::Router));
-                to.extend(self.ports_where(|port| port.floods));
-                to
+                let members = self.lists.members.get(&(vid, *group)).cloned();
+                members.or_else(|| of_vlan(&self.lists.unregistered))
             }
-            What::UnicastInside | What::Broken => unregistered(),
-            _ => all,
-        }
+            What::UnicastInside | What::Broken => of_vlan(&self.lists.unregistered),
+            _ => return all,
+        };
+        list.unwrap_or(all)
     }
 
     /// Ports that a frame leaves by, with the tag that it has there.
@@ -224,21 +243,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn frames_go_where_their_members_are(
+    fn frames_go_where_the_lists_say(
         ports in prop::collection::vec(port(), 6),
-        floods_unregistered: bool,
-        steps in prop::collection::vec((0u16..6, prop::option::of(0u16..3), what()), 1..80),
+        lists in lists(),
+        steps in prop::collection::vec((0u16..6, prop::option::of(0u16..3), what()), 1..40),
     ) {
         let mut switch = Switch::new(snapshot(&ports));
-        let settings = BridgeSettings { floods_unregistered, ..BridgeSettings::default() };
-        let mut mdb = Mdb::new(settings);
-        let members = (0u16..).zip(&ports).filter(|(_, port)| port.bridge == SNOOPING);
-        mdb.set_ports(members.map(|(id, port)| (PortId(id), port.settings)).collect::<BTreeMap<_, _>>());
-        let mut model = Model { ports, mdb };
+        switch.datapath.snooping.set(BridgeId(SNOOPING), Some(Arc::new(lists.groups())));
+        let model = Model { ports, lists };
         for (at, tag, what) in steps {
-            if model.mdb.take_changed() {
-                switch.datapath.snooping.set(BridgeId(SNOOPING), Some(Arc::new(model.mdb.groups())));
-            }
             let bare = what.frame(at);
             let frame = tagged(bare.clone(), tag);
             let before = switch.datapath.counters.port(PortId(at)).map_or(0, PortCounters::rx_dropped_frames);
@@ -265,7 +278,6 @@ proptest! {
             prop_assert_eq!(heard.len(), usize::from(is_heard));
             for one in heard {
                 prop_assert_eq!((one.port.0, Some(one.vid.get()), &one.frame), (at, vlan, &frame));
-                model.mdb.receive(one.port, one.vid, &one.frame, Tick(0));
             }
         }
     }
@@ -274,15 +286,9 @@ proptest! {
 /// One hostile port cannot keep the control thread busy, nor keep others from being heard.
 #[test]
 fn copies_are_limited_by_batch_and_by_second() {
-    let trunk = ModelPort {
-        bridge: SNOOPING,
-        access: None,
-        horizon: 0,
-        forwards: true,
-        settings: PortSettings::default(),
-    };
+    let trunk = ModelPort { bridge: SNOOPING, access: None, horizon: 0, forwards: true };
     let mut switch = Switch::new(snapshot(&vec![trunk; 3]));
-    let groups = Arc::new(Mdb::new(BridgeSettings::default()).groups());
+    let groups = Arc::new(Lists::default().groups());
     switch.datapath.snooping.set(BridgeId(SNOOPING), Some(groups));
     let report = mcast_frames::igmp_report([239, 1, 1, 1], 0);
     let mut heard = |port, second| {
@@ -300,22 +306,11 @@ fn copies_are_limited_by_batch_and_by_second() {
 /// VLAN, gets nothing.
 #[test]
 fn a_stale_list_leaks_nothing() {
-    let trunk = |bridge, access| ModelPort {
-        bridge,
-        access,
-        horizon: 0,
-        forwards: true,
-        settings: PortSettings::default(),
-    };
+    let trunk = |bridge, access| ModelPort { bridge, access, horizon: 0, forwards: true };
     let before = [trunk(0, Some(1)), trunk(0, Some(1)), trunk(0, Some(1)), trunk(0, Some(1))];
     let mut switch = Switch::new(snapshot(&before));
-    let mut mdb = Mdb::new(BridgeSettings::default());
-    mdb.set_ports((0..4).map(|id| (PortId(id), PortSettings::default())).collect());
-    for id in 1..4 {
-        let report = mcast_frames::igmp_report([239, 1, 2, 3], id);
-        mdb.receive(PortId(id), vid(1), &report, Tick(0));
-    }
-    switch.datapath.snooping.set(BridgeId(0), Some(Arc::new(mdb.groups())));
+    let lists = Lists { members: [((1, 0), (1..4).collect())].into(), ..Lists::default() };
+    switch.datapath.snooping.set(BridgeId(0), Some(Arc::new(lists.groups())));
     let reach = |switch: &mut Switch| {
         let sent = switch.receive(LinkId(0), &[data(0, 0)], Tick(0));
         sent.iter().map(|(link, _)| link.0).collect::<Vec<_>>()

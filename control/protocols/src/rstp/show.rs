@@ -2,7 +2,7 @@
 
 use super::bridge::Rstp;
 use super::port::PortState;
-use crate::PortId;
+use crate::PortKey;
 use crate::stp::{bridge_lines, table_row};
 use std::fmt::Write;
 use weft_wire::stp::BridgeIdentifier;
@@ -55,7 +55,7 @@ impl Rstp {
         ]
     }
 
-    pub(super) fn port_map(&self, port: PortId) -> Vec<(&'static str, String)> {
+    pub(super) fn port_map(&self, port: PortKey) -> Vec<(&'static str, String)> {
         let Some(port) = self.port(port) else { return Vec::new() };
         let claim = port.held_priority;
         vec![
@@ -68,7 +68,7 @@ impl Rstp {
         ]
     }
 
-    pub(super) fn count_map(&self, port: PortId) -> Vec<(&'static str, u64)> {
+    pub(super) fn count_map(&self, port: PortKey) -> Vec<(&'static str, u64)> {
         let Some(port) = self.port(port) else { return Vec::new() };
         vec![
             ("rstp_error_count", port.counts.error),

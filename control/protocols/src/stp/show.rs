@@ -1,7 +1,7 @@
 //! How a bridge's tree is shown: `stp/show` and the database's status columns.
 
 use super::{PortState, Stp};
-use crate::PortId;
+use crate::PortKey;
 use std::fmt::Write;
 use weft_wire::stp::BridgeIdentifier;
 
@@ -59,7 +59,7 @@ impl Stp {
         ]
     }
 
-    pub(super) fn port_map(&self, port: PortId) -> Vec<(&'static str, String)> {
+    pub(super) fn port_map(&self, port: PortKey) -> Vec<(&'static str, String)> {
         let Some(port) = self.port(port) else { return Vec::new() };
         let secs = self.now_ms().saturating_sub(port.changed_ms) / 1000;
         vec![
@@ -70,7 +70,7 @@ impl Stp {
         ]
     }
 
-    pub(super) fn count_map(&self, port: PortId) -> Vec<(&'static str, u64)> {
+    pub(super) fn count_map(&self, port: PortKey) -> Vec<(&'static str, u64)> {
         let Some(port) = self.port(port) else { return Vec::new() };
         vec![
             ("stp_error_count", port.counts.error),

@@ -1,9 +1,9 @@
 //! What one bridge has heard of groups and routers.
 
-use super::Group;
+use crate::PortKey;
 use crate::stp::flag;
-use crate::{PortId, Tick};
 use std::collections::BTreeMap;
+use weft_wire::Group;
 use weft_wire::vid::Vid;
 
 /// A router is forgotten so long after its last query, in seconds, as in Open vSwitch: longer than
@@ -60,7 +60,7 @@ pub enum EntryKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Where.
-    pub port: PortId,
+    pub port: PortKey,
     /// In this VLAN.
     pub vid: Vid,
     /// What is there.
@@ -75,27 +75,27 @@ pub(super) type Key = (Vid, Group);
 #[derive(Clone, Copy, Debug)]
 struct Hearing {
     order: u64,
-    at: Tick,
+    at_secs: u32,
 }
 
 #[derive(Debug, Default)]
 struct Members {
     /// The order of the last join.
     used: u64,
-    by_port: BTreeMap<PortId, Hearing>,
+    by_port: BTreeMap<PortKey, Hearing>,
 }
 
-/// The groups and routers of one bridge.  Time must not go backwards.
+/// The groups and routers of one bridge.  Time is seconds since any start and must not go backwards.
 #[derive(Debug, Default)]
 pub struct Mdb {
     settings: BridgeSettings,
-    ports: BTreeMap<PortId, PortSettings>,
+    ports: BTreeMap<PortKey, PortSettings>,
     groups: BTreeMap<Key, Members>,
     /// Groups in the order of their last join: the first is evicted.
     by_use: BTreeMap<u64, Key>,
     /// Memberships in the order in which they were last heard: the first is the oldest.
-    by_hearing: BTreeMap<u64, (Key, PortId)>,
-    routers: BTreeMap<(Vid, PortId), Hearing>,
+    by_hearing: BTreeMap<u64, (Key, PortKey)>,
+    routers: BTreeMap<(Vid, PortKey), Hearing>,
     order: u64,
     changed: bool,
 }
@@ -117,7 +117,7 @@ impl Mdb {
     }
 
     /// These are the ports now; what was heard on others is forgotten.
-    pub fn set_ports(&mut self, ports: BTreeMap<PortId, PortSettings>) {
+    pub fn set_ports(&mut self, ports: BTreeMap<PortKey, PortSettings>) {
         let gone: Vec<_> =
             self.ports.keys().filter(|port| !ports.contains_key(*port)).copied().collect();
         for port in gone {
@@ -128,12 +128,12 @@ impl Mdb {
     }
 
     /// True when what comes in on this port is learned.
-    pub(super) fn learns_from(&self, port: PortId) -> bool {
+    pub(super) fn learns_from(&self, port: PortKey) -> bool {
         self.ports.get(&port).is_some_and(|settings| !settings.floods)
     }
 
     /// A member of `group` was heard.  Behind a router's port nobody is learned: it gets all groups.
-    pub(super) fn join(&mut self, vid: Vid, group: Group, port: PortId, now: Tick) {
+    pub(super) fn join(&mut self, vid: Vid, group: Group, port: PortKey, now_secs: u32) {
         let key = (vid, group);
         if !group.is_multicast() || self.routers.contains_key(&(vid, port)) {
             return;
@@ -142,7 +142,7 @@ impl Mdb {
             self.evict();
         }
         self.order += 1;
-        let hearing = Hearing { order: self.order, at: now };
+        let hearing = Hearing { order: self.order, at_secs: now_secs };
         let members = self.groups.entry(key).or_default();
         self.by_use.remove(&members.used);
         members.used = self.order;
@@ -155,30 +155,32 @@ impl Mdb {
     }
 
     /// A member of `group` is none any more.
-    pub(super) fn leave(&mut self, vid: Vid, group: Group, port: PortId) {
+    pub(super) fn leave(&mut self, vid: Vid, group: Group, port: PortKey) {
         if self.ports.get(&port).is_none_or(|settings| !settings.floods_reports) {
             self.remove((vid, group), port);
         }
     }
 
     /// A router was heard.
-    pub(super) fn note_router(&mut self, vid: Vid, port: PortId, now: Tick) {
+    pub(super) fn note_router(&mut self, vid: Vid, port: PortKey, now_secs: u32) {
         self.order += 1;
-        let hearing = Hearing { order: self.order, at: now };
+        let hearing = Hearing { order: self.order, at_secs: now_secs };
         self.changed |= self.routers.insert((vid, port), hearing).is_none();
     }
 
     /// Forgets what is too old.
-    pub fn expire(&mut self, now: Tick) {
+    pub fn expire(&mut self, now_secs: u32) {
         while let Some((_, &(key, port))) = self.by_hearing.first_key_value() {
             let heard = self.groups.get(&key).and_then(|members| members.by_port.get(&port));
-            if heard.is_some_and(|heard| now.since(heard.at) < self.settings.age_secs) {
+            if heard.is_some_and(|heard| {
+                now_secs.saturating_sub(heard.at_secs) < self.settings.age_secs
+            }) {
                 break;
             }
             self.remove(key, port);
         }
         let before = self.routers.len();
-        self.routers.retain(|_, heard| now.since(heard.at) < ROUTER_AGE_SECS);
+        self.routers.retain(|_, heard| now_secs.saturating_sub(heard.at_secs) < ROUTER_AGE_SECS);
         self.changed |= before != self.routers.len();
     }
 
@@ -192,7 +194,7 @@ impl Mdb {
     }
 
     /// Forgets what was heard on one port.
-    pub fn forget_port(&mut self, port: PortId) {
+    pub fn forget_port(&mut self, port: PortKey) {
         let of_port: Vec<_> = self
             .groups
             .iter()
@@ -232,7 +234,7 @@ impl Mdb {
 
     /// All there is, in the order of Open vSwitch: groups as they were last joined, the longest ago
     /// first, members within a group likewise, then routers.
-    pub fn entries(&self, now: Tick) -> impl Iterator<Item = Entry> + '_ {
+    pub fn entries(&self, now_secs: u32) -> impl Iterator<Item = Entry> + '_ {
         let groups = self.by_use.values().filter_map(|key| Some((*key, self.groups.get(key)?)));
         let members = groups.flat_map(move |((vid, group), members)| {
             let mut by_age: Vec<_> = members.by_port.iter().collect();
@@ -241,7 +243,7 @@ impl Mdb {
                 port: *port,
                 vid,
                 kind: EntryKind::Member(group),
-                age_secs: now.since(heard.at),
+                age_secs: now_secs.saturating_sub(heard.at_secs),
             })
         });
         let mut routers: Vec<_> = self.routers.iter().collect();
@@ -250,27 +252,27 @@ impl Mdb {
             port,
             vid,
             kind: EntryKind::Router,
-            age_secs: now.since(heard.at),
+            age_secs: now_secs.saturating_sub(heard.at_secs),
         }))
     }
 
     /// The members of each group.
-    pub(super) fn members(&self) -> impl Iterator<Item = (Key, impl Iterator<Item = PortId>)> {
+    pub(super) fn members(&self) -> impl Iterator<Item = (Key, impl Iterator<Item = PortKey>)> {
         self.groups.iter().map(|(key, members)| (*key, members.by_port.keys().copied()))
     }
 
     /// Where routers are.
-    pub(super) fn routers(&self) -> impl Iterator<Item = (Vid, PortId)> {
+    pub(super) fn routers(&self) -> impl Iterator<Item = (Vid, PortKey)> {
         self.routers.keys().copied()
     }
 
     /// The ports with their settings.
-    pub fn ports(&self) -> impl Iterator<Item = (PortId, PortSettings)> {
+    pub fn ports(&self) -> impl Iterator<Item = (PortKey, PortSettings)> {
         self.ports.iter().map(|(port, settings)| (*port, *settings))
     }
 
     /// Takes one port out of a group, and the group away with its last.
-    fn remove(&mut self, key: Key, port: PortId) {
+    fn remove(&mut self, key: Key, port: PortKey) {
         let Some(members) = self.groups.get_mut(&key) else { return };
         let Some(heard) = members.by_port.remove(&port) else { return };
         self.changed = true;

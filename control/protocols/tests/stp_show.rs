@@ -1,8 +1,8 @@
 //! What the operator sees, to the letter: compared with what a stock switch printed.
 
-use weft_switch::PortId;
-use weft_switch::rstp::{self, Rstp};
-use weft_switch::stp::{self, Action, Gate, SpanningTree, Stp, assign_numbers};
+use weft_protocols::PortKey;
+use weft_protocols::rstp::{self, Rstp};
+use weft_protocols::stp::{self, Action, Gate, NumberError, SpanningTree, Stp, assign_numbers};
 use weft_wire::MacAddr;
 
 fn mac(text: &str) -> MacAddr {
@@ -35,8 +35,8 @@ fn two_stp() -> (Stp, Stp) {
     let (mut root, mut other) = (Stp::new("br0", root), Stp::new("br0", other));
     for (number, name) in [(1, "gre2"), (2, "gre1")] {
         let settings = stp::PortSettings::new(name, number, mac("02:00:00:00:00:01"));
-        root.set_port(PortId(number.into()), settings.clone());
-        other.set_port(PortId(number.into()), settings);
+        root.set_port(PortKey(number.into()), settings.clone());
+        other.set_port(PortKey(number.into()), settings);
     }
     exchange(&mut root, &mut other, 40);
     (root, other)
@@ -75,9 +75,9 @@ Bridge ID:
         "  stp-fwd-delay   15s\n  This bridge is the root\n\nBridge ID:\n  stp-priority  32768\n"
     ));
     // A port without a link is not shown, a long name is cut.
-    other.set_link(PortId(2), false);
+    other.set_link(PortKey(2), false);
     let long = stp::PortSettings::new("a-name-of-14-b", 1, mac("02:00:00:00:00:01"));
-    other.set_port(PortId(1), long);
+    other.set_port(PortKey(1), long);
     assert!(!other.show().contains("gre1"));
     assert!(other.show().contains("\n  a-name-of- root       forwarding 2     128.1\n"));
 }
@@ -92,7 +92,7 @@ fn stp_status_is_the_stock_map() {
         pairs.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
     };
     assert_eq!(
-        own(other.port_status(PortId(2))),
+        own(other.port_status(PortKey(2))),
         map(&[
             ("stp_port_id", "32770"),
             ("stp_role", "alternate"),
@@ -108,8 +108,8 @@ fn stp_status_is_the_stock_map() {
             ("stp_root_path_cost", "2"),
         ])
     );
-    assert_eq!(own(root.port_status(PortId(7))), map(&[]));
-    let [errors, rx, tx] = root.port_statistics(PortId(1)).try_into().unwrap();
+    assert_eq!(own(root.port_status(PortKey(7))), map(&[]));
+    let [errors, rx, tx] = root.port_statistics(PortKey(1)).try_into().unwrap();
     assert_eq!(errors, ("stp_error_count", 0));
     assert!(tx.0 == "stp_tx_count" && (20..30).contains(&tx.1), "{tx:?}");
     assert!(rx.0 == "stp_rx_count" && (1..10).contains(&rx.1), "{rx:?}");
@@ -118,7 +118,7 @@ fn stp_status_is_the_stock_map() {
 #[test]
 fn rstp_show_and_status_are_the_stock_ones() {
     let mut tree = Rstp::new("br2", rstp::BridgeSettings::new(mac("da:84:bf:85:b2:4f")));
-    tree.set_port(PortId(5), rstp::PortSettings::new("p1", 1, mac("02:00:00:00:00:01")));
+    tree.set_port(PortKey(5), rstp::PortSettings::new("p1", 1, mac("02:00:00:00:00:01")));
     tree.tick(19_000);
     let bridge = "  stp-priority    32768
   stp-system-id   da:84:bf:85:b2:4f
@@ -146,7 +146,7 @@ Bridge ID:
         pairs.into_iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(", ")
     };
     assert_eq!(
-        text(tree.port_status(PortId(5))),
+        text(tree.port_status(PortKey(5))),
         "rstp_designated_bridge_id=8.000.da84bf85b24f, rstp_designated_path_cost=0, \
          rstp_designated_port_id=8001, rstp_port_id=8001, rstp_port_role=Designated, \
          rstp_port_state=Forwarding"
@@ -157,7 +157,7 @@ Bridge ID:
          rstp_designated_id=8.000.da84bf85b24f, rstp_designated_port_id=0000, \
          rstp_root_id=8.000.da84bf85b24f, rstp_root_path_cost=0"
     );
-    assert_eq!(tree.port_statistics(PortId(5))[3], ("rstp_uptime", 19));
+    assert_eq!(tree.port_statistics(PortKey(5))[3], ("rstp_uptime", 19));
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn rstp_shows_the_way_to_the_root() {
     let mut root = Rstp::new("br1", rstp::BridgeSettings::new(mac("02:00:00:00:00:aa")));
     let mut other = Rstp::new("br2", rstp::BridgeSettings::new(mac("02:00:00:00:00:bb")));
     for tree in [&mut root, &mut other] {
-        tree.set_port(PortId(3), rstp::PortSettings::new("x", 3, mac("02:00:00:00:00:01")));
+        tree.set_port(PortKey(3), rstp::PortSettings::new("x", 3, mac("02:00:00:00:00:01")));
     }
     exchange(&mut root, &mut other, 2);
     assert!(other.show().contains("  root-port       x\n  root-path-cost  2000\n\nBridge ID:"));
@@ -245,16 +245,12 @@ fn settings_are_read_as_ovs_reads_them() {
 
 #[test]
 fn numbers_are_given_out() {
+    use NumberError::{Duplicate, Invalid, TooMany};
     let numbers = assign_numbers(&[None, Some(1), None, Some(1), Some(256), Some(0)], 255);
-    let texts: Vec<_> =
-        numbers.iter().map(|n| n.map_or_else(|e| e.to_string(), |n| n.to_string())).collect();
-    let invalid = |n: u32| format!("invalid port number {n}");
-    assert_eq!(
-        texts,
-        ["2", "1", "3", "duplicate port number 1", &invalid(256), &invalid(0)].map(String::from)
-    );
+    let wanted = [Ok(2), Ok(1), Ok(3), Err(Duplicate(1)), Err(Invalid(256)), Err(Invalid(0))];
+    assert_eq!(numbers, wanted);
     let many = assign_numbers(&[None; 256], 255);
-    assert!(many[254].is_ok() && many[255].is_err());
+    assert_eq!((many[254], many[255]), (Ok(255), Err(TooMany)));
 }
 
 /// A port that the tree does not know, or does not know any more, is open.
@@ -262,21 +258,21 @@ fn numbers_are_given_out() {
 fn ports_outside_the_tree_forward() {
     let mut trees: [Box<dyn SpanningTree>; 2] = {
         let mut a = Stp::new("br0", stp::BridgeSettings::new(mac("02:00:00:00:00:01")));
-        a.set_port(PortId(1), stp::PortSettings::new("p1", 1, mac("02:00:00:00:00:02")));
+        a.set_port(PortKey(1), stp::PortSettings::new("p1", 1, mac("02:00:00:00:00:02")));
         let mut b = Rstp::new("br0", rstp::BridgeSettings::new(mac("02:00:00:00:00:01")));
-        b.set_port(PortId(1), rstp::PortSettings::new("p1", 1, mac("02:00:00:00:00:02")));
+        b.set_port(PortKey(1), rstp::PortSettings::new("p1", 1, mac("02:00:00:00:00:02")));
         [Box::new(a), Box::new(b)]
     };
     for tree in &mut trees {
-        assert_eq!(tree.gate(PortId(1)), Gate::CLOSED);
-        assert_eq!(tree.gate(PortId(2)), Gate::OPEN);
+        assert_eq!(tree.gate(PortKey(1)), Gate::CLOSED);
+        assert_eq!(tree.gate(PortKey(2)), Gate::OPEN);
         tree.take_actions();
-        tree.remove_port(PortId(1));
-        assert_eq!(tree.gate(PortId(1)), Gate::OPEN);
+        tree.remove_port(PortKey(1));
+        assert_eq!(tree.gate(PortKey(1)), Gate::OPEN);
         let actions = tree.take_actions();
         let is_open = |a: &Action| matches!(a, Action::State { gate: Gate::OPEN, .. });
         assert!(actions.iter().any(is_open), "{actions:?}");
         assert!(!actions.iter().any(|a| matches!(a, Action::Send { .. })), "{actions:?}");
-        assert!(tree.port_status(PortId(1)).is_empty());
+        assert!(tree.port_status(PortKey(1)).is_empty());
     }
 }

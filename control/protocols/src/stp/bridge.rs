@@ -6,7 +6,7 @@ use super::timer::Timer;
 use super::{
     Action, BridgeSettings, Gate, PortSettings, STEP_MAX_MS, SpanningTree, TICK_MAX_MS, send,
 };
-use crate::PortId;
+use crate::PortKey;
 use weft_wire::stp::{Bpdu, BpduInfo, BridgeIdentifier, PortIdentifier, WireTime};
 
 /// Least time between two Config BPDUs on one port; 802.1D-1998 table 8-3.
@@ -58,7 +58,7 @@ pub struct Stp {
     now_ms: u64,
     designated_root: BridgeIdentifier,
     root_path_cost: u32,
-    root_port: Option<PortId>,
+    root_port: Option<PortKey>,
     times: Times,
     topology_change_detected: bool,
     topology_change: bool,
@@ -117,7 +117,7 @@ impl Stp {
     /// Adds a port, or changes the settings of one that there is.  What did not change has no
     /// effect.  A number that another port has is the caller's mistake; the port works, but its
     /// identifier is not its own.
-    pub fn set_port(&mut self, id: PortId, settings: PortSettings) {
+    pub fn set_port(&mut self, id: PortKey, settings: PortSettings) {
         match self.ports.iter_mut().find(|port| port.id == id) {
             Some(port) if port.settings == settings => return,
             Some(_) => self.change_port(id, settings),
@@ -134,7 +134,7 @@ impl Stp {
 
     /// Role and state of a port that takes part.
     #[must_use]
-    pub fn role_and_state(&self, id: PortId) -> Option<(PortRole, PortState)> {
+    pub fn role_and_state(&self, id: PortKey) -> Option<(PortRole, PortState)> {
         self.port(id).map(|port| (self.role_of(port), port.state))
     }
 
@@ -177,11 +177,11 @@ impl Stp {
         &self.ports
     }
 
-    pub(super) fn port(&self, id: PortId) -> Option<&Port> {
+    pub(super) fn port(&self, id: PortKey) -> Option<&Port> {
         self.ports.iter().find(|port| port.id == id)
     }
 
-    fn port_mut(&mut self, id: PortId) -> Option<&mut Port> {
+    fn port_mut(&mut self, id: PortKey) -> Option<&mut Port> {
         self.ports.iter_mut().find(|port| port.id == id)
     }
 
@@ -201,7 +201,7 @@ impl Stp {
         }
     }
 
-    fn ids(&self) -> Vec<PortId> {
+    fn ids(&self) -> Vec<PortKey> {
         self.ports.iter().map(|port| port.id).collect()
     }
 
@@ -215,7 +215,7 @@ impl Stp {
         }
     }
 
-    fn add_port(&mut self, id: PortId, settings: PortSettings) {
+    fn add_port(&mut self, id: PortKey, settings: PortSettings) {
         let is_up = settings.is_up;
         let claim = self.own_claim(settings.identifier());
         self.ports.push(Port::new(id, settings, claim, self.now_ms));
@@ -229,7 +229,7 @@ impl Stp {
     }
 
     /// 802.1D-1998 sections 8.8.5 and 8.8.6: another identifier, another path cost.
-    fn change_port(&mut self, id: PortId, settings: PortSettings) {
+    fn change_port(&mut self, id: PortKey, settings: PortSettings) {
         let own = self.settings.identifier;
         let was_root = self.is_root();
         let Some(port) = self.port_mut(id) else { return };
@@ -251,7 +251,7 @@ impl Stp {
     }
 
     /// 802.1D-1998 section 8.8.2.
-    fn enable_port(&mut self, id: PortId) {
+    fn enable_port(&mut self, id: PortKey) {
         self.become_designated_port(id);
         if let Some(port) = self.port_mut(id) {
             port.owes_ack = false;
@@ -266,7 +266,7 @@ impl Stp {
     }
 
     /// 802.1D-1998 section 8.8.3.
-    fn disable_port(&mut self, id: PortId) {
+    fn disable_port(&mut self, id: PortKey) {
         let was_root = self.is_root();
         self.become_designated_port(id);
         self.set_state(id, PortState::Disabled);
@@ -307,7 +307,7 @@ impl Stp {
         }
     }
 
-    fn set_state(&mut self, id: PortId, state: PortState) {
+    fn set_state(&mut self, id: PortKey, state: PortState) {
         let now_ms = self.now_ms;
         let Some(port) = self.port_mut(id) else { return };
         if port.state != state {
@@ -320,7 +320,7 @@ impl Stp {
     }
 
     /// Section 8.6.1.
-    fn transmit_config(&mut self, id: PortId) {
+    fn transmit_config(&mut self, id: PortKey) {
         let is_root = self.is_root();
         let root_age = self.root_port().map_or(0, |port| port.message_age.value());
         let message_age = if is_root { 0 } else { root_age + MESSAGE_AGE_INCREMENT_MS };
@@ -369,7 +369,7 @@ impl Stp {
     }
 
     /// Section 8.6.3, the record, and 8.6.4, its timers.
-    fn record_config_information(&mut self, id: PortId, info: &BpduInfo) {
+    fn record_config_information(&mut self, id: PortKey, info: &BpduInfo) {
         if let Some(port) = self.port_mut(id) {
             port.claim = Claim::of(info);
             port.message_age.start(info.message_age.ms());
@@ -439,7 +439,7 @@ impl Stp {
     }
 
     /// Section 8.6.11.
-    fn become_designated_port(&mut self, id: PortId) {
+    fn become_designated_port(&mut self, id: PortKey) {
         let Some(port) = self.port(id) else { return };
         let claim = self.own_claim(port.identifier);
         if let Some(port) = self.port_mut(id) {
@@ -469,7 +469,7 @@ impl Stp {
     }
 
     /// Section 8.6.13.
-    fn make_forwarding(&mut self, id: PortId) {
+    fn make_forwarding(&mut self, id: PortKey) {
         if let Some(port) = self.port_mut(id)
             && port.state == PortState::Blocking
         {
@@ -479,7 +479,7 @@ impl Stp {
     }
 
     /// Section 8.6.14.
-    fn make_blocking(&mut self, id: PortId) {
+    fn make_blocking(&mut self, id: PortKey) {
         let Some(port) = self.port_mut(id) else { return };
         if matches!(port.state, PortState::Disabled | PortState::Blocking) {
             return;
@@ -529,7 +529,7 @@ impl Stp {
     }
 
     /// Section 8.7.1.
-    fn received_config_bpdu(&mut self, id: PortId, heard: &Heard) {
+    fn received_config_bpdu(&mut self, id: PortKey, heard: &Heard) {
         let own = self.settings.identifier;
         let Some(port) = self.port(id) else { return };
         if heard.info.bridge == own && heard.info.port == port.identifier {
@@ -559,7 +559,7 @@ impl Stp {
         }
     }
 
-    fn heard_itself(&mut self, id: PortId) {
+    fn heard_itself(&mut self, id: PortKey) {
         if let Some(port) = self.port_mut(id) {
             port.looped.start(0);
         }
@@ -567,7 +567,7 @@ impl Stp {
     }
 
     /// Section 8.7.2.
-    fn received_tcn_bpdu(&mut self, id: PortId) {
+    fn received_tcn_bpdu(&mut self, id: PortKey) {
         let own = self.settings.identifier;
         if self.port(id).is_some_and(|port| port.is_designated(own)) {
             self.topology_change_detection();
@@ -602,7 +602,7 @@ impl Stp {
         }
     }
 
-    fn step_port(&mut self, id: PortId, ms: u32) {
+    fn step_port(&mut self, id: PortKey, ms: u32) {
         let Times { max_age, forward_delay, .. } = self.times;
         let Some(port) = self.port_mut(id) else { return };
         let is_mute = port.message_age.advance(ms, max_age);
@@ -628,7 +628,7 @@ impl Stp {
 
     /// Section 8.7.5, but a bridge that leads no LAN notifies, too: its internal ports take no part
     /// in the tree, and the stations behind them moved.
-    fn forward_delay_timer_expiry(&mut self, id: PortId) {
+    fn forward_delay_timer_expiry(&mut self, id: PortKey) {
         let Some(port) = self.port_mut(id) else { return };
         match port.state {
             PortState::Listening => {
@@ -645,7 +645,7 @@ impl Stp {
 }
 
 impl SpanningTree for Stp {
-    fn receive(&mut self, id: PortId, frame: &[u8]) {
+    fn receive(&mut self, id: PortKey, frame: &[u8]) {
         let Some(port) = self.port_mut(id) else { return };
         if port.state == PortState::Disabled {
             return;
@@ -678,7 +678,7 @@ impl SpanningTree for Stp {
         std::mem::take(&mut self.actions)
     }
 
-    fn set_link(&mut self, id: PortId, is_up: bool) {
+    fn set_link(&mut self, id: PortKey, is_up: bool) {
         let Some(port) = self.port_mut(id) else { return };
         port.settings.is_up = is_up;
         match (port.state == PortState::Disabled, is_up) {
@@ -688,7 +688,7 @@ impl SpanningTree for Stp {
         }
     }
 
-    fn remove_port(&mut self, id: PortId) {
+    fn remove_port(&mut self, id: PortKey) {
         let Some(port) = self.port(id) else { return };
         let from = port.state.name();
         if port.state != PortState::Disabled {
@@ -702,7 +702,7 @@ impl SpanningTree for Stp {
         self.actions.push(Action::State { port: id, gate: Gate::OPEN, from, to });
     }
 
-    fn gate(&self, id: PortId) -> Gate {
+    fn gate(&self, id: PortKey) -> Gate {
         self.port(id).map_or(Gate::OPEN, |port| port.state.gate())
     }
 
@@ -718,11 +718,11 @@ impl SpanningTree for Stp {
         self.bridge_map()
     }
 
-    fn port_status(&self, port: PortId) -> Vec<(&'static str, String)> {
+    fn port_status(&self, port: PortKey) -> Vec<(&'static str, String)> {
         self.port_map(port)
     }
 
-    fn port_statistics(&self, port: PortId) -> Vec<(&'static str, u64)> {
+    fn port_statistics(&self, port: PortKey) -> Vec<(&'static str, u64)> {
         self.count_map(port)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::PortSettings;
 use super::transmit::Migration;
-use crate::PortId;
+use crate::PortKey;
 use crate::stp::{Claim, Gate};
 use weft_wire::stp::{BpduInfo, BridgeIdentifier, PortIdentifier, RstFlags, WireTime};
 
@@ -189,7 +189,7 @@ impl Timers {
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "the variables that the standard names")]
 pub(super) struct Port {
-    pub(super) id: PortId,
+    pub(super) id: PortKey,
     pub(super) settings: PortSettings,
     pub(super) identifier: PortIdentifier,
     pub(super) timers: Timers,
@@ -246,7 +246,7 @@ pub(super) struct Port {
 impl Port {
     /// A port as the standard's BEGIN leaves it.  `claim` and `times` are the bridge's.
     pub(super) fn new(
-        id: PortId,
+        id: PortKey,
         settings: PortSettings,
         claim: Claim,
         times: Times,
