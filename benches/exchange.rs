@@ -14,7 +14,7 @@ use weft_worker::{Command, Event, Handle, SpawnConfig, Waker, spawn_all};
 /// Links; frames come in on the even ones, and leave by the odd ones.
 const LINKS: u16 = 4;
 
-/// Frames that go round on each link where some come in.
+/// Kinds of frames that come in, on each link where some do.
 const FRAMES: u8 = 64;
 
 /// How many workers there are, and which frames cross.
@@ -58,19 +58,22 @@ fn snapshot(workers: Workers) -> Snapshot {
 fn back_end(workers: Workers, worker: u16, waker: &Waker) -> std::io::Result<HeapIo> {
     let mut io = HeapIo::with_waker(8192, waker.fd()?);
     io.set_bench_mode(true);
-    let own = (0..LINKS).filter(|link| workers.owner(*link) == worker);
-    for (position, link) in own.enumerate() {
-        io.add_queue(LinkId(link), HeapQueue::new());
-        for number in (0..FRAMES).filter(|_| link % 2 == 0) {
-            let crosses = workers != Workers::TwoApart && number % 2 == 1;
-            let target = if crosses { (link + 3) % LINKS } else { link + 1 };
-            let mut frame = [station(target, 0).0, station(link, number).0].concat();
-            frame.extend([0x88, 0xb5]);
-            frame.resize(60, 0);
-            io.prepare(position, &frame);
-        }
+    for link in (0..LINKS).filter(|link| workers.owner(*link) == worker) {
+        let frames =
+            (0..FRAMES).filter(|_| link % 2 == 0).map(|number| frame(workers, link, number));
+        io.add_queue(LinkId(link), HeapQueue::source(frames.collect()));
     }
     Ok(io)
+}
+
+/// The frame with this number of those that come in on a link.
+fn frame(workers: Workers, link: u16, number: u8) -> Vec<u8> {
+    let crosses = workers != Workers::TwoApart && number % 2 == 1;
+    let target = if crosses { (link + 3) % LINKS } else { link + 1 };
+    let mut frame = [station(target, 0).0, station(link, number).0].concat();
+    frame.extend([0x88, 0xb5]);
+    frame.resize(60, 0);
+    frame
 }
 
 /// Frames that all workers have received so far.

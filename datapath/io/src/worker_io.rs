@@ -9,7 +9,7 @@ use crate::xsk::umem::{Chunk, ChunkPool, RegionHandle};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
-use weft_switch::{DropReason, FrameIo, LinkId};
+use weft_switch::{DropReason, FrameIo, FrameQueue, LinkId};
 
 /// Bytes of the buffer for super-frames.
 const SCRATCH_BYTES: usize = crate::stack::SUPERFRAME_BYTES_MAX;
@@ -400,6 +400,10 @@ fn touch(serving: &mut Serving, place: u16, touched: &mut Vec<u16>) {
     if !std::mem::replace(&mut serving.touched, true) {
         touched.push(place);
     }
+}
+
+impl FrameQueue for Queue {
+    type Frame = Chunk;
 }
 
 impl FrameIo for WorkerIo {

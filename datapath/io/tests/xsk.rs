@@ -73,7 +73,7 @@ fn frames_come_in_and_go_out_unchanged() {
             assert_conserved(&mut io, 1);
             let echo = frames.pop().unwrap();
             assert_eq!(echo.bytes(), frame(number, len));
-            assert!(echo.headroom_bytes() >= weft_switch::tunnel::HEADROOM_BYTES);
+            assert!(echo.headroom_bytes() >= weft_switch::HEADROOM_BYTES);
             assert!(io.tx(A, echo));
             io.flush();
             assert_conserved(&mut io, 0);

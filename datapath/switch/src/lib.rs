@@ -20,7 +20,10 @@ pub use bridge::{
     RawTag, Sighting, Station, VidSet, VlanConf, VlanMode,
 };
 pub use datapath::{Announcement, Datapath, WAITING_MAX, WAITING_PER_TUNNEL_MAX};
-pub use frame::{BATCH_MAX, Batch, Charge, DropReason, Fate, FrameBuf, FrameIo, Meta, Verdict};
+pub use frame::{
+    BATCH_MAX, Batch, Charge, DropReason, Fate, FrameBuf, FrameIo, FrameQueue, HEADROOM_BYTES,
+    Meta, Verdict,
+};
 pub use snapshot::{
     BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, MirrorId, PortConf, PortId, PortKind,
     Snapshot, SnapshotBuilder, Tick, Vtep, WorkerId,

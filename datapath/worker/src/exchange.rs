@@ -1,124 +1,29 @@
-//! Frames and news between workers.
-//!
-//! A queue belongs to one worker, so a frame whose way out is another worker's is copied into a
-//! [`Parcel`] and handed over.  Each pair of workers has two rings, one for full parcels and one
-//! for empty ones coming back, so that nothing is allocated once they are made; and one for what
-//! was learned.
-//!
-//! # Sleeping
-//!
-//! A worker about to sleep sets its `sleeping` flag, looks once more at its rings, then polls.
-//! Whoever hands it something pushes first and looks at the flag after.  Both sides use
-//! sequentially consistent operations, so at least one of them sees the other: either the sleeper
-//! finds the parcel, or the sender finds the flag and writes the eventfd.
+//! The back end of a worker among others: frames for other workers' links are handed over to those.
 
-use crate::Waker;
+use crate::peer::{Delivery, Parcel, Peer};
 use crate::talks::Talks;
-use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 use weft_switch::{
-    Announcement, BATCH_MAX, Charge, Counters, DropReason, Fate, FrameBuf, FrameIo, LinkId, PortId,
-    Snapshot, WorkerId,
+    Announcement, Charge, Counters, DropReason, Fate, FrameIo, LinkId, Snapshot, WorkerId,
 };
-
-/// Parcels under way from one worker to another, at most.
-const PARCELS_MAX: usize = 256;
-/// Announcements under way from one worker to another, at most.  One that is lost costs a flood.
-const NEWS_MAX: usize = 4096;
-/// Bytes of the largest frame that is handed over: a large buffer holds no more.
-const FRAME_BYTES_MAX: usize = 16384;
-/// Bytes that a parcel has room for from the start; it grows with the first larger frame.
-const PARCEL_BYTES: usize = 2048;
 
 /// Frames that wait for queues which are on their way to this worker, at most.
 const KEPT_MAX: usize = 1024;
 
-/// A frame on its way to the worker that can send it.
-struct Parcel {
-    link: LinkId,
-    charge: Charge,
-    bytes: Vec<u8>,
-}
-
-impl Parcel {
-    fn empty() -> Self {
-        let charge = Charge { port: PortId(0), bytes: 0 };
-        Self { link: LinkId(0), charge, bytes: Vec::with_capacity(PARCEL_BYTES) }
-    }
-}
-
-/// The way to another worker.
-pub(crate) struct Outbound {
-    full: Producer<Parcel>,
-    empty: Consumer<Parcel>,
-    news: Producer<Announcement>,
-    sleeping: Arc<AtomicBool>,
-    waker: Waker,
-    has_sent: bool,
-}
-
-/// The way from another worker.
-pub(crate) struct Inbound {
-    full: Consumer<Parcel>,
-    empty: Producer<Parcel>,
-    news: Consumer<Announcement>,
-}
-
-/// Both ways between a worker and another: what a worker that is told of another needs.
-pub struct Peer {
-    pub(crate) id: WorkerId,
-    pub(crate) outbound: Outbound,
-    pub(crate) inbound: Inbound,
-}
-
-/// The rings from one worker to another, both ends.
-pub(crate) fn connect(sleeping: Arc<AtomicBool>, waker: Waker) -> (Outbound, Inbound) {
-    let (full, full_out) = RingBuffer::new(PARCELS_MAX);
-    let (mut empty, empty_out) = RingBuffer::new(PARCELS_MAX);
-    let (news, news_out) = RingBuffer::new(NEWS_MAX);
-    while empty.push(Parcel::empty()).is_ok() {}
-    let outbound = Outbound { full, empty: empty_out, news, sleeping, waker, has_sent: false };
-    (outbound, Inbound { full: full_out, empty, news: news_out })
-}
-
-impl Outbound {
-    fn send(&mut self, link: LinkId, frame: &[u8], charge: Charge) -> Fate {
-        let full = Fate::Refused(DropReason::WorkerRing);
-        if frame.len() > FRAME_BYTES_MAX {
-            return full;
-        }
-        let Ok(mut parcel) = self.empty.pop() else { return full };
-        parcel.bytes.clear();
-        parcel.bytes.extend_from_slice(frame);
-        (parcel.link, parcel.charge) = (link, charge);
-        self.has_sent = true;
-        if self.full.push(parcel).is_ok() { Fate::HandedOver } else { full }
-    }
-
-    fn wake_if_sent(&mut self) {
-        // Partner: the store in `Peers::sleep`.
-        if std::mem::take(&mut self.has_sent) && self.sleeping.load(Ordering::SeqCst) {
-            self.waker.wake();
-        }
-    }
-}
-
 /// An I/O back end that hands frames of other workers' links to those workers.
-pub(crate) struct Exchange<I> {
+pub(crate) struct Exchange<I: FrameIo> {
     pub(crate) io: I,
     me: WorkerId,
     /// By worker number; `None` for this worker.
-    outbound: Vec<Option<Outbound>>,
-    /// By worker number; `None` for this worker.
-    inbound: Vec<Option<Inbound>>,
+    peers: Vec<Option<Peer<I::Frame>>>,
     /// Which worker sends on a link, by link number.
     owners: Vec<WorkerId>,
     sleeping: Arc<AtomicBool>,
     /// Links whose queues are on their way to this worker, and frames that wait for them.
     arriving: Vec<LinkId>,
-    kept: Vec<Parcel>,
+    kept: Vec<Parcel<I::Frame>>,
     pub(crate) talks: Talks,
 }
 
@@ -127,8 +32,7 @@ impl<I: FrameIo> Exchange<I> {
         Self {
             io,
             me,
-            outbound: Vec::new(),
-            inbound: Vec::new(),
+            peers: Vec::new(),
             owners: Vec::new(),
             sleeping,
             arriving: Vec::new(),
@@ -137,15 +41,18 @@ impl<I: FrameIo> Exchange<I> {
         }
     }
 
-    /// Talks to another worker by these rings from now on.  What is in the old ones is lost.
-    pub(crate) fn meet(&mut self, Peer { id, outbound, inbound }: Peer) {
-        let places = self.outbound.len().max(id.index() + 1);
-        self.outbound.resize_with(places, || None);
-        self.inbound.resize_with(places, || None);
-        if let (Some(to), Some(from)) =
-            (self.outbound.get_mut(id.index()), self.inbound.get_mut(id.index()))
-        {
-            (*to, *from) = (Some(outbound), Some(inbound));
+    /// Talks to another worker by these lanes from now on.  What is in the lanes to the one that had its number
+    /// was sent to a worker that is lost.
+    pub(crate) fn meet(&mut self, peer: Peer<I::Frame>, counters: &mut Counters) {
+        self.drain_parcels(counters);
+        let place = peer.id.index();
+        let places = self.peers.len().max(place + 1);
+        self.peers.resize_with(places, || None);
+        let Some(entry) = self.peers.get_mut(place) else { return };
+        if let Some(lost) = entry.replace(peer) {
+            lost.leave(&mut self.io, |charge| {
+                counters.count_handed_over(charge, Fate::Refused(DropReason::WorkerRing));
+            });
         }
     }
 
@@ -156,57 +63,46 @@ impl<I: FrameIo> Exchange<I> {
             .take(snapshot.link_slots())
             .map(|link| snapshot.link(LinkId(link)).map_or(self.me, |conf| conf.worker))
             .collect();
-        let Self { arriving, kept, owners, me, .. } = self;
+        let Self { io, arriving, kept, owners, me, .. } = self;
         arriving.retain(|link| owners.get(link.index()) == Some(me));
         for parcel in kept.extract_if(.., |parcel| !arriving.contains(&parcel.link)) {
-            counters.count_handed_over(parcel.charge, Fate::Refused(DropReason::WorkerRing));
+            counters.count_handed_over(parcel.charge(), Fate::Refused(DropReason::WorkerRing));
+            io.free(parcel.frame);
         }
     }
 
     /// Tells all other workers what this one learned.
-    pub(crate) fn announce(&mut self, news: Announcement) {
-        for outbound in self.outbound.iter_mut().flatten() {
-            // A full ring loses the news; the next frame of that station floods once.
-            let _ = outbound.news.push(news);
-            outbound.has_sent = true;
-        }
+    pub(crate) fn announce(&mut self, announcement: Announcement) {
+        self.peers.iter_mut().flatten().for_each(|peer| peer.announce(announcement));
     }
 
     /// Calls `hear` for what other workers announced.
-    pub(crate) fn drain_news(&mut self, mut hear: impl FnMut(Announcement)) {
-        for inbound in self.inbound.iter_mut().flatten() {
-            while let Ok(news) = inbound.news.pop() {
-                hear(news);
-            }
-        }
+    #[inline]
+    pub(crate) fn drain_announcements(&mut self, mut hear: impl FnMut(Announcement)) {
+        self.peers.iter_mut().flatten().for_each(|peer| peer.hear(&mut hear));
     }
 
     /// True when every other worker can take a batch over.
+    #[inline]
     pub(crate) fn has_room(&self) -> bool {
-        self.outbound.iter().flatten().all(|outbound| outbound.empty.slots() >= BATCH_MAX)
+        self.peers.iter().flatten().all(Peer::has_room)
     }
 
-    /// Sends the frames that other workers handed over, and counts their fates; says whether there
-    /// were any.
+    /// Takes in the frames that come home, sends those that other workers handed over, and counts their fates;
+    /// says whether there were any to send.
     pub(crate) fn drain_parcels(&mut self, counters: &mut Counters) -> bool {
+        let Self { io, peers, arriving, kept, .. } = self;
         let mut any = false;
-        for inbound in self.inbound.iter_mut().flatten() {
-            while let Ok(parcel) = inbound.full.pop() {
-                any = true;
-                if awaits(&self.arriving, &self.io, parcel.link) {
-                    let fate = keep(&mut self.kept, parcel.link, &parcel.bytes, parcel.charge);
-                    counters.count_handed_over(parcel.charge, fate);
-                    let _ = inbound.empty.push(parcel);
-                    continue;
-                }
-                let fate = match self.io.copy_from(&parcel.bytes) {
-                    Some(frame) => self.io.send(parcel.link, frame, parcel.charge),
-                    None => Fate::Refused(DropReason::NoBuffer),
+        for peer in peers.iter_mut().flatten() {
+            peer.bring_home(io);
+            any |= peer.receive(io, |io, Delivery { link, charge, frame }| {
+                let fate = match frame {
+                    Ok(frame) if awaits(arriving, io, link) => keep(kept, io, link, frame, charge),
+                    Ok(frame) => io.send(link, frame, charge),
+                    Err(reason) => Fate::Refused(reason),
                 };
-                counters.count_handed_over(parcel.charge, fate);
-                // There is a place: this ring holds as many as there are parcels.
-                let _ = inbound.empty.push(parcel);
-            }
+                counters.count_handed_over(charge, fate);
+            });
         }
         any
     }
@@ -224,48 +120,55 @@ impl<I: FrameIo> Exchange<I> {
         self.io.add_queue(link, queue);
         self.arriving.retain(|other| *other != link);
         for parcel in self.kept.extract_if(.., |parcel| parcel.link == link) {
-            let fate = match self.io.copy_from(&parcel.bytes) {
-                Some(frame) => self.io.send(link, frame, parcel.charge),
-                None => Fate::Refused(DropReason::NoBuffer),
-            };
-            counters.count_handed_over(parcel.charge, fate);
+            let charge = parcel.charge();
+            counters.count_handed_over(charge, self.io.send(link, parcel.frame, charge));
         }
     }
 
-    fn has_mail(&self) -> bool {
-        let mut inbound = self.inbound.iter().flatten();
-        inbound.any(|inbound| !inbound.full.is_empty() || !inbound.news.is_empty())
-    }
-
+    #[inline]
     fn hand_over(&mut self, link: LinkId, frame: I::Frame, charge: Charge) -> Fate {
         if awaits(&self.arriving, &self.io, link) {
-            let fate = keep(&mut self.kept, link, frame.bytes(), charge);
-            self.io.free(frame);
-            return fate;
+            return keep(&mut self.kept, &mut self.io, link, frame, charge);
         }
         let owner = self.owners.get(link.index()).map_or(usize::MAX, |owner| owner.index());
-        let fate = match self.outbound.get_mut(owner) {
-            Some(Some(outbound)) => outbound.send(link, frame.bytes(), charge),
-            _ => Fate::Refused(DropReason::TxRing),
-        };
+        if let Some(Some(peer)) = self.peers.get_mut(owner) {
+            return peer.send(&mut self.io, link, frame, charge);
+        }
         self.io.free(frame);
-        fate
+        Fate::Refused(DropReason::TxRing)
     }
 }
 
 /// Whether frames for a link are to wait for its queue.
+#[inline]
 fn awaits(arriving: &[LinkId], io: &impl FrameIo, link: LinkId) -> bool {
     !arriving.is_empty() && arriving.contains(&link) && !io.has_link(link)
 }
 
 /// Keeps a frame for a queue that is on its way; whoever sends it counts it.
 #[cold]
-fn keep(kept: &mut Vec<Parcel>, link: LinkId, bytes: &[u8], charge: Charge) -> Fate {
+fn keep<I: FrameIo>(
+    kept: &mut Vec<Parcel<I::Frame>>,
+    io: &mut I,
+    link: LinkId,
+    frame: I::Frame,
+    charge: Charge,
+) -> Fate {
     if kept.len() >= KEPT_MAX {
+        io.free(frame);
         return Fate::Refused(DropReason::WorkerRing);
     }
-    kept.push(Parcel { link, charge, bytes: bytes.to_vec() });
+    kept.push(Parcel::new(link, frame, charge));
     Fate::HandedOver
+}
+
+impl<I: FrameIo> Drop for Exchange<I> {
+    /// Gives all frames back, so that the memory is whole when the last worker is gone.
+    fn drop(&mut self) {
+        let Self { io, peers, kept, .. } = self;
+        kept.drain(..).for_each(|parcel| io.free(parcel.frame));
+        peers.drain(..).flatten().for_each(|peer| peer.leave(io, |_| ()));
+    }
 }
 
 impl<I: FrameIo> FrameIo for Exchange<I> {
@@ -303,7 +206,7 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
     fn rx(&mut self, queue: usize, frames: &mut Vec<Self::Frame>) -> LinkId {
         let before = frames.len();
         let link = self.io.rx(queue, frames);
-        if !self.inbound.is_empty() {
+        if !self.peers.is_empty() {
             self.talks.received(link, frames.len() - before);
         }
         link
@@ -319,7 +222,7 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
 
     #[inline]
     fn send(&mut self, link: LinkId, frame: Self::Frame, charge: Charge) -> Fate {
-        if self.inbound.is_empty() {
+        if self.peers.is_empty() {
             return self.io.send(link, frame, charge);
         }
         self.talks.sent(link);
@@ -335,19 +238,20 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
     }
 
     fn flush(&mut self) {
+        // Others need not wait for our system calls.
+        self.peers.iter_mut().flatten().for_each(Peer::flush);
         self.io.flush();
-        for outbound in self.outbound.iter_mut().flatten() {
-            outbound.wake_if_sent();
-        }
     }
 
     fn wait(&mut self, timeout: Duration) {
-        // Partner: the load in `Outbound::wake_if_sent`.
-        self.sleeping.store(true, Ordering::SeqCst);
-        if !self.has_mail() {
+        self.sleeping.store(true, Ordering::Relaxed);
+        // Partner: the fence in `Peer::flush`, between what it publishes and its look at the flag.
+        fence(Ordering::SeqCst);
+        if !self.peers.iter().flatten().any(Peer::has_mail) {
             self.io.wait(timeout);
         }
-        self.sleeping.store(false, Ordering::SeqCst);
+        // Relaxed: who sees this late wakes a worker that is awake.
+        self.sleeping.store(false, Ordering::Relaxed);
     }
 
     fn copy_from(&mut self, bytes: &[u8]) -> Option<Self::Frame> {
@@ -358,3 +262,7 @@ impl<I: FrameIo> FrameIo for Exchange<I> {
         self.io.free(frame);
     }
 }
+
+#[cfg(test)]
+#[path = "exchange_tests.rs"]
+mod tests;

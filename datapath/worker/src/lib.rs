@@ -7,14 +7,16 @@
 
 mod exchange;
 mod fault;
+mod lane;
+mod peer;
 mod poll;
 mod pulse;
 mod spawn;
 mod talks;
 mod waker;
 
-pub use exchange::Peer;
 pub use fault::Fault;
+pub use peer::Peer;
 pub use spawn::{Handle, SpawnConfig, spawn_again, spawn_all};
 pub use talks::Talk;
 pub use waker::Waker;
@@ -23,8 +25,8 @@ use std::sync::Arc;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, LinkId, MirrorId, Move, PortCounters,
-    PortId, Snapshot, Station, WorkerId,
+    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, FrameQueue, LinkId, MirrorId, Move,
+    PortCounters, PortId, Snapshot, Station, WorkerId,
 };
 use weft_wire::{mac::MacAddr, vid::Vid};
 
@@ -35,7 +37,7 @@ use weft_wire::{mac::MacAddr, vid::Vid};
 pub const NOTICES_MAX: usize = 256;
 
 /// What control tells a worker.  `Q` is an open queue of the I/O back end.
-pub enum Command<Q> {
+pub enum Command<Q: FrameQueue> {
     /// Forward by this from the next batch on.  Answer: [`Event::Installed`].
     Install(Arc<Snapshot>),
     /// Take a queue into service.  No answer.
@@ -146,8 +148,8 @@ pub enum Command<Q> {
     },
     /// Forget what [`Command::DumpFlows`] lists.  No answer.
     ForgetFlows,
-    /// Another worker was started anew: talk to it by these rings from now on.  No answer.
-    Meet(Box<Peer>),
+    /// Another worker was started anew: talk to it by these lanes from now on.  No answer.
+    Meet(Box<Peer<Q::Frame>>),
     /// Say that you are there.  Answer: [`Event::Pong`].
     Ping,
     /// Fail in this way, for a test.  No answer.

@@ -8,8 +8,8 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_switch::{
-    Batch, BridgeId, Datapath, FdbStats, FrameIo, LinkId, PortId, Snapshot, Station, Tick,
-    WorkerId, pipeline,
+    Batch, BridgeId, Datapath, FdbStats, FrameIo, FrameQueue, LinkId, PortId, Snapshot, Station,
+    Tick, WorkerId, pipeline,
     trace::{self, Probe},
 };
 use weft_wire::vid::Vid;
@@ -57,7 +57,7 @@ pub(crate) struct Loop<I: FrameIo> {
 }
 
 /// The worker's end of what goes to and from control.
-pub(crate) struct ControlMail<Q> {
+pub(crate) struct ControlMail<Q: FrameQueue> {
     pub(crate) orders: Receiver<Order<Q>>,
     pub(crate) answers: Sender<Answer<Q>>,
     pub(crate) notices: Sender<Notice>,
@@ -145,7 +145,7 @@ impl<I: FrameIo> Loop<I> {
     /// Moves what every queue has; true when there was anything.
     fn round(&mut self) -> bool {
         let (datapath, snapshot) = (&mut self.datapath, &self.snapshot);
-        self.io.drain_news(|news| datapath.hear(news, snapshot));
+        self.io.drain_announcements(|heard| datapath.hear(heard, snapshot));
         self.announce();
         let mut moved = self.io.drain_parcels(&mut self.datapath.counters);
         let mut ready = std::mem::take(&mut self.ready);
@@ -196,8 +196,8 @@ impl<I: FrameIo> Loop<I> {
     }
 
     fn announce(&mut self) {
-        for news in self.datapath.take_announcements() {
-            self.io.announce(news);
+        for announcement in self.datapath.take_announcements() {
+            self.io.announce(announcement);
         }
     }
 
@@ -329,7 +329,7 @@ impl<I: FrameIo> Loop<I> {
                 self.answer(Event::Flows { worker, flows, now_ms });
             }
             Command::ForgetFlows => self.datapath.forget_recent_flows(),
-            Command::Meet(peer) => self.io.meet(*peer),
+            Command::Meet(peer) => self.io.meet(*peer, &mut self.datapath.counters),
             Command::Ping => self.answer(Event::Pong),
             Command::Fail(fault) => fault.happen(),
             // `obey` takes this one.

@@ -1,6 +1,7 @@
 //! Threads: starting workers, and talking to them.
 
-use crate::exchange::{Exchange, Peer, connect};
+use crate::exchange::Exchange;
+use crate::peer::{Side, connect};
 use crate::poll::{ControlMail, Loop};
 use crate::pulse::Pulse;
 use crate::{Command, Event, NOTICES_MAX, Notice, Waker};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use weft_switch::{FrameIo, WorkerId};
+use weft_switch::{FrameIo, FrameQueue, WorkerId};
 
 /// How long a worker may take to obey the order to stop before its thread is left alone.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -29,7 +30,7 @@ pub struct SpawnConfig<I> {
 }
 
 /// A command, and the number that its answer carries.
-pub(crate) struct Order<Q> {
+pub(crate) struct Order<Q: FrameQueue> {
     pub(crate) number: u64,
     pub(crate) command: Command<Q>,
 }
@@ -38,7 +39,7 @@ pub(crate) struct Order<Q> {
 pub(crate) type Answer<Q> = (u64, Event<Q>);
 
 /// The control thread's end of one worker.
-pub struct Handle<Q> {
+pub struct Handle<Q: FrameQueue> {
     /// Its number.
     pub id: WorkerId,
     /// The CPU it is pinned to, if that worked.
@@ -55,7 +56,7 @@ pub struct Handle<Q> {
     thread: Option<JoinHandle<()>>,
 }
 
-impl<Q> Handle<Q> {
+impl<Q: FrameQueue> Handle<Q> {
     /// Gives a command whose answer, if it has one, nobody waits for; see [`Handle::ask`].
     pub fn send(&self, command: Command<Q>) {
         self.ask(0, command);
@@ -123,7 +124,7 @@ impl<Q> Handle<Q> {
     }
 }
 
-impl<Q> Drop for Handle<Q> {
+impl<Q: FrameQueue> Drop for Handle<Q> {
     /// The thread ends as soon as it looks at its commands; nobody waits for it.
     fn drop(&mut self) {
         if self.thread.is_some() {
@@ -145,8 +146,7 @@ pub fn spawn_all<I>(
 ) -> io::Result<Vec<Handle<I::Queue>>>
 where
     I: FrameIo + Send + 'static,
-    I::Frame: Send,
-    I::Queue: Send + 'static,
+    I::Queue: 'static,
 {
     let started = Instant::now();
     let announces = configs.len() > 1;
@@ -174,8 +174,7 @@ pub fn spawn_again<I>(
 ) -> io::Result<Option<Handle<I::Queue>>>
 where
     I: FrameIo + Send + 'static,
-    I::Frame: Send,
-    I::Queue: Send + 'static,
+    I::Queue: 'static,
 {
     let Some(lost) = handles.get(place) else { return Ok(None) };
     let announces = handles.len() > 1;
@@ -202,8 +201,7 @@ fn spawn<I>(
 ) -> io::Result<Handle<I::Queue>>
 where
     I: FrameIo + Send + 'static,
-    I::Frame: Send,
-    I::Queue: Send + 'static,
+    I::Queue: 'static,
 {
     let SpawnConfig { io, waker, cpu } = config;
     let Place { id, started, seed, announces } = place;
@@ -244,11 +242,15 @@ where
 }
 
 /// Has two workers talk to each other.
-fn introduce<Q>(a: &Handle<Q>, b: &Handle<Q>) {
-    let (a_out, b_in) = connect(Arc::clone(&b.sleeping), b.waker.clone());
-    let (b_out, a_in) = connect(Arc::clone(&a.sleeping), a.waker.clone());
-    a.send(Command::Meet(Box::new(Peer { id: b.id, outbound: a_out, inbound: a_in })));
-    b.send(Command::Meet(Box::new(Peer { id: a.id, outbound: b_out, inbound: b_in })));
+fn introduce<Q: FrameQueue>(a: &Handle<Q>, b: &Handle<Q>) {
+    let side = |handle: &Handle<Q>| Side {
+        id: handle.id,
+        sleeping: Arc::clone(&handle.sleeping),
+        waker: handle.waker.clone(),
+    };
+    let (b_for_a, a_for_b) = connect(side(a), side(b));
+    a.send(Command::Meet(Box::new(b_for_a)));
+    b.send(Command::Meet(Box::new(a_for_b)));
 }
 
 /// What a panic said.

@@ -46,18 +46,18 @@ struct Rig {
 
 impl Rig {
     fn new(workers: u16, ports: u16) -> Self {
-        Self::with_frames(&vec![1024; usize::from(workers)], ports)
+        Self::with_frames(&vec![(1024, 0); usize::from(workers)], ports)
     }
 
-    /// One worker with so many frames for each of `frames`.
-    fn with_frames(frames: &[usize], ports: u16) -> Self {
+    /// One worker for each of `frames`, with so many of the memory with that number.
+    fn with_frames(frames: &[(usize, u16)], ports: u16) -> Self {
         let control = Waker::new().unwrap();
         let workers = u16::try_from(frames.len()).unwrap();
         let configs = frames
             .iter()
-            .map(|frames| {
+            .map(|(frames, memory)| {
                 let waker = Waker::new().unwrap();
-                let io = HeapIo::with_waker(*frames, waker.fd().unwrap());
+                let io = HeapIo::with_waker(*frames, waker.fd().unwrap()).with_memory(*memory);
                 SpawnConfig { io, waker, cpu: None }
             })
             .collect();
@@ -73,10 +73,11 @@ impl Rig {
         rig
     }
 
-    /// A new worker in the place of `worker`, whose handle is returned, with new queues of `ports`.
+    /// A new worker in the place of `worker`, whose handle is returned, with memory of its own and new queues of
+    /// `ports`.
     fn replace(&mut self, worker: u16, ports: &[u16]) -> Handle<HeapQueue> {
         let waker = Waker::new().unwrap();
-        let io = HeapIo::with_waker(1024, waker.fd().unwrap());
+        let io = HeapIo::with_waker(1024, waker.fd().unwrap()).with_memory(1);
         let config = SpawnConfig { io, waker, cpu: None };
         let place = usize::from(worker);
         let old = spawn_again(config, place, &mut self.handles, &self.control, 43).unwrap();
@@ -206,8 +207,8 @@ fn workers_hand_over_frames_and_news() {
 
 #[test]
 fn a_frame_that_the_other_worker_cannot_send_is_counted_once() {
-    // The other worker has the link, and not a frame to copy into.
-    let rig = Rig::with_frames(&[1024, 0], 2);
+    // The other worker has the link and other memory, and not a frame to copy into.
+    let rig = Rig::with_frames(&[(1024, 0), (0, 1)], 2);
     rig.wires[0].send(&frame(1, mac(2)));
     assert_eq!(rig.fates(1, 1), (0, vec![("no_buffer", 1)]));
 

@@ -14,8 +14,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use weft_switch::FrameBuf;
-use weft_switch::tunnel::HEADROOM_BYTES;
+use weft_switch::{FrameBuf, HEADROOM_BYTES};
 
 /// Bytes in front of a frame in the tags and addresses that a link MTU does not count: Ethernet and
 /// two VLAN tags.

@@ -2,6 +2,10 @@
 
 use crate::{DropReason, LinkId, PortId};
 
+/// Bytes in front of a received frame, at least: the largest outer header takes them.  That is Ethernet with a
+/// tag, IPv6, and GRE with all options or Geneve with some.
+pub const HEADROOM_BYTES: usize = 192;
+
 /// One Ethernet frame in memory that somebody owns, with room in front of it.
 ///
 /// A frame is a move-only value: whoever holds it may change its bytes, and must in the end hand
@@ -51,6 +55,12 @@ pub enum Fate {
     Refused(DropReason),
 }
 
+/// An open queue of a back end, made by the control thread and moved to a worker.
+pub trait FrameQueue: Send {
+    /// The frames that come out of it and go in.
+    type Frame: FrameBuf + Send;
+}
+
 /// Frames in and out, for one worker.
 ///
 /// A *queue* is one source of frames: one RX queue of a netdev, or one TAP.  A link may have
@@ -58,9 +68,9 @@ pub enum Fate {
 /// memory).
 pub trait FrameIo {
     /// A frame of this back end.
-    type Frame: FrameBuf;
-    /// An open queue, made by the control thread and moved to the worker.
-    type Queue: Send;
+    type Frame: FrameBuf + Send;
+    /// A queue of this back end.
+    type Queue: FrameQueue<Frame = Self::Frame>;
 
     /// Takes a queue of `link` into service.
     fn add_queue(&mut self, link: LinkId, queue: Self::Queue);
@@ -125,7 +135,8 @@ pub trait FrameIo {
     /// Blocks until a queue may have frames, somebody wakes this worker, or the time is up.
     fn wait(&mut self, timeout: std::time::Duration);
 
-    /// A fresh frame holding a copy of `bytes`; `None` when all are out or it does not fit.
+    /// A fresh frame holding a copy of `bytes`; `None` when all are out or it does not fit.  With no bytes it is an
+    /// empty frame, which another worker may get for one of its own.
     fn copy_from(&mut self, bytes: &[u8]) -> Option<Self::Frame>;
 
     /// The frame goes to another worker, whose back end is to [`FrameIo::adopt`] it.

@@ -8,10 +8,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use weft_wire::mac::MacAddr;
 use weft_wire::overhead::{self, OuterIp};
 
-/// Bytes that the largest outer header takes: Ethernet with a tag, IPv6, GRE with all options or
-/// Geneve with some.  What a [`crate::FrameBuf`] should offer as headroom.
-pub const HEADROOM_BYTES: usize = 192;
-
 /// UDP source ports that tunnels send from unless configured otherwise, as Open vSwitch's
 /// `tnl/egress_port_range`.
 pub const SOURCE_PORTS: (u16, u16) = (32_768, 61_000);

@@ -11,8 +11,8 @@ mod too_long;
 mod vtep;
 
 pub use conf::{
-    Csum, Encap, HEADROOM_BYTES, InKey, Local, NextHop, OrInherit, Reach, SOURCE_PORTS, Sequence,
-    TunnelConf, TunnelKey,
+    Csum, Encap, InKey, Local, NextHop, OrInherit, Reach, SOURCE_PORTS, Sequence, TunnelConf,
+    TunnelKey,
 };
 pub(crate) use decap::decap;
 pub(crate) use table::Entry;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 use weft_switch::trace::{self, Event, Ingress, Probe};
 use weft_switch::{
-    Batch, Datapath, FrameBuf, FrameIo, LinkId, PortId, Snapshot, Station, Tick, pipeline,
+    Batch, Datapath, FrameBuf, FrameIo, FrameQueue, LinkId, PortId, Snapshot, Station, Tick,
+    pipeline,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -73,13 +74,20 @@ impl TestIo {
     }
 }
 
+/// There are none: frames are put into `rx`.
+pub struct NoQueue;
+
+impl FrameQueue for NoQueue {
+    type Frame = TestFrame;
+}
+
 impl FrameIo for TestIo {
     type Frame = TestFrame;
-    type Queue = ();
+    type Queue = NoQueue;
 
-    fn add_queue(&mut self, _link: LinkId, _queue: ()) {}
+    fn add_queue(&mut self, _link: LinkId, _queue: NoQueue) {}
 
-    fn remove_queue(&mut self, _link: LinkId) -> Option<()> {
+    fn remove_queue(&mut self, _link: LinkId) -> Option<NoQueue> {
         None
     }
 

@@ -3,172 +3,21 @@
 //! Frames are boxes that go round between a free list, the receive queue of a link and what was
 //! sent on a link; nothing is allocated per frame once as many exist as are in use at a time.
 
+mod frame;
+mod queue;
+
+pub use frame::{FRAME_BYTES_MAX, HeapFrame};
+pub use queue::{HeapQueue, HeapWire};
+
 use crate::wait::Waiter;
+use queue::Feed;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use weft_switch::tunnel::HEADROOM_BYTES;
 use weft_switch::{BATCH_MAX, FrameBuf, FrameIo, LinkId};
-
-/// Bytes of memory of one frame: headroom, frame and tailroom.
-pub const FRAME_MEMORY_BYTES: usize = 2048;
-
-/// Bytes of the longest frame.
-pub const FRAME_BYTES_MAX: usize = FRAME_MEMORY_BYTES - HEADROOM_BYTES;
 
 /// How often a back end with wired queues looks at them while it waits.
 const WIRE_POLL: Duration = Duration::from_millis(1);
-
-/// Not prepared by [`HeapIo::prepare`].
-const NO_HOME: u16 = u16::MAX;
-
-const HEADROOM: u16 = 192;
-const _: () = assert!(HEADROOM as usize == HEADROOM_BYTES);
-
-/// One frame in plain memory.  To be handed to `tx` or `free`, as any frame.
-#[derive(Debug)]
-pub struct HeapFrame {
-    memory: Box<[u8; FRAME_MEMORY_BYTES]>,
-    start: u16,
-    len: u16,
-    /// Where it comes back to, in bench mode: position of a queue, and its length as prepared.
-    home: u16,
-    home_len: u16,
-}
-
-impl HeapFrame {
-    fn new() -> Self {
-        let memory = Box::new([0; FRAME_MEMORY_BYTES]);
-        Self { memory, start: HEADROOM, len: 0, home: NO_HOME, home_len: 0 }
-    }
-
-    fn fill(&mut self, bytes: &[u8]) -> bool {
-        let Some(len) = u16::try_from(bytes.len()).ok() else { return false };
-        let start = HEADROOM_BYTES;
-        let Some(place) = self.memory.get_mut(start..start + bytes.len()) else { return false };
-        place.copy_from_slice(bytes);
-        (self.start, self.len, self.home) = (HEADROOM, len, NO_HOME);
-        true
-    }
-}
-
-impl FrameBuf for HeapFrame {
-    #[inline]
-    fn bytes(&self) -> &[u8] {
-        let start = usize::from(self.start);
-        self.memory.get(start..start + usize::from(self.len)).unwrap_or_default()
-    }
-
-    #[inline]
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        let start = usize::from(self.start);
-        self.memory.get_mut(start..start + usize::from(self.len)).unwrap_or_default()
-    }
-
-    #[inline]
-    fn prepend(&mut self, len_bytes: usize) -> Option<&mut [u8]> {
-        let grown = u16::try_from(len_bytes).ok()?;
-        self.start = self.start.checked_sub(grown)?;
-        self.len += grown;
-        self.bytes_mut().get_mut(..len_bytes)
-    }
-
-    #[inline]
-    fn trim_front(&mut self, len_bytes: usize) -> bool {
-        let Ok(cut) = u16::try_from(len_bytes) else { return false };
-        let Some(rest) = self.len.checked_sub(cut) else { return false };
-        self.len = rest;
-        self.start += cut;
-        true
-    }
-
-    #[inline]
-    fn truncate(&mut self, len_bytes: usize) {
-        if let Ok(len) = u16::try_from(len_bytes) {
-            self.len = self.len.min(len);
-        }
-    }
-
-    #[inline]
-    fn pad_to(&mut self, len_bytes: usize) -> bool {
-        let old = usize::from(self.len);
-        if len_bytes <= old {
-            return true;
-        }
-        let start = usize::from(self.start);
-        let Some(padding) =
-            self.memory.get_mut(start + old..).and_then(|tail| tail.get_mut(..len_bytes - old))
-        else {
-            return false;
-        };
-        padding.fill(0);
-        self.len = u16::try_from(len_bytes).unwrap_or(self.len);
-        true
-    }
-}
-
-/// The two directions of a wired queue, as the switch sees them.
-#[derive(Debug, Default)]
-struct Cable {
-    to_switch: VecDeque<Vec<u8>>,
-    from_switch: VecDeque<Vec<u8>>,
-}
-
-/// A queue of a [`HeapIo`].
-#[derive(Debug, Default)]
-pub struct HeapQueue {
-    cable: Option<Arc<Mutex<Cable>>>,
-}
-
-impl HeapQueue {
-    /// A queue that is fed with [`HeapIo::inject`].
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// A queue with a host at its other end, for tests in which a worker thread has the back end.
-    #[must_use]
-    pub fn wired() -> (Self, HeapWire) {
-        let cable = Arc::<Mutex<Cable>>::default();
-        (Self { cable: Some(Arc::clone(&cable)) }, HeapWire(cable))
-    }
-}
-
-/// The other end of [`HeapQueue::wired`].
-#[derive(Clone, Debug)]
-pub struct HeapWire(Arc<Mutex<Cable>>);
-
-impl HeapWire {
-    fn cable(&self) -> std::sync::MutexGuard<'_, Cable> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Sends a frame to the switch.
-    pub fn send(&self, bytes: &[u8]) {
-        self.cable().to_switch.push_back(bytes.to_vec());
-    }
-
-    /// The next frame that the switch sent.
-    #[must_use]
-    pub fn receive(&self) -> Option<Vec<u8>> {
-        self.cable().from_switch.pop_front()
-    }
-
-    /// The next frame that the switch sends within `timeout`.
-    #[must_use]
-    pub fn receive_within(&self, timeout: Duration) -> Option<Vec<u8>> {
-        let end = std::time::Instant::now() + timeout;
-        loop {
-            let frame = self.receive();
-            if frame.is_some() || std::time::Instant::now() >= end {
-                return frame;
-            }
-            std::thread::sleep(Duration::from_micros(200));
-        }
-    }
-}
 
 struct Serving {
     link: LinkId,
@@ -193,6 +42,8 @@ pub struct HeapIo {
     free: Vec<HeapFrame>,
     /// Frames that exist.
     frames: usize,
+    /// Which memory they are of.
+    memory: u16,
     waiter: Option<Waiter>,
     discard: bool,
     freed_frames: u64,
@@ -207,6 +58,7 @@ impl HeapIo {
             ports: Vec::new(),
             free: std::iter::repeat_with(HeapFrame::new).take(frames).collect(),
             frames,
+            memory: 0,
             waiter: None,
             discard: false,
             freed_frames: 0,
@@ -217,6 +69,15 @@ impl HeapIo {
     #[must_use]
     pub fn with_waker(frames: usize, waker: OwnedFd) -> Self {
         Self { waiter: Some(Waiter::new(waker)), ..Self::new(frames) }
+    }
+
+    /// The same with frames of other memory: another back end takes them over only when it has the same.  All have
+    /// 0 unless told.
+    #[must_use]
+    pub fn with_memory(mut self, memory: u16) -> Self {
+        self.memory = memory;
+        self.free.iter_mut().for_each(|frame| frame.memory = memory);
+        self
     }
 
     /// Adds a queue for each of `links` links, numbered from 0.
@@ -288,40 +149,44 @@ impl HeapIo {
         self.frames
     }
 
-    /// Bench mode: sent frames are not kept, and a frame from [`HeapIo::prepare`] goes back to the
-    /// receive queue it was prepared for, with its old start and length, when it was sent or freed.
-    /// Bytes are not restored: good for everything that changes headers only in front of what was
-    /// received.
+    /// Bench mode: the memory of sent frames is free at once.
     pub fn set_bench_mode(&mut self, on: bool) {
         self.discard = on;
     }
 
-    /// Puts a frame into the receive queue at `position`, to come back there for ever in bench
-    /// mode.  False as for [`HeapIo::inject`].
-    pub fn prepare(&mut self, position: usize, bytes: &[u8]) -> bool {
-        let Ok(home) = u16::try_from(position) else { return false };
-        if position >= self.queues.len() {
-            return false;
-        }
-        let Some(mut frame) = self.copy_from(bytes) else { return false };
-        (frame.home, frame.home_len) = (home, frame.len);
-        if let Some(serving) = self.queues.get_mut(position) {
-            serving.received.push_back(frame);
-            // So that no queue grows while it is measured.
-            let frames = self.frames.saturating_sub(serving.received.len());
-            serving.received.reserve(frames);
-        }
-        true
-    }
-
+    /// Lets received frames of a queue come in, as far as a batch has room.
     #[inline]
-    fn recycle(&mut self, mut frame: HeapFrame) {
-        match self.queues.get_mut(usize::from(frame.home)) {
-            Some(serving) => {
-                (frame.start, frame.len) = (HEADROOM, frame.home_len);
-                serving.received.push_back(frame);
+    fn feed(&mut self, queue: usize) {
+        let Some(Serving { queue, received, .. }) = self.queues.get_mut(queue) else { return };
+        match &mut queue.feed {
+            Feed::Injected => {}
+            Feed::Wire(_) => {
+                let Some(mut cable) = queue.cable() else { return };
+                while received.len() < BATCH_MAX
+                    && let Some(bytes) = cable.to_switch.pop_front()
+                {
+                    receive(&mut self.free, received, &bytes);
+                }
             }
-            None => self.free.push(frame),
+            Feed::Source(frames, next) => {
+                for _ in received.len()..BATCH_MAX {
+                    let Some(bytes) = frames.get(*next) else { break };
+                    receive(&mut self.free, received, bytes);
+                    *next = if *next + 1 < frames.len() { *next + 1 } else { 0 };
+                }
+            }
+        }
+    }
+}
+
+/// A frame comes in, if there is memory for it and it is not too long.
+#[inline]
+fn receive(free: &mut Vec<HeapFrame>, received: &mut VecDeque<HeapFrame>, bytes: &[u8]) {
+    if let Some(mut frame) = free.pop() {
+        if frame.fill(bytes) {
+            received.push_back(frame);
+        } else {
+            free.push(frame);
         }
     }
 }
@@ -343,10 +208,7 @@ impl FrameIo for HeapIo {
     fn remove_queue(&mut self, link: LinkId) -> Option<HeapQueue> {
         let position = self.queues.iter().position(|serving| serving.link == link)?;
         let mut serving = self.queues.remove(position);
-        for mut frame in serving.received.drain(..) {
-            frame.home = NO_HOME;
-            self.free.push(frame);
-        }
+        self.free.extend(serving.received.drain(..));
         if let Some(port) = self.ports.get_mut(link.index()) {
             port.queues -= 1;
         }
@@ -361,21 +223,8 @@ impl FrameIo for HeapIo {
 
     #[inline]
     fn rx(&mut self, queue: usize, frames: &mut Vec<HeapFrame>) -> LinkId {
+        self.feed(queue);
         let Some(serving) = self.queues.get_mut(queue) else { return LinkId::default() };
-        if let Some(cable) = &serving.queue.cable {
-            let mut cable = cable.lock().unwrap_or_else(PoisonError::into_inner);
-            while serving.received.len() < BATCH_MAX
-                && let Some(bytes) = cable.to_switch.pop_front()
-            {
-                if let Some(mut frame) = self.free.pop() {
-                    if frame.fill(&bytes) {
-                        serving.received.push_back(frame);
-                    } else {
-                        self.free.push(frame);
-                    }
-                }
-            }
-        }
         let count = serving.received.len().min(BATCH_MAX);
         frames.extend(serving.received.drain(..count));
         serving.link
@@ -400,7 +249,7 @@ impl FrameIo for HeapIo {
         }
         port.sent_frames += 1;
         if self.discard {
-            self.recycle(frame);
+            self.free.push(frame);
         } else {
             port.sent.push_back(frame);
         }
@@ -409,9 +258,8 @@ impl FrameIo for HeapIo {
 
     fn flush(&mut self) {
         for serving in &self.queues {
-            let Some(cable) = &serving.queue.cable else { continue };
+            let Some(mut cable) = serving.queue.cable() else { continue };
             let Some(port) = self.ports.get_mut(serving.link.index()) else { continue };
-            let mut cable = cable.lock().unwrap_or_else(PoisonError::into_inner);
             for frame in port.sent.drain(..) {
                 cable.from_switch.push_back(frame.bytes().to_vec());
                 self.free.push(frame);
@@ -421,15 +269,14 @@ impl FrameIo for HeapIo {
 
     fn wait(&mut self, timeout: Duration) {
         let has_frames = |serving: &Serving| {
-            let cabled = |cable: &Arc<Mutex<Cable>>| {
-                !cable.lock().unwrap_or_else(PoisonError::into_inner).to_switch.is_empty()
-            };
-            !serving.received.is_empty() || serving.queue.cable.as_ref().is_some_and(cabled)
+            let is_source = matches!(serving.queue.feed, Feed::Source(..));
+            let has_wired = || serving.queue.cable().is_some_and(|it| !it.to_switch.is_empty());
+            is_source || !serving.received.is_empty() || has_wired()
         };
         if self.queues.iter().any(has_frames) {
             return;
         }
-        let wired = self.queues.iter().any(|serving| serving.queue.cable.is_some());
+        let wired = self.queues.iter().any(|serving| matches!(serving.queue.feed, Feed::Wire(_)));
         let timeout = if wired { timeout.min(WIRE_POLL) } else { timeout };
         match &mut self.waiter {
             Some(waiter) => waiter.wait(std::iter::empty(), timeout, |_| {}),
@@ -447,22 +294,24 @@ impl FrameIo for HeapIo {
         None
     }
 
+    #[inline]
     fn part_with(&mut self, _frame: &HeapFrame) {
         self.frames -= 1;
     }
 
-    fn adopt(&mut self, _frame: &HeapFrame) -> bool {
-        self.frames += 1;
-        true
+    #[inline]
+    fn adopt(&mut self, frame: &HeapFrame) -> bool {
+        let is_ours = frame.memory == self.memory;
+        self.frames += usize::from(is_ours);
+        is_ours
     }
 
     #[inline]
     fn free(&mut self, frame: HeapFrame) {
         self.freed_frames += 1;
-        self.recycle(frame);
+        self.free.push(frame);
     }
 }
 
 #[cfg(test)]
-#[path = "heap_tests.rs"]
 mod tests;

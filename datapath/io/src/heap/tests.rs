@@ -55,33 +55,42 @@ fn too_long_and_too_many_are_refused() {
     assert_eq!(io.idle_frames(), 1);
 }
 
-/// In bench mode a prepared frame comes back as it was, whatever was put in front of it.
+/// A source has no end, and goes on when there is memory again.
 #[test]
-fn prepared_frames_come_back() {
-    let mut io = HeapIo::new(40).with_links(2);
+fn a_source_gives_its_frames_in_turn() {
+    let mut io = HeapIo::new(40);
     io.set_bench_mode(true);
-    for number in 0..10u8 {
-        assert!(io.prepare(0, &[number; 64]));
-    }
+    io.add_queue(link(0), HeapQueue::source(vec![vec![1; 60], vec![2; 61], vec![3; 62]]));
     let mut frames = Vec::new();
-    for round in 0..100 {
+    for round in 0..10 {
         assert_eq!(io.rx(0, &mut frames), link(0));
-        assert_eq!(frames.len(), 10);
-        for (number, mut frame) in (0..).zip(frames.drain(..)) {
-            assert_eq!(frame.bytes(), [number; 64]);
-            frame.prepend(42).unwrap().fill(0xff);
-            frame.truncate(50 + usize::from(number));
-            if round % 2 == 0 {
-                assert!(io.tx(link(1), frame));
-            } else {
-                io.free(frame);
-            }
+        assert_eq!(frames.len(), BATCH_MAX);
+        for (number, frame) in frames.drain(..).enumerate() {
+            let kind = (round * BATCH_MAX + number) % 3;
+            assert_eq!(frame.bytes().len(), 60 + kind);
+            assert!(io.tx(link(0), frame));
         }
-        let copy = io.copy_from(b"a flood's copy").unwrap();
-        assert!(io.tx(link(1), copy));
         assert_eq!(io.idle_frames(), 40);
     }
-    assert_eq!(io.sent_frames(link(1)), 50 * 10 + 100);
+    assert_eq!(io.sent_frames(link(0)), 10 * BATCH_MAX as u64);
+    let held: Vec<_> = std::iter::from_fn(|| io.copy_from(&[0; 60])).collect();
+    io.rx(0, &mut frames);
+    assert_eq!((held.len(), frames.len()), (40, 0));
+    io.wait(Duration::from_mins(1));
+}
+
+#[test]
+fn frames_of_other_memory_are_not_adopted() {
+    let (mut one, mut same, mut other) =
+        (HeapIo::new(2), HeapIo::new(0), HeapIo::new(2).with_memory(1));
+    let frame = one.copy_from(b"crosses").unwrap();
+    one.part_with(&frame);
+    assert!(!other.adopt(&frame) && same.adopt(&frame));
+    same.free(frame);
+    assert_eq!([one.frame_count(), same.frame_count(), other.frame_count()], [1, 1, 2]);
+    let frame = other.copy_from(b"stays").unwrap();
+    assert!(!one.adopt(&frame));
+    other.free(frame);
 }
 
 #[test]
