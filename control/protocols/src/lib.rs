@@ -6,6 +6,7 @@
 //!
 //! | module | what it decides |
 //! | --- | --- |
+//! | [`tree`] | what the next two have in common |
 //! | [`stp`] | which ports must not forward, by 802.1D-1998 |
 //! | [`rstp`] | the same, by 802.1D-2004 |
 //! | [`mcast`] | who is a member of which multicast group, and where routers are |
@@ -17,5 +18,6 @@ pub mod mcast;
 mod port_key;
 pub mod rstp;
 pub mod stp;
+pub mod tree;
 
 pub use port_key::PortKey;

@@ -1,7 +1,6 @@
 //! Loop guard: finds loops that no spanning tree watches over, and opens them.
 //!
-//! A pure state machine, one for each bridge that asks for it (`other_config:loop-guard=true`).  It
-//! knows a loop by two signs:
+//! A pure state machine, one for each bridge that asks for it.  It knows a loop by two signs:
 //!
 //! - *our own probe*: a frame that the bridge sends out of each port once a second comes back, in
 //!   the VLAN that it was sent in.  See [`weft_wire::loop_probe`];
@@ -242,7 +241,7 @@ impl LoopGuard {
         self.looped(from, at, sign);
     }
 
-    /// Takes what a worker counted.
+    /// Takes in that a station moved.
     pub fn moved(&mut self, moved: &Moved) {
         let Moved { station, from, to, .. } = *moved;
         let is_watched = |id: PortKey| self.ports.contains_key(&id);

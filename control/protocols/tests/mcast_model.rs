@@ -14,7 +14,7 @@ use mcast_frames::{Kind, Said, address, group_of, said};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use weft_protocols::PortKey;
-use weft_protocols::mcast::{BridgeSettings, EntryKind, Mdb, PortSettings, Traffic};
+use weft_protocols::mcast::{EntryKind, Mdb, SnoopingPort, SnoopingSettings, Traffic};
 use weft_wire::Group;
 use weft_wire::vid::Vid;
 
@@ -45,8 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// The model: memberships and routers in one list each, in the order in which they were last heard.
 struct Model {
-    settings: BridgeSettings,
-    ports: BTreeMap<u16, PortSettings>,
+    settings: SnoopingSettings,
+    ports: BTreeMap<u16, SnoopingPort>,
     /// VLAN, group, port, time.
     members: Vec<(u16, u8, u16, u32)>,
     /// When each group was last joined, longest ago first.
@@ -148,7 +148,7 @@ impl Model {
         self.routers.iter().any(|(v, p, _)| (*v, *p) == (vid, port))
     }
 
-    fn each_port(&self, takes: impl Fn(u16, &PortSettings) -> bool) -> Vec<u16> {
+    fn each_port(&self, takes: impl Fn(u16, &SnoopingPort) -> bool) -> Vec<u16> {
         self.ports
             .iter()
             .filter(|(port, settings)| takes(**port, settings))
@@ -210,13 +210,13 @@ proptest! {
 
     #[test]
     fn knows_what_the_model_knows(steps in prop::collection::vec(step(), 1..100)) {
-        let settings = BridgeSettings { groups_max: 5, age_secs: 60, floods_unregistered: true };
-        let mut ports: BTreeMap<u16, PortSettings> =
-            (0..PORTS).map(|port| (port, PortSettings::default())).collect();
+        let settings = SnoopingSettings { groups_max: 5, age_secs: 60, floods_unregistered: true };
+        let mut ports: BTreeMap<u16, SnoopingPort> =
+            (0..PORTS).map(|port| (port, SnoopingPort::default())).collect();
         let mut model = Model {
             settings, ports: ports.clone(), members: vec![], used: vec![], routers: vec![],
         };
-        let give = |mdb: &mut Mdb, ports: &BTreeMap<u16, PortSettings>| {
+        let give = |mdb: &mut Mdb, ports: &BTreeMap<u16, SnoopingPort>| {
             mdb.set_ports(ports.iter().map(|(port, settings)| (PortKey(*port), *settings)).collect());
         };
         let mut mdb = Mdb::new(settings);
@@ -235,7 +235,7 @@ proptest! {
                 }
                 Step::Port(port, settings) => {
                     if let Some((floods, floods_reports)) = settings {
-                        ports.insert(port, PortSettings { floods, floods_reports });
+                        ports.insert(port, SnoopingPort { floods, floods_reports });
                     } else {
                         ports.remove(&port);
                         model.forget(port);
@@ -244,7 +244,7 @@ proptest! {
                     give(&mut mdb, &ports);
                 }
                 Step::Settings(groups_max, age_secs, floods_unregistered) => {
-                    model.settings = BridgeSettings { groups_max, age_secs, floods_unregistered };
+                    model.settings = SnoopingSettings { groups_max, age_secs, floods_unregistered };
                     while model.used.len() > groups_max {
                         model.evict();
                     }
@@ -268,9 +268,9 @@ proptest! {
     /// Any bytes at all: nothing panics, and the table keeps its limit.
     #[test]
     fn survives_noise(frames in prop::collection::vec((said(), any::<prop::sample::Index>(), any::<u8>()), 1..40)) {
-        let settings = BridgeSettings { groups_max: 3, ..BridgeSettings::default() };
+        let settings = SnoopingSettings { groups_max: 3, ..SnoopingSettings::default() };
         let mut mdb = Mdb::new(settings);
-        mdb.set_ports([(PortKey(0), PortSettings::default())].into());
+        mdb.set_ports([(PortKey(0), SnoopingPort::default())].into());
         for (said, at, byte) in frames {
             let mut frame = said.frame(0);
             let at = at.index(frame.len());
@@ -286,8 +286,8 @@ proptest! {
 /// A group that is no group address would be a list that no frame ever meets.
 #[test]
 fn only_group_addresses_are_groups() {
-    let mut mdb = Mdb::new(BridgeSettings::default());
-    mdb.set_ports([(PortKey(0), PortSettings::default())].into());
+    let mut mdb = Mdb::new(SnoopingSettings::default());
+    mdb.set_ports([(PortKey(0), SnoopingPort::default())].into());
     let report = |group: [u8; 4]| mcast_frames::igmp_report(group, 0);
     mdb.receive(PortKey(0), Vid::UNTAGGED, &report([10, 0, 0, 1]), 0);
     assert_eq!(mdb.group_count(), 0);

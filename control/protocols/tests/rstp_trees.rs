@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use stp_sim::random::{Bounds, build, torture, wiring};
 use stp_sim::{Kind, Net, net};
 use weft_protocols::PortKey;
-use weft_protocols::stp::SpanningTree;
+use weft_protocols::rstp::RstpPortSettings;
+use weft_protocols::tree::{PortRole, SpanningTree};
 
 const COST: u32 = 200_000;
 
@@ -70,7 +71,7 @@ fn figures_17_4_and_17_5_of_8021d_2004() {
     net.run(10_000);
     net.check(&["root", "F:200000 B F F", inner, inner, leaf, leaf, leaf, "F:400000 B F B"]);
     let status = net.nodes[7].tree().port_status(PortKey(4));
-    assert!(status.contains(&("rstp_port_role", "Backup".to_owned())), "{status:?}");
+    assert_eq!(status.map(|status| status.role), Some(PortRole::Backup), "{status:?}");
 }
 
 #[test]
@@ -151,10 +152,11 @@ fn an_edge_port_forwards_at_once_and_changes_no_topology() {
     net.lans[lan].members.push((1, 9));
     net.nodes[1].ports.insert(9, lan);
     let stp_sim::Tree::Rstp(tree) = &mut net.nodes[1].tree else { panic!("RSTP") };
-    let edge = weft_protocols::rstp::PortSettings::new("host", 9, stp_sim::mac(1, 9));
-    let edge = weft_protocols::rstp::PortSettings { admin_edge: true, ..edge };
+    let edge = RstpPortSettings::new(9, stp_sim::mac(1, 9));
+    let edge = RstpPortSettings { admin_edge: true, ..edge };
     tree.set_port(PortKey(9), edge);
-    assert!(tree.gate(PortKey(9)).forwards && tree.is_edge(PortKey(9)));
+    let is_edge = |tree: &dyn SpanningTree| tree.port_status(PortKey(9)).unwrap().is_edge;
+    assert!(tree.gate(PortKey(9)).forwards && is_edge(&**tree));
     net.run(5000);
     assert_eq!(before, net.nodes.iter().map(|node| node.flushes).collect::<Vec<_>>());
     // A BPDU makes it an ordinary port.
@@ -163,7 +165,7 @@ fn an_edge_port_forwards_at_once_and_changes_no_topology() {
     let len =
         weft_wire::stp::Bpdu::TopologyChange.write_frame(stp_sim::mac(9, 9), &mut frame).unwrap();
     tree.receive(PortKey(9), &frame[..len]);
-    assert!(!tree.is_edge(PortKey(9)));
+    assert!(!is_edge(&**tree));
 }
 
 #[test]
@@ -198,16 +200,16 @@ fn speaks_stp_to_stp_bridges() {
     net.check(&["F:10 B", "F F"]);
     assert!(net.is_tree());
     // The old one refuses the first RST BPDUs, then no more come.
-    let errors = |net: &Net| net.nodes[old].tree().port_statistics(PortKey(1))[0].1;
+    let errors = |net: &Net| net.nodes[old].tree().port_counts(PortKey(1)).unwrap().error;
     let before = errors(&net);
     assert!(before > 0);
     net.run(20_000);
     assert_eq!(errors(&net), before);
     let stp_sim::Tree::Rstp(tree) = &mut net.nodes[new].tree else { panic!("RSTP") };
-    let again = weft_protocols::rstp::PortSettings {
+    let again = RstpPortSettings {
         path_cost: 10,
         mcheck: true,
-        ..weft_protocols::rstp::PortSettings::new("p1", 1, stp_sim::mac(new, 1))
+        ..RstpPortSettings::new(1, stp_sim::mac(new, 1))
     };
     tree.set_port(PortKey(1), again);
     net.run(3000);
@@ -292,7 +294,7 @@ fn the_claims_of_a_dead_root_die_of_age() {
             assert!(looped <= 3000, "a loop for {looped} ms: {what}");
             let believes = |node: &stp_sim::Node| {
                 node.is_alive
-                    && matches!(&node.tree, stp_sim::Tree::Rstp(tree) if tree.root() == dead)
+                    && matches!(&node.tree, stp_sim::Tree::Rstp(tree) if tree.bridge_status().root == dead)
             };
             assert!(!net.nodes.iter().any(believes), "a ghost: {what}");
             let took = net.converge(3000);

@@ -47,7 +47,7 @@ impl Mdb {
         groups.chain(rest)
     }
 
-    fn ports_where(&self, takes: impl Fn(&super::PortSettings) -> bool) -> BTreeSet<PortKey> {
+    fn ports_where(&self, takes: impl Fn(&super::SnoopingPort) -> bool) -> BTreeSet<PortKey> {
         self.ports().filter(|(_, port)| takes(port)).map(|(id, _)| id).collect()
     }
 }

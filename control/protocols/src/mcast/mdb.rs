@@ -1,7 +1,6 @@
 //! What one bridge has heard of groups and routers.
 
 use crate::PortKey;
-use crate::stp::flag;
 use std::collections::BTreeMap;
 use weft_wire::Group;
 use weft_wire::vid::Vid;
@@ -10,44 +9,34 @@ use weft_wire::vid::Vid;
 /// the 125 s between two queries (RFC 3376 section 8.2).
 pub const ROUTER_AGE_SECS: u32 = 180;
 
-/// `Bridge.other_config`, as far as it concerns snooping.
+/// What is set for a bridge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BridgeSettings {
-    /// `mcast-snooping-table-size`: groups of all VLANs, 10 to 1,000,000.
+pub struct SnoopingSettings {
+    /// Groups of all VLANs that are kept, 10 to 1,000,000.
     pub groups_max: usize,
-    /// `mcast-snooping-aging-time`: seconds, 15 to 3600.
+    /// Seconds after which a membership that is not heard again is forgotten, 15 to 3600.
     pub age_secs: u32,
-    /// Not `mcast-snooping-disable-flood-unregistered`.
+    /// Data for a group without members goes to all ports.
     pub floods_unregistered: bool,
 }
 
-impl Default for BridgeSettings {
+impl Default for SnoopingSettings {
     fn default() -> Self {
         Self { groups_max: 2048, age_secs: 300, floods_unregistered: true }
     }
 }
 
-/// `Port.other_config`, as far as it concerns snooping.
+/// What is set for a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PortSettings {
-    /// `mcast-snooping-flood`: data of all groups goes there.
+pub struct SnoopingPort {
+    /// Data of all groups goes there.
     pub floods: bool,
-    /// `mcast-snooping-flood-reports`: reports go there; the port leaves no group at once, for
+    /// Reports go there; the port leaves no group at once, for
     /// others behind it may stay.
     pub floods_reports: bool,
 }
 
-impl PortSettings {
-    /// Reads `other_config`, given by key.
-    pub fn from_other_config<'a>(get: impl Fn(&str) -> Option<&'a str>) -> Self {
-        Self {
-            floods: flag(get("mcast-snooping-flood"), false),
-            floods_reports: flag(get("mcast-snooping-flood-reports"), false),
-        }
-    }
-}
-
-/// What a line of `mdb/show` is about.
+/// What an [`Entry`] is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
     /// A member of this group.
@@ -56,7 +45,7 @@ pub enum EntryKind {
     Router,
 }
 
-/// A line of `mdb/show`.
+/// A member or a router.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Where.
@@ -88,8 +77,8 @@ struct Members {
 /// The groups and routers of one bridge.  Time is seconds since any start and must not go backwards.
 #[derive(Debug, Default)]
 pub struct Mdb {
-    settings: BridgeSettings,
-    ports: BTreeMap<PortKey, PortSettings>,
+    settings: SnoopingSettings,
+    ports: BTreeMap<PortKey, SnoopingPort>,
     groups: BTreeMap<Key, Members>,
     /// Groups in the order of their last join: the first is evicted.
     by_use: BTreeMap<u64, Key>,
@@ -103,12 +92,12 @@ pub struct Mdb {
 impl Mdb {
     /// Nothing heard, no ports.
     #[must_use]
-    pub fn new(settings: BridgeSettings) -> Self {
+    pub fn new(settings: SnoopingSettings) -> Self {
         Self { settings, changed: true, ..Self::default() }
     }
 
     /// Uses other settings from now on; groups that are too many by them are evicted.
-    pub fn configure(&mut self, settings: BridgeSettings) {
+    pub fn configure(&mut self, settings: SnoopingSettings) {
         self.changed |= settings.floods_unregistered != self.settings.floods_unregistered;
         self.settings = settings;
         while self.groups.len() > settings.groups_max {
@@ -117,7 +106,7 @@ impl Mdb {
     }
 
     /// These are the ports now; what was heard on others is forgotten.
-    pub fn set_ports(&mut self, ports: BTreeMap<PortKey, PortSettings>) {
+    pub fn set_ports(&mut self, ports: BTreeMap<PortKey, SnoopingPort>) {
         let gone: Vec<_> =
             self.ports.keys().filter(|port| !ports.contains_key(*port)).copied().collect();
         for port in gone {
@@ -228,7 +217,7 @@ impl Mdb {
 
     /// The settings.
     #[must_use]
-    pub const fn settings(&self) -> BridgeSettings {
+    pub const fn settings(&self) -> SnoopingSettings {
         self.settings
     }
 
@@ -267,7 +256,7 @@ impl Mdb {
     }
 
     /// The ports with their settings.
-    pub fn ports(&self) -> impl Iterator<Item = (PortKey, PortSettings)> {
+    pub fn ports(&self) -> impl Iterator<Item = (PortKey, SnoopingPort)> {
         self.ports.iter().map(|(port, settings)| (*port, *settings))
     }
 

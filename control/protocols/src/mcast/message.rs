@@ -9,7 +9,7 @@ use weft_wire::{EtherType, IpProtocol, Ipv4Header, Ipv6Header, parse_l2};
 
 impl Mdb {
     /// Takes a frame that came in on `port`, in VLAN `vid`.  Only whole IGMP and MLD messages with a
-    /// right checksum teach anything, and a port with `mcast-snooping-flood` teaches nothing: it
+    /// right checksum teach anything, and a port that floods teaches nothing: it
     /// gets all there is anyway.
     pub fn receive(&mut self, port: PortKey, vid: Vid, frame: &[u8], now_secs: u32) {
         if !self.learns_from(port) {

@@ -30,4 +30,4 @@ mod mdb;
 mod message;
 
 pub use lists::{List, Traffic};
-pub use mdb::{BridgeSettings, Entry, EntryKind, Mdb, PortSettings, ROUTER_AGE_SECS};
+pub use mdb::{Entry, EntryKind, Mdb, ROUTER_AGE_SECS, SnoopingPort, SnoopingSettings};

@@ -1,11 +1,13 @@
 //! One bridge: its ports, its clock, and the order in which the machines run.
 
-use super::port::{HELLO_TIME_SECS, MIGRATE_TIME_SECS, Message, Port, PortState, Times};
+use super::port::{HELLO_TIME_SECS, MIGRATE_TIME_SECS, Message, Port, Times};
 use super::selection::RootPath;
 use super::transitions::{Step, TreeEffect};
-use super::{BridgeSettings, PortRole, PortSettings};
+use super::{RstpPortSettings, RstpSettings};
 use crate::PortKey;
-use crate::stp::{Action, Claim, Gate, SpanningTree, TICK_MAX_MS};
+use crate::tree::{
+    Action, BridgeStatus, Claim, Gate, PortCounts, PortState, PortStatus, SpanningTree, TICK_MAX_MS,
+};
 use weft_wire::stp::{Bpdu, BpduInfo, BridgeIdentifier, PortIdentifier};
 
 /// Milliseconds between two ticks of the port timers.
@@ -18,8 +20,7 @@ const ROUNDS_MAX: usize = 1000;
 /// One bridge that speaks RSTP.
 #[derive(Debug)]
 pub struct Rstp {
-    pub(super) name: String,
-    pub(super) settings: BridgeSettings,
+    pub(super) settings: RstpSettings,
     /// In the order of their numbers.
     pub(super) ports: Vec<Port>,
     pub(super) root_path: RootPath,
@@ -29,13 +30,11 @@ pub struct Rstp {
 }
 
 impl Rstp {
-    /// A bridge without ports, which believes to be the root.  `name` is for
-    /// [`SpanningTree::show`].
+    /// A bridge without ports, which believes to be the root.
     #[must_use]
-    pub fn new(name: &str, settings: BridgeSettings) -> Self {
+    pub fn new(settings: RstpSettings) -> Self {
         let settings = settings.sane();
         let mut bridge = Self {
-            name: name.to_owned(),
             settings,
             ports: Vec::new(),
             root_path: own_path(&settings),
@@ -50,7 +49,7 @@ impl Rstp {
 
     /// Changes the bridge's settings; what did not change has no effect.  Another protocol version
     /// starts all ports anew.
-    pub fn configure(&mut self, settings: BridgeSettings) {
+    pub fn configure(&mut self, settings: RstpSettings) {
         let settings = settings.sane();
         if settings == self.settings {
             return;
@@ -63,9 +62,9 @@ impl Rstp {
             let (times, is_rstp) = (self.bridge_times(), !settings.force_stp);
             for port in &mut self.ports {
                 let claim = own_claim(settings.identifier, port.identifier);
-                let (counts, shown) = (port.counts, port.shown);
-                *port = Port::new(port.id, port.settings.clone(), claim, times, is_rstp);
-                (port.counts, port.shown) = (counts, shown);
+                let (counts, owner_state) = (port.counts, port.owner_state);
+                *port = Port::new(port.id, port.settings, claim, times, is_rstp);
+                (port.counts, port.owner_state) = (counts, owner_state);
             }
         }
         self.root_path = own_path(&settings);
@@ -74,7 +73,7 @@ impl Rstp {
 
     /// Adds a port, or changes the settings of one that there is.  What did not change has no
     /// effect.
-    pub fn set_port(&mut self, id: PortKey, settings: PortSettings) {
+    pub fn set_port(&mut self, id: PortKey, settings: RstpPortSettings) {
         let (times, is_rstp) = (self.bridge_times(), !self.settings.force_stp);
         match self.ports.iter_mut().find(|port| port.id == id) {
             Some(port) if port.settings == settings => return,
@@ -88,42 +87,13 @@ impl Rstp {
             None => {
                 let claim = own_claim(self.settings.identifier, settings.identifier());
                 self.ports.push(Port::new(id, settings, claim, times, is_rstp));
-                let (from, to) = (PortState::Disabled.name(), PortState::Disabled.name());
-                self.actions.push(Action::State { port: id, gate: Gate::CLOSED, from, to });
+                // It was open until now.
+                let (from, to) = (PortState::Disabled, PortState::Disabled);
+                self.actions.push(Action::State { port: id, from, to });
             }
         }
         self.ports.sort_by_key(|port| (port.settings.number, port.id));
         self.reselect();
-    }
-
-    /// The bridge believes to be the root.
-    #[must_use]
-    pub fn is_root(&self) -> bool {
-        self.root_path.port.is_none()
-    }
-
-    /// The bridge that this one believes to be the root.
-    #[must_use]
-    pub const fn root(&self) -> BridgeIdentifier {
-        self.root_path.vector.root
-    }
-
-    /// What the path to the root costs; 0 at the root.
-    #[must_use]
-    pub const fn root_path_cost(&self) -> u32 {
-        self.root_path.vector.cost
-    }
-
-    /// Role and state of a port that takes part.
-    #[must_use]
-    pub fn role_and_state(&self, id: PortKey) -> Option<(PortRole, PortState)> {
-        self.port(id).map(|port| (port.role, port.state()))
-    }
-
-    /// True while `id` is taken for a port with no bridge behind it.
-    #[must_use]
-    pub fn is_edge(&self, id: PortKey) -> bool {
-        self.port(id).is_some_and(|port| port.oper_edge)
     }
 
     pub(super) fn port(&self, id: PortKey) -> Option<&Port> {
@@ -149,16 +119,15 @@ impl Rstp {
         while self.round() && rounds < ROUNDS_MAX {
             rounds += 1;
         }
-        debug_assert!(rounds < ROUNDS_MAX, "the machines of {} do not come to rest", self.name);
+        debug_assert!(rounds < ROUNDS_MAX, "the machines do not come to rest");
         for index in 0..self.ports.len() {
             self.port_transmit(index);
         }
         for port in &mut self.ports {
-            let (was, is) = (port.shown, port.state());
-            if was != is {
-                port.shown = is;
-                let (from, to) = (was.name(), is.name());
-                self.actions.push(Action::State { port: port.id, gate: is.gate(), from, to });
+            let to = port.state();
+            let from = std::mem::replace(&mut port.owner_state, to);
+            if from != to {
+                self.actions.push(Action::State { port: port.id, from, to });
             }
         }
     }
@@ -253,7 +222,7 @@ impl Rstp {
     }
 }
 
-fn times_of(settings: &BridgeSettings) -> Times {
+fn times_of(settings: &RstpSettings) -> Times {
     Times {
         message_age: 0,
         max_age: settings.max_age_secs.into(),
@@ -266,7 +235,7 @@ fn own_claim(own: BridgeIdentifier, port: PortIdentifier) -> Claim {
     Claim { root: own, cost: 0, bridge: own, port }
 }
 
-fn own_path(settings: &BridgeSettings) -> RootPath {
+fn own_path(settings: &RstpSettings) -> RootPath {
     let vector = own_claim(settings.identifier, PortIdentifier(0));
     RootPath { vector, times: times_of(settings), port: None }
 }
@@ -310,15 +279,12 @@ impl SpanningTree for Rstp {
     }
 
     fn remove_port(&mut self, id: PortKey) {
-        let Some(from) = self.port(id).map(|port| port.state().name()) else { return };
+        let Some(from) = self.port(id).map(Port::state) else { return };
         // The others learn that it is gone before it is.
         self.set_link(id, false);
         self.ports.retain(|port| port.id != id);
-        self.actions.retain(|action| {
-            !matches!(action, Action::State { port, .. } | Action::Send { port, .. } if *port == id)
-        });
-        let to = PortState::Forwarding.name();
-        self.actions.push(Action::State { port: id, gate: Gate::OPEN, from, to });
+        self.actions.retain(|action| !action.is_of(id));
+        self.actions.push(Action::State { port: id, from, to: PortState::Forwarding });
         self.settle();
     }
 
@@ -333,19 +299,19 @@ impl SpanningTree for Rstp {
         self.settle();
     }
 
-    fn show(&self) -> String {
-        self.show_text()
+    fn bridge_status(&self) -> BridgeStatus {
+        self.status()
     }
 
-    fn bridge_status(&self) -> Vec<(&'static str, String)> {
-        self.bridge_map()
+    fn ports(&self) -> Vec<PortKey> {
+        self.ports.iter().map(|port| port.id).collect()
     }
 
-    fn port_status(&self, port: PortKey) -> Vec<(&'static str, String)> {
-        self.port_map(port)
+    fn port_status(&self, id: PortKey) -> Option<PortStatus> {
+        self.port(id).map(Port::status)
     }
 
-    fn port_statistics(&self, port: PortKey) -> Vec<(&'static str, u64)> {
-        self.count_map(port)
+    fn port_counts(&self, id: PortKey) -> Option<PortCounts> {
+        self.port(id).map(|port| port.counts)
     }
 }

@@ -1,7 +1,7 @@
 //! The port information machine, 802.1D-2004 section 17.27: what a BPDU means for its port.
 
 use super::port::{InfoIs, Message, Port, Times};
-use crate::stp::Claim;
+use crate::tree::Claim;
 use weft_wire::stp::SenderRole;
 
 /// `rcvInfo`'s answers, section 17.21.8.

@@ -1,7 +1,7 @@
 //! Rapid spanning tree, 802.1D-2004 section 17 (802.1w): the same tree as [`crate::stp`] makes,
 //! but a port forwards as soon as its neighbour agrees, instead of after 30 s.
 //!
-//! [`Rstp`] is driven like [`crate::stp::Stp`]; see [`crate::stp::SpanningTree`].  The state
+//! [`Rstp`] is driven like [`crate::stp::Stp`]; see [`crate::tree`].  The state
 //! machines of section 17 are functions that take one step and say whether anything changed;
 //! they are run until nothing does.  Their names, in the order of the standard:
 //!
@@ -22,11 +22,10 @@ mod config;
 mod information;
 mod port;
 mod selection;
-mod show;
+mod status;
 mod topology;
 mod transitions;
 mod transmit;
 
 pub use bridge::Rstp;
-pub use config::{BridgeSettings, Link, PortSettings, path_cost};
-pub use port::{PortRole, PortState};
+pub use config::{RstpPortSettings, RstpSettings, path_cost};

@@ -1,9 +1,9 @@
 //! The variables of a port, 802.1D-2004 section 17.19.
 
-use super::PortSettings;
+use super::RstpPortSettings;
 use super::transmit::Migration;
 use crate::PortKey;
-use crate::stp::{Claim, Gate};
+use crate::tree::{Claim, PortCounts, PortRole, PortState};
 use weft_wire::stp::{BpduInfo, BridgeIdentifier, PortIdentifier, RstFlags, WireTime};
 
 /// Seconds for which a port tries out a protocol, or waits for a BPDU before it is an edge port;
@@ -11,76 +11,6 @@ use weft_wire::stp::{BpduInfo, BridgeIdentifier, PortIdentifier, RstFlags, WireT
 pub(super) const MIGRATE_TIME_SECS: u16 = 3;
 /// Seconds between BPDUs; 802.1D-2004 table 17-1.
 pub(super) const HELLO_TIME_SECS: u16 = 2;
-
-/// What a port does with data frames, as it is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PortState {
-    /// Its link is down.
-    Disabled,
-    /// Neither learns nor forwards.
-    Discarding,
-    /// Learns stations but does not forward yet.
-    Learning,
-    /// Part of the tree.
-    Forwarding,
-}
-
-impl PortState {
-    /// The name as OVS writes it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Disabled => "Disabled",
-            Self::Discarding => "Discarding",
-            Self::Learning => "Learning",
-            Self::Forwarding => "Forwarding",
-        }
-    }
-
-    /// What a port in this state may do.
-    #[must_use]
-    pub const fn gate(self) -> Gate {
-        match self {
-            Self::Disabled | Self::Discarding => Gate::CLOSED,
-            Self::Learning => Gate::LEARNING,
-            Self::Forwarding => Gate::OPEN,
-        }
-    }
-}
-
-/// The role of a port in the tree, 802.1D-2004 section 17.7.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PortRole {
-    /// Leads towards the root.
-    Root,
-    /// Leads a LAN towards the root.
-    Designated,
-    /// Another way to the root, for when the root port fails.
-    Alternate,
-    /// Another way to a LAN that this bridge leads already.
-    Backup,
-    /// Its link is down.
-    Disabled,
-}
-
-impl PortRole {
-    /// The name as OVS writes it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Root => "Root",
-            Self::Designated => "Designated",
-            Self::Alternate => "Alternate",
-            Self::Backup => "Backup",
-            Self::Disabled => "Disabled",
-        }
-    }
-
-    /// Part of the active topology.
-    pub(super) const fn is_active(self) -> bool {
-        matches!(self, Self::Root | Self::Designated)
-    }
-}
 
 /// `infoIs`: where the port's priority vector comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,15 +73,6 @@ pub(super) enum Topology {
     Active,
 }
 
-/// The counters of a port.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
-    pub(super) tx: u64,
-    pub(super) rx: u64,
-    pub(super) error: u64,
-    pub(super) uptime_secs: u64,
-}
-
 /// The timers of section 17.17, in seconds left.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Timers {
@@ -190,7 +111,7 @@ impl Timers {
 #[expect(clippy::struct_excessive_bools, reason = "the variables that the standard names")]
 pub(super) struct Port {
     pub(super) id: PortKey,
-    pub(super) settings: PortSettings,
+    pub(super) settings: RstpPortSettings,
     pub(super) identifier: PortIdentifier,
     pub(super) timers: Timers,
     pub(super) tx_count: u8,
@@ -222,8 +143,8 @@ pub(super) struct Port {
     pub(super) learning: bool,
     pub(super) forward: bool,
     pub(super) forwarding: bool,
-    /// The state that the outside was told last.
-    pub(super) shown: PortState,
+    /// The state that the owner knows: that of the last action.
+    pub(super) owner_state: PortState,
     // Migration, detection, transmission.
     pub(super) migration: Migration,
     pub(super) send_rstp: bool,
@@ -240,14 +161,14 @@ pub(super) struct Port {
     pub(super) rcvd_tcn: bool,
     pub(super) tc_ack: bool,
     pub(super) tc_prop: bool,
-    pub(super) counts: Counts,
+    pub(super) counts: PortCounts,
 }
 
 impl Port {
     /// A port as the standard's BEGIN leaves it.  `claim` and `times` are the bridge's.
     pub(super) fn new(
         id: PortKey,
-        settings: PortSettings,
+        settings: RstpPortSettings,
         claim: Claim,
         times: Times,
         is_rstp: bool,
@@ -288,7 +209,7 @@ impl Port {
             learning: false,
             forward: false,
             forwarding: false,
-            shown: PortState::Disabled,
+            owner_state: PortState::Disabled,
             migration: Migration::CheckingRstp,
             send_rstp: is_rstp,
             rcvd_rstp: false,
@@ -303,7 +224,7 @@ impl Port {
             rcvd_tcn: false,
             tc_ack: false,
             tc_prop: false,
-            counts: Counts::default(),
+            counts: PortCounts::default(),
             settings,
         }
     }

@@ -1,9 +1,9 @@
 //! The port role selection machine, 802.1D-2004 section 17.28: `updtRolesTree` and its like.
 
 use super::bridge::Rstp;
-use super::port::{InfoIs, PortRole, Times};
+use super::port::{InfoIs, Times};
 use crate::PortKey;
-use crate::stp::Claim;
+use crate::tree::{Claim, PortRole};
 use weft_wire::stp::PortIdentifier;
 
 /// The best way to the root.

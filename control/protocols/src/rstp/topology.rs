@@ -1,7 +1,8 @@
 //! The topology change machine, 802.1D-2004 section 17.31: who must forget what it learned.
 
-use super::port::{Port, PortRole, Times, Topology};
+use super::port::{Port, Times, Topology};
 use super::transitions::{Step, TreeEffect};
+use crate::tree::PortRole;
 
 impl Port {
     /// One step.  `root_times` are those of the root.

@@ -2,7 +2,8 @@
 //! 17.29 and 17.30.
 
 use super::bridge::Rstp;
-use super::port::{Port, PortRole};
+use super::port::Port;
+use crate::tree::PortRole;
 
 /// What a step of one port asks of the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

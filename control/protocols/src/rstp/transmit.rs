@@ -2,8 +2,8 @@
 //! sections 17.24 to 17.26.
 
 use super::bridge::Rstp;
-use super::port::{HELLO_TIME_SECS, MIGRATE_TIME_SECS, Port, PortRole};
-use crate::stp::{Action, send};
+use super::port::{HELLO_TIME_SECS, MIGRATE_TIME_SECS, Port};
+use crate::tree::{Action, PortRole, send};
 use weft_wire::stp::{Bpdu, BpduInfo, RstFlags, SenderRole};
 
 /// The states of the port protocol migration machine.

@@ -7,8 +7,9 @@ pub mod random;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use weft_protocols::PortKey;
-use weft_protocols::stp::{Action, Gate, SpanningTree, Stp};
-use weft_protocols::{rstp, rstp::Rstp, stp};
+use weft_protocols::rstp::{Rstp, RstpPortSettings, RstpSettings};
+use weft_protocols::stp::{Stp, StpPortSettings, StpSettings};
+use weft_protocols::tree::{Action, Gate, PortRole, PortState, SpanningTree};
 use weft_wire::MacAddr;
 use weft_wire::stp::BridgeIdentifier;
 
@@ -59,10 +60,7 @@ impl Node {
     }
 
     pub fn is_root(&self) -> bool {
-        match &self.tree {
-            Tree::Stp(tree) => tree.is_root(),
-            Tree::Rstp(tree) => tree.is_root(),
-        }
+        self.tree().bridge_status().root_port.is_none()
     }
 }
 
@@ -100,17 +98,16 @@ impl Net {
 
     pub fn add_node(&mut self, kind: Kind, priority: u16, address: u64) -> usize {
         let id = BridgeIdentifier::new(priority, MacAddr::from_u64(address));
-        let name = format!("br{}", self.nodes.len());
         let tree = match kind {
             Kind::Stp => {
-                let settings = stp::BridgeSettings::new(id.address());
-                let settings = stp::BridgeSettings { identifier: id, ..settings };
-                Tree::Stp(Box::new(Stp::new(&name, settings)))
+                let settings = StpSettings::new(id.address());
+                let settings = StpSettings { identifier: id, ..settings };
+                Tree::Stp(Box::new(Stp::new(settings)))
             }
             Kind::Rstp => {
-                let settings = rstp::BridgeSettings::new(id.address());
-                let settings = rstp::BridgeSettings { identifier: id, ..settings };
-                Tree::Rstp(Box::new(Rstp::new(&name, settings)))
+                let settings = RstpSettings::new(id.address());
+                let settings = RstpSettings { identifier: id, ..settings };
+                Tree::Rstp(Box::new(Rstp::new(settings)))
             }
         };
         self.nodes.push(Node {
@@ -131,12 +128,12 @@ impl Net {
         self.nodes[node].id = id;
         match &mut self.nodes[node].tree {
             Tree::Stp(tree) => {
-                let settings = stp::BridgeSettings::new(id.address());
-                tree.configure(stp::BridgeSettings { identifier: id, ..settings });
+                let settings = StpSettings::new(id.address());
+                tree.configure(StpSettings { identifier: id, ..settings });
             }
             Tree::Rstp(tree) => {
-                let settings = rstp::BridgeSettings::new(id.address());
-                tree.configure(rstp::BridgeSettings { identifier: id, ..settings });
+                let settings = RstpSettings::new(id.address());
+                tree.configure(RstpSettings { identifier: id, ..settings });
             }
         }
         self.collect(node);
@@ -155,22 +152,21 @@ impl Net {
     pub fn configure_port(&mut self, node: usize, port: u16, priority: u8, cost: u32) {
         let lan = &self.lans[self.nodes[node].ports[&port]];
         let point_to_point = lan.members.len() <= 2;
-        let name = format!("p{port}");
         let source = mac(node, port);
         self.nodes[node].costs.insert(port, cost);
         match &mut self.nodes[node].tree {
             Tree::Stp(tree) => {
                 let number = u8::try_from(port).unwrap();
-                let settings = stp::PortSettings::new(&name, number, source);
+                let settings = StpPortSettings::new(number, source);
                 let path_cost = u16::try_from(cost).unwrap();
-                tree.set_port(PortKey(port), stp::PortSettings { priority, path_cost, ..settings });
+                tree.set_port(PortKey(port), StpPortSettings { priority, path_cost, ..settings });
             }
             Tree::Rstp(tree) => {
-                let settings = rstp::PortSettings {
+                let settings = RstpPortSettings {
                     priority,
                     path_cost: cost,
                     point_to_point,
-                    ..rstp::PortSettings::new(&name, port, source)
+                    ..RstpPortSettings::new(port, source)
                 };
                 tree.set_port(PortKey(port), settings);
             }
@@ -224,8 +220,8 @@ impl Net {
         for action in actions {
             match action {
                 Action::Send { port, frame } => self.queue.push_back((index, port.0, frame)),
-                Action::State { port, gate, .. } => {
-                    node.gates.insert(port.0, gate);
+                Action::State { port, to, .. } => {
+                    node.gates.insert(port.0, to.gate());
                 }
                 Action::FlushBridge | Action::FlushPort { .. } => node.flushes += 1,
                 Action::Aging { secs } => node.aging = secs,
@@ -369,23 +365,16 @@ impl Net {
             .keys()
             .map(|&port| {
                 let id = PortKey(port);
-                let (state, is_root, cost) = match &node.tree {
-                    Tree::Stp(tree) => {
-                        let (role, state) = tree.role_and_state(id).unwrap();
-                        (state.name(), role == stp::PortRole::Root, tree.root_path_cost())
-                    }
-                    Tree::Rstp(tree) => {
-                        let (role, state) = tree.role_and_state(id).unwrap();
-                        (state.name(), role == rstp::PortRole::Root, tree.root_path_cost())
-                    }
+                let status = node.tree().port_status(id).unwrap();
+                let short = match status.state {
+                    PortState::Forwarding => "F",
+                    PortState::Learning => "Le",
+                    PortState::Listening => "Li",
+                    PortState::Disabled => "D",
+                    PortState::Blocking | PortState::Discarding => "B",
                 };
-                let short = match state {
-                    "forwarding" | "Forwarding" => "F",
-                    "learning" | "Learning" => "Le",
-                    "listening" => "Li",
-                    "disabled" | "Disabled" => "D",
-                    _ => "B",
-                };
+                let is_root = status.role == PortRole::Root;
+                let cost = node.tree().bridge_status().root_path_cost;
                 if is_root { format!("{short}:{cost}") } else { short.to_owned() }
             })
             .collect();

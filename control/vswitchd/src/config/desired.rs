@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
-use weft_protocols::mcast::BridgeSettings;
+use weft_protocols::mcast::SnoopingSettings;
 use weft_switch::{VidSet, VlanConf};
 use weft_wire::mac::MacAddr;
 
@@ -97,7 +97,7 @@ pub struct Bridge {
     /// `rstp_enable`, else `stp_enable`.
     pub spanning: Option<Protocol>,
     /// `mcast_snooping_enable`, with what `other_config` says of it.
-    pub snooping: Option<BridgeSettings>,
+    pub snooping: Option<SnoopingSettings>,
     /// `other_config`, for what reads it key by key.
     pub other_config: BTreeMap<String, String>,
     /// `flood_vlans`.
@@ -402,7 +402,7 @@ impl<R: Rows> Reader<'_, R> {
         }
     }
 
-    fn snooping(&mut self, uuid: Uuid, name: &str) -> Option<BridgeSettings> {
+    fn snooping(&mut self, uuid: Uuid, name: &str) -> Option<SnoopingSettings> {
         if !self.flag("Bridge", uuid, "mcast_snooping_enable") {
             return None;
         }
@@ -411,7 +411,7 @@ impl<R: Rows> Reader<'_, R> {
         let age_secs = self.clamped(uuid, name, "mcast-snooping-aging-time", 300, [15, 3600]);
         let disabled =
             self.key("Bridge", uuid, "other_config", "mcast-snooping-disable-flood-unregistered");
-        Some(BridgeSettings {
+        Some(SnoopingSettings {
             groups_max: groups_max as usize,
             age_secs,
             floods_unregistered: disabled.is_none_or(|text| text != "true"),

@@ -1,8 +1,12 @@
 //! The drivers of control protocols: time and frames in, gates and flushes out.
 
 pub mod guards;
+mod settings;
 pub mod snooping;
 pub mod spanning;
+mod tree_view;
+
+pub use tree_view::TreeView;
 
 use weft_protocols::PortKey;
 use weft_switch::PortId;

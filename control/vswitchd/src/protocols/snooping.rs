@@ -6,12 +6,13 @@
 
 use crate::config::desired::Desired;
 use crate::plan::planned::Ports;
+use crate::protocols::settings::Keys;
 use crate::protocols::{key_of, port_of};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use weft_protocols::mcast::{Mdb, PortSettings, Traffic};
+use weft_protocols::mcast::{Mdb, Traffic};
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::{BridgeId, PortId};
 
@@ -102,8 +103,8 @@ impl Snooping {
                     .iter()
                     .map(|(id, planned)| {
                         let row = wanted.ports.get(&planned.port);
-                        let get = |key: &str| row?.other_config.get(key).map(String::as_str);
-                        (key_of(*id), PortSettings::from_other_config(get))
+                        let settings = row.map(|row| Keys(&row.other_config).snooping_port());
+                        (key_of(*id), settings.unwrap_or_default())
                     })
                     .collect(),
             );
@@ -234,14 +235,15 @@ fn groups_of(mdb: &Mdb) -> Groups {
 mod tests {
     use super::*;
     use weft_protocols::PortKey;
-    use weft_protocols::mcast::BridgeSettings;
+    use weft_protocols::mcast::{SnoopingPort, SnoopingSettings};
     use weft_wire::vid::Vid;
 
     #[test]
     fn workers_get_what_the_table_says() {
-        let settings = BridgeSettings { floods_unregistered: false, ..BridgeSettings::default() };
+        let settings =
+            SnoopingSettings { floods_unregistered: false, ..SnoopingSettings::default() };
         let mut mdb = Mdb::new(settings);
-        let port = |floods, floods_reports| PortSettings { floods, floods_reports };
+        let port = |floods, floods_reports| SnoopingPort { floods, floods_reports };
         let ports = [port(false, false), port(true, false), port(false, true), port(false, false)];
         mdb.set_ports((1..).map(PortKey).zip(ports).collect());
         // IPv4, 20 bytes of header, and an IGMPv2 report of 239.1.2.3.

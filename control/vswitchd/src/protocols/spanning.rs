@@ -8,13 +8,17 @@
 use crate::config::desired::{Bridge, Desired, Port, Protocol};
 use crate::config::names::PortName;
 use crate::protocols::guards::Guards;
+use crate::protocols::settings::Keys;
+use crate::protocols::tree_view::{TreeView, state_name};
 use crate::protocols::{key_of, port_of};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weft_io::ethtool::Medium;
-use weft_protocols::rstp::{self, Rstp};
-use weft_protocols::stp::{self, Action, Gate, NumberError, SpanningTree, Stp};
+use weft_protocols::PortKey;
+use weft_protocols::rstp::Rstp;
+use weft_protocols::stp::Stp;
+use weft_protocols::tree::{Action, Gate, NumberError, SpanningTree, assign_numbers};
 use weft_switch::PortId;
 use weft_wire::loop_probe::LoopProbe;
 use weft_wire::mac::MacAddr;
@@ -49,16 +53,10 @@ enum Machine {
 
 impl Machine {
     fn new(protocol: Protocol, bridge: &Bridge, address: MacAddr) -> Self {
-        let get = |key: &str| bridge.other_config.get(key).map(String::as_str);
+        let keys = Keys(&bridge.other_config);
         match protocol {
-            Protocol::Stp => {
-                let settings = stp::BridgeSettings::from_other_config(get, address);
-                Self::Stp(Stp::new(&bridge.name, settings))
-            }
-            Protocol::Rstp => {
-                let settings = rstp::BridgeSettings::from_other_config(get, address);
-                Self::Rstp(Rstp::new(&bridge.name, settings))
-            }
+            Protocol::Stp => Self::Stp(Stp::new(keys.stp(address))),
+            Protocol::Rstp => Self::Rstp(Rstp::new(keys.rstp(address))),
         }
     }
 
@@ -84,44 +82,23 @@ impl Machine {
     }
 
     fn configure(&mut self, bridge: &Bridge, address: MacAddr) {
-        let get = |key: &str| bridge.other_config.get(key).map(String::as_str);
+        let keys = Keys(&bridge.other_config);
         match self {
-            Self::Stp(tree) => {
-                tree.configure(stp::BridgeSettings::from_other_config(get, address));
-            }
-            Self::Rstp(tree) => {
-                tree.configure(rstp::BridgeSettings::from_other_config(get, address));
-            }
+            Self::Stp(tree) => tree.configure(keys.stp(address)),
+            Self::Rstp(tree) => tree.configure(keys.rstp(address)),
         }
     }
 
-    fn set_port(&mut self, other: &BTreeMap<String, String>, number: u16, port: &Member) {
-        let name = &port.interface;
-        let get = |key: &str| other.get(key).map(String::as_str);
+    fn set_port(&mut self, keys: Keys<'_>, number: u16, member: &Member) {
+        let Member { source, is_up, medium, .. } = member;
+        let key = key_of(member.id);
         match self {
             Self::Stp(tree) => {
                 let number = u8::try_from(number).unwrap_or(u8::MAX);
-                let settings = stp::PortSettings {
-                    is_up: port.is_up,
-                    ..stp::PortSettings::from_other_config(
-                        get,
-                        name,
-                        number,
-                        port.source,
-                        port.medium.speed_mbps,
-                    )
-                };
-                tree.set_port(key_of(port.id), settings);
+                tree.set_port(key, keys.stp_port(number, *source, *is_up, medium));
             }
             Self::Rstp(tree) => {
-                let link = rstp::Link {
-                    is_up: port.is_up,
-                    speed_mbps: port.medium.speed_mbps,
-                    is_full_duplex: port.medium.is_full_duplex.unwrap_or(true),
-                };
-                let settings =
-                    rstp::PortSettings::from_other_config(get, name, number, port.source, link);
-                tree.set_port(key_of(port.id), settings);
+                tree.set_port(key, keys.rstp_port(number, *source, *is_up, medium));
             }
         }
     }
@@ -131,6 +108,8 @@ struct Tree {
     machine: Machine,
     /// The row and the name of each port that takes part.
     members: BTreeMap<PortId, (Uuid, PortName)>,
+    /// The names of their interfaces.
+    interfaces: BTreeMap<PortKey, String>,
     aging_secs: Option<u32>,
 }
 
@@ -227,6 +206,7 @@ impl Spanning {
                 Tree {
                     machine: Machine::new(protocol, bridge, address),
                     members: BTreeMap::new(),
+                    interfaces: BTreeMap::new(),
                     aging_secs: None,
                 }
             });
@@ -270,8 +250,10 @@ impl Spanning {
                     Action::FlushPort { port } => {
                         errands.push(Errand::Flush(name.clone(), Some(port_of(port))));
                     }
-                    Action::State { port, from, to, .. } => {
+                    Action::State { port, from, to } => {
                         changed = true;
+                        let protocol = tree.machine.protocol();
+                        let [from, to] = [from, to].map(|state| state_name(protocol, state));
                         if let Some((_, port)) = tree.members.get(&port_of(port)) {
                             tracing::info!("{name}: {port}: {from} -> {to}");
                         }
@@ -287,12 +269,12 @@ impl Spanning {
         (errands, changed)
     }
 
-    /// The machines of one protocol, by bridge.
-    pub fn trees(&self, protocol: Protocol) -> impl Iterator<Item = (&str, &dyn SpanningTree)> {
+    /// The trees of one protocol, by bridge.
+    pub fn trees(&self, protocol: Protocol) -> impl Iterator<Item = (&str, TreeView<'_>)> {
         self.trees
             .iter()
             .filter(move |(_, tree)| tree.machine.protocol() == protocol)
-            .map(|(name, tree)| (name.as_str(), tree.machine.tree()))
+            .map(|(name, tree)| (name.as_str(), tree.view(name)))
     }
 
     /// Acts on one bridge, or all of one protocol, as if the topology had changed; false when
@@ -330,6 +312,15 @@ fn no_number(error: NumberError) -> String {
 }
 
 impl Tree {
+    fn view<'a>(&'a self, bridge: &'a str) -> TreeView<'a> {
+        TreeView {
+            protocol: self.machine.protocol(),
+            bridge,
+            tree: self.machine.tree(),
+            interfaces: &self.interfaces,
+        }
+    }
+
     fn configure_ports(
         &mut self,
         bridge: &Bridge,
@@ -348,13 +339,15 @@ impl Tree {
             .iter()
             .map(|(port, _)| port.other_config.get(protocol.number_key())?.parse().ok())
             .collect();
-        let numbers = stp::assign_numbers(&wishes, protocol.numbers_max());
+        let numbers = assign_numbers(&wishes, protocol.numbers_max());
         let mut stay = BTreeMap::new();
-        for ((port, known), number) in wanted.iter().zip(numbers) {
+        self.interfaces.clear();
+        for ((port, member), number) in wanted.iter().zip(numbers) {
             match number {
                 Ok(number) => {
-                    self.machine.set_port(&port.other_config, number, known);
-                    stay.insert(known.id, (port.uuid, port.name.clone()));
+                    self.machine.set_port(Keys(&port.other_config), number, member);
+                    stay.insert(member.id, (port.uuid, port.name.clone()));
+                    self.interfaces.insert(key_of(member.id), member.interface.clone());
                 }
                 Err(error) => {
                     let why = no_number(error);

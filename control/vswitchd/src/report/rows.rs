@@ -9,7 +9,7 @@ use crate::lower::workers::reports;
 use crate::plan::{Carrier, PlannedPort};
 use crate::process::engine::{Engine, traffic};
 use crate::process::errand::{ByPort, Step};
-use crate::protocols::key_of;
+use crate::protocols::TreeView;
 use crate::report::status::{
     InterfaceStatus, Wanted, link_statistics, traffic_statistics, udp6_statistics,
 };
@@ -18,7 +18,6 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 use weft_io::Queue;
 use weft_ovsdb::Datum;
-use weft_protocols::stp::SpanningTree;
 use weft_switch::{Counters, PortCounters, PortId};
 use weft_wire::mac::MacAddr;
 use weft_worker::{Command, Event};
@@ -123,13 +122,12 @@ impl Engine {
         let guarded: BTreeMap<_, _> = self.spanning.guards.statuses(&bridge.name).collect();
         for (protocol, column) in COLUMNS_OF_TREES {
             let tree = self.tree_of(bridge, protocol);
-            let of_bridge = tree.map(SpanningTree::bridge_status).unwrap_or_default();
+            let of_bridge = tree.map(TreeView::bridge_status).unwrap_or_default();
             wanted.set("Bridge", bridge.uuid, column, Datum::map_of_strings(of_bridge));
             let ids: BTreeMap<Uuid, PortId> =
                 self.spanning.members(&bridge.name).map(|(id, row)| (row, id)).collect();
             for port in bridge.ports.values() {
-                let status =
-                    tree.zip(ids.get(&port.uuid)).map(|(tree, id)| tree.port_status(key_of(*id)));
+                let status = tree.zip(ids.get(&port.uuid)).map(|(tree, id)| tree.port_status(*id));
                 let mut status = status.unwrap_or_default();
                 if protocol == Protocol::Stp {
                     status.extend(guarded.get(&port.uuid).into_iter().flatten().cloned());
@@ -146,14 +144,14 @@ impl Engine {
         {
             let Some(tree) = self.tree_of(bridge, protocol) else { continue };
             for (id, row) in self.spanning.members(&bridge.name) {
-                let counts = tree.port_statistics(key_of(id)).into_iter();
+                let counts = tree.port_statistics(id).into_iter();
                 let counts = counts.map(|(key, n)| (key, i64::try_from(n).unwrap_or(i64::MAX)));
                 wanted.set("Port", row, column, Datum::map_of_integers(counts));
             }
         }
     }
 
-    fn tree_of(&self, bridge: &Bridge, protocol: Protocol) -> Option<&dyn SpanningTree> {
+    fn tree_of(&self, bridge: &Bridge, protocol: Protocol) -> Option<TreeView<'_>> {
         self.spanning.trees(protocol).find(|(name, _)| *name == bridge.name).map(|(_, tree)| tree)
     }
 
