@@ -6,6 +6,8 @@ use std::io;
 
 use serde_json::{Map, Value};
 
+use crate::value::json::Json;
+
 /// An OVSDB protocol error: a short machine-readable tag, a sentence, and the piece of JSON at fault.
 ///
 /// The tags and sentences are the ones clients already know, since some of them print or compare them.
@@ -44,7 +46,7 @@ impl OvsdbError {
 
     /// A `syntax error` about `json`.
     #[must_use]
-    pub fn syntax(json: &Value, details: impl Into<String>) -> Self {
+    pub fn syntax<'a>(json: impl Json<'a>, details: impl Into<String>) -> Self {
         Self::new("syntax error", details).about(json)
     }
 
@@ -62,7 +64,7 @@ impl OvsdbError {
 
     /// The same error, naming the JSON at fault.
     #[must_use]
-    pub fn about(mut self, json: &Value) -> Self {
+    pub fn about<'a>(mut self, json: impl Json<'a>) -> Self {
         self.syntax = Some(sorted_json(json));
         self
     }
@@ -87,8 +89,8 @@ impl OvsdbError {
 
 /// `json` as text with the members of every object sorted by name.
 #[must_use]
-pub fn sorted_json(json: &Value) -> String {
-    let mut sorted = json.clone();
+pub fn sorted_json<'a>(json: impl Json<'a>) -> String {
+    let mut sorted = json.to_value();
     sorted.sort_all_objects();
     sorted.to_string()
 }

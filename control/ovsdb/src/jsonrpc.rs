@@ -1,20 +1,17 @@
 //! JSON-RPC 1.0 over a byte stream (RFC 7047 section 4): where a message ends, and what it is.
 //!
 //! Messages are objects, with or without white space between them. The end is found by counting braces, so
-//! that a large message that arrives in pieces is looked at once, eight bytes at a time, and parsed once.
+//! that a large message that arrives in pieces is looked at once, a block at a time, and parsed once.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::txn::known::Known;
+use crate::value::json::Json;
 
 /// Deepest nesting of objects and arrays in a message.
 pub const DEPTH_MAX: usize = 100;
 
 /// Largest message, in bytes, unless told otherwise.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
-
-/// How deep the operations of a transaction are: in the array of parameters of the message.
-const OPERATIONS_DEPTH: usize = 2;
 
 /// Storage that a framer keeps for messages to come.
 const IDLE_BYTES_MAX: usize = 1 << 16;
@@ -50,11 +47,7 @@ pub struct Framer {
     start: usize,
     /// Where in the buffer to look on for its end.
     scanned: usize,
-    depth: usize,
-    in_string: bool,
-    escaped: bool,
-    /// Where in what is known the rest of the message may go on.
-    next_known: usize,
+    scan: Scan,
     bytes_max: usize,
 }
 
@@ -62,16 +55,7 @@ impl Framer {
     /// A framer that refuses messages of more than `bytes_max` bytes.
     #[must_use]
     pub fn new(bytes_max: usize) -> Self {
-        Self {
-            buffer: Vec::new(),
-            start: 0,
-            scanned: 0,
-            depth: 0,
-            in_string: false,
-            escaped: false,
-            next_known: 0,
-            bytes_max,
-        }
+        Self { buffer: Vec::new(), start: 0, scanned: 0, scan: Scan::default(), bytes_max }
     }
 
     /// Adds bytes from the stream. Call [`Framer::next_frame`] until it has no more before adding again.
@@ -85,12 +69,12 @@ impl Framer {
     /// Takes the storage in `spare` for a large message that comes in, and leaves it there when that is
     /// over: one does for many streams, for which memory would be got and given back with each message.
     pub fn share(&mut self, spare: &mut Vec<u8>) {
-        let held = self.buffered();
-        if held >= IDLE_BYTES_MAX && spare.capacity() > self.buffer.capacity() {
+        let buffered = self.buffered();
+        if buffered >= IDLE_BYTES_MAX && spare.capacity() > self.buffer.capacity() {
             spare.clear();
             spare.extend_from_slice(&self.buffer);
             std::mem::swap(spare, &mut self.buffer);
-        } else if held == 0 && self.buffer.capacity() > IDLE_BYTES_MAX {
+        } else if buffered == 0 && self.buffer.capacity() > IDLE_BYTES_MAX {
             let size = self.buffer.capacity();
             if size > spare.capacity() && size <= SPARE_BYTES_MAX {
                 std::mem::swap(spare, &mut self.buffer);
@@ -100,7 +84,7 @@ impl Framer {
         }
     }
 
-    /// Bytes held for a message that is not complete.
+    /// Bytes of a message that is not complete.
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.buffer.len() - self.start
@@ -111,16 +95,15 @@ impl Framer {
     /// # Errors
     /// [`FrameError`]; the stream is of no use afterwards.
     pub fn next_message(&mut self) -> Result<Option<Value>, FrameError> {
-        self.next_frame(None)?.map(json).transpose()
+        self.next_frame()?.map(json).transpose()
     }
 
     /// The text of the next complete message, which need not be JSON; None when more bytes are needed.
-    /// Operations that are `known` are not looked at.
     ///
     /// # Errors
     /// [`FrameError`]; the stream is of no use afterwards.
-    pub fn next_frame(&mut self, known: Option<&Known>) -> Result<Option<&[u8]>, FrameError> {
-        let end = self.find_end(known)?;
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, FrameError> {
+        let end = self.find_end()?;
         let start = self.start;
         if end.unwrap_or(self.buffer.len()) - start > self.bytes_max {
             return Err(FrameError::TooLarge(self.bytes_max));
@@ -137,41 +120,45 @@ impl Framer {
     }
 
     /// Where in the buffer the first message ends.
-    fn find_end(&mut self, known: Option<&Known>) -> Result<Option<usize>, FrameError> {
-        if self.depth == 0 {
-            self.next_known = 0;
+    fn find_end(&mut self) -> Result<Option<usize>, FrameError> {
+        if self.scan.depth == 0 {
             let rest = self.buffer.get(self.start..).unwrap_or_default();
             self.start += rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
             self.scanned = self.start;
         }
-        let mut index = self.scanned;
-        loop {
-            let rest = self.buffer.get(index..).unwrap_or_default();
-            let eight = rest.first_chunk().map(|eight| u64::from_le_bytes(*eight));
-            let first = rest.first().copied();
-            if first == Some(b'{')
-                && self.depth == OPERATIONS_DEPTH
-                && !self.in_string
-                && let Some(held) = known.and_then(|it| it.held(&mut self.next_known, rest))
+        let mut scan = std::mem::take(&mut self.scan);
+        let mut rest = self.buffer.get(self.scanned..).unwrap_or_default();
+        while let Some(first) = rest.first() {
+            if let Some((block, behind)) = rest.split_first_chunk()
+                && scan.pass(block)
             {
-                // Objects as a whole: behind them all is as before them.
-                index += held.text.len();
+                rest = behind;
                 continue;
             }
-            if eight.is_some_and(|eight| self.depth > 0 && self.pass(eight)) {
-                index += 8;
-                continue;
-            }
-            let Some(byte) = first else { break };
-            index += 1;
-            if self.step(byte)? {
-                return Ok(Some(index));
+            let is_end = scan.step(*first)?;
+            rest = rest.get(1..).unwrap_or_default();
+            if is_end {
+                return Ok(Some(self.buffer.len() - rest.len()));
             }
         }
-        self.scanned = index;
+        self.scan = scan;
+        self.scanned = self.buffer.len();
         Ok(None)
     }
+}
 
+/// Bytes that are looked at at once.
+const BLOCK: usize = 64;
+
+/// What has been seen of a message.
+#[derive(Debug, Default)]
+struct Scan {
+    depth: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Scan {
     /// Looks at one byte; true when the message ends with it.
     fn step(&mut self, byte: u8) -> Result<bool, FrameError> {
         if self.in_string {
@@ -196,27 +183,30 @@ impl Framer {
         Ok(self.depth == 0)
     }
 
-    /// Looks at eight bytes at once, the first in the lowest bits. False, and nothing is done, when there
-    /// is an escape, or when the message or an operation could end, or be too deep, within them.
-    fn pass(&mut self, eight: u64) -> bool {
-        if self.escaped || equal(eight, b'\\') != 0 {
+    /// Looks at a block of bytes. False, and nothing is done, when there is an escape, or when the message could
+    /// end, or be too deep, within them.
+    fn pass(&mut self, block: &[u8; BLOCK]) -> bool {
+        if self.depth == 0 || self.escaped {
             return false;
         }
-        let quotes = equal(eight, b'"');
-        if self.in_string && quotes == 0 {
-            return true;
-        }
-        // In each byte: the number of quotes up to it, and from that whether it is outside of strings.
-        let outside = !quotes.wrapping_mul(ONES) ^ if self.in_string { ONES } else { 0 };
         // An opening bracket and an opening brace differ by one bit, and so do the closing ones.
-        let folded = eight | (ONES * 0x20);
-        let count = |ones: u64| (ones & outside & ONES).count_ones() as usize;
-        let (opens, closes) = (count(equal(folded, b'{')), count(equal(folded, b'}')));
-        if self.depth <= closes + OPERATIONS_DEPTH || self.depth + opens > DEPTH_MAX {
+        let quotes = block.map(|it| u8::from(it == b'"'));
+        let escapes = block.iter().fold(0, |some, it| some | u8::from(*it == b'\\'));
+        let opens = block.map(|it| u8::from(it | 0x20 == b'{'));
+        let closes = block.map(|it| u8::from(it | 0x20 == b'}'));
+        let (mut in_string, mut ups, mut downs) = (self.in_string, 0, 0);
+        for ((quotes, opens), closes) in words(&quotes).zip(words(&opens)).zip(words(&closes)) {
+            // In each byte: the number of quotes up to it, and from that whether it is outside of strings.
+            let outside = !quotes.wrapping_mul(ONES) ^ (u64::from(in_string) * ONES);
+            ups += sum(opens & outside);
+            downs += sum(closes & outside);
+            in_string ^= sum(quotes) % 2 == 1;
+        }
+        if escapes > 0 || downs >= self.depth || self.depth + ups > DEPTH_MAX {
             return false;
         }
-        self.depth = self.depth + opens - closes;
-        self.in_string ^= quotes.count_ones() % 2 == 1;
+        self.depth = self.depth + ups - downs;
+        self.in_string = in_string;
         true
     }
 }
@@ -224,12 +214,14 @@ impl Framer {
 /// A one in each byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// A one in each byte of `eight` that is `byte`, and nothing else.
-fn equal(eight: u64, byte: u8) -> u64 {
-    let differing = eight ^ (ONES * u64::from(byte));
-    let low_bits = ONES * 0x7f;
-    // No carry from byte to byte: the highest bit of each is set when any of its lower ones is.
-    !(((differing & low_bits) + low_bits) | differing) >> 7 & ONES
+/// Eight bytes each, the first in the lowest bits.
+fn words(block: &[u8; BLOCK]) -> impl Iterator<Item = u64> {
+    block.as_chunks().0.iter().map(|eight| u64::from_le_bytes(*eight))
+}
+
+/// The sum of the bytes of `word`, which is below 256.
+fn sum(word: u64) -> usize {
+    (word.wrapping_mul(ONES) >> 56) as usize
 }
 
 /// Parses a message.
@@ -273,48 +265,81 @@ impl Message {
     ///
     /// # Errors
     /// [`FrameError::Rpc`].
-    pub fn from_json(json: Value) -> Result<Self, FrameError> {
-        let Value::Object(mut object) = json else {
-            return Err(FrameError::Rpc("not an object"));
+    pub fn from_json(mut json: Value) -> Result<Self, FrameError> {
+        let shape = Envelope::read(&json)?.shape()?;
+        let mut take = |name| json.get_mut(name).map(Value::take).unwrap_or_default();
+        if shape == Shape::Reply {
+            let (id, result, error) = (take("id"), take("result"), take("error"));
+            let result = if error.is_null() { Ok(result) } else { Err(error) };
+            return Ok(Self::Reply { id, result });
+        }
+        let (Value::String(method), Value::Array(params)) = (take("method"), take("params")) else {
+            return Err(FrameError::Rpc("not a call"));
         };
-        if object
-            .keys()
-            .any(|key| !matches!(key.as_str(), "id" | "method" | "params" | "result" | "error"))
-        {
-            return Err(FrameError::Rpc("unexpected member"));
-        }
-        let id = object.swap_remove("id").unwrap_or(Value::Null);
-        match object.swap_remove("method") {
-            Some(Value::String(method)) => call(id, method, object),
-            Some(_) => Err(FrameError::Rpc("method must be a string")),
-            None if !object.contains_key("result") && !object.contains_key("error") => {
-                Err(FrameError::Rpc("neither method, result nor error"))
-            }
-            None => {
-                let result = object.swap_remove("result").unwrap_or(Value::Null);
-                let error = object.swap_remove("error").unwrap_or(Value::Null);
-                match (id, result, error) {
-                    (Value::Null, _, _) => Err(FrameError::Rpc("reply without id")),
-                    (id, result, Value::Null) => Ok(Self::Reply { id, result: Ok(result) }),
-                    (id, Value::Null, error) => Ok(Self::Reply { id, result: Err(error) }),
-                    _ => Err(FrameError::Rpc("both result and error")),
-                }
-            }
-        }
+        Ok(match shape {
+            Shape::Request => Self::Request { id: take("id"), method, params },
+            _ => Self::Notification { method, params },
+        })
     }
 }
 
-fn call(id: Value, method: String, mut object: Map<String, Value>) -> Result<Message, FrameError> {
-    let null = |value: Option<&Value>| value.is_none_or(Value::is_null);
-    if !null(object.get("result")) || !null(object.get("error")) {
-        return Err(FrameError::Rpc("a request has neither result nor error"));
+/// What a message may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Request,
+    Notification,
+    Reply,
+}
+
+/// The members of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Envelope<J> {
+    pub id: Option<J>,
+    pub method: Option<J>,
+    pub params: Option<J>,
+    result: Option<J>,
+    error: Option<J>,
+}
+
+impl<'a, J: Json<'a>> Envelope<J> {
+    /// # Errors
+    /// [`FrameError::Rpc`] for what is no object, or has a member that no message has.
+    pub fn read(json: J) -> Result<Self, FrameError> {
+        let members = json.members().ok_or(FrameError::Rpc("not an object"))?;
+        let mut envelope = Self { id: None, method: None, params: None, result: None, error: None };
+        for (name, value) in members {
+            *match &*name {
+                "id" => &mut envelope.id,
+                "method" => &mut envelope.method,
+                "params" => &mut envelope.params,
+                "result" => &mut envelope.result,
+                "error" => &mut envelope.error,
+                _ => return Err(FrameError::Rpc("unexpected member")),
+            } = Some(value);
+        }
+        Ok(envelope)
     }
-    let Some(Value::Array(params)) = object.swap_remove("params") else {
-        return Err(FrameError::Rpc("params must be an array"));
-    };
-    Ok(if id.is_null() {
-        Message::Notification { method, params }
-    } else {
-        Message::Request { id, method, params }
-    })
+
+    /// # Errors
+    /// [`FrameError::Rpc`].
+    pub fn shape(&self) -> Result<Shape, FrameError> {
+        let is_null = |member: Option<J>| member.is_none_or(J::is_null);
+        let fault = |what| Err(FrameError::Rpc(what));
+        let (has_result, has_error) = (!is_null(self.result), !is_null(self.error));
+        match self.method {
+            Some(method) if method.as_text().is_none() => fault("method must be a string"),
+            Some(_) if has_result || has_error => fault("a request has neither result nor error"),
+            Some(_) if self.params.and_then(J::elements).is_none() => {
+                fault("params must be an array")
+            }
+            Some(_) if is_null(self.id) => Ok(Shape::Notification),
+            Some(_) => Ok(Shape::Request),
+            None if self.result.is_none() && self.error.is_none() => {
+                fault("neither method, result nor error")
+            }
+            None if is_null(self.id) => fault("reply without id"),
+            None if has_result && has_error => fault("both result and error"),
+            None => Ok(Shape::Reply),
+        }
+    }
 }

@@ -20,7 +20,7 @@
 //! # Life of a transaction
 //!
 //! ```text
-//! bytes -> jsonrpc::Framer -> plain::Request, or Message -> State::start
+//! bytes -> jsonrpc::Framer -> value::tape::Tape -> State::transact
 //!   txn::execute   operations change rows in place; the first touch of each row is remembered
 //!   precommit      strong references, garbage, weak references, row limits, indexes
 //!   log.append     the record is written

@@ -498,7 +498,7 @@ impl Client {
     /// Takes in the messages that are complete.
     fn take_frames(&mut self) -> Result<(), ClientError> {
         let kind = self.monitored.as_ref().map(|monitored| monitored.kind);
-        while let Some(frame) = self.framer.next_frame(None)? {
+        while let Some(frame) = self.framer.next_frame()? {
             if frame.len() > LARGE_BYTES {
                 let (frame, shape) = (frame.to_vec(), self.replica.shape());
                 self.reading = Some(spawn_blocking(move || Incoming::read(&frame, kind, &shape)));

@@ -9,15 +9,17 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::error::OvsdbError;
+use crate::jsonrpc::Envelope;
 use crate::methods::lock::SessionId;
 use crate::methods::state::State;
 use crate::monitor::outbox::LAGGING_BYTES;
 use crate::monitor::{Kind, MonitorSpec};
 use crate::store::database::Change;
 use crate::store::log::Fault;
-use crate::txn::plain::{Operation, Step};
 use crate::txn::results::Results;
 use crate::txn::{Commit, Context, Execution, execute};
+use crate::value::json::Json;
+use crate::value::tape::{Tape, TapeValue};
 
 /// A transaction whose `wait` does not hold yet.
 #[derive(Debug)]
@@ -25,7 +27,8 @@ pub(crate) struct Pending<'a> {
     pub session: SessionId,
     pub id: Value,
     pub db: usize,
-    pub operations: Vec<Operation<'a>>,
+    /// The request.
+    tape: Tape<'a>,
     pub started: Instant,
     pub deadline: Option<Instant>,
 }
@@ -33,9 +36,8 @@ pub(crate) struct Pending<'a> {
 impl Pending<'_> {
     /// The same, without the message that it came in.
     fn into_owned(self) -> Pending<'static> {
-        let Self { session, id, db, operations, started, deadline } = self;
-        let operations = operations.into_iter().flat_map(Operation::into_owned).collect();
-        Pending { session, id, db, operations, started, deadline }
+        let Self { session, id, db, tape, started, deadline } = self;
+        Pending { session, id, db, tape: tape.into_owned(), started, deadline }
     }
 }
 
@@ -57,28 +59,15 @@ pub(crate) struct SyncJob {
 }
 
 impl State {
-    /// Without an error the answer is on its way already, or comes later.
+    /// Runs the transaction that is the request on the tape. Without an error the answer is on its way already, or
+    /// comes later.
     pub(crate) fn transact(
         &mut self,
         session: SessionId,
         id: &Value,
-        params: Vec<Value>,
+        tape: Tape<'_>,
     ) -> Result<(), Value> {
-        let params = Value::Array(params);
-        let db = self.db_param("transact", &params)?;
-        let Value::Array(params) = params else { return Ok(()) };
-        let operations = params.into_iter().skip(1).map(Operation::Json).collect();
-        self.start(session, id, db, operations)
-    }
-
-    /// Without an error the answer is on its way already, or comes later.
-    pub(crate) fn start(
-        &mut self,
-        session: SessionId,
-        id: &Value,
-        db: usize,
-        operations: Vec<Operation<'_>>,
-    ) -> Result<(), Value> {
+        let db = self.db_param("transact", params(&tape).ok_or(Value::Null)?)?;
         let mine = self.pending.iter().filter(|pending| pending.session == session);
         let (mut waiting, mut duplicate) = (0, false);
         for pending in mine {
@@ -93,14 +82,14 @@ impl State {
             let error = OvsdbError::new("resources exhausted", "too many transactions wait");
             return Err(error.to_json());
         }
-        let count: usize = operations.iter().map(|operation| Step::from(operation).count()).sum();
+        let count = operations(&tape).len();
         if count > self.limits.operations_max {
             let max = self.limits.operations_max;
             let text = format!("{count} operations, a transaction may have {max} (operations_max)");
             return Err(OvsdbError::new("resources exhausted", text).to_json());
         }
         let started = Instant::now();
-        self.run(Pending { session, id: id.clone(), db, operations, started, deadline: None });
+        self.run(Pending { session, id: id.clone(), db, tape, started, deadline: None });
         Ok(())
     }
 
@@ -145,7 +134,8 @@ impl State {
     /// True when something changed, None when the transaction waits.
     fn attempt(&mut self, mut pending: Pending<'_>) -> Option<bool> {
         let waited = pending.started.elapsed();
-        match self.execute(pending.db, pending.session, &pending.operations, waited) {
+        let operations = operations(&pending.tape);
+        match self.execute(pending.db, pending.session, operations, waited) {
             Execution::Wait { timeout } => {
                 pending.deadline = timeout.map(|timeout| pending.started + timeout);
                 self.pending.push(pending.into_owned());
@@ -165,7 +155,8 @@ impl State {
 
     /// Replies now, or when the disk has what the reply promises.
     fn answer(&mut self, pending: Pending<'_>, results: Results, durable: bool) {
-        let Pending { session, id, db, .. } = pending;
+        let Pending { session, id, db, tape, .. } = pending;
+        self.recycle(tape);
         if durable
             && let Some(entry) = self.databases.get_mut(db)
             && entry.log.as_ref().is_some_and(crate::store::log::Log::is_dirty)
@@ -220,16 +211,13 @@ impl State {
         }
     }
 
-    fn execute<'a, O>(
+    fn execute<'j, J: Json<'j>>(
         &mut self,
         db: usize,
         session: SessionId,
-        operations: &'a [O],
+        operations: impl IntoIterator<Item = J, IntoIter: ExactSizeIterator>,
         waited: Duration,
-    ) -> Execution
-    where
-        Step<'a>: From<&'a O>,
-    {
+    ) -> Execution {
         let Some(entry) = self.databases.get_mut(db) else {
             return Execution::Done { results: Results::default(), commit: None };
         };
@@ -280,9 +268,9 @@ impl State {
             for (id, monitor) in session.monitors.iter_mut().filter(|(_, it)| it.db == db) {
                 if behind || monitor.missed.is_some() {
                     let missed = monitor.missed.get_or_insert_default();
-                    let known = missed.len();
+                    let before = missed.len();
                     missed.add(changes);
-                    self.missed_rows += missed.len() - known;
+                    self.missed_rows += missed.len() - before;
                     continue;
                 }
                 let text =
@@ -303,4 +291,14 @@ impl State {
             }
         }
     }
+}
+
+/// The parameters of the request on a tape.
+fn params<'t>(tape: &'t Tape<'_>) -> Option<TapeValue<'t>> {
+    Envelope::read(tape.root()).ok()?.params
+}
+
+/// The operations of the transaction on a tape: all parameters behind the name of the database.
+fn operations<'t>(tape: &'t Tape<'_>) -> impl ExactSizeIterator<Item = TapeValue<'t>> {
+    params(tape).unwrap_or_else(|| tape.root()).all_elements().skip(1)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::OvsdbError;
-use crate::jsonrpc::{self, FrameError, Message};
+use crate::jsonrpc::{Envelope, FrameError, Shape};
 use crate::methods::commits::{Pending, Unsynced};
 use crate::methods::lock::{LockEvent, Locks, SessionId};
 use crate::methods::upgrade::upgrade;
@@ -21,10 +21,10 @@ use crate::monitor::{Kind, Monitor, MonitorSpec};
 use crate::net::server::Limits;
 use crate::store::database::Database;
 use crate::store::log::{Compacted, Compaction, Fault, FaultHandle, Log, LogError};
-use crate::txn::known::Known;
-use crate::txn::plain;
 use crate::value::atom::is_id;
+use crate::value::json::Json;
 use crate::value::schema::{SERVER_SCHEMA, Schema};
+use crate::value::tape::{Lists, Tape, TapeValue};
 
 /// A database being served.
 #[derive(Debug)]
@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub locks: Locks,
     pub pending: Vec<Pending<'static>>,
     pub specs: HashMap<(usize, String), Weak<MonitorSpec>>,
+    /// Memory for the next message.
+    lists: Lists,
     pub initials: Initials,
     pub limits: Limits,
     server_id: Uuid,
@@ -95,6 +97,9 @@ pub struct Memory {
     pub file_bytes: u64,
 }
 
+/// Memory that is kept for the next message.
+const LISTS_BYTES_MAX: usize = 8 << 20;
+
 /// The result of a call, or its error.
 pub(crate) type Answer = Result<Value, Value>;
 
@@ -121,6 +126,7 @@ impl State {
             locks: Locks::default(),
             pending: Vec::new(),
             specs: HashMap::new(),
+            lists: Lists::default(),
             initials: Initials::default(),
             limits,
             server_id: Uuid::new_v4(),
@@ -133,7 +139,7 @@ impl State {
 
     /// Writes what `_Server` says about each database.
     pub(crate) fn describe_databases(&mut self) {
-        let known = self.databases.get(1).map_or(0, |entry| entry.db.row_count());
+        let is_described = self.databases.get(1).is_some_and(|entry| entry.db.row_count() > 0);
         let rows: Vec<Value> = self
             .databases
             .iter()
@@ -142,7 +148,7 @@ impl State {
                 let row = json!({
                     "name": schema.name, "model": "standalone", "connected": true, "leader": true,
                     "schema": crate::error::sorted_json(schema.json())});
-                if known == 0 {
+                if !is_described {
                     return json!({"op": "insert", "table": "Database", "row": row});
                 }
                 json!({"op": "update", "table": "Database", "row": row,
@@ -159,11 +165,6 @@ impl State {
 
     pub fn database(&self, index: usize) -> Option<&Database> {
         self.databases.get(index).map(|entry| &entry.db)
-    }
-
-    /// What the first database knows.
-    pub fn known(&self) -> Option<&Known> {
-        self.databases.first().map(|entry| entry.db.known())
     }
 
     pub fn list_dbs(&self) -> Vec<String> {
@@ -304,29 +305,42 @@ impl State {
     /// # Errors
     /// [`FrameError`], when it is none.
     pub fn handle(&mut self, session: SessionId, message: &[u8]) -> Result<(), FrameError> {
-        let known = |name: &str| self.database(self.find_db(name)?).map(Database::known);
-        if let Some(request) = plain::Request::parse(message, known)
-            && let Some(db) = self.find_db(request.db)
-        {
-            let id = Value::from(request.id);
-            if let Err(error) = self.start(session, &id, db, request.operations) {
-                self.reply(session, &id, &Err(error));
+        let tape = Tape::read(message, std::mem::take(&mut self.lists))
+            .map_err(|error| FrameError::Json(error.to_string()))?;
+        let envelope = Envelope::read(tape.root())?;
+        let shape = envelope.shape()?;
+        let json = |member: Option<TapeValue<'_>>| member.map(Json::to_value).unwrap_or_default();
+        let method = envelope.method.and_then(Json::as_text).unwrap_or_default();
+        match shape {
+            Shape::Request if method == "transact" => {
+                let id = json(envelope.id);
+                if let Err(error) = self.transact(session, &id, tape) {
+                    self.reply(session, &id, &Err(error));
+                }
             }
-            return Ok(());
-        }
-        match Message::from_json(jsonrpc::json(message)?)? {
-            Message::Request { id, method, params } => {
+            Shape::Request => {
+                let (id, params) = (json(envelope.id), json(envelope.params));
+                let params = if let Value::Array(params) = params { params } else { Vec::new() };
                 if let Some(answer) = self.request(session, &id, &method, params) {
                     self.reply(session, &id, &answer);
                 }
             }
-            Message::Notification { method, params } if method == "cancel" => {
-                let id = params.first().unwrap_or(&Value::Null);
-                self.cancel(|pending| pending.session == session && pending.id == *id);
+            Shape::Notification if method == "cancel" => {
+                let mut params = envelope.params.and_then(Json::elements).into_iter().flatten();
+                let id = json(params.next());
+                self.cancel(|pending| pending.session == session && pending.id == id);
             }
-            Message::Notification { .. } | Message::Reply { .. } => {}
+            Shape::Notification | Shape::Reply => {}
         }
         Ok(())
+    }
+
+    /// Keeps the memory of a tape for the next one.
+    pub(crate) fn recycle(&mut self, tape: Tape<'_>) {
+        let lists = tape.into_lists();
+        if lists.bytes() <= LISTS_BYTES_MAX {
+            self.lists = lists;
+        }
     }
 
     /// Answers a call. What the session has not heard yet goes first: an answer never comes before the
@@ -371,7 +385,6 @@ impl State {
         params: Vec<Value>,
     ) -> Option<Answer> {
         match method {
-            "transact" => self.transact(session, id, params).err().map(Err),
             "echo" => Some(Ok(Value::Array(params))),
             "list_dbs" => Some(Ok(Value::from(self.list_dbs()))),
             "get_schema" => Some(self.get_schema(params)),
@@ -393,12 +406,13 @@ impl State {
         }
     }
 
-    pub(crate) fn db_param(&self, method: &str, params: &Value) -> Result<usize, Value> {
-        let Some(name) = params.get(0).and_then(Value::as_str) else {
+    pub(crate) fn db_param<'j>(&self, method: &str, params: impl Json<'j>) -> Result<usize, Value> {
+        let name = params.elements().and_then(|mut it| it.next()).and_then(Json::as_text);
+        let Some(name) = name else {
             let text = format!("{method} request params must begin with <db-name>");
             return Err(OvsdbError::syntax(params, text).to_json());
         };
-        self.find_db(name).ok_or_else(|| {
+        self.find_db(&name).ok_or_else(|| {
             let text = format!("{method} request specifies unknown database {name}");
             OvsdbError::new("unknown database", text).about(params).to_json()
         })

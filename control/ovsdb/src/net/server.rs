@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::MissedTickBehavior;
 
-use crate::jsonrpc::{FrameError, Framer, MESSAGE_BYTES_MAX};
+use crate::jsonrpc::{FrameError, MESSAGE_BYTES_MAX};
 use crate::methods::lock::SessionId;
 use crate::methods::state::{Memory, State};
 use crate::net::disk::{compact, compact_by_itself, mend, supervised, sync};
@@ -396,14 +396,6 @@ impl Drop for Server {
 }
 
 impl Inner {
-    /// The next complete message in a stream.
-    ///
-    /// # Errors
-    /// [`FrameError`].
-    pub fn next_frame<'f>(&self, framer: &'f mut Framer) -> Result<Option<&'f [u8]>, FrameError> {
-        framer.next_frame(self.state.borrow().known())
-    }
-
     /// Checks that there is the column that a remote names.
     fn check_column(&self, remote: &Remote) -> Result<(), ServerError> {
         let Remote::Db { db, table, column } = remote else { return Ok(()) };

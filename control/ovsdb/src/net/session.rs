@@ -153,7 +153,7 @@ async fn read<R: AsyncRead + Unpin>(
             return Ok(());
         }
         open.heard.set(Instant::now());
-        while let Some(message) = inner.next_frame(&mut framer)? {
+        while let Some(message) = framer.next_frame()? {
             inner.handle(open.id, message)?;
             open.outbox.wait_room().await;
             tokio::task::yield_now().await;

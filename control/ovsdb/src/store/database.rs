@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::txn::known::Known;
 use crate::value::datum::Datum;
 use crate::value::schema::{ColumnRef, ColumnSchema, Schema, TableSchema, uuid_datum};
 
@@ -38,13 +37,14 @@ impl Row {
 
     /// Replaces a datum; a default is replaced by the shared one.
     pub fn set(&mut self, schema: &TableSchema, index: usize, datum: Datum) {
+        self.share(schema, index, Arc::new(datum));
+    }
+
+    /// The same with a datum that other rows may share.
+    pub fn share(&mut self, schema: &TableSchema, index: usize, datum: Arc<Datum>) {
         if let (Some(slot), Some(column)) = (self.columns.get_mut(index), schema.columns.get(index))
         {
-            *slot = if datum == *column.default {
-                Arc::clone(&column.default)
-            } else {
-                Arc::new(datum)
-            };
+            *slot = if datum == column.default { Arc::clone(&column.default) } else { datum };
         }
     }
 
@@ -98,6 +98,8 @@ pub struct Table {
     pub(crate) weak: HashMap<Uuid, BTreeSet<(usize, Uuid)>>,
     /// One per index of the schema.
     pub(crate) indexes: Vec<HashMap<IndexKey, Uuid>>,
+    /// By column: the rows that hold one reference there, and which.
+    pub(crate) singles: Vec<HashMap<Uuid, Uuid>>,
     /// By group of rows: another value after each commit that changed one of them.
     stamps: Vec<Uuid>,
 }
@@ -142,8 +144,6 @@ impl Table {
 pub struct Database {
     schema: Arc<Schema>,
     pub(crate) tables: Vec<Table>,
-    /// Waits that need not be read again to know that they hold.
-    pub(crate) known: Known,
 }
 
 /// What a transaction did to one row.
@@ -159,19 +159,6 @@ pub struct Change {
     pub new: Option<Arc<Row>>,
 }
 
-impl Change {
-    /// True when column number `column` may hold something else than before.
-    pub(crate) fn touches(&self, column: usize) -> bool {
-        match (&self.old, &self.new) {
-            (Some(old), Some(new)) => match (old.get(column), new.get(column)) {
-                (Some(old), Some(new)) => !Arc::ptr_eq(old, new),
-                _ => true,
-            },
-            _ => true,
-        }
-    }
-}
-
 impl Database {
     /// An empty database.
     #[must_use]
@@ -181,23 +168,18 @@ impl Database {
             .iter()
             .map(|table| Table {
                 indexes: table.indexes.iter().map(|_| HashMap::new()).collect(),
+                singles: table.columns.iter().map(|_| HashMap::new()).collect(),
                 stamps: (0..GROUPS).map(|_| fresh_version()).collect(),
                 ..Table::default()
             })
             .collect();
-        Self { schema, tables, known: Known::default() }
+        Self { schema, tables }
     }
 
     /// The schema.
     #[must_use]
     pub fn schema(&self) -> &Arc<Schema> {
         &self.schema
-    }
-
-    /// Waits that held lately and still do.
-    #[must_use]
-    pub fn known(&self) -> &Known {
-        &self.known
     }
 
     /// Table number `index`.
@@ -253,7 +235,7 @@ impl Database {
             .iter()
             .map(|table| Table { rows: table.rows.clone(), ..Table::default() })
             .collect();
-        Self { schema: Arc::clone(&self.schema), tables, known: Known::default() }
+        Self { schema: Arc::clone(&self.schema), tables }
     }
 
     /// Puts a row in place while a file is read: no checks, no counts.
@@ -297,7 +279,6 @@ impl Database {
 
     /// Brings indexes and weak references up to date with committed changes.
     pub(crate) fn index(&mut self, changes: &[Change]) {
-        self.known.note(changes);
         let schema = Arc::clone(&self.schema);
         for change in changes {
             self.unindex_row(&schema, change);
@@ -333,6 +314,11 @@ impl Database {
                 index.remove(&key);
             }
         }
+        if change.new.is_none() {
+            for rows in &mut table.singles {
+                rows.remove(&change.uuid);
+            }
+        }
     }
 
     fn index_row(&mut self, schema: &Schema, change: &Change) {
@@ -349,6 +335,16 @@ impl Database {
         };
         for (index, columns) in table.indexes.iter_mut().zip(&description.indexes) {
             index.insert(index_key(new, columns), change.uuid);
+        }
+        for (index, (rows, datum)) in table.singles.iter_mut().zip(&new.columns).enumerate() {
+            let before = change.old.as_ref().and_then(|old| old.get(index));
+            if before.is_some_and(|before| Arc::ptr_eq(before, datum)) {
+                continue;
+            }
+            match datum.as_uuid() {
+                Some(reference) => rows.insert(change.uuid, reference),
+                None => rows.remove(&change.uuid),
+            };
         }
     }
 }

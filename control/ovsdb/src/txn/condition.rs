@@ -1,15 +1,16 @@
 //! Conditions: the `where` of operations and of conditional monitors (RFC 7047 section 5.1 `<condition>`).
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::OvsdbError;
-use crate::store::database::Row;
+use crate::store::database::{Row, Table};
 use crate::txn::integrity::Txn;
 use crate::value::atom::{AtomType, Symbols};
 use crate::value::datum::Datum;
+use crate::value::json::Json;
 use crate::value::schema::{ColumnRef, TableSchema};
 
 /// The functions of RFC 7047 section 5.1.
@@ -48,7 +49,13 @@ impl Function {
 #[derive(Clone, Debug)]
 enum Clause {
     Constant(bool),
-    Test { column: ColumnRef, function: Function, argument: Datum },
+    /// `_uuid` is this one.
+    Row(Uuid),
+    Test {
+        column: ColumnRef,
+        function: Function,
+        argument: Datum,
+    },
 }
 
 /// A list of clauses on the columns of one table.
@@ -62,16 +69,15 @@ impl Condition {
     ///
     /// # Errors
     /// The errors of RFC 7047: unknown column, unknown function, type mismatch.
-    pub fn from_json(
+    pub fn from_json<'a>(
         table: &TableSchema,
-        json: &Value,
+        json: impl Json<'a>,
         mut symbols: Option<&mut Symbols>,
     ) -> Result<Self, OvsdbError> {
-        let Value::Array(elements) = json else {
+        let Some(elements) = json.elements() else {
             return Err(OvsdbError::syntax(json, "array expected"));
         };
         let clauses = elements
-            .iter()
             .map(|element| clause_from_json(table, element, symbols.as_deref_mut()))
             .collect::<Result<_, _>>()?;
         Ok(Self { clauses })
@@ -89,55 +95,74 @@ impl Condition {
         self.clauses.is_empty() || self.clauses.iter().any(|clause| clause.holds(uuid, row))
     }
 
-    /// Names of the rows of table number `index` for which every clause holds. A clause on `_uuid` or on
-    /// a column with an index of its own saves the walk over the table.
-    pub(crate) fn matching(&self, txn: &Txn<'_>, index: usize, table: &TableSchema) -> Vec<Uuid> {
-        let Some(body) = txn.db().table(index) else { return Vec::new() };
-        if let Some(candidates) = self.candidates(txn, index, table) {
-            return candidates
-                .into_iter()
-                .filter(|uuid| body.row(*uuid).is_some_and(|row| self.all(*uuid, row)))
-                .collect();
+    /// The row that it names, when it is `_uuid == …` and nothing else.
+    pub(crate) fn row(&self) -> Option<Uuid> {
+        match self.clauses.as_slice() {
+            [Clause::Row(uuid)] => Some(*uuid),
+            _ => None,
         }
-        let rows = body.rows().iter();
-        rows.filter(|(uuid, row)| self.all(**uuid, row)).map(|(uuid, _)| *uuid).collect()
     }
 
-    fn candidates(
-        &self,
-        txn: &Txn<'_>,
-        table_index: usize,
+    /// The rows of table number `index` for which every clause holds, in order of uuid. A clause on `_uuid` or on
+    /// a column with an index of its own saves the walk over the table.
+    pub(crate) fn matching<'t>(
+        &'t self,
+        txn: &'t Txn<'_>,
+        index: usize,
         table: &TableSchema,
-    ) -> Option<BTreeSet<Uuid>> {
+    ) -> impl Iterator<Item = (Uuid, &'t Arc<Row>)> {
+        let candidates = self.candidates(txn, index, table);
+        let (one, several, all) = match candidates {
+            Candidates::One(uuid) => (Some(uuid), BTreeSet::new(), None),
+            Candidates::Several(uuids) => (None, uuids, None),
+            Candidates::All => (None, BTreeSet::new(), txn.db().table(index)),
+        };
+        let named = one.into_iter().chain(several);
+        let named = named.filter_map(move |uuid| Some((uuid, txn.row((index, uuid))?)));
+        let all = all.into_iter().flat_map(Table::rows).map(|(uuid, row)| (*uuid, row));
+        named.chain(all).filter(|(uuid, row)| self.all(*uuid, row))
+    }
+
+    fn candidates(&self, txn: &Txn<'_>, table_index: usize, table: &TableSchema) -> Candidates {
         for clause in &self.clauses {
-            let Clause::Test { column, function: Function::Eq, argument } = clause else {
+            let (column, argument) = match clause {
+                Clause::Row(uuid) => return Candidates::One(*uuid),
+                Clause::Test { column: ColumnRef::Uuid, function: Function::Eq, argument } => {
+                    return Candidates::Several(argument.as_uuid().into_iter().collect());
+                }
+                Clause::Test { column: ColumnRef::Column(column), function, argument }
+                    if *function == Function::Eq =>
+                {
+                    (*column, argument)
+                }
+                _ => continue,
+            };
+            let Some(number) = table.indexes.iter().position(|columns| *columns == [column]) else {
                 continue;
             };
-            match column {
-                ColumnRef::Uuid => return Some(argument.as_uuid().into_iter().collect()),
-                ColumnRef::Version => {}
-                ColumnRef::Column(column) => {
-                    let Some(number) =
-                        table.indexes.iter().position(|columns| columns.as_slice() == [*column])
-                    else {
-                        continue;
-                    };
-                    let key = vec![std::sync::Arc::new(argument.clone())];
-                    let indexed = txn.db().table(table_index)?.indexes.get(number)?.get(&key);
-                    // The index knows the rows as they were before the transaction.
-                    let touched = txn.touched_rows(table_index);
-                    return Some(indexed.copied().into_iter().chain(touched).collect());
-                }
-            }
+            let key = vec![Arc::new(argument.clone())];
+            let index = txn.db().table(table_index).and_then(|table| table.indexes.get(number));
+            let indexed = index.and_then(|index| index.get(&key));
+            // The index knows the rows as they were before the transaction.
+            let touched = txn.touched_rows(table_index);
+            return Candidates::Several(indexed.copied().into_iter().chain(touched).collect());
         }
-        None
+        Candidates::All
     }
+}
+
+/// The rows that a condition may hold for.
+enum Candidates {
+    One(Uuid),
+    Several(BTreeSet<Uuid>),
+    All,
 }
 
 impl Clause {
     fn holds(&self, uuid: Uuid, row: &Row) -> bool {
         let (column, function, argument) = match self {
             Self::Constant(value) => return *value,
+            Self::Row(wanted) => return *wanted == uuid,
             Self::Test { column, function, argument } => (*column, *function, argument),
         };
         let value = row.value(uuid, column);
@@ -161,26 +186,32 @@ impl Clause {
     }
 }
 
-fn clause_from_json(
+fn clause_from_json<'a>(
     table: &TableSchema,
-    json: &Value,
+    json: impl Json<'a>,
     symbols: Option<&mut Symbols>,
 ) -> Result<Clause, OvsdbError> {
-    if let Value::Bool(value) = json {
-        return Ok(Clause::Constant(*value));
+    if let Some(value) = json.as_bool() {
+        return Ok(Clause::Constant(value));
     }
-    let Some([Value::String(name), Value::String(function_name), argument]) =
-        json.as_array().map(Vec::as_slice)
-    else {
+    let parts = json.array().and_then(|[name, function, argument]| {
+        Some((name.as_text()?, function.as_text()?, argument))
+    });
+    let Some((name, function_name, argument)) = parts else {
         return Err(OvsdbError::syntax(json, "Parse error in condition."));
     };
-    let column = table.column_ref(name).ok_or_else(|| {
+    let column = table.column_ref(&name).ok_or_else(|| {
         let text = format!("No column {name} in table {}.", table.name);
         OvsdbError::new("unknown column", text).about(json)
     })?;
-    let function = Function::from_name(function_name).ok_or_else(|| {
+    let function = Function::from_name(&function_name).ok_or_else(|| {
         OvsdbError::new("unknown function", format!("No function named {function_name}."))
     })?;
+    if (column, function) == (ColumnRef::Uuid, Function::Eq)
+        && let Some(uuid) = argument.as_uuid()
+    {
+        return Ok(Clause::Row(uuid));
+    }
     let mut ty = table.column_type(column).clone();
     if function.is_order() {
         let numeric = matches!(ty.key.ty, AtomType::Integer | AtomType::Real);

@@ -15,8 +15,6 @@ use crate::store::database::{
     Change, Database, IndexKey, Row, Target, column_references, fresh_version, index_key,
     references, same,
 };
-use crate::txn::known::Known;
-use crate::txn::plain::{Held, Step};
 use crate::value::atom::Atom;
 use crate::value::datum::{Datum, Side, merge, without_common_ends};
 use crate::value::schema::{ColumnSchema, Schema, TableSchema};
@@ -55,10 +53,6 @@ impl<'a> Txn<'a> {
         self.db
     }
 
-    pub fn schema(&self) -> &Arc<Schema> {
-        &self.schema
-    }
-
     pub fn row(&self, id: RowId) -> Option<&Arc<Row>> {
         self.db.row(id.0, id.1)
     }
@@ -68,29 +62,10 @@ impl<'a> Txn<'a> {
         self.row(id).is_some() || self.touched.contains_key(&id)
     }
 
-    /// True as long as every row is as it was before.
-    pub fn is_untouched(&self) -> bool {
-        self.touched.is_empty()
-    }
-
-    /// True when the database still knows that these hold, as it did before this transaction.
-    pub fn vouches_for(&self, held: &Held<'_>) -> bool {
-        self.db.known.vouches_for(held)
-    }
-
-    /// From now on the database knows the waits of the plain form among these. They hold before this
-    /// transaction; what its commit changes is noted then.
-    pub fn remember<'s>(&mut self, steps: impl Iterator<Item = Step<'s>>) {
-        let schema = &self.schema;
-        let mut known = Known::default();
-        for step in steps {
-            match step {
-                Step::Json(_) => {}
-                Step::Plain(plain) => known.add(schema, plain),
-                Step::Held(held) => held.waits().for_each(|wait| known.add(schema, &wait)),
-            }
-        }
-        self.db.known = known.finish();
+    /// The only reference in a column of a row that this transaction has not touched, if that is all there is.
+    pub fn single(&self, id: RowId, column: usize) -> Option<Uuid> {
+        let single = self.db.table(id.0)?.singles.get(column)?.get(&id.1).copied();
+        single.filter(|_| !self.touched.contains_key(&id))
     }
 
     /// Rows of `table` that this transaction touched and that exist.

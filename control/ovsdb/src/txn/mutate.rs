@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use crate::error::OvsdbError;
 use crate::store::database::Row;
 use crate::value::atom::{Atom, AtomType, Symbols};
 use crate::value::datum::Datum;
+use crate::value::json::Json;
 use crate::value::schema::{BaseType, ColumnRef, ColumnType, TableSchema};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,17 +49,18 @@ impl Mutation {
     ///
     /// # Errors
     /// Unknown column or mutator, immutable column, type mismatch.
-    pub fn from_json(
+    pub fn from_json<'a>(
         table: &TableSchema,
-        json: &Value,
+        json: impl Json<'a>,
         symbols: &mut Symbols,
     ) -> Result<Self, OvsdbError> {
-        let Some([Value::String(name), Value::String(mutator_name), argument]) =
-            json.as_array().map(Vec::as_slice)
-        else {
+        let parts = json.array().and_then(|[name, mutator, argument]| {
+            Some((name.as_text()?, mutator.as_text()?, argument))
+        });
+        let Some((name, mutator_name, argument)) = parts else {
             return Err(OvsdbError::syntax(json, "Parse error in mutation."));
         };
-        let column = table.column_ref(name).ok_or_else(|| {
+        let column = table.column_ref(&name).ok_or_else(|| {
             let text = format!("No column {name} in table {}.", table.name);
             OvsdbError::new("unknown column", text).about(json)
         })?;
@@ -76,7 +76,7 @@ impl Mutation {
         };
         let mutator = Mutator::ALL
             .iter()
-            .find(|(candidate, _)| candidate == mutator_name)
+            .find(|(candidate, _)| *candidate == mutator_name)
             .map(|(_, mutator)| *mutator)
             .ok_or_else(|| {
                 OvsdbError::new("unknown mutator", format!("No mutator named {mutator_name}."))
@@ -181,7 +181,11 @@ impl Mutation {
 }
 
 /// The type that the argument must have; None when the mutator does not fit the column.
-fn argument_type(column: &ColumnType, mutator: Mutator, argument: &Value) -> Option<ColumnType> {
+fn argument_type<'a>(
+    column: &ColumnType,
+    mutator: Mutator,
+    argument: impl Json<'a>,
+) -> Option<ColumnType> {
     match mutator {
         Mutator::Insert | Mutator::Delete => {
             if column.is_scalar() {
@@ -192,8 +196,7 @@ fn argument_type(column: &ColumnType, mutator: Mutator, argument: &Value) -> Opt
             if mutator == Mutator::Delete {
                 ty.max = usize::MAX;
             }
-            let is_map = argument.get(0).and_then(Value::as_str) == Some("map");
-            if mutator == Mutator::Delete && !is_map {
+            if mutator == Mutator::Delete && !argument.begins_with("map") {
                 ty.value = None;
             }
             Some(ty)

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The results so far: a transaction may have many, and nobody here looks at them again.
 #[derive(Clone, Debug, Default)]
@@ -22,15 +22,12 @@ impl Results {
     /// Adds one.
     pub fn push(&mut self, result: &Value) {
         self.separate();
-        // Writing to a string cannot fail.
-        let _ = write!(self.text, "{result}");
-    }
-
-    /// Adds `count` empty objects.
-    pub fn push_nothing(&mut self, count: usize) {
-        for _ in 0..count {
-            self.separate();
+        if result.as_object().is_some_and(Map::is_empty) {
+            // What tens of thousands of waits answer.
             self.text.push_str("{}");
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(self.text, "{result}");
         }
     }
 

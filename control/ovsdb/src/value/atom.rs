@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::error::OvsdbError;
+use crate::value::json::Json;
 
 /// The type of an atom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -135,26 +136,36 @@ impl Atom {
     ///
     /// # Errors
     /// A `syntax error` when `json` is of another type.
-    pub fn from_json(
+    pub fn from_json<'a>(
         ty: AtomType,
-        json: &Value,
+        json: impl Json<'a>,
         symbols: Option<&mut Symbols>,
     ) -> Result<Self, OvsdbError> {
-        let atom = match (ty, json) {
-            (AtomType::Integer, Value::Number(number)) => {
-                number.as_i64().or_else(|| number.as_f64().and_then(integral)).map(Self::Integer)
+        let atom = match ty {
+            AtomType::Integer => integer(json).map(Self::Integer),
+            AtomType::Real => {
+                let real = json.as_number().and_then(|number| number.as_f64());
+                real.filter(|real| real.is_finite()).map(Self::real)
             }
-            (AtomType::Real, Value::Number(number)) => {
-                number.as_f64().filter(|real| real.is_finite()).map(Self::real)
+            AtomType::Boolean => json.as_bool().map(Self::Boolean),
+            AtomType::String => {
+                let text = json.as_text().filter(|text| !text.contains('\0'));
+                text.map(|text| Self::string(&text))
             }
-            (AtomType::Boolean, Value::Bool(value)) => Some(Self::Boolean(*value)),
-            (AtomType::String, Value::String(text)) if !text.contains('\0') => {
-                Some(Self::string(text))
-            }
-            (AtomType::Uuid, _) => return uuid_from_json(json, symbols),
-            _ => None,
+            AtomType::Uuid => return uuid_from_json(json, symbols),
         };
         atom.ok_or_else(|| OvsdbError::syntax(json, format!("expected {}", ty.name())))
+    }
+
+    /// True when `json` plainly is this atom; false also when it takes more than a glance to see.
+    pub(crate) fn is_plainly<'a>(&self, json: impl Json<'a>) -> bool {
+        match self {
+            Self::Integer(value) => integer(json) == Some(*value),
+            Self::Real(_) => false,
+            Self::Boolean(value) => json.as_bool() == Some(*value),
+            Self::String(text) => json.is_text(text),
+            Self::Uuid(uuid) => json.as_uuid() == Some(*uuid),
+        }
     }
 
     /// The JSON form.
@@ -190,16 +201,25 @@ fn integral(real: f64) -> Option<i64> {
     (real.fract() == 0.0 && (-TWO_TO_63..TWO_TO_63).contains(&real)).then_some(real as i64)
 }
 
-fn uuid_from_json(json: &Value, symbols: Option<&mut Symbols>) -> Result<Atom, OvsdbError> {
+/// The integer that a number is, be it written with a point.
+fn integer<'a>(json: impl Json<'a>) -> Option<i64> {
+    let number = json.as_number()?;
+    number.as_i64().or_else(|| number.as_f64().and_then(integral))
+}
+
+fn uuid_from_json<'a>(
+    json: impl Json<'a>,
+    symbols: Option<&mut Symbols>,
+) -> Result<Atom, OvsdbError> {
+    if let Some(uuid) = json.as_uuid() {
+        return Ok(Atom::Uuid(uuid));
+    }
     let expected = || OvsdbError::syntax(json, "expected [\"uuid\", <string>]");
-    let Some([Value::String(tag), Value::String(text)]) = json.as_array().map(Vec::as_slice) else {
-        return Err(expected());
-    };
-    match (tag.as_str(), symbols) {
-        ("uuid", _) => parse_uuid(text)
-            .map(Atom::Uuid)
-            .ok_or_else(|| OvsdbError::syntax(json, format!("\"{text}\" is not a valid UUID"))),
-        ("named-uuid", Some(symbols)) => Ok(Atom::Uuid(symbols.reference(text))),
+    let texts = json.array().and_then(|[tag, text]| Some((tag.as_text()?, text.as_text()?)));
+    let (tag, text) = texts.ok_or_else(expected)?;
+    match (&*tag, symbols) {
+        ("uuid", _) => Err(OvsdbError::syntax(json, format!("\"{text}\" is not a valid UUID"))),
+        ("named-uuid", Some(symbols)) => Ok(Atom::Uuid(symbols.reference(&text))),
         _ => Err(expected()),
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::error::OvsdbError;
 use crate::value::atom::{Atom, Symbols};
+use crate::value::json::Json;
 use crate::value::schema::ColumnType;
 
 /// Differences of a set that are made in place; of more, a merge is cheaper.
@@ -49,7 +50,8 @@ impl Datum {
     /// The set of `atoms`.
     #[must_use]
     pub fn set(mut atoms: Vec<Atom>) -> Self {
-        atoms.sort_unstable();
+        // Large sets come in order but for a few: this sort makes use of that.
+        atoms.sort();
         atoms.dedup();
         Self::Set(atoms)
     }
@@ -246,14 +248,14 @@ impl Datum {
     ///
     /// # Errors
     /// `syntax error` or `constraint violation`.
-    pub fn from_json(
+    pub fn from_json<'a>(
         ty: &ColumnType,
-        json: &Value,
+        json: impl Json<'a>,
         mut symbols: Option<&mut Symbols>,
     ) -> Result<Self, OvsdbError> {
         let datum = if ty.value.is_some() {
             map_from_json(ty, json, symbols)?
-        } else if let Some(elements) = tagged(json, "set") {
+        } else if let Some(elements) = json.tagged("set") {
             count_in_bounds(ty, "set", elements.len(), json)?;
             let mut atoms = Vec::with_capacity(elements.len());
             for element in elements {
@@ -267,7 +269,7 @@ impl Datum {
                 return Err(OvsdbError::new("ovsdb error", "set contains duplicate"));
             }
             set
-        } else if json.get(0).and_then(Value::as_str) == Some("set") {
+        } else if json.begins_with("set") {
             return Err(OvsdbError::syntax(json, "expected [\"set\", <array>]"));
         } else {
             let atom = Atom::from_json(ty.key.ty, json, symbols)?;
@@ -275,6 +277,21 @@ impl Datum {
             Self::Set(vec![atom])
         };
         Ok(datum)
+    }
+
+    /// True when `json` plainly is this datum, with the elements of a set in order; false also when it takes more
+    /// than a glance to see.
+    pub(crate) fn is_plainly<'a>(&self, json: impl Json<'a>) -> bool {
+        match self {
+            Self::Set(atoms) => match atoms.as_slice() {
+                [atom] => atom.is_plainly(json),
+                atoms => json.tagged("set").is_some_and(|elements| {
+                    atoms.len() == elements.len()
+                        && atoms.iter().zip(elements).all(|(atom, json)| atom.is_plainly(json))
+                }),
+            },
+            Self::Map(_) => false,
+        }
     }
 
     /// The JSON form: a bare atom for a set of one.
@@ -422,18 +439,19 @@ impl fmt::Display for Datum {
     }
 }
 
-fn map_from_json(
+fn map_from_json<'a>(
     ty: &ColumnType,
-    json: &Value,
+    json: impl Json<'a>,
     mut symbols: Option<&mut Symbols>,
 ) -> Result<Datum, OvsdbError> {
     let Some(value_type) = &ty.value else { return Ok(Datum::Map(Vec::new())) };
-    let elements = tagged(json, "map")
+    let elements = json
+        .tagged("map")
         .ok_or_else(|| OvsdbError::syntax(json, "expected [\"map\", <array>]"))?;
     count_in_bounds(ty, "map", elements.len(), json)?;
     let mut pairs = Vec::with_capacity(elements.len());
     for element in elements {
-        let Some([key, value]) = element.as_array().map(Vec::as_slice) else {
+        let Some([key, value]) = element.array() else {
             return Err(OvsdbError::syntax(element, "expected 2-element array"));
         };
         let key = Atom::from_json(ty.key.ty, key, symbols.as_deref_mut())?;
@@ -450,11 +468,11 @@ fn map_from_json(
     Ok(map)
 }
 
-fn count_in_bounds(
+fn count_in_bounds<'a>(
     ty: &ColumnType,
     class: &str,
     count: usize,
-    json: &Value,
+    json: impl Json<'a>,
 ) -> Result<(), OvsdbError> {
     if (ty.min..=ty.max).contains(&count) {
         return Ok(());
@@ -468,13 +486,6 @@ fn count_in_bounds(
 
 fn tag(name: &str, elements: Vec<Value>) -> Value {
     Value::Array(vec![Value::from(name), Value::Array(elements)])
-}
-
-fn tagged<'a>(json: &'a Value, name: &str) -> Option<&'a [Value]> {
-    match json.as_array().map(Vec::as_slice) {
-        Some([Value::String(tag), Value::Array(elements)]) if tag == name => Some(elements),
-        _ => None,
-    }
 }
 
 /// The pairs of one of two maps alone, and of those with one key and two values the second.

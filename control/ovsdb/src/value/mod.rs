@@ -1,5 +1,7 @@
-//! Values and their types: atoms, datums, schemas.
+//! Values and their types: atoms, datums, schemas, and the JSON that they are read from.
 
 pub mod atom;
 pub mod datum;
+pub mod json;
 pub mod schema;
+pub mod tape;

@@ -156,15 +156,18 @@ proptest! {
         }
     }
 
-    /// Eight bytes at a time or one by one: the same end.
+    /// A block at a time or byte by byte: the same end.
     #[test]
-    fn messages_end_where_their_braces_close(text in "[{}\\[\\]\"\\\\a-c:, é]{0,80}", cut in 1..20_usize) {
-        let stream = format!("{{{text}");
+    fn messages_end_where_their_braces_close(
+        text in "[{}\\[\\]\"\\\\a-m:, é]{0,300}", text_without_escapes in "[{}\\[\\]\"a-z:, é]{0,400}",
+        depth in 0..30_usize, cut in 1..300_usize,
+    ) {
+        let stream = format!("{{{}{text_without_escapes}{text}", "[".repeat(depth));
         let mut framer = Framer::new(1 << 10);
         let mut found = Ok(None);
         for piece in stream.as_bytes().chunks(cut) {
             framer.push(piece);
-            found = framer.next_frame(None).map(|frame| frame.map(<[u8]>::len));
+            found = framer.next_frame().map(|frame| frame.map(<[u8]>::len));
             if found != Ok(None) { break; }
         }
         prop_assert_eq!(found, Ok(end_by_bytes(stream.as_bytes())));

@@ -1,4 +1,4 @@
-//! Operations of the plain form: whatever the text, they do what the general way does, or leave it to that.
+//! Requests as they are read from their text: the same values, and the same transactions, as from a tree of JSON.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,12 +8,11 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use weft_ovsdb::jsonrpc::Framer;
 use weft_ovsdb::store::database::Database;
-use weft_ovsdb::txn::known::Known;
-use weft_ovsdb::txn::plain::{Operation, Request, Step};
 use weft_ovsdb::txn::{Context, Execution, execute};
+use weft_ovsdb::value::json::Json;
 use weft_ovsdb::value::schema::Schema;
+use weft_ovsdb::value::tape::{Lists, Tape};
 
 /// Columns of references of every kind, and others that only look like them.
 const SCHEMA: &str = r#"{"name": "Plain", "version": "1.0.0", "tables": {
@@ -163,58 +162,57 @@ prop_compose! {
     }
 }
 
-fn nothing_known(_: &str) -> Option<&'static Known> {
-    None
-}
-
-fn message(operations: &[String]) -> String {
-    let operations = operations.join(",");
-    format!("{{\"id\":7,\"method\":\"transact\",\"params\":[\"Plain\",{operations}]}}")
-}
-
-/// A wait that holds in [`database`], for a row that often changes.
-fn true_wait(column: &str, row: u8) -> String {
-    let many = json!(["set", (0..=row).map(reference).collect::<Vec<_>>()]);
-    let value = if column == "many" && row > 0 { many } else { reference(row) };
-    format!(
-        "{{\"rows\":[{{\"{column}\":{value}}}],\"until\":\"==\",\"where\":[[\"_uuid\",\"==\",{}]],\
-         \"columns\":[\"{column}\"],\"timeout\":0,\"op\":\"wait\",\"table\":\"T\"}}",
-        reference(row)
+/// A wait that holds in [`database`], written in one of many ways.
+fn true_wait() -> impl Strategy<Value = String> {
+    let columns = select(vec!["one", "many", "two", "allowed", "text"]);
+    (columns, 0..2_u8, 0..5_u8, select(vec!["", " ", "\n"])).prop_map(
+        |(column, row, form, space)| {
+            let mut references: Vec<Value> = (0..=row).map(reference).collect();
+            if form == 1 {
+                references.reverse();
+            }
+            let value = match column {
+                "text" => json!(["set", []]),
+                "many" if row > 0 || form == 2 => json!(["set", references]),
+                _ if form == 3 => json!(["set", [reference(row)]]),
+                _ => reference(row),
+            };
+            let rows = vec![format!("{{\"{column}\":{value}}}"); if form == 4 { 2 } else { 1 }];
+            let rows = rows.join(",").replace(",[", &format!(",{space}["));
+            format!(
+                "{{\"rows\":[{rows}],\"until\":\"==\",\"where\":[[\"_uuid\",\"==\",{}]],\
+                 \"columns\":[\"{column}\"],\"timeout\":0,\"op\":\"wait\",\"table\":\"T\"}}",
+                reference(row)
+            )
+        },
     )
-}
-
-/// Operations of which many are waits that hold, if nothing has changed.
-fn mixed() -> impl Strategy<Value = Vec<String>> {
-    let wait = (select(vec!["one", "many", "two", "allowed"]), 0..2_u8);
-    let one = prop_oneof![
-        6 => wait.prop_map(|(column, row)| true_wait(column, row)),
-        1 => operation(),
-    ];
-    prop::collection::vec(one, 1..12)
 }
 
 /// A text without the uuids that the server chose: those of rows that nobody inserts.
 fn without_chance(text: &str) -> String {
     let words = text.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    let known = |word: &&str| {
+    let is_fixed = |word: &&str| {
         let uuid = word.get(..36).and_then(|word| Uuid::try_parse(word).ok());
         uuid.is_none() || word.contains("0000-4000-8000-")
     };
-    words.filter(known).collect()
+    words.filter(is_fixed).collect()
+}
+
+fn read(text: &str) -> Tape<'_> {
+    Tape::read(text.as_bytes(), Lists::default()).unwrap()
 }
 
 /// What a transaction does and answers.
-fn outcome<'a, O>(operations: &'a [O]) -> (String, BTreeMap<String, String>)
-where
-    Step<'a>: From<&'a O>,
-{
+fn outcome<'j, J: Json<'j>>(
+    operations: impl IntoIterator<Item = J, IntoIter: ExactSizeIterator>,
+) -> (String, BTreeMap<String, String>) {
     outcome_on(&mut database(), operations)
 }
 
-fn outcome_on<'a, O>(db: &mut Database, operations: &'a [O]) -> (String, BTreeMap<String, String>)
-where
-    Step<'a>: From<&'a O>,
-{
+fn outcome_on<'j, J: Json<'j>>(
+    db: &mut Database,
+    operations: impl IntoIterator<Item = J, IntoIter: ExactSizeIterator>,
+) -> (String, BTreeMap<String, String>) {
     let context = Context { owns_lock: &|_| false, waited: Duration::ZERO };
     let done = match execute(db, operations, &context, &mut |_| Ok(())) {
         Execution::Done { results, .. } => without_chance(&results.to_string()),
@@ -230,9 +228,117 @@ where
     (done, rows.collect())
 }
 
+/// Checks that every question about `tape` has the answer that `tree` gives.
+fn assert_same<'t>(tape: impl Json<'t>, tree: &Value) {
+    assert_eq!(&tape.to_value(), tree);
+    assert_eq!(tape.is_null(), tree.is_null());
+    assert_eq!(tape.as_bool(), tree.as_bool());
+    assert_eq!(tape.as_number().as_ref(), tree.as_number());
+    assert_eq!(tape.as_text(), Json::as_text(tree));
+    assert_eq!(tape.as_uuid(), tree.as_uuid());
+    assert_eq!(tape.begins_with("uuid"), tree.begins_with("uuid"));
+    let elements = tape.elements().map(Iterator::collect::<Vec<_>>);
+    assert_eq!(elements.as_ref().map(Vec::len), tree.as_array().map(Vec::len));
+    for (tape, tree) in elements.iter().flatten().zip(tree.as_array().into_iter().flatten()) {
+        assert_same(*tape, tree);
+    }
+    let members: Option<BTreeMap<_, _>> = tape.members().map(Iterator::collect);
+    assert_eq!(members.as_ref().map(BTreeMap::len), tree.as_object().map(serde_json::Map::len));
+    for (name, value) in members.into_iter().flatten() {
+        assert_same(value, &tree[&*name]);
+    }
+}
+
+/// Texts that are JSON, or nearly.
+fn text() -> impl Strategy<Value = String> {
+    let piece = select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        " ",
+        "\n",
+        "\"a\"",
+        "\"op\"",
+        "\"\\u00e9\\n\"",
+        "\"\\ud800\"",
+        "\"é—\"",
+        "\"a long text without an end to it\"",
+        "\"tab\t\"",
+        "\"\\x\"",
+        "\"",
+        "0",
+        "-0",
+        "01",
+        "1.5e3",
+        "1e999",
+        "9223372036854775808",
+        "true",
+        "false",
+        "null",
+        "nul",
+        "[\"uuid\",\"10000000-0000-4000-8000-000000000000\"]",
+        "[\"uuid\", \"10000000-0000-4000-8000-000000000000\"]",
+        "[\"uuid\",\"x\"]",
+    ]);
+    let leaf = select(vec![
+        "0",
+        "-12",
+        "2.5",
+        "true",
+        "null",
+        "\"t\"",
+        "\"\\\"\"",
+        "\"a text that is longer\"",
+    ]);
+    let leaf =
+        prop_oneof![leaf.prop_map(str::to_owned), (0..9_u8).prop_map(|n| reference(n).to_string())];
+    let value = leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            (prop::collection::vec(inner.clone(), 0..6), select(vec![",", " ,\n"]))
+                .prop_map(|(elements, comma)| format!("[{}]", elements.join(comma))),
+            prop::collection::vec((select(vec!["a", "b", "\\u0061", "é"]), inner), 0..4).prop_map(
+                |members| {
+                    let members: Vec<_> = members
+                        .iter()
+                        .map(|(name, value)| format!("\"{name}\": {value}"))
+                        .collect();
+                    format!("{{{}}}", members.join(","))
+                }
+            ),
+        ]
+    });
+    prop_oneof![
+        1 => prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()),
+        2 => value.clone(),
+        1 => (value, any::<usize>(), any::<char>()).prop_map(|(mut text, at, what)| {
+            let place = text.char_indices().map(|(index, _)| index).nth(at % text.len()).unwrap_or(0);
+            text.insert(place, what);
+            text
+        }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    /// The tape is a reader of JSON: of all that is, of nothing that is not, and it says what a tree says.
+    #[test]
+    fn a_tape_says_what_a_tree_says(text in text()) {
+        let tree = serde_json::from_str::<Value>(&text);
+        match Tape::read(text.as_bytes(), Lists::default()) {
+            Ok(tape) => assert_same(tape.root(), &tree.expect("what was read is JSON")),
+            Err(error) => prop_assert_eq!(error.to_string(), tree.expect_err("is no JSON").to_string()),
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
+    /// A transaction does the same from a tape as from a tree.
     #[test]
     fn whatever_the_text_both_ways_are_one(operations in prop::collection::vec(operation(), 1..4)) {
         // Rows to refer to by name, of uuids before and behind those that there are.
@@ -240,106 +346,48 @@ proptest! {
         let inserts = names.map(|(name, uuid)| {
             json!({"op": "insert", "table": "U", "row": {}, "uuid-name": name, "uuid": uuid}).to_string()
         });
-        let operations = [&inserts[..], &operations].concat();
-        let text = message(&operations);
-        let general = serde_json::from_str::<Value>(&text);
-        let Some(request) = Request::parse(text.as_bytes(), nothing_known) else {
-            // The general way it is, whatever that says.
-            return Ok(());
-        };
-        let general = general.expect("what was read is JSON");
-        prop_assert_eq!(json!(request.id), general["id"].clone());
-        prop_assert_eq!(request.db, general["params"][0].as_str().unwrap());
-        let general = &general["params"].as_array().unwrap()[1..];
-        prop_assert_eq!(outcome(&request.operations), outcome(general));
-        // What outlives its message is what the general way had from the start.
-        let owned: Vec<Operation<'_>> = request.operations.into_iter().flat_map(Operation::into_owned).collect();
-        for (owned, general) in owned.iter().zip(general) {
-            prop_assert!(matches!(owned, Operation::Json(json) if json == general));
-        }
+        let text = format!("[{}]", [&inserts[..], &operations].concat().join(","));
+        let Ok(tape) = Tape::read(text.as_bytes(), Lists::default()) else { return Ok(()) };
+        let tree: Vec<Value> = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!(outcome(tape.root().all_elements()), outcome(&tree));
+        // The same when it outlives its text.
+        let owned = Tape::read(text.as_bytes(), tape.into_lists()).unwrap().into_owned();
+        prop_assert_eq!(outcome(owned.root().all_elements()), outcome(&tree));
     }
-}
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
-
-    /// A database that remembers waits does what one does that reads them each time; and a stream is cut
-    /// into the same messages.
+    /// A wait that holds does so however it is written, and not when something else is true.
     #[test]
-    fn what_is_known_is_what_is_read(
-        first in prop::collection::vec((select(vec!["one", "many", "two", "allowed"]), 0..2_u8), 64..90),
-        messages in prop::collection::vec(mixed(), 1..6),
-        cut in 1..400_usize,
-    ) {
-        let (mut knowing, mut plain) = (database(), database());
-        let first = first.into_iter().map(|(column, row)| true_wait(column, row)).collect();
-        for operations in std::iter::once(first).chain(messages) {
-            let text = message(&operations);
-            let mut framers = [Framer::new(1 << 20), Framer::new(1 << 20)];
-            let mut ends = [0, 0];
-            for piece in text.as_bytes().chunks(cut) {
-                for (framer, (known, end)) in
-                    framers.iter_mut().zip([Some(knowing.known()), None].into_iter().zip(&mut ends))
-                {
-                    framer.push(piece);
-                    *end = framer.next_frame(known).map_or(usize::MAX, |it| it.map_or(*end, <[u8]>::len));
-                }
-            }
-            prop_assert_eq!(ends[0], ends[1]);
-            let Ok(general) = serde_json::from_str::<Value>(&text) else { continue };
-            let general = &general["params"].as_array().unwrap()[1..];
-            let outcomes = match Request::parse(text.as_bytes(), |_| Some(knowing.known())) {
-                Some(request) => outcome_on(&mut knowing, &request.operations),
-                None => outcome_on(&mut knowing, general),
-            };
-            prop_assert_eq!(outcomes, outcome_on(&mut plain, general));
-        }
+    fn a_wait_holds_however_it_is_written(wait in true_wait(), column in select(vec!["one", "many", "two"])) {
+        let change = json!({"op": "update", "table": "T", "where": [], "row": {column: reference(3)}}).to_string();
+        let (results, _) = outcome(read(&format!("[{wait}]")).root().all_elements());
+        prop_assert_eq!(results, "[{}]");
+        let (results, _) = outcome(read(&format!("[{change},{wait}]")).root().all_elements());
+        let is_about_it = wait.contains(&format!("\"columns\":[\"{column}\"]"));
+        prop_assert_eq!(results.contains("timed out"), is_about_it, "{}", results);
     }
 }
 
-/// Waits that came once are not read again, until what they are about has changed.
+/// A wait knows what the last transaction left.
 #[test]
-fn waits_are_known_as_long_as_they_hold() {
+fn the_index_of_references_follows_the_rows() {
     let mut db = database();
-    let waits: Vec<String> = (0..70).map(|n| true_wait(["one", "many"][n % 2], 1)).collect();
-    let runs = |db: &mut Database, operations: &[String]| {
-        let text = message(operations);
-        let request = Request::parse(text.as_bytes(), |_| Some(db.known())).unwrap();
-        let counts: Vec<usize> =
-            request.operations.iter().map(|it| Step::from(it).count()).collect();
-        (counts, outcome_on(db, &request.operations).0)
+    let row = json!([["_uuid", "==", reference(1)]]);
+    let wait = |value: Value| {
+        json!({"op": "wait", "table": "T", "where": row, "columns": ["many"], "until": "==", "timeout": 0,
+            "rows": [{"many": value}]})
     };
-    let all = format!("[{}]", vec!["{}"; 70].join(","));
-    assert_eq!(runs(&mut db, &waits), (vec![1; 70], all.clone()));
-    assert_eq!(runs(&mut db, &waits), (vec![70], all));
-    // A change within the transaction counts, and after it.
-    let change = r#"{"op":"update","table":"T","where":[["_uuid","==",["uuid","10000000-0000-4000-8000-000000000001"]]],"row":{"one":["uuid","10000000-0000-4000-8000-000000000002"]}}"#;
-    let (counts, results) = runs(&mut db, &[change.to_owned(), waits[0].clone()]);
-    assert_eq!(counts, [1, 1]);
-    assert!(results.contains("timed out"), "{results}");
-    let (_, results) = runs(&mut db, &[change.to_owned()]);
+    let update =
+        |value: Value| json!({"op": "update", "table": "T", "where": row, "row": {"many": value}});
+    let pair = json!(["set", [reference(0), reference(1)]]);
+    let values = [pair, reference(2), reference(3), json!(["set", []]), reference(0)];
+    for pair in values.windows(2) {
+        let (is, becomes) = (&pair[0], &pair[1]);
+        assert_eq!(outcome_on(&mut db, &[wait(is.clone())]).0, "[{}]");
+        let (results, _) = outcome_on(&mut db, &[update(becomes.clone()), wait(becomes.clone())]);
+        assert_eq!(results, r#"[{"count":1},{}]"#);
+        assert!(outcome_on(&mut db, &[wait(is.clone())]).0.contains("timed out"), "{is}");
+    }
+    let (results, _) = outcome_on(&mut db, &[json!({"op": "delete", "table": "T", "where": row})]);
     assert_eq!(results, r#"[{"count":1}]"#);
-    let (counts, results) = runs(&mut db, &waits[..2]);
-    assert_eq!(counts, [1, 1]);
-    assert!(results.contains("timed out"), "{results}");
-    // The other column of that row is as it was.
-    assert_eq!(runs(&mut db, &waits[1..2]).1, "[{}]");
-}
-
-/// As stock `ovs-vsctl` 3.1 writes it.
-#[test]
-fn what_stock_clients_send_is_of_the_plain_form() {
-    let wait = r#"{"rows":[{"many":["set",[["uuid","10000000-0000-4000-8000-000000000000"],["uuid","10000000-0000-4000-8000-000000000001"]]]}],"until":"==","where":[["_uuid","==",["uuid","10000000-0000-4000-8000-000000000001"]]],"columns":["many"],"timeout":0,"op":"wait","table":"T"}"#;
-    let update = r#"{"where":[["_uuid","==",["uuid","10000000-0000-4000-8000-000000000001"]]],"row":{"many":["set",[]]},"op":"update","table":"T"}"#;
-    let text = format!(
-        r#"{{"id":4,"method":"transact","params":["Plain",{wait},{update},{{"comment":"c","op":"comment"}}]}}"#
-    );
-    let request = Request::parse(text.as_bytes(), nothing_known).unwrap();
-    assert!(matches!(
-        request.operations.as_slice(),
-        [Operation::Plain(_), Operation::Plain(_), Operation::Json(_)]
-    ));
-    let (results, rows) = outcome(&request.operations);
-    assert_eq!(results, r#"[{},{"count":1},{}]"#);
-    assert!(rows[&format!("T {}", uuid(1))].contains("Set([])"), "{rows:?}");
+    assert!(outcome_on(&mut db, &[wait(reference(0))]).0.contains("timed out"));
 }
