@@ -1,7 +1,7 @@
 //! weftd: turns what the operator wants into snapshots for the workers, and what they did into
 //! rows of the database.
 //!
-//! One thread, one loop (`process/run.rs`): the database, the kernel, control sockets, workers and
+//! One thread, one loop (`process/control/`): the database, the kernel, control sockets, workers and
 //! timers, one event after the other.  A config change passes `config/desired.rs`, `plan/mod.rs`, `host/apply.rs`,
 //! `lower/publish.rs` and `report/status.rs` in this order; `process/engine.rs` walks it.
 #![forbid(unsafe_code)]

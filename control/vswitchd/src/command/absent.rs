@@ -5,10 +5,12 @@
 //! something gets an error that names what is missing.
 
 use super::datapath::choose;
-use super::{Command, command};
+use super::{Command, Family, command};
+use crate::config::desired::Desired;
 use crate::config::desired::{Interface, Port};
 use crate::config::names::PortName;
-use crate::process::engine::Engine;
+use crate::plan::planned::Standing;
+use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
 
 const BONDS: &str = "bonds are not supported yet\n";
@@ -24,63 +26,104 @@ const FEATURES: &str =
 
 const ANY: usize = usize::MAX;
 
-pub(super) const COMMANDS: &[Command] = &[
-    command("autoattach/show-isid", "[bridge]", 0, 1, nothing),
-    command("autoattach/statistics", "[bridge]", 0, 1, nothing),
-    command("autoattach/status", "[bridge]", 0, 1, nothing),
-    command("bfd/set-forwarding", "[interface] normal|false|true", 1, 2, |_, args| {
+/// The commands of this family.
+pub(crate) enum Absent {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub desired: &'a Desired,
+    pub plan: &'a Standing,
+}
+
+impl Needs for Absent {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Absent {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Absent>] = &[
+    command::<Absent>("autoattach/show-isid", "[bridge]", 0, 1, nothing),
+    command::<Absent>("autoattach/statistics", "[bridge]", 0, 1, nothing),
+    command::<Absent>("autoattach/status", "[bridge]", 0, 1, nothing),
+    command::<Absent>("bfd/set-forwarding", "[interface] normal|false|true", 1, 2, |_, args| {
         fault(args, "no such BFD object\n", BFD)
     }),
-    command("bfd/show", "[interface]", 0, 1, |_, args| none_of(args, "no such bfd object\n")),
-    command("bond/disable-member", "port member", 2, 2, bond),
-    command("bond/enable-member", "port member", 2, 2, bond),
-    command("bond/hash", "mac [vlan] [basis]", 1, 3, |_, _| Err(BONDS.to_owned())),
-    command("bond/list", "", 0, 0, |_, _| Ok("bond\ttype\trecircID\tmembers\n".to_owned())),
-    command("bond/migrate", "port hash member", 3, 3, bond),
-    command("bond/set-active-member", "port member", 2, 2, bond),
-    command("bond/show", "[port]", 0, 1, |engine, args| {
-        if args.is_empty() { nothing(engine, args) } else { bond(engine, args) }
+    command::<Absent>("bfd/show", "[interface]", 0, 1, |_, args| {
+        none_of(args, "no such bfd object\n")
     }),
-    command("bridge/reconnect", "[bridge]", 0, 1, |engine, args| match args.first() {
-        Some(name) if !engine.desired.bridges.contains_key(name) => {
+    command::<Absent>("bond/disable-member", "port member", 2, 2, bond),
+    command::<Absent>("bond/enable-member", "port member", 2, 2, bond),
+    command::<Absent>("bond/hash", "mac [vlan] [basis]", 1, 3, |_, _| Err(BONDS.to_owned())),
+    command::<Absent>("bond/list", "", 0, 0, |_, _| {
+        Ok("bond\ttype\trecircID\tmembers\n".to_owned())
+    }),
+    command::<Absent>("bond/migrate", "port hash member", 3, 3, bond),
+    command::<Absent>("bond/set-active-member", "port member", 2, 2, bond),
+    command::<Absent>("bond/show", "[port]", 0, 1, |lent, args| {
+        if args.is_empty() { nothing(lent, args) } else { bond(lent, args) }
+    }),
+    command::<Absent>("bridge/reconnect", "[bridge]", 0, 1, |lent, args| match args.first() {
+        Some(name) if !lent.desired.bridges.contains_key(name) => {
             Err("Unknown bridge\n".to_owned())
         }
         _ => Ok(String::new()),
     }),
-    command("cfm/set-fault", "[interface] normal|false|true", 1, 2, |_, args| {
+    command::<Absent>("cfm/set-fault", "[interface] normal|false|true", 1, 2, |_, args| {
         fault(args, "no such CFM object\n", CFM)
     }),
-    command("cfm/show", "[interface]", 0, 1, |_, args| none_of(args, "no such CFM object\n")),
-    command("dpctl/add-dp", "dp [iface...]", 1, ANY, |_, _| Err(PORTS.to_owned())),
-    command("dpctl/add-flow", "[dp] flow actions", 2, 3, |_, _| Err(FLOWS.to_owned())),
-    command("dpctl/add-flows", "[dp] file", 1, 2, |_, _| Err(FLOWS.to_owned())),
-    command("dpctl/add-if", "dp iface...", 2, ANY, |_, _| Err(PORTS.to_owned())),
-    command("dpctl/cache-get-size", "[dp]", 0, 1, caches),
-    command("dpctl/cache-set-size", "dp cache <size>", 3, 3, |_, _| {
+    command::<Absent>("cfm/show", "[interface]", 0, 1, |_, args| {
+        none_of(args, "no such CFM object\n")
+    }),
+    command::<Absent>("dpctl/add-dp", "dp [iface...]", 1, ANY, |_, _| Err(PORTS.to_owned())),
+    command::<Absent>("dpctl/add-flow", "[dp] flow actions", 2, 3, |_, _| Err(FLOWS.to_owned())),
+    command::<Absent>("dpctl/add-flows", "[dp] file", 1, 2, |_, _| Err(FLOWS.to_owned())),
+    command::<Absent>("dpctl/add-if", "dp iface...", 2, ANY, |_, _| Err(PORTS.to_owned())),
+    command::<Absent>("dpctl/cache-get-size", "[dp]", 0, 1, caches),
+    command::<Absent>("dpctl/cache-set-size", "dp cache <size>", 3, 3, |_, _| {
         Err("the datapath has no caches\n".to_owned())
     }),
-    command("dpctl/ct-bkts", "[dp] [gt=N]", 0, 2, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ct-del-limits", "[dp] zone=N1[,N2]...", 1, 2, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ct-disable-tcp-seq-chk", "[dp]", 0, 1, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ct-enable-tcp-seq-chk", "[dp]", 0, 1, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ct-get-limits", "[dp] [zone=N1[,N2]...]", 0, 2, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ct-get-maxconns", "[dp]", 0, 1, |engine, args| tracked(engine, args, "0\n")),
-    command("dpctl/ct-get-nconns", "[dp]", 0, 1, |engine, args| tracked(engine, args, "0\n")),
-    command("dpctl/ct-get-tcp-seq-chk", "[dp]", 0, 1, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ct-set-limits", "[dp] [default=L] [zone=N,limit=L]...", 1, ANY, |_, _| {
+    command::<Absent>("dpctl/ct-bkts", "[dp] [gt=N]", 0, 2, |_, _| Err(TRACKING.to_owned())),
+    command::<Absent>("dpctl/ct-del-limits", "[dp] zone=N1[,N2]...", 1, 2, |_, _| {
         Err(TRACKING.to_owned())
     }),
-    command("dpctl/ct-set-maxconns", "[dp] maxconns", 1, 2, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ct-stats-show", "[dp] [zone=N]", 0, 3, |engine, args| {
-        tracked(engine, args, "Connections Stats:\n    Total: 0\n")
+    command::<Absent>(
+        "dpctl/ct-disable-tcp-seq-chk",
+        "[dp]",
+        0,
+        1,
+        |_, _| Err(TRACKING.to_owned()),
+    ),
+    command::<Absent>("dpctl/ct-enable-tcp-seq-chk", "[dp]", 0, 1, |_, _| Err(TRACKING.to_owned())),
+    command::<Absent>("dpctl/ct-get-limits", "[dp] [zone=N1[,N2]...]", 0, 2, |_, _| {
+        Err(TRACKING.to_owned())
     }),
-    command("dpctl/del-dp", "dp", 1, 1, |_, _| Err(PORTS.to_owned())),
-    command("dpctl/del-flow", "[dp] flow", 1, 2, |_, _| Err(FLOWS.to_owned())),
-    command("dpctl/del-if", "dp iface...", 2, ANY, |_, _| Err(PORTS.to_owned())),
-    command("dpctl/dump-conntrack", "[-m] [-s] [dp] [zone=N]", 0, 4, |engine, args| {
-        tracked(engine, args, "")
+    command::<Absent>("dpctl/ct-get-maxconns", "[dp]", 0, 1, |lent, args| {
+        tracked(lent, args, "0\n")
     }),
-    command(
+    command::<Absent>("dpctl/ct-get-nconns", "[dp]", 0, 1, |lent, args| tracked(lent, args, "0\n")),
+    command::<Absent>("dpctl/ct-get-tcp-seq-chk", "[dp]", 0, 1, |_, _| Err(TRACKING.to_owned())),
+    command::<Absent>(
+        "dpctl/ct-set-limits",
+        "[dp] [default=L] [zone=N,limit=L]...",
+        1,
+        ANY,
+        |_, _| Err(TRACKING.to_owned()),
+    ),
+    command::<Absent>("dpctl/ct-set-maxconns", "[dp] maxconns", 1, 2, |_, _| {
+        Err(TRACKING.to_owned())
+    }),
+    command::<Absent>("dpctl/ct-stats-show", "[dp] [zone=N]", 0, 3, |lent, args| {
+        tracked(lent, args, "Connections Stats:\n    Total: 0\n")
+    }),
+    command::<Absent>("dpctl/del-dp", "dp", 1, 1, |_, _| Err(PORTS.to_owned())),
+    command::<Absent>("dpctl/del-flow", "[dp] flow", 1, 2, |_, _| Err(FLOWS.to_owned())),
+    command::<Absent>("dpctl/del-if", "dp iface...", 2, ANY, |_, _| Err(PORTS.to_owned())),
+    command::<Absent>("dpctl/dump-conntrack", "[-m] [-s] [dp] [zone=N]", 0, 4, |lent, args| {
+        tracked(lent, args, "")
+    }),
+    command::<Absent>(
         "dpctl/flush-conntrack",
         "[dp] [zone=N] [ct-orig-tuple] [ct-reply-tuple]",
         0,
@@ -88,38 +131,50 @@ pub(super) const COMMANDS: &[Command] = &[
         // Of no connections, all are gone.
         nothing,
     ),
-    command("dpctl/ipf-get-status", "[dp]", 0, 1, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ipf-set-disabled", "[dp] v4|v6", 1, 2, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ipf-set-enabled", "[dp] v4|v6", 1, 2, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ipf-set-max-nfrags", "[dp] maxfrags", 1, 2, |_, _| Err(TRACKING.to_owned())),
-    command("dpctl/ipf-set-min-frag", "[dp] v4|v6 minfragment", 2, 3, |_, _| {
+    command::<Absent>("dpctl/ipf-get-status", "[dp]", 0, 1, |_, _| Err(TRACKING.to_owned())),
+    command::<Absent>(
+        "dpctl/ipf-set-disabled",
+        "[dp] v4|v6",
+        1,
+        2,
+        |_, _| Err(TRACKING.to_owned()),
+    ),
+    command::<Absent>("dpctl/ipf-set-enabled", "[dp] v4|v6", 1, 2, |_, _| Err(TRACKING.to_owned())),
+    command::<Absent>("dpctl/ipf-set-max-nfrags", "[dp] maxfrags", 1, 2, |_, _| {
         Err(TRACKING.to_owned())
     }),
-    command("dpctl/mod-flow", "[dp] flow actions", 2, 3, |_, _| Err(FLOWS.to_owned())),
-    command("dpctl/mod-flows", "[dp] file", 1, 2, |_, _| Err(FLOWS.to_owned())),
-    command("dpctl/offload-stats-show", "[dp]", 0, 1, |engine, args| {
-        choose(engine, args.first())?;
+    command::<Absent>("dpctl/ipf-set-min-frag", "[dp] v4|v6 minfragment", 2, 3, |_, _| {
+        Err(TRACKING.to_owned())
+    }),
+    command::<Absent>("dpctl/mod-flow", "[dp] flow actions", 2, 3, |_, _| Err(FLOWS.to_owned())),
+    command::<Absent>("dpctl/mod-flows", "[dp] file", 1, 2, |_, _| Err(FLOWS.to_owned())),
+    command::<Absent>("dpctl/offload-stats-show", "[dp]", 0, 1, |lent, args| {
+        choose(lent.desired, args.first())?;
         Err("ovs-vswitchd: retrieving offload statistics (Invalid argument)\n".to_owned())
     }),
-    command("dpctl/set-if", "dp iface...", 2, ANY, |_, _| Err(PORTS.to_owned())),
-    command("dpif/set-dp-features", "bridge", 1, 3, |_, _| Err(FEATURES.to_owned())),
-    command("lacp/show", "[port]", 0, 1, |_, args| none_of(args, "no such lacp object\n")),
-    command("lacp/show-stats", "[port]", 0, 1, |_, args| none_of(args, "no such lacp object\n")),
-    command(
+    command::<Absent>("dpctl/set-if", "dp iface...", 2, ANY, |_, _| Err(PORTS.to_owned())),
+    command::<Absent>("dpif/set-dp-features", "bridge", 1, 3, |_, _| Err(FEATURES.to_owned())),
+    command::<Absent>("lacp/show", "[port]", 0, 1, |_, args| {
+        none_of(args, "no such lacp object\n")
+    }),
+    command::<Absent>("lacp/show-stats", "[port]", 0, 1, |_, args| {
+        none_of(args, "no such lacp object\n")
+    }),
+    command::<Absent>(
         "ofproto/trace-packet-out",
         "[-consistent] {[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet] actions",
         2,
         ANY,
         |_, _| Err(OPENFLOW.to_owned()),
     ),
-    command("qos/show", "interface", 1, 1, qos),
-    command("qos/show-types", "interface", 1, 1, |engine, args| {
-        let (_, interface) = interface(engine, args)?;
+    command::<Absent>("qos/show", "interface", 1, 1, qos),
+    command::<Absent>("qos/show-types", "interface", 1, 1, |lent, args| {
+        let (_, interface) = interface(lent, args)?;
         Ok(format!("No QoS types supported for interface: {}\n", interface.name))
     }),
 ];
 
-fn nothing(_engine: &mut Engine, _args: &[String]) -> Answer {
+fn nothing(_: &mut Parts<'_>, _args: &[String]) -> Answer {
     Ok(String::new())
 }
 
@@ -142,20 +197,20 @@ fn fault(args: &[String], no_such: &str, missing: &str) -> Answer {
 }
 
 /// What is asked of, or told to, a bond.
-fn bond(engine: &mut Engine, args: &[String]) -> Answer {
-    let mut ports = engine.desired.bridges.values().flat_map(|bridge| bridge.ports.values());
+fn bond(lent: &mut Parts<'_>, args: &[String]) -> Answer {
+    let mut ports = lent.desired.bridges.values().flat_map(|bridge| bridge.ports.values());
     let name = args.first().map(PortName::new);
     let is_there = ports.any(|port| Some(&port.name) == name.as_ref() && port.interfaces.len() > 1);
     Err(if is_there { BONDS } else { "no such bond\n" }.to_owned())
 }
 
 /// The datapath that is named, or the only one.
-fn tracked(engine: &mut Engine, args: &[String], answer: &str) -> Answer {
+fn tracked(lent: &mut Parts<'_>, args: &[String], answer: &str) -> Answer {
     if let Some(option) = args.iter().find(|arg| arg.starts_with('-') && !is_known_option(arg)) {
         return Err(format!("Unrecognized option {option}\n"));
     }
     let is_name = |arg: &&String| !arg.starts_with('-') && !arg.contains('=');
-    choose(engine, args.iter().find(is_name))?;
+    choose(lent.desired, args.iter().find(is_name))?;
     Ok(answer.to_owned())
 }
 
@@ -163,8 +218,8 @@ fn is_known_option(arg: &str) -> bool {
     matches!(arg, "-m" | "-s" | "--more" | "--statistics")
 }
 
-fn caches(engine: &mut Engine, args: &[String]) -> Answer {
-    let chosen = choose(engine, args.first());
+fn caches(lent: &mut Parts<'_>, args: &[String]) -> Answer {
+    let chosen = choose(lent.desired, args.first());
     let name = args.first().map_or("", String::as_str);
     let cannot =
         format!("ovs-vswitchd: Opening datapath {name} failed (No such file or directory)\n");
@@ -174,20 +229,20 @@ fn caches(engine: &mut Engine, args: &[String]) -> Answer {
 
 /// The interface that is named, if it forwards, and its port.
 fn interface<'a>(
-    engine: &'a Engine,
+    lent: &'a Parts<'a>,
     args: &[String],
 ) -> Result<(&'a Port, &'a Interface), &'static str> {
-    let ports = engine.desired.bridges.values().flat_map(|bridge| bridge.ports.values());
+    let ports = lent.desired.bridges.values().flat_map(|bridge| bridge.ports.values());
     let mut all =
         ports.flat_map(|port| port.interfaces.iter().map(move |one| (port.as_ref(), one)));
     let found = all.find(|(_, one)| Some(&one.name) == args.first());
-    let forwards = |one: &Interface| engine.plan.ports.by_interface(&one.name).is_some();
+    let forwards = |one: &Interface| lent.plan.ports.by_interface(&one.name).is_some();
     found.filter(|(_, one)| forwards(one)).ok_or("no such interface\n")
 }
 
-fn qos(engine: &mut Engine, args: &[String]) -> Answer {
-    let (port, interface) = interface(engine, args)?;
-    let has_row = engine.desired.problems.iter().any(|problem| {
+fn qos(lent: &mut Parts<'_>, args: &[String]) -> Answer {
+    let (port, interface) = interface(lent, args)?;
+    let has_row = lent.desired.problems.iter().any(|problem| {
         problem.table == "Port" && problem.row == port.name.as_str() && problem.column == "qos"
     });
     if has_row {

@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 
 use super::{check, general, listing, unknown};
-use crate::process::engine::Engine;
 use crate::process::unixctl::Answer;
 use crate::store::Store;
 use crate::store::database::Database;
@@ -81,10 +80,11 @@ const COMMANDS: &[(&str, &str, [usize; 2], Does)] = &[
     ("vlog/set", "{spec | PATTERN:destination:pattern}", [0, usize::MAX], Switch),
 ];
 
-/// Runs one command. Those of the server are answered on its thread, and nobody waits for it.
+/// Runs one command. Those of the server are answered on its thread, and nobody waits for it; those of the
+/// switch are run by `now`.
 pub(super) fn answer(
     store: &Store,
-    engine: &mut Engine,
+    now: impl FnOnce(&str, &[String]) -> Answer,
     method: &str,
     args: Vec<String>,
     reply: Reply,
@@ -93,7 +93,7 @@ pub(super) fn answer(
     let _ = match find(store, method, &args) {
         Err(error) => reply.send(Err(error)),
         Ok((_, Nothing(why))) => reply.send(Err(format!("{why}\n"))),
-        Ok((_, Switch)) => reply.send(super::run_now(engine, method, &args)),
+        Ok((_, Switch)) => reply.send(now(method, &args)),
         Ok((database, Compact)) => {
             database.run(move |server| compact(server, &args, reply));
             Ok(())

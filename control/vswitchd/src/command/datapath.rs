@@ -1,11 +1,15 @@
 //! `dpif/*`, `dpctl/*`, `ofproto/list`.
 
-use super::{Command, command, errand};
+use super::{Command, Family, command, errand};
 use crate::config::desired::Bridge;
+use crate::config::desired::Desired;
+use crate::host::links::Links;
+use crate::lower::publish::Ids;
+use crate::lower::workers::Workers;
+use crate::plan::planned::Standing;
 use crate::plan::{Carrier, Held};
-use crate::process::engine::Engine;
-use crate::process::errand::{Step, by_port};
-use crate::process::unixctl::Answer;
+use crate::process::errand::{Counters, Step, by_port};
+use crate::process::parts::Needs;
 use crate::trace::odp::number;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -46,26 +50,29 @@ impl Datapath {
     }
 
     /// True when `bridge` is the name of one of its bridges.
-    fn has_named(&self, engine: &Engine, bridge: &str) -> bool {
-        engine.desired.bridges.get(bridge).is_some_and(|bridge| self.has(bridge))
+    fn has_named(&self, desired: &Desired, bridge: &str) -> bool {
+        desired.bridges.get(bridge).is_some_and(|bridge| self.has(bridge))
     }
 }
 
 /// The datapaths that have bridges.
-pub(super) fn datapaths(engine: &Engine) -> Vec<&'static Datapath> {
+pub(super) fn datapaths(desired: &Desired) -> Vec<&'static Datapath> {
     let is_used =
-        |datapath: &&Datapath| engine.desired.bridges.values().any(|bridge| datapath.has(bridge));
+        |datapath: &&Datapath| desired.bridges.values().any(|bridge| datapath.has(bridge));
     [&NETDEV, &SYSTEM].into_iter().filter(is_used).collect()
 }
 
 /// True for `netdev@ovs-netdev` and `ovs-netdev`, and for those of `system`, if they have bridges.
-pub(super) fn is_datapath(engine: &Engine, name: &str) -> bool {
-    datapaths(engine).iter().any(|datapath| datapath.name == name || datapath.local == name)
+pub(super) fn is_datapath(desired: &Desired, name: &str) -> bool {
+    datapaths(desired).iter().any(|datapath| datapath.name == name || datapath.local == name)
 }
 
 /// The datapath of that name, or the only one.
-pub(super) fn choose(engine: &Engine, name: Option<&String>) -> Result<&'static Datapath, String> {
-    let there = datapaths(engine);
+pub(super) fn choose(
+    desired: &Desired,
+    name: Option<&String>,
+) -> Result<&'static Datapath, String> {
+    let there = datapaths(desired);
     let found = match (name, there.as_slice()) {
         (Some(name), there) => {
             there.iter().copied().find(|datapath| datapath.name == name).ok_or("datapath not found")
@@ -77,23 +84,44 @@ pub(super) fn choose(engine: &Engine, name: Option<&String>) -> Result<&'static 
     found.map_err(|why| format!("ovs-vswitchd: {why} (Invalid argument)\n"))
 }
 
-pub(super) const COMMANDS: &[Command] = &[
-    errand("dpif/show", "", 0, 0, |engine, _| Ok(dpif_show(engine))),
-    command("dpif/dump-dps", "", 0, 0, |engine, _| {
-        let all = engine.desired.bridges.iter();
+/// The commands of this family.
+pub(crate) enum Datapaths {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub desired: &'a Desired,
+    pub plan: &'a Standing,
+    pub links: &'a Links,
+    pub ids: &'a Ids,
+    pub workers: &'a mut Workers,
+}
+
+impl Needs for Datapaths {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Datapaths {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Datapaths>] = &[
+    errand::<Datapaths>("dpif/show", "", 0, 0, |lent, _| Ok(dpif_show(lent))),
+    command::<Datapaths>("dpif/dump-dps", "", 0, 0, |lent, _| {
+        let all = lent.desired.bridges.iter();
         Ok(lines(all.map(|(name, bridge)| format!("{}@{name}", bridge.datapath_type))))
     }),
-    command("dpctl/dump-dps", "", 0, 0, |engine, _| {
-        Ok(lines(datapaths(engine).iter().map(|datapath| datapath.name)))
+    command::<Datapaths>("dpctl/dump-dps", "", 0, 0, |lent, _| {
+        Ok(lines(datapaths(lent.desired).iter().map(|datapath| datapath.name)))
     }),
-    command("dpctl/list-commands", "", 0, 0, |_, _| {
-        let ours = |command: &&&Command| command.name.starts_with("dpctl/");
-        let all = super::all();
-        let rows = all.iter().filter(ours).map(|command| (command.name, command.usage));
-        Ok(super::listing(rows.collect(), 29))
+    command::<Datapaths>("dpctl/list-commands", "", 0, 0, |_, _| {
+        let mut rows = super::all();
+        rows.retain(|(name, _)| name.starts_with("dpctl/"));
+        Ok(super::listing(rows, 29))
     }),
-    errand("dpctl/show", "[-s] [dp...]", 0, usize::MAX, dpctl_show),
-    command("ofproto/list", "", 0, 0, |engine, _| Ok(lines(engine.desired.bridges.keys()))),
+    errand::<Datapaths>("dpctl/show", "[-s] [dp...]", 0, usize::MAX, dpctl_show),
+    command::<Datapaths>("ofproto/list", "", 0, 0, |lent, _| {
+        Ok(lines(lent.desired.bridges.keys()))
+    }),
 ];
 
 fn lines(texts: impl Iterator<Item = impl std::fmt::Display>) -> String {
@@ -110,18 +138,19 @@ struct Lookups {
     lost: u64,
 }
 
-fn lookups(engine: &mut Engine) -> Result<Lookups, String> {
-    let reports = engine.workers.figures().map_err(|error| format!("{error}\n"))?;
+fn lookups(lent: &mut Parts<'_>) -> Lookups {
+    let reports = lent.workers.figures();
     let received: u64 = reports.iter().map(|report| report.rx_frames).sum();
     let missed = reports.iter().map(|report| report.unknown_frames).sum();
-    let lost = engine.links.iter().flat_map(|(_, link)| link.missed_frames().into_values()).sum();
-    Ok(Lookups { hit: received.saturating_sub(missed), missed, lost })
+    let lost = lent.links.iter().flat_map(|(_, link)| link.missed_frames().into_values()).sum();
+    Lookups { hit: received.saturating_sub(missed), missed, lost }
 }
 
-fn dpif_show(engine: &mut Engine) -> Step {
-    let rows = engine.plan.ports.iter().map(|port| port.interface).collect();
-    by_port(engine, rows, BTreeMap::new(), dpif_port, |engine, ports| {
-        Step::Done(dpif_text(engine, &ports))
+fn dpif_show(lent: &mut Parts<'_>) -> Step {
+    let rows = lent.plan.ports.iter().map(|port| port.interface).collect();
+    let counters = Counters { ids: lent.ids, workers: lent.workers };
+    by_port::<Datapaths, _>(counters, rows, BTreeMap::new(), dpif_port, |lent, ports| {
+        Step::Done(Ok(dpif_text(lent, &ports)))
     })
 }
 
@@ -129,16 +158,16 @@ fn dpif_show(engine: &mut Engine) -> Step {
 type PortLines = BTreeMap<(String, String), String>;
 
 /// The line of a port in `dpif/show`.
-fn dpif_port(engine: &mut Engine, lines: &mut PortLines, row: &Uuid, _: &PortCounters) {
-    let Some(port) = engine.plan.ports.get(row) else { return };
-    let Some(bridge) = engine.desired.bridges.get(&port.bridge) else { return };
+fn dpif_port(lent: &mut Parts<'_>, lines: &mut PortLines, row: &Uuid, _: &PortCounters) {
+    let Some(port) = lent.plan.ports.get(row) else { return };
+    let Some(bridge) = lent.desired.bridges.get(&port.bridge) else { return };
     let tap = if NETDEV.has(bridge) { NETDEV.tap } else { SYSTEM.tap };
     let number = match &port.carrier {
         Carrier::Patch { .. } => "none".to_owned(),
-        _ => engine.ids.port(row).map_or(0, number).to_string(),
+        _ => lent.ids.port(row).map_or(0, number).to_string(),
     };
     let kind = match &port.carrier {
-        Carrier::Link => match engine.links.get(&port.name).map(|link| link.held) {
+        Carrier::Link => match lent.links.get(&port.name).map(|link| link.held) {
             Some(Held::Tap) => format!("({tap})"),
             _ => "(system)".to_owned(),
         },
@@ -150,12 +179,12 @@ fn dpif_port(engine: &mut Engine, lines: &mut PortLines, row: &Uuid, _: &PortCou
 }
 
 /// Datapaths, bridges and ports as in `dpif/show`.
-fn dpif_text(engine: &mut Engine, ports: &PortLines) -> Answer {
-    let Lookups { hit, missed, .. } = lookups(engine)?;
+fn dpif_text(lent: &mut Parts<'_>, ports: &PortLines) -> String {
+    let Lookups { hit, missed, .. } = lookups(lent);
     let mut text = String::new();
-    for datapath in datapaths(engine) {
+    for datapath in datapaths(lent.desired) {
         let _ = writeln!(text, "{}: hit:{hit} missed:{missed}", datapath.name);
-        let bridges = engine.desired.bridges.iter().filter(|(_, bridge)| datapath.has(bridge));
+        let bridges = lent.desired.bridges.iter().filter(|(_, bridge)| datapath.has(bridge));
         for (bridge, _) in bridges {
             let _ = writeln!(text, "  {bridge}:");
             let first = (bridge.clone(), String::new());
@@ -163,7 +192,7 @@ fn dpif_text(engine: &mut Engine, ports: &PortLines) -> Answer {
             text.extend(of_bridge.map(|(_, line)| line.as_str()));
         }
     }
-    Ok(text)
+    text
 }
 
 fn human(bytes: u64) -> String {
@@ -175,13 +204,13 @@ fn human(bytes: u64) -> String {
     format!("{bytes} ({}.{} {unit})", tenths / 10, tenths % 10)
 }
 
-fn dpctl_show(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
+fn dpctl_show(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String> {
     let with_statistics = args.iter().any(|arg| arg == "-s");
     let wanted: Vec<_> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
     if let Some(option) = args.iter().find(|arg| arg.starts_with('-') && *arg != "-s") {
         return Err(format!("Unrecognized option {option}\n"));
     }
-    let mut there = datapaths(engine);
+    let mut there = datapaths(lent.desired);
     if let Some(name) = wanted.iter().find(|name| !there.iter().any(|there| there.name == ***name))
     {
         return Err(format!(
@@ -189,9 +218,10 @@ fn dpctl_show(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
         ));
     }
     there.retain(|one| wanted.is_empty() || wanted.iter().any(|name| *name == one.name));
-    let rows = engine.plan.ports.iter().map(|port| port.interface).collect();
+    let rows = lent.plan.ports.iter().map(|port| port.interface).collect();
     let shown = Shown { datapaths: there, with_statistics, ports: BTreeMap::new() };
-    Ok(by_port(engine, rows, shown, Shown::port, Shown::end))
+    let counters = Counters { ids: lent.ids, workers: lent.workers };
+    Ok(by_port::<Datapaths, _>(counters, rows, shown, Shown::port, Shown::end))
 }
 
 /// `dpctl/show` under way.
@@ -203,12 +233,12 @@ struct Shown {
 }
 
 impl Shown {
-    fn port(engine: &mut Engine, shown: &mut Self, row: &Uuid, counted: &PortCounters) {
-        let Some(port) = engine.plan.ports.get(row) else { return };
-        let of = |datapath: &&Datapath| datapath.has_named(engine, &port.bridge);
+    fn port(lent: &mut Parts<'_>, shown: &mut Self, row: &Uuid, counted: &PortCounters) {
+        let Some(port) = lent.plan.ports.get(row) else { return };
+        let of = |datapath: &&Datapath| datapath.has_named(lent.desired, &port.bridge);
         let place = shown.datapaths.iter().position(of);
-        let (Some(place), Some(id)) = (place, engine.ids.port(row)) else { return };
-        let held = engine.links.get(&port.name).map(|link| link.held);
+        let (Some(place), Some(id)) = (place, lent.ids.port(row)) else { return };
+        let held = lent.links.get(&port.name).map(|link| link.held);
         let kind = match (&port.carrier, held) {
             (Carrier::Patch { .. }, _) => return,
             (Carrier::Tunnel(tunnel, _), _) => format!(" ({})", tunnel.kind.name()),
@@ -224,15 +254,15 @@ impl Shown {
         shown.ports.insert((place, id), text);
     }
 
-    fn end(engine: &mut Engine, shown: Self) -> Step {
-        Step::Done(shown.text(engine))
+    fn end(lent: &mut Parts<'_>, shown: Self) -> Step {
+        Step::Done(Ok(shown.text(lent)))
     }
 
-    fn text(self, engine: &mut Engine) -> Answer {
+    fn text(self, lent: &mut Parts<'_>) -> String {
         let mut text = String::new();
         for (place, datapath) in self.datapaths.iter().enumerate() {
-            let Lookups { hit, missed, lost } = lookups(engine)?;
-            let flows = super::flows::recent(engine, datapath)?.len();
+            let Lookups { hit, missed, lost } = lookups(lent);
+            let flows = recent_of(lent, datapath);
             let Datapath { name, local, tap, .. } = datapath;
             let _ = write!(
                 text,
@@ -245,8 +275,13 @@ impl Shown {
             let of_datapath = (place, PortId(0))..=(place, PortId(u16::MAX));
             text.extend(self.ports.range(of_datapath).map(|(_, port)| port.as_str()));
         }
-        Ok(text)
+        text
     }
+}
+
+/// How many flows of a datapath are recent.
+fn recent_of(lent: &mut Parts<'_>, datapath: &Datapath) -> usize {
+    super::flows::recent(lent.workers, lent.desired, lent.plan, lent.ids, datapath).len()
 }
 
 fn statistics(counted: &PortCounters, text: &mut String) {

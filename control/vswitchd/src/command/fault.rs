@@ -1,16 +1,37 @@
 //! `weft/fail-worker`: with `--test-faults`, makes a worker fail.
 
-use super::{Command, command};
-use crate::process::engine::Engine;
+use super::{Command, Family, command};
+use crate::lower::workers::Workers;
+use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
 use std::time::Duration;
 use weft_worker::Fault;
 
-/// Not listed: these exist for tests alone.
-pub(super) const COMMANDS: &[Command] =
-    &[command("weft/fail-worker", "NUMBER panic|block|spin [SECONDS]", 2, 3, fail_worker)];
+/// The commands of this family.  Not listed: these exist for tests alone.
+pub(crate) enum Faults {}
 
-fn fail_worker(engine: &mut Engine, args: &[String]) -> Answer {
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub workers: &'a Workers,
+}
+
+impl Needs for Faults {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Faults {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Faults>] = &[command::<Faults>(
+    "weft/fail-worker",
+    "NUMBER panic|block|spin [SECONDS]",
+    2,
+    3,
+    fail_worker,
+)];
+
+fn fail_worker(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let word = |index: usize| args.get(index).map_or("", String::as_str);
     let worker = word(0).parse().map_err(|_| "no number of a worker\n")?;
     let time = Duration::from_secs(word(2).parse().unwrap_or(1));
@@ -20,6 +41,6 @@ fn fail_worker(engine: &mut Engine, args: &[String]) -> Answer {
         "spin" => Fault::Spin(time),
         other => return Err(format!("no fault named {other}\n")),
     };
-    engine.workers.fail(worker, fault);
+    lent.workers.fail(worker, fault);
     Ok(String::new())
 }

@@ -1,10 +1,14 @@
 //! `fdb/*`.
 
-use super::{command, errand};
-use crate::lower::workers::{WorkerError, fdb_stats};
+use super::{Command, Family, command, errand};
+use crate::config::desired::Desired;
+use crate::lower::publish::Ids;
+use crate::lower::workers::{Workers, fdb_stats};
 use crate::plan::ofport::LOCAL;
+use crate::plan::planned::Standing;
 use crate::process::engine::Engine;
-use crate::process::errand::Step;
+use crate::process::errand::{Counting, Step};
+use crate::process::parts::{Lend, Needs};
 use crate::process::unixctl::Answer;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -13,106 +17,121 @@ use weft_io::Queue;
 use weft_switch::{BridgeId, FdbRecord, PortId, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
-use weft_worker::{Command, Event};
+use weft_worker::Event;
 
-pub(super) const COMMANDS: &[super::Command] = &[
-    errand("fdb/show", "bridge", 1, 1, show),
-    command("fdb/flush", "[bridge]", 0, 1, flush),
-    command("fdb/stats-show", "bridge", 1, 1, stats_show),
-    command("fdb/stats-clear", "[bridge]", 0, 1, stats_clear),
-    command("fdb/add", "bridge port vlan mac", 4, 4, add),
-    command("fdb/del", "bridge vlan mac", 3, 3, del),
-    command("weft/fdb-flush", "[bridge=BRIDGE] [port=PORT] [vlan=VLAN]", 0, 3, flush_part),
-];
+/// The commands of this family.
+pub(crate) enum Fdb {}
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
-fn stuck(error: WorkerError) -> String {
-    format!("{error}\n")
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub desired: &'a Desired,
+    pub plan: &'a Standing,
+    pub ids: &'a Ids,
+    pub workers: &'a mut Workers,
 }
 
+impl Needs for Fdb {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Fdb {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Fdb>] = &[
+    errand::<Fdb>("fdb/show", "bridge", 1, 1, show),
+    command::<Fdb>("fdb/flush", "[bridge]", 0, 1, flush),
+    command::<Fdb>("fdb/stats-show", "bridge", 1, 1, stats_show),
+    command::<Fdb>("fdb/stats-clear", "[bridge]", 0, 1, stats_clear),
+    command::<Fdb>("fdb/add", "bridge port vlan mac", 4, 4, add),
+    command::<Fdb>("fdb/del", "bridge vlan mac", 3, 3, del),
+    command::<Fdb>("weft/fdb-flush", "[bridge=BRIDGE] [port=PORT] [vlan=VLAN]", 0, 3, flush_part),
+];
+
 /// The number of a bridge, or the stock error.
-pub(super) fn bridge(engine: &Engine, name: &str) -> Result<BridgeId, String> {
-    let bridge = engine.desired.bridges.get(name);
-    bridge
-        .and_then(|bridge| engine.ids.bridge(&bridge.uuid))
-        .ok_or_else(|| "no such bridge\n".to_owned())
+pub(super) fn bridge(desired: &Desired, ids: &Ids, name: &str) -> Result<BridgeId, String> {
+    let bridge = desired.bridges.get(name);
+    bridge.and_then(|bridge| ids.bridge(&bridge.uuid)).ok_or_else(|| "no such bridge\n".to_owned())
 }
 
 /// The number that `fdb/show` prints for a port.
-pub(super) fn ofport(engine: &Engine, port: PortId) -> Option<u16> {
-    let interface = engine.ids.ports.key(port.0)?;
-    engine.plan.ports.get(interface).map(|port| port.ofport)
+pub(super) fn ofport(plan: &Standing, ids: &Ids, port: PortId) -> Option<u16> {
+    let interface = ids.ports.key(port.0)?;
+    plan.ports.get(interface).map(|port| port.ofport)
 }
 
-/// Parts of FDBs, of all workers.
-pub(super) type Parts = Vec<Vec<FdbRecord>>;
+/// Pieces of FDBs, of all workers.
+pub(super) type Pieces = Vec<Vec<FdbRecord>>;
 
-/// Takes the parts of an FDB.
-type End = Box<dyn FnOnce(&mut Engine, Parts) -> Step>;
-
-/// Reads an FDB part by part, from each worker its own.
-struct Reading {
+/// An FDB that is read piece by piece, from each worker its own.
+pub(super) struct Reading {
     bridge: BridgeId,
-    /// Where the next part of each begins.
+    /// Where the next piece of each begins.
     next: BTreeMap<WorkerId, usize>,
-    parts: Parts,
-    end: End,
-}
-
-/// Reads the FDB of a bridge, a part in each turn.
-pub(super) fn read(engine: &mut Engine, bridge: BridgeId, end: End) -> Step {
-    let next = engine.workers.places().map(|(worker, _)| (worker, 0)).collect();
-    Reading { bridge, next, parts: Vec::new(), end }.go_on(engine)
+    pieces: Pieces,
 }
 
 impl Reading {
-    fn go_on(mut self, engine: &mut Engine) -> Step {
-        let workers: Vec<_> = self.next.keys().copied().collect();
-        if workers.is_empty() {
-            return (self.end)(engine, self.parts);
-        }
+    /// Of the FDB of a bridge, from its beginning.
+    pub(super) fn of(bridge: BridgeId, workers: &Workers) -> Self {
+        let next = workers.places().map(|(worker, _)| (worker, 0)).collect();
+        Self { bridge, next, pieces: Vec::new() }
+    }
+
+    /// Reads a piece in each turn; then `end` goes on with all of them.
+    pub(super) fn go_on<N: Needs>(
+        mut self,
+        workers: &mut Workers,
+        end: impl FnOnce(&mut N::Parts<'_>, Pieces) -> Step + 'static,
+    ) -> Step
+    where
+        Engine: Lend<N> + Lend<Counting>,
+    {
         let (bridge, from) = (self.bridge, std::mem::take(&mut self.next));
-        let question = engine.workers.ask_some(&workers, |worker| Command::DumpFdb {
+        let asked: Vec<_> = from.keys().copied().collect();
+        let question = workers.ask_some(&asked, |worker| weft_worker::Command::DumpFdb {
             bridge,
             from: from.get(&worker).copied().unwrap_or(0),
         });
         let resume = move |engine: &mut Engine, answers: Vec<Event<Queue>>| {
             for event in answers {
                 let Event::Fdb { worker, records, next } = event else { continue };
-                self.parts.push(records);
+                self.pieces.push(records);
                 self.next.extend(next.map(|next| (worker, next)));
             }
-            self.go_on(engine)
+            if self.next.is_empty() {
+                return end(&mut Lend::<N>::lend(engine), self.pieces);
+            }
+            self.go_on(Lend::<Counting>::lend(engine).workers, end)
         };
         Step::Ask(question, Box::new(resume))
     }
 }
 
 /// One entry for each station, that which was heard last; by VLAN and address.
-pub(super) fn merged(parts: Parts) -> Vec<FdbRecord> {
-    let mut records: Vec<_> = parts.into_iter().flatten().collect();
+pub(super) fn merged(pieces: Pieces) -> Vec<FdbRecord> {
+    let mut records: Vec<_> = pieces.into_iter().flatten().collect();
     // A static entry has no age, which sorts before every age.
     records.sort_unstable_by_key(|record| (record.vid, record.mac, record.age_secs));
     records.dedup_by_key(|record| (record.vid, record.mac));
     records
 }
 
-fn show(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
+fn show(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String> {
     let name = args.first().map_or("", String::as_str).to_owned();
-    let bridge = bridge(engine, &name)?;
-    let end = move |engine: &mut Engine, parts| {
-        let ports = engine.plan.ports.of_bridge(&name);
-        let ports: HashMap<PortId, u16> = ports
-            .filter_map(|port| Some((engine.ids.port(&port.interface)?, port.ofport)))
-            .collect();
-        Step::Elsewhere(Box::new(move || Ok(listing(parts, &ports))))
+    let bridge = bridge(lent.desired, lent.ids, &name)?;
+    let end = move |lent: &mut Parts<'_>, pieces: Pieces| {
+        let ports = lent.plan.ports.of_bridge(&name);
+        let ports: HashMap<PortId, u16> =
+            ports.filter_map(|port| Some((lent.ids.port(&port.interface)?, port.ofport))).collect();
+        Step::Elsewhere(Box::new(move || Ok(listing(pieces, &ports))))
     };
-    Ok(read(engine, bridge, Box::new(end)))
+    Ok(Reading::of(bridge, lent.workers).go_on::<Fdb>(lent.workers, end))
 }
 
 /// As Open vSwitch lists them: static ones first, then the one heard longest ago.
-fn listing(parts: Parts, numbers: &HashMap<PortId, u16>) -> String {
-    let mut records = merged(parts);
+fn listing(pieces: Pieces, numbers: &HashMap<PortId, u16>) -> String {
+    let mut records = merged(pieces);
     records.sort_by_key(|record| (record.age_secs.map(Reverse), record.vid, record.mac));
     let mut text = String::from(" port  VLAN  MAC                Age\n");
     for record in records {
@@ -132,16 +151,16 @@ fn ofport_name(number: u16) -> String {
     if number == LOCAL { "LOCAL".to_owned() } else { number.to_string() }
 }
 
-fn flush(engine: &mut Engine, args: &[String]) -> Answer {
-    let bridge = args.first().map(|name| bridge(engine, name)).transpose()?;
-    engine.workers.flush_fdb(bridge, None, None).map_err(stuck)?;
+fn flush(lent: &mut Parts<'_>, args: &[String]) -> Answer {
+    let bridge = args.first().map(|name| bridge(lent.desired, lent.ids, name)).transpose()?;
+    lent.workers.flush_fdb(bridge, None, None);
     Ok("table successfully flushed\n".to_owned())
 }
 
-fn stats_show(engine: &mut Engine, args: &[String]) -> Answer {
+fn stats_show(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let name = args.first().map_or("", String::as_str);
-    let bridge = bridge(engine, name)?;
-    let stats = fdb_stats(&engine.workers.figures().map_err(stuck)?, bridge);
+    let bridge = bridge(lent.desired, lent.ids, name)?;
+    let stats = fdb_stats(&lent.workers.figures(), bridge);
     Ok(format!(
         "Statistics for bridge \"{name}\":\n  \
          Current/maximum MAC entries in the table: {}/{}\n  \
@@ -160,15 +179,15 @@ fn stats_show(engine: &mut Engine, args: &[String]) -> Answer {
     ))
 }
 
-fn stats_clear(engine: &mut Engine, args: &[String]) -> Answer {
+fn stats_clear(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let bridges = if let Some(name) = args.first() {
-        vec![bridge(engine, name)?]
+        vec![bridge(lent.desired, lent.ids, name)?]
     } else {
-        let all = engine.desired.bridges.values();
-        all.filter_map(|bridge| engine.ids.bridge(&bridge.uuid)).collect()
+        let all = lent.desired.bridges.values();
+        all.filter_map(|bridge| lent.ids.bridge(&bridge.uuid)).collect()
     };
     for bridge in bridges {
-        engine.workers.clear_fdb_stats(bridge).map_err(stuck)?;
+        lent.workers.clear_fdb_stats(bridge);
     }
     Ok("statistics successfully cleared\n".to_owned())
 }
@@ -184,64 +203,64 @@ fn vid_and_mac(vid: &str, mac: &str) -> Result<(Vid, MacAddr), String> {
     Ok((vid, mac))
 }
 
-fn add(engine: &mut Engine, args: &[String]) -> Answer {
+fn add(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let [of_bridge, name, vid, mac] = args else { return Err(String::new()) };
-    let id = bridge(engine, of_bridge)?;
+    let id = bridge(lent.desired, lent.ids, of_bridge)?;
     let number: Option<u16> = if name == "LOCAL" { Some(LOCAL) } else { name.parse().ok() };
     // The name of an interface, as with Open vSwitch.
-    let planned = engine.plan.ports.iter().find(|planned| {
+    let planned = lent.plan.ports.iter().find(|planned| {
         planned.bridge == *of_bridge && (planned.name == *name || Some(planned.ofport) == number)
     });
     let port = planned
-        .and_then(|planned| engine.ids.port(&planned.interface))
+        .and_then(|planned| lent.ids.port(&planned.interface))
         .ok_or_else(|| format!("unknown port {name}\n"))?;
     let (vid, mac) = vid_and_mac(vid, mac)?;
-    let before = engine.workers.find_fdb(id, vid, mac).map_err(stuck)?;
-    engine.workers.set_static(id, vid, mac, Some(port)).map_err(stuck)?;
-    Ok(before.and_then(|record| overridden(engine, &record, name)).unwrap_or_default())
+    let before = lent.workers.find_fdb(id, vid, mac);
+    lent.workers.set_static(id, vid, mac, Some(port));
+    Ok(before.and_then(|record| overridden(lent, &record, name)).unwrap_or_default())
 }
 
 /// What is said of an entry that `fdb/add` of `interface` takes the place of.  Open vSwitch is silent
 /// about one of a *port* of that name.
-fn overridden(engine: &Engine, record: &FdbRecord, interface: &str) -> Option<String> {
-    let planned = engine.plan.ports.get(engine.ids.ports.key(record.port.0)?)?;
+fn overridden(lent: &Parts<'_>, record: &FdbRecord, interface: &str) -> Option<String> {
+    let planned = lent.plan.ports.get(lent.ids.ports.key(record.port.0)?)?;
     let kind = if record.age_secs.is_some() { "dynamic" } else { "static" };
     let number = ofport_name(planned.ofport);
     (planned.port.as_str() != interface)
         .then(|| format!("Overriding already existing {kind} entry on {number}\n"))
 }
 
-fn del(engine: &mut Engine, args: &[String]) -> Answer {
+fn del(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let [name, vid, mac] = args else { return Err(String::new()) };
-    let id = bridge(engine, name)?;
+    let id = bridge(lent.desired, lent.ids, name)?;
     let (vid, mac) = vid_and_mac(vid, mac)?;
-    let before = engine.workers.find_fdb(id, vid, mac).map_err(stuck)?;
+    let before = lent.workers.find_fdb(id, vid, mac);
     if before.is_none_or(|record| record.age_secs.is_some()) {
         return Err("could not find static mac entry\n".to_owned());
     }
-    engine.workers.set_static(id, vid, mac, None).map_err(stuck)?;
+    lent.workers.set_static(id, vid, mac, None);
     Ok(String::new())
 }
 
 /// Forgets what was learned on one bridge, port or VLAN, or where several are named, on all of
 /// them together; the answer is how many addresses went.
-fn flush_part(engine: &mut Engine, args: &[String]) -> Answer {
+fn flush_part(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let (mut of_bridge, mut port, mut vid) = (None, None, None);
     for arg in args {
         match arg.split_once('=') {
-            Some(("bridge", name)) => of_bridge = Some(bridge(engine, name)?),
-            Some(("port", name)) => port = Some(port_named(engine, name)?),
+            Some(("bridge", name)) => of_bridge = Some(bridge(lent.desired, lent.ids, name)?),
+            Some(("port", name)) => port = Some(port_named(lent, name)?),
             Some(("vlan", number)) => vid = Some(parse_vid(number)?),
             _ => return Err(format!("{arg}: not bridge=, port= or vlan=\n")),
         }
     }
-    let entries = engine.workers.flush_fdb(of_bridge, port, vid).map_err(stuck)?;
+    let entries = lent.workers.flush_fdb(of_bridge, port, vid);
     Ok(format!("{entries}\n"))
 }
 
-fn port_named(engine: &Engine, name: &str) -> Result<PortId, String> {
-    let planned = engine.plan.ports.by_port_or_interface(name);
+fn port_named(lent: &Parts<'_>, name: &str) -> Result<PortId, String> {
+    let planned = lent.plan.ports.by_port_or_interface(name);
     planned
-        .and_then(|planned| engine.ids.port(&planned.interface))
+        .and_then(|planned| lent.ids.port(&planned.interface))
         .ok_or_else(|| format!("no such port: {name}\n"))
 }

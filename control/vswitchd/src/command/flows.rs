@@ -5,18 +5,22 @@
 
 use super::absent::FLOWS;
 use super::datapath::{Datapath, choose, datapaths, is_datapath};
-use super::pmd::forget_flows;
-use super::{Command, command, errand};
-use crate::lower::workers::WorkerError;
-use crate::process::engine::Engine;
-use crate::process::errand::{Step, by_port};
+use super::{Command, Family, command, errand};
+use crate::config::desired::Desired;
+use crate::lower::publish::Ids;
+use crate::lower::workers::{NoAnswer, Workers};
+use crate::plan::planned::Standing;
+use crate::process::errand::{Counters, Step, by_port};
+use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
 use crate::trace::explain::Names;
+use crate::trace::explain::Source;
 use crate::trace::flow::{self, Flow};
 use crate::trace::odp::{Style, number};
 use crate::trace::walk::{hops, slow_path};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Instant;
 use uuid::Uuid;
 use weft_io::Queue;
 use weft_switch::trace::{self, Ingress, Probe};
@@ -29,19 +33,44 @@ const AGE_MAX_MS: u64 = 10_000;
 /// Frames that one worker traces between two batches.
 const PROBES_MAX: usize = 16;
 
-pub(super) const COMMANDS: &[Command] = &[
-    errand(
+/// The commands of this family.
+pub(crate) enum Flows {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub source: Source<'a>,
+    pub workers: &'a mut Workers,
+    /// When each bridge began to forward.
+    pub bridges_since: &'a BTreeMap<Uuid, Instant>,
+}
+
+impl Needs for Flows {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Flows {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Flows>] = &[
+    errand::<Flows>(
         "dpctl/dump-flows",
         "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]",
         0,
         6,
         dpctl_dump_flows,
     ),
-    errand("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, usize::MAX, dpif_dump_flows),
-    command("dpctl/del-flows", "[dp] [file]", 0, 2, del_flows),
-    errand("dpctl/get-flow", "[dp] ufid:UFID", 1, 2, get_flow),
-    errand("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, bridge_dump_flows),
-    command("dpif/show-dp-features", "bridge", 1, 1, features),
+    errand::<Flows>(
+        "dpif/dump-flows",
+        "[-m] [--names | --no-names] bridge",
+        1,
+        usize::MAX,
+        dpif_dump_flows,
+    ),
+    command::<Flows>("dpctl/del-flows", "[dp] [file]", 0, 2, del_flows),
+    errand::<Flows>("dpctl/get-flow", "[dp] ufid:UFID", 1, 2, get_flow),
+    errand::<Flows>("bridge/dump-flows", "[--offload-stats] bridge", 1, 2, bridge_dump_flows),
+    command::<Flows>("dpif/show-dp-features", "bridge", 1, 1, features),
 ];
 
 /// A flow, and what is known of it.
@@ -52,14 +81,19 @@ pub(super) struct Seen {
 }
 
 /// The recent flows of the bridges of a datapath.
-pub(super) fn recent(engine: &mut Engine, datapath: &Datapath) -> Result<Vec<Seen>, String> {
-    let all = engine.workers.flows(AGE_MAX_MS).map_err(|error| format!("{error}\n"))?;
-    let names = Names::new(engine);
+pub(super) fn recent(
+    workers: &mut Workers,
+    desired: &Desired,
+    plan: &Standing,
+    ids: &Ids,
+    datapath: &Datapath,
+) -> Vec<Seen> {
     let mut seen = Vec::new();
-    for (worker, now_ms, flows) in all {
+    for (worker, now_ms, flows) in workers.flows(AGE_MAX_MS) {
         for flow in flows {
-            let bridge = names.planned(flow.key.ingress).map(|port| &port.bridge);
-            let bridge = bridge.and_then(|name| engine.desired.bridges.get(name));
+            let row = ids.ports.key(flow.key.ingress.0);
+            let port = row.and_then(|row| plan.ports.get(row));
+            let bridge = port.and_then(|port| desired.bridges.get(&port.bridge));
             if bridge.is_some_and(|bridge| datapath.has(bridge)) {
                 let idle_ms = now_ms.saturating_sub(flow.used_at_ms);
                 seen.push(Seen { worker, flow, idle_ms });
@@ -67,7 +101,13 @@ pub(super) fn recent(engine: &mut Engine, datapath: &Datapath) -> Result<Vec<See
         }
     }
     seen.sort_by_key(|seen| (seen.worker, seen.flow.key));
-    Ok(seen)
+    seen
+}
+
+/// The same with the parts of this family.
+fn recent_of(lent: &mut Parts<'_>, datapath: &Datapath) -> Vec<Seen> {
+    let Source { desired, plan, ids, .. } = lent.source;
+    recent(lent.workers, desired, plan, ids, datapath)
 }
 
 /// What to print, and how.
@@ -79,7 +119,7 @@ struct Wanted {
     shows_any: bool,
 }
 
-fn wanted(engine: &Engine, args: &[String]) -> Result<Wanted, String> {
+fn wanted(lent: &Parts<'_>, args: &[String]) -> Result<Wanted, String> {
     let (mut style, mut dp, mut filter) = (Style::default(), None, None);
     let (mut worker, mut shows_any, mut names) = (None, true, None);
     for arg in args {
@@ -97,7 +137,7 @@ fn wanted(engine: &Engine, args: &[String]) -> Result<Wanted, String> {
             _ => dp = Some(arg),
         }
     }
-    let datapath = choose(engine, dp)?;
+    let datapath = choose(lent.source.desired, dp)?;
     style.names = names.unwrap_or(style.all);
     Ok(Wanted { style, datapath, filter, worker, shows_any })
 }
@@ -113,29 +153,34 @@ fn is_shown(types: &str) -> Result<bool, String> {
     Ok(words.any(|word| OURS.contains(&word)))
 }
 
+fn forget(lent: &Parts<'_>) -> Answer {
+    lent.workers.forget_flows();
+    Ok(String::new())
+}
+
 /// All flows of a datapath can be forgotten (there is one datapath), but not those that a file lists.
-fn del_flows(engine: &mut Engine, args: &[String]) -> Answer {
+fn del_flows(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     match args {
-        [] => forget_flows(engine, args),
-        [name] if is_datapath(engine, name) => forget_flows(engine, args),
+        [] => forget(lent),
+        [name] if is_datapath(lent.source.desired, name) => forget(lent),
         _ => Err(FLOWS.to_owned()),
     }
 }
 
-fn dpctl_dump_flows(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
-    let wanted = wanted(engine, args)?;
-    let mut seen = recent(engine, wanted.datapath)?;
+fn dpctl_dump_flows(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String> {
+    let wanted = wanted(lent, args)?;
+    let mut seen = recent_of(lent, wanted.datapath);
     let mut kept = Vec::new();
     for one in seen.drain(..) {
         let is_worker = wanted.worker.is_none_or(|worker| worker == one.worker);
-        if wanted.shows_any && is_worker && passes(engine, wanted.filter.as_deref(), &one)? {
+        if wanted.shows_any && is_worker && passes(lent, wanted.filter.as_deref(), &one)? {
             kept.push(one);
         }
     }
     // A filter that makes no sense is an error, also when there is nothing to filter.
-    check_filter(engine, wanted.filter.as_deref())?;
+    check_filter(lent, wanted.filter.as_deref())?;
     let Wanted { datapath, style, .. } = wanted;
-    let places: BTreeMap<_, _> = engine.workers.places().collect();
+    let places: BTreeMap<_, _> = lent.workers.places().collect();
     let end = move |lines: Lines| {
         let (mut text, mut last) = (String::new(), None);
         for (worker, line) in lines {
@@ -150,28 +195,28 @@ fn dpctl_dump_flows(engine: &mut Engine, args: &[String]) -> Result<Step, String
         }
         Ok(text)
     };
-    Ok(Dump::new(kept, datapath, style, end).go_on(engine))
+    Ok(Dump::new(kept, datapath, style, end).go_on(lent.workers))
 }
 
 /// The flow that `dpctl/dump-flows -m` names so.
-fn get_flow(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
+fn get_flow(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String> {
     let name = if args.len() > 1 { args.first() } else { None };
-    let datapath = choose(engine, name)?;
+    let datapath = choose(lent.source.desired, name)?;
     let wanted = args.last().and_then(|arg| arg.strip_prefix("ufid:")?.parse::<Uuid>().ok());
     let wanted = wanted.ok_or("ovs-vswitchd: parsing flow ufid (Invalid argument)\n")?;
     let seen: Vec<_> =
-        recent(engine, datapath)?.into_iter().filter(|seen| ufid(seen) == wanted).collect();
+        recent_of(lent, datapath).into_iter().filter(|seen| ufid(seen) == wanted).collect();
     let end = |lines: Lines| match lines.into_iter().next() {
         Some((_, line)) => Ok(line),
         None => Err("ovs-vswitchd: getting flow (No such file or directory)\n".to_owned()),
     };
-    Ok(Dump::new(seen, datapath, Style { all: true, names: false }, end).go_on(engine))
+    Ok(Dump::new(seen, datapath, Style { all: true, names: false }, end).go_on(lent.workers))
 }
 
 /// The number that a filter means by a port: that of the datapath.
-fn filter_port(engine: &Engine, name: &str) -> Option<u16> {
-    let port = engine.plan.ports.by_interface(name)?;
-    let id = engine.ids.port(&port.interface)?;
+fn filter_port(lent: &Parts<'_>, name: &str) -> Option<u16> {
+    let port = lent.source.plan.ports.by_interface(name)?;
+    let id = lent.source.ids.port(&port.interface)?;
     u16::try_from(number(id)).ok()
 }
 
@@ -179,18 +224,18 @@ fn filter_error(error: &flow::FlowError, filter: &str) -> String {
     format!("ovs-vswitchd: Failed to parse filter ({filter}: {error})\n")
 }
 
-fn check_filter(engine: &Engine, filter: Option<&str>) -> Result<(), String> {
+fn check_filter(lent: &Parts<'_>, filter: Option<&str>) -> Result<(), String> {
     let Some(filter) = filter else { return Ok(()) };
-    flow::matches(filter, &Flow::default(), |name| filter_port(engine, name))
+    flow::matches(filter, &Flow::default(), |name| filter_port(lent, name))
         .map(|_| ())
         .map_err(|error| filter_error(&error, filter))
 }
 
-fn passes(engine: &Engine, filter: Option<&str>, seen: &Seen) -> Result<bool, String> {
+fn passes(lent: &Parts<'_>, filter: Option<&str>, seen: &Seen) -> Result<bool, String> {
     let Some(filter) = filter else { return Ok(true) };
     let port = u16::try_from(number(seen.flow.key.ingress)).ok();
     let flow = Flow::of_frame(port, &seen.flow.frame());
-    flow::matches(filter, &flow, |name| filter_port(engine, name))
+    flow::matches(filter, &flow, |name| filter_port(lent, name))
         .map_err(|error| filter_error(&error, filter))
 }
 
@@ -218,7 +263,7 @@ impl Dump {
     }
 
     /// Has some more frames traced.
-    fn go_on(mut self, engine: &mut Engine) -> Step {
+    fn go_on(mut self, workers: &mut Workers) -> Step {
         let some: Vec<Seen> = self.left.by_ref().take(PROBES_MAX).collect();
         if some.is_empty() {
             return Step::Done((self.end)(self.lines));
@@ -228,20 +273,20 @@ impl Dump {
             frame: seen.flow.frame(),
             learns: false,
         };
-        let question = engine.workers.ask_trace(some.iter().map(probe).collect());
-        let resume = move |engine: &mut Engine, mut answers: Vec<Event<Queue>>| {
+        let question = workers.ask_trace(some.iter().map(probe).collect());
+        let resume = move |lent: &mut Parts<'_>, mut answers: Vec<Event<Queue>>| {
             let Some(Event::Traced(traced)) = answers.pop() else {
-                return Step::Done(Err(format!("{}\n", WorkerError::Lost(0))));
+                return Step::Done(Err(format!("{}\n", NoAnswer(WorkerId(0)))));
             };
-            let names = Names::new(engine);
+            let names = Names::new(lent.source);
             let lines = some.iter().zip(traced).map(|(seen, events)| {
                 (seen.worker, self.line(seen, events.unwrap_or_default(), &names))
             });
             let lines: Lines = lines.collect();
             self.lines.extend(lines);
-            self.go_on(engine)
+            self.go_on(lent.workers)
         };
-        Step::Ask(question, Box::new(resume))
+        Step::ask::<Flows>(question, resume)
     }
 
     fn line(&self, seen: &Seen, events: Vec<trace::Event>, names: &Names<'_>) -> String {
@@ -289,14 +334,14 @@ fn ufid(seen: &Seen) -> Uuid {
     Uuid::from_u64_pair(half(0), half(1))
 }
 
-fn dpif_dump_flows(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
+fn dpif_dump_flows(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String> {
     let (options, names): (Vec<_>, Vec<_>) =
         args.iter().cloned().partition(|arg| arg.starts_with('-'));
     let [bridge] = names.as_slice() else {
         return Err("\"dpif/dump-flows\" command takes one bridge\n".to_owned());
     };
-    let known = engine.desired.bridges.get(bridge).ok_or("no such bridge\n")?;
-    let datapath = datapaths(engine).into_iter().find(|datapath| datapath.has(known));
+    let known = lent.source.desired.bridges.get(bridge).ok_or("no such bridge\n")?;
+    let datapath = datapaths(lent.source.desired).into_iter().find(|datapath| datapath.has(known));
     let datapath = datapath.ok_or("no such bridge\n")?;
     let mut style = Style::default();
     let mut names = None;
@@ -309,18 +354,18 @@ fn dpif_dump_flows(engine: &mut Engine, args: &[String]) -> Result<Step, String>
         }
     }
     style.names = names.unwrap_or(style.all);
-    let mut seen = recent(engine, datapath)?;
-    let names = Names::new(engine);
+    let mut seen = recent_of(lent, datapath);
+    let names = Names::new(lent.source);
     seen.retain(|seen| {
         names.planned(seen.flow.key.ingress).is_some_and(|port| port.bridge == *bridge)
     });
     let end = |lines: Lines| Ok(lines.into_iter().map(|(_, line)| line).collect());
-    Ok(Dump::new(seen, datapath, style, end).go_on(engine))
+    Ok(Dump::new(seen, datapath, style, end).go_on(lent.workers))
 }
 
 /// The flow that a bridge without a controller has, and those that are always there; a bridge that
 /// does not forward has no first one.
-fn bridge_dump_flows(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
+fn bridge_dump_flows(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String> {
     let mut offload = "";
     let mut bridge = None;
     for arg in args {
@@ -329,17 +374,19 @@ fn bridge_dump_flows(engine: &mut Engine, args: &[String]) -> Result<Step, Strin
             name => bridge = Some(name),
         }
     }
-    let bridge = bridge.and_then(|name| engine.desired.bridges.get(name));
+    let bridge = bridge.and_then(|name| lent.source.desired.bridges.get(name));
     let bridge = bridge.ok_or("Unknown bridge\n")?.clone();
-    let since = engine.bridges_since.get(&bridge.uuid);
+    let since = lent.bridges_since.get(&bridge.uuid);
     let secs = since.map_or(0, |since| since.elapsed().as_secs());
-    let rows = engine.plan.ports.of_bridge(&bridge.name).map(|port| port.interface).collect();
+    let rows = lent.source.plan.ports.of_bridge(&bridge.name).map(|port| port.interface).collect();
     let total = Total { frames: 0, bytes: 0, forwards: bridge.forwards, secs, offload };
-    let each = |_: &mut Engine, total: &mut Total, _: &Uuid, counted: &PortCounters| {
+    let each = |_: &mut Parts<'_>, total: &mut Total, _: &Uuid, counted: &PortCounters| {
         total.frames += counted.rx_frames;
         total.bytes += counted.rx_bytes;
     };
-    Ok(by_port(engine, rows, total, each, |_, total| Step::Done(Ok(bridge_flows(&total)))))
+    let counters = Counters { ids: lent.source.ids, workers: lent.workers };
+    let end = |_: &mut Parts<'_>, total| Step::Done(Ok(bridge_flows(&total)));
+    Ok(by_port::<Flows, _>(counters, rows, total, each, end))
 }
 
 /// What all ports of a bridge have received, and what else its flows say.
@@ -375,9 +422,9 @@ fn bridge_flows(total: &Total) -> String {
 }
 
 /// What the datapath can do of what a stock one can be asked for.
-fn features(engine: &mut Engine, args: &[String]) -> Answer {
+fn features(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let name = args.first().map_or("", String::as_str);
-    if !engine.desired.bridges.contains_key(name) {
+    if !lent.source.desired.bridges.contains_key(name) {
         return Err("no such bridge\n".to_owned());
     }
     let features = [

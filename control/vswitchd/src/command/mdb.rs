@@ -1,26 +1,51 @@
 //! `mdb/*`.
 
 use super::fdb::{bridge, ofport};
-use super::{Command, command};
+use super::{Command, Family, command};
+use crate::config::desired::Desired;
+use crate::lower::publish::Ids;
 use crate::plan::ofport::LOCAL;
-use crate::process::engine::Engine;
+use crate::plan::planned::Standing;
+use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
 use crate::protocols::port_of;
+use crate::protocols::snooping::Snooping;
 use std::fmt::Write as _;
 use weft_protocols::mcast::EntryKind;
 
-pub(super) const COMMANDS: &[Command] =
-    &[command("mdb/flush", "[bridge]", 0, 1, flush), command("mdb/show", "bridge", 1, 1, show)];
+/// The commands of this family.
+pub(crate) enum Groups {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub desired: &'a Desired,
+    pub plan: &'a Standing,
+    pub ids: &'a Ids,
+    pub snooping: &'a mut Snooping,
+}
+
+impl Needs for Groups {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Groups {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Groups>] = &[
+    command::<Groups>("mdb/flush", "[bridge]", 0, 1, flush),
+    command::<Groups>("mdb/show", "bridge", 1, 1, show),
+];
 
 const DISABLED: &str = "multicast snooping is disabled\n";
 
-fn show(engine: &mut Engine, args: &[String]) -> Answer {
+fn show(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let name = args.first().map_or("", String::as_str);
-    bridge(engine, name)?;
-    let table = engine.snooping.table(name).ok_or(DISABLED)?;
+    bridge(lent.desired, lent.ids, name)?;
+    let table = lent.snooping.table(name).ok_or(DISABLED)?;
     let mut text = String::from(" port  VLAN  GROUP                Age\n");
-    for entry in table.entries(engine.snooping.now_secs()) {
-        let port = match ofport(engine, port_of(entry.port)) {
+    for entry in table.entries(lent.snooping.now_secs()) {
+        let port = match ofport(lent.plan, lent.ids, port_of(entry.port)) {
             Some(LOCAL) => "LOCAL".to_owned(),
             Some(number) => number.to_string(),
             None => continue,
@@ -38,17 +63,17 @@ fn show(engine: &mut Engine, args: &[String]) -> Answer {
     Ok(text)
 }
 
-fn flush(engine: &mut Engine, args: &[String]) -> Answer {
+fn flush(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let names: Vec<String> = match args.first() {
         Some(name) => {
-            bridge(engine, name)?;
-            engine.snooping.table(name).ok_or(DISABLED)?;
+            bridge(lent.desired, lent.ids, name)?;
+            lent.snooping.table(name).ok_or(DISABLED)?;
             vec![name.clone()]
         }
-        None => engine.snooping.names().map(str::to_owned).collect(),
+        None => lent.snooping.names().map(str::to_owned).collect(),
     };
     for name in names {
-        engine.snooping.flush(&name);
+        lent.snooping.flush(&name);
     }
     Ok("table successfully flushed\n".to_owned())
 }

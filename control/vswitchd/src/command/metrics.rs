@@ -2,11 +2,18 @@
 //!
 //! Names and labels are listed in `README.md` and stay as they are.
 
-use super::{Command, errand};
+use super::{Command, Family};
+use crate::config::desired::Desired;
+use crate::host::kernel::Kernel;
+use crate::host::links::Links;
+use crate::lower::publish::Ids;
+use crate::lower::workers::Workers;
 use crate::lower::workers::reports;
+use crate::plan::planned::Standing;
 use crate::plan::{Carrier, Held};
-use crate::process::engine::Engine;
-use crate::process::errand::{Step, by_port};
+use crate::process::errand::{self, Step, by_port};
+use crate::process::parts::Needs;
+use crate::process::turns::TurnLog;
 use crate::underlay::tunnels::State;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,7 +21,32 @@ use uuid::Uuid;
 use weft_switch::{Counters, DropReason, FdbStats, PortCounters};
 use weft_worker::Report;
 
-pub(super) const COMMANDS: &[Command] = &[errand("weft/metrics", "", 0, 0, metrics)];
+/// The commands of this family.
+pub(crate) enum Metrics {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub desired: &'a Desired,
+    pub plan: &'a Standing,
+    pub kernel: &'a Kernel,
+    pub links: &'a Links,
+    pub ids: &'a Ids,
+    pub workers: &'a mut Workers,
+    /// The number of the configuration in force.
+    pub epoch: u64,
+    pub turns: &'a TurnLog,
+}
+
+impl Needs for Metrics {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Metrics {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Metrics>] =
+    &[super::errand::<Metrics>("weft/metrics", "", 0, 0, metrics)];
 
 /// A metric: its name, its type, and what it is.
 type Metric = (&'static str, &'static str, &'static str);
@@ -89,39 +121,40 @@ fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
-fn metrics(engine: &mut Engine, _args: &[String]) -> Result<Step, String> {
-    let question = engine.workers.ask(|_| weft_worker::Command::ReportFigures);
-    let resume = |engine: &mut Engine, answers| {
+fn metrics(lent: &mut Parts<'_>, _args: &[String]) -> Result<Step, String> {
+    let question = lent.workers.ask(|_| weft_worker::Command::ReportFigures);
+    let resume = |lent: &mut Parts<'_>, answers| {
         let reports = reports(answers);
         let mut counters = Counters::default();
         let mut page = Page::default();
         page.put(INFO, &[("version", env!("CARGO_PKG_VERSION"))], 1);
-        page.put(EPOCH, &[], engine.epoch);
-        for (kind, turns) in engine.turns.all() {
+        page.put(EPOCH, &[], lent.epoch);
+        for (kind, turns) in lent.turns.all() {
             page.put(TURN, &[("kind", kind)], turns.longest.as_secs_f64());
         }
         for report in &reports {
             counters.add(&report.counters);
-            worker(&mut page, engine, report);
+            worker(&mut page, lent, report);
         }
-        underlays(&mut page, engine, &counters);
-        let rows = engine.plan.ports.iter().map(|port| port.interface).collect();
-        by_port(engine, rows, page, port, |_, page| {
+        underlays(&mut page, lent, &counters);
+        let rows = lent.plan.ports.iter().map(|port| port.interface).collect();
+        let counters = errand::Counters { ids: lent.ids, workers: lent.workers };
+        by_port::<Metrics, _>(counters, rows, page, port, |_, page| {
             Step::Elsewhere(Box::new(move || Ok(page.text())))
         })
     };
-    Ok(Step::Ask(question, Box::new(resume)))
+    Ok(Step::ask::<Metrics>(question, resume))
 }
 
-fn worker(page: &mut Page, engine: &Engine, report: &Report) {
+fn worker(page: &mut Page, lent: &Parts<'_>, report: &Report) {
     let id = report.worker.0.to_string();
     let labels = [("worker", id.as_str())];
     #[expect(clippy::cast_precision_loss, reason = "a figure for graphs")]
     page.put(BUSY, &labels, report.busy_nanos as f64 / 1e9);
     page.put(WORKER_RX, &labels, report.rx_frames);
     page.put(SLEEPS, &labels, report.sleeps);
-    for bridge in engine.desired.bridges.values() {
-        let number = engine.ids.bridge(&bridge.uuid);
+    for bridge in lent.desired.bridges.values() {
+        let number = lent.ids.bridge(&bridge.uuid);
         let Some(stats) = number.and_then(|number| report.fdb.get(number.index())) else {
             continue;
         };
@@ -134,8 +167,8 @@ fn worker(page: &mut Page, engine: &Engine, report: &Report) {
     }
 }
 
-fn port(engine: &mut Engine, page: &mut Page, row: &Uuid, counted: &PortCounters) {
-    let Some(port) = engine.plan.ports.get(row) else { return };
+fn port(lent: &mut Parts<'_>, page: &mut Page, row: &Uuid, counted: &PortCounters) {
+    let Some(port) = lent.plan.ports.get(row) else { return };
     let labels = [("bridge", port.bridge.as_str()), ("port", port.name.as_str())];
     page.put(RX_FRAMES, &labels, counted.rx_frames);
     page.put(RX_BYTES, &labels, counted.rx_bytes);
@@ -151,12 +184,12 @@ fn port(engine: &mut Engine, page: &mut Page, row: &Uuid, counted: &PortCounters
             }
         }
         _ => {
-            if let Some(device) = engine.device(&port.name) {
+            if let Some(device) = lent.links.device(&port.name, lent.kernel) {
                 page.put(PORT_UP, &labels, u8::from(device.is_running));
             }
         }
     }
-    if let Some(link) = engine.links.get(&port.name) {
+    if let Some(link) = lent.links.get(&port.name) {
         for (reason, frames) in link.missed_frames() {
             page.put(MISSED, &[labels[0], labels[1], ("reason", reason)], frames);
         }
@@ -172,8 +205,8 @@ fn drops(page: &mut Page, labels: &[(&str, &str); 2], direction: &str, counts: &
 }
 
 /// A NIC that the host keeps is a port of no bridge: the label is empty.
-fn underlays(page: &mut Page, engine: &Engine, counters: &Counters) {
-    for (name, link) in engine.links.iter().filter(|(_, link)| link.held == Held::Underlay) {
+fn underlays(page: &mut Page, lent: &Parts<'_>, counters: &Counters) {
+    for (name, link) in lent.links.iter().filter(|(_, link)| link.held == Held::Underlay) {
         let labels = [("bridge", ""), ("port", name.as_str())];
         if let Some(counted) = counters.link(link.id) {
             page.put(RX_FRAMES, &labels, counted.rx_frames);

@@ -1,92 +1,140 @@
 //! The commands of the control sockets, one file per family.
 
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
-mod absent;
+pub(crate) mod absent;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 mod database;
-mod datapath;
-mod fault;
-mod fdb;
-mod flows;
-mod general;
-mod mdb;
+pub(crate) mod datapath;
+pub(crate) mod fault;
+pub(crate) mod fdb;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
-mod metrics;
+pub(crate) mod flows;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
-mod net;
-mod pmd;
-mod stp;
+pub(crate) mod general;
+pub(crate) mod mdb;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
-mod tnl;
-mod trace;
+pub(crate) mod metrics;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
+pub(crate) mod net;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
+pub(crate) mod pmd;
+pub(crate) mod stp;
+#[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
+pub(crate) mod tnl;
+pub(crate) mod trace;
 mod trace_groups;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
-mod weft;
+pub(crate) mod weft;
 
 use crate::process::engine::{Engine, Leave};
 use crate::process::errand::{Errands, Step};
+use crate::process::parts::{Lend, Needs};
 use crate::process::unixctl::{Answer, Request, Target};
 use crate::store::Store;
 use std::fmt::Write as _;
 
-/// One command of the switch.
-pub(crate) struct Command {
+/// One command of the switch; it works with the parts that `N` names.
+pub(crate) struct Command<N: Needs> {
     name: &'static str,
     usage: &'static str,
     args: [usize; 2],
-    run: Run,
+    run: Run<N>,
 }
 
 /// How a command is answered.
-#[derive(Clone, Copy)]
-enum Run {
+enum Run<N: Needs> {
     /// In one turn of the loop.
-    Now(fn(&mut Engine, &[String]) -> Answer),
+    Now(fn(&mut N::Parts<'_>, &[String]) -> Answer),
     /// In several.
-    Errand(fn(&mut Engine, &[String]) -> Result<Step, String>),
+    Errand(fn(&mut N::Parts<'_>, &[String]) -> Result<Step, String>),
 }
 
 /// A command with between `min` and `max` arguments.
-pub(crate) const fn command(
+pub(crate) const fn command<N: Needs>(
     name: &'static str,
     usage: &'static str,
     min: usize,
     max: usize,
-    run: fn(&mut Engine, &[String]) -> Answer,
-) -> Command {
+    run: fn(&mut N::Parts<'_>, &[String]) -> Answer,
+) -> Command<N> {
     Command { name, usage, args: [min, max], run: Run::Now(run) }
 }
 
 /// The same for one whose answer may take several turns.
-pub(crate) const fn errand(
+pub(crate) const fn errand<N: Needs>(
     name: &'static str,
     usage: &'static str,
     min: usize,
     max: usize,
-    run: fn(&mut Engine, &[String]) -> Result<Step, String>,
-) -> Command {
+    run: fn(&mut N::Parts<'_>, &[String]) -> Result<Step, String>,
+) -> Command<N> {
     Command { name, usage, args: [min, max], run: Run::Errand(run) }
 }
 
+/// Commands that work with the same parts.
+pub(crate) trait Family: Needs {
+    /// The commands.
+    const COMMANDS: &'static [Command<Self>];
+}
+
+/// A name and how it is used.
+type Listed = (&'static str, &'static str);
+
+/// Runs the command of a family that has this name, if there is one.
+type RunNamed = fn(&mut Engine, &str, &[String]) -> Option<Result<Step, String>>;
+
+/// A family, whatever its parts are.
+struct AnyFamily {
+    list: fn() -> Vec<Listed>,
+    run: RunNamed,
+}
+
+impl AnyFamily {
+    const fn of<N: Family>() -> Self
+    where
+        Engine: Lend<N>,
+    {
+        Self {
+            list: || N::COMMANDS.iter().map(|command| (command.name, command.usage)).collect(),
+            run: |engine, method, params| {
+                let command = N::COMMANDS.iter().find(|command| command.name == method)?;
+                Some(command.run(&mut Lend::<N>::lend(engine), params))
+            },
+        }
+    }
+}
+
+impl<N: Needs> Command<N> {
+    fn run(&self, parts: &mut N::Parts<'_>, params: &[String]) -> Result<Step, String> {
+        check(self.name, self.args, params)?;
+        match self.run {
+            Run::Now(run) => Ok(Step::Done(run(parts, params))),
+            Run::Errand(run) => run(parts, params),
+        }
+    }
+}
+
+/// All families of the switch.
+const FAMILIES: [AnyFamily; 13] = [
+    AnyFamily::of::<general::General>(),
+    AnyFamily::of::<fdb::Fdb>(),
+    AnyFamily::of::<mdb::Groups>(),
+    AnyFamily::of::<datapath::Datapaths>(),
+    AnyFamily::of::<metrics::Metrics>(),
+    AnyFamily::of::<net::Net>(),
+    AnyFamily::of::<stp::Trees>(),
+    AnyFamily::of::<tnl::Tunnels>(),
+    AnyFamily::of::<flows::Flows>(),
+    AnyFamily::of::<absent::Absent>(),
+    AnyFamily::of::<pmd::Threads>(),
+    AnyFamily::of::<trace::Trace>(),
+    AnyFamily::of::<weft::Weft>(),
+];
+
 /// All commands of the switch, in the order of their names.
-fn all() -> Vec<&'static Command> {
-    let families = [
-        general::COMMANDS,
-        fdb::COMMANDS,
-        mdb::COMMANDS,
-        datapath::COMMANDS,
-        metrics::COMMANDS,
-        net::COMMANDS,
-        stp::COMMANDS,
-        tnl::COMMANDS,
-        flows::COMMANDS,
-        absent::COMMANDS,
-        pmd::COMMANDS,
-        trace::COMMANDS,
-        weft::COMMANDS,
-    ];
-    let mut all: Vec<_> = families.iter().flat_map(|family| family.iter()).collect();
-    all.sort_by_key(|command| command.name);
+fn all() -> Vec<Listed> {
+    let mut all: Vec<_> = FAMILIES.iter().flat_map(|family| (family.list)()).collect();
+    all.sort_unstable();
     all
 }
 
@@ -108,13 +156,14 @@ pub(crate) fn answer(
             Err(error) => (Err(error), None),
         },
         (Target::Database, _) => {
-            database::answer(store, engine, &method, params, reply);
+            let now = |method: &str, params: &[String]| engine.command_now(method, params);
+            database::answer(store, now, &method, params, reply);
             return None;
         }
         (Target::Switch, "exit") => exit(&params),
         (Target::Switch, "list-commands") => (list(&params), None),
         (Target::Switch, _) => {
-            let step = run(engine, &method, &params);
+            let step = engine.command(&method, &params);
             errands.after(step.unwrap_or_else(|text| Step::Done(Err(text))), Some(reply));
             return None;
         }
@@ -135,26 +184,22 @@ fn exit(params: &[String]) -> (Answer, Option<Leave>) {
     }
 }
 
-fn run(engine: &mut Engine, method: &str, params: &[String]) -> Result<Step, String> {
-    let mut all = all();
-    if engine.test_faults {
-        all.extend(fault::COMMANDS);
+impl Engine {
+    /// Runs a command of the switch.
+    fn command(&mut self, method: &str, params: &[String]) -> Result<Step, String> {
+        let faults = AnyFamily::of::<fault::Faults>();
+        let faults = self.daemon.test_faults.then_some(&faults);
+        let mut outcomes =
+            FAMILIES.iter().chain(faults).map(|family| (family.run)(self, method, params));
+        outcomes.find_map(|outcome| outcome).unwrap_or_else(|| Err(unknown(method)))
     }
-    let Some(command) = all.iter().find(|command| command.name == method) else {
-        return Err(unknown(method));
-    };
-    check(method, command.args, params)?;
-    match command.run {
-        Run::Now(run) => Ok(Step::Done(run(engine, params))),
-        Run::Errand(run) => run(engine, params),
-    }
-}
 
-/// Runs a command that takes one turn.
-fn run_now(engine: &mut Engine, method: &str, params: &[String]) -> Answer {
-    match run(engine, method, params)? {
-        Step::Done(answer) => answer,
-        _ => Err(unknown(method)),
+    /// Runs a command that takes one turn.
+    fn command_now(&mut self, method: &str, params: &[String]) -> Answer {
+        match self.command(method, params)? {
+            Step::Done(answer) => answer,
+            _ => Err(unknown(method)),
+        }
     }
 }
 
@@ -182,7 +227,7 @@ pub(crate) fn unknown(method: &str) -> String {
 
 fn list(params: &[String]) -> Answer {
     check("list-commands", [0, 0], params)?;
-    let mut rows: Vec<_> = all().iter().map(|command| (command.name, command.usage)).collect();
+    let mut rows = all();
     rows.extend([("exit", "[--cleanup]"), ("list-commands", "")]);
     Ok(listing(rows, 23))
 }
@@ -221,7 +266,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_listed() {
         let all = all();
-        let mut names: Vec<_> = all.iter().map(|command| command.name).collect();
+        let mut names: Vec<_> = all.iter().map(|(name, _)| name).collect();
         names.dedup();
         assert_eq!(names.len(), all.len());
         let text = list(&[]).unwrap();

@@ -1,32 +1,59 @@
 //! `ovs/route/*` and `tnl/neigh/*`: what the kernel says, in the stock formats.  There are no
 //! tables of our own, so nothing differs from what `ip route` and `ip neigh` show and change.
 
-use super::{Command, command};
+use super::{Command, Family, command};
 use crate::config::tunnel_options;
+use crate::host::kernel::Kernel;
 use crate::host::kernel::Route;
-use crate::process::engine::Engine;
+use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
+use crate::underlay::tunnels::Path;
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv6Addr};
+use uuid::Uuid;
 use weft_wire::mac::MacAddr;
 
-pub(super) const COMMANDS: &[Command] = &[
-    command("ovs/route/add", "ip_addr/prefix_len out_br_name [gw] [pkt_mark=mark]", 2, 4, add),
-    command("ovs/route/del", "ip_addr/prefix_len [pkt_mark=mark]", 1, 2, delete),
-    command("ovs/route/lookup", "ip_addr [pkt_mark=mark]", 1, 2, lookup),
-    command("ovs/route/show", "", 0, 0, show),
-    command("tnl/neigh/show", "", 0, 0, neighbours),
-    command("tnl/arp/show", "", 0, 0, neighbours),
-    command("tnl/neigh/set", "BRIDGE IP MAC", 3, 3, set_neighbour),
-    command("tnl/arp/set", "BRIDGE IP MAC", 3, 3, set_neighbour),
-    command("tnl/neigh/flush", "", 0, 0, flush),
-    command("tnl/arp/flush", "", 0, 0, flush),
-    command("tnl/neigh/aging", "[SECS]", 0, 1, aging),
-    command("tnl/arp/aging", "[SECS]", 0, 1, aging),
+/// The commands of this family.
+pub(crate) enum Net {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub kernel: &'a mut Kernel,
+    pub paths: &'a BTreeMap<Uuid, Path>,
+}
+
+impl Needs for Net {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Net {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Net>] = &[
+    command::<Net>(
+        "ovs/route/add",
+        "ip_addr/prefix_len out_br_name [gw] [pkt_mark=mark]",
+        2,
+        4,
+        add,
+    ),
+    command::<Net>("ovs/route/del", "ip_addr/prefix_len [pkt_mark=mark]", 1, 2, delete),
+    command::<Net>("ovs/route/lookup", "ip_addr [pkt_mark=mark]", 1, 2, lookup),
+    command::<Net>("ovs/route/show", "", 0, 0, show),
+    command::<Net>("tnl/neigh/show", "", 0, 0, neighbours),
+    command::<Net>("tnl/arp/show", "", 0, 0, neighbours),
+    command::<Net>("tnl/neigh/set", "BRIDGE IP MAC", 3, 3, set_neighbour),
+    command::<Net>("tnl/arp/set", "BRIDGE IP MAC", 3, 3, set_neighbour),
+    command::<Net>("tnl/neigh/flush", "", 0, 0, flush),
+    command::<Net>("tnl/arp/flush", "", 0, 0, flush),
+    command::<Net>("tnl/neigh/aging", "[SECS]", 0, 1, aging),
+    command::<Net>("tnl/arp/aging", "[SECS]", 0, 1, aging),
 ];
 
-fn add(_engine: &mut Engine, args: &[String]) -> Answer {
+fn add(_: &mut Parts<'_>, args: &[String]) -> Answer {
     let [prefix, device, rest @ ..] = args else { return Err("Invalid parameters\n".to_owned()) };
     let via = rest.first().filter(|word| !word.starts_with("pkt_mark="));
     let via = via.map_or_else(String::new, |gateway| format!(" via {gateway}"));
@@ -35,12 +62,12 @@ fn add(_engine: &mut Engine, args: &[String]) -> Answer {
     ))
 }
 
-fn delete(_engine: &mut Engine, args: &[String]) -> Answer {
+fn delete(_: &mut Parts<'_>, args: &[String]) -> Answer {
     let prefix = args.first().map_or("", String::as_str);
     Err(format!("weftd has no routes of its own, it follows the kernel's: ip route del {prefix}\n"))
 }
 
-fn lookup(engine: &mut Engine, args: &[String]) -> Answer {
+fn lookup(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let target: IpAddr =
         args.first().and_then(|text| text.parse().ok()).ok_or("Invalid parameters\n")?;
     if let Some(word) = args.get(1) {
@@ -50,8 +77,8 @@ fn lookup(engine: &mut Engine, args: &[String]) -> Answer {
             return Err("Not found\n".to_owned());
         }
     }
-    let route = engine.kernel.route(target, None).ok_or("Not found\n")?;
-    let device = engine.kernel.link(route.ifindex).ok_or("Not found\n")?;
+    let route = lent.kernel.route(target, None).ok_or("Not found\n")?;
+    let device = lent.kernel.link(route.ifindex).ok_or("Not found\n")?;
     // Stock has one type for both versions, and this is its nothing.
     let or_none = |ip: Option<IpAddr>| ip.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
     let (source, gateway) = (or_none(route.source), or_none(route.gateway));
@@ -59,9 +86,9 @@ fn lookup(engine: &mut Engine, args: &[String]) -> Answer {
 }
 
 /// The kernel's tables `local` and `main`, in the order in which stock looks them up.
-fn show(engine: &mut Engine, _args: &[String]) -> Answer {
+fn show(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
     let failed = |error| format!("the kernel does not tell its routes: {error}\n");
-    let mut routes = engine.kernel.routes().map_err(failed)?;
+    let mut routes = lent.kernel.routes().map_err(failed)?;
     let specificity = |target: &IpAddr, len: u8| if target.is_ipv4() { len + 96 } else { len };
     routes.sort_by_key(|(target, len, route)| {
         (!route.is_local, Reverse(specificity(target, *len)), *target)
@@ -69,11 +96,11 @@ fn show(engine: &mut Engine, _args: &[String]) -> Answer {
     let mut text = String::from("Route Table:\n");
     for (target, len, route) in routes {
         let Route { ifindex, gateway, source, is_local, .. } = route;
-        let Some(name) = engine.kernel.link(ifindex).map(|device| device.name.clone()) else {
+        let Some(name) = lent.kernel.link(ifindex).map(|device| device.name.clone()) else {
             continue;
         };
         let hop = gateway.unwrap_or(target);
-        let source = source.or_else(|| engine.kernel.route(hop, None)?.source);
+        let source = source.or_else(|| lent.kernel.route(hop, None)?.source);
         let _ = write!(text, "Cached: {target}/{len} dev {name}");
         if let Some(gateway) = gateway {
             let _ = write!(text, " GW {gateway}");
@@ -87,14 +114,13 @@ fn show(engine: &mut Engine, _args: &[String]) -> Answer {
 }
 
 /// Tells the kernel a neighbour, as if it had answered: it ages as any other.
-fn set_neighbour(engine: &mut Engine, args: &[String]) -> Answer {
+fn set_neighbour(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let [device, address, mac] = args else { return Err("bad IP address\n".to_owned()) };
     let address: IpAddr = address.parse().map_err(|_| "bad IP address\n")?;
     let mac: MacAddr = mac.parse().map_err(|_| "bad MAC address\n")?;
-    let link = engine.kernel.link_named(device);
+    let link = lent.kernel.link_named(device);
     let ifindex = link.map(|link| link.ifindex).ok_or_else(|| format!("no device {device}\n"))?;
-    engine
-        .kernel
+    lent.kernel
         .set_neighbour(ifindex, address, mac.octets())
         .map_err(|error| format!("{device}: {error}\n"))?;
     Ok("OK\n".to_owned())
@@ -102,14 +128,14 @@ fn set_neighbour(engine: &mut Engine, args: &[String]) -> Answer {
 
 /// Has the kernel confirm every next hop of a tunnel.  Its entries are the host's as well, so none is
 /// deleted.
-fn flush(engine: &mut Engine, _args: &[String]) -> Answer {
-    let hops: Vec<_> = engine
+fn flush(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
+    let hops: Vec<_> = lent
         .paths
         .values()
         .filter_map(|path| Some((path.egress.as_ref()?.ifindex, path.next_hop?)))
         .collect();
     for (ifindex, next_hop) in hops {
-        if let Err(error) = engine.kernel.ask_neighbour(ifindex, next_hop) {
+        if let Err(error) = lent.kernel.ask_neighbour(ifindex, next_hop) {
             tracing::debug!("asking for {next_hop}: {error}");
         }
     }
@@ -118,7 +144,7 @@ fn flush(engine: &mut Engine, _args: &[String]) -> Answer {
 
 /// Shows how many seconds the kernel keeps a neighbour that nobody uses: by default, or where there
 /// is no default, as in a network namespace, on the device that always is.
-fn aging(_engine: &mut Engine, args: &[String]) -> Answer {
+fn aging(_: &mut Parts<'_>, args: &[String]) -> Answer {
     let kept_secs = |device: &str| {
         let path = format!("/proc/sys/net/ipv4/neigh/{device}/gc_stale_time");
         std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}\n"))
@@ -132,12 +158,12 @@ fn aging(_engine: &mut Engine, args: &[String]) -> Answer {
     }
 }
 
-fn neighbours(engine: &mut Engine, _args: &[String]) -> Answer {
+fn neighbours(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
     let mut text = format!("{:<45} {:<19} Bridge\n{}\n", "IP", "MAC", "=".repeat(74));
-    let mut all: Vec<_> = engine.kernel.neighbours().collect();
+    let mut all: Vec<_> = lent.kernel.neighbours().collect();
     all.sort_by_key(|(_, address, _)| *address);
     for (ifindex, address, mac) in all {
-        let Some(device) = engine.kernel.link(ifindex) else { continue };
+        let Some(device) = lent.kernel.link(ifindex) else { continue };
         let mac = MacAddr(mac);
         if !mac.is_zero() && !mac.is_group() {
             let _ = writeln!(text, "{:<45} {mac}   {}", address.to_string(), device.name);

@@ -5,11 +5,13 @@
 
 use super::datapath::datapaths;
 use super::flows::recent;
-use super::{Command, command};
-use crate::process::engine::Engine;
+use super::{Command, Family, command};
+use crate::lower::publish::Publisher;
+use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use weft_switch::WorkerId;
 use weft_switch::view::sample::FLOWS_MAX;
 use weft_worker::Report;
 
@@ -17,25 +19,45 @@ const MEGAFLOWS: &str = "there are no megaflows: each frame is looked up\n";
 const UFIDS: &str = "flows always have a ufid: see dpctl/dump-flows -m\n";
 const LIMIT: &str = "the number of flows that a worker notes cannot be changed\n";
 
-pub(super) const COMMANDS: &[Command] = &[
-    command("dpif-netdev/bond-show", "[dp]", 0, 1, |_, _| Ok(String::new())),
-    command("dpif-netdev/pmd-perf-show", "[-pmd core] [dp]", 0, 3, perf),
-    command("dpif-netdev/pmd-rxq-rebalance", "[dp]", 0, 1, rebalance),
-    command("dpif-netdev/pmd-rxq-show", "[-pmd core] [dp]", 0, 3, queues),
-    command("dpif-netdev/pmd-stats-clear", "[dp]", 0, 1, clear),
-    command("dpif-netdev/pmd-stats-show", "[-pmd core] [dp]", 0, 3, statistics),
-    command("revalidator/purge", "", 0, 0, forget_flows),
+/// The commands of this family.
+pub(crate) enum Threads {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub publisher: Publisher<'a>,
+    /// What workers had counted when `dpif-netdev/pmd-stats-clear` was given.
+    pub cleared: &'a mut BTreeMap<WorkerId, Report>,
+}
+
+impl Needs for Threads {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Threads {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Threads>] = &[
+    command::<Threads>("dpif-netdev/bond-show", "[dp]", 0, 1, |_, _| Ok(String::new())),
+    command::<Threads>("dpif-netdev/pmd-perf-show", "[-pmd core] [dp]", 0, 3, perf),
+    command::<Threads>("dpif-netdev/pmd-rxq-rebalance", "[dp]", 0, 1, rebalance),
+    command::<Threads>("dpif-netdev/pmd-rxq-show", "[-pmd core] [dp]", 0, 3, queues),
+    command::<Threads>("dpif-netdev/pmd-stats-clear", "[dp]", 0, 1, clear),
+    command::<Threads>("dpif-netdev/pmd-stats-show", "[-pmd core] [dp]", 0, 3, statistics),
+    command::<Threads>("revalidator/purge", "", 0, 0, forget_flows),
     // What a command before this one has changed is in force when that was answered.
-    command("revalidator/wait", "", 0, 0, |_, _| Ok(String::new())),
-    command("upcall/disable-megaflows", "", 0, 0, |_, _| Err(MEGAFLOWS.to_owned())),
-    command("upcall/disable-ufid", "", 0, 0, |_, _| Err(UFIDS.to_owned())),
-    command("upcall/enable-megaflows", "", 0, 0, |_, _| Err(MEGAFLOWS.to_owned())),
+    command::<Threads>("revalidator/wait", "", 0, 0, |_, _| Ok(String::new())),
+    command::<Threads>("upcall/disable-megaflows", "", 0, 0, |_, _| Err(MEGAFLOWS.to_owned())),
+    command::<Threads>("upcall/disable-ufid", "", 0, 0, |_, _| Err(UFIDS.to_owned())),
+    command::<Threads>("upcall/enable-megaflows", "", 0, 0, |_, _| Err(MEGAFLOWS.to_owned())),
     // Flows have one anyhow.
-    command("upcall/enable-ufid", "", 0, 0, |_, _| {
+    command::<Threads>("upcall/enable-ufid", "", 0, 0, |_, _| {
         Ok("Datapath dumping tersely using UFID enabled for supported datapaths\n".to_owned())
     }),
-    command("upcall/set-flow-limit", "flow-limit-number", 1, 1, |_, _| Err(LIMIT.to_owned())),
-    command("upcall/show", "", 0, 0, upcalls),
+    command::<Threads>("upcall/set-flow-limit", "flow-limit-number", 1, 1, |_, _| {
+        Err(LIMIT.to_owned())
+    }),
+    command::<Threads>("upcall/show", "", 0, 0, upcalls),
 ];
 
 /// What one worker did since its counters were cleared, and the CPU that it is bound to.
@@ -74,14 +96,14 @@ fn wanted_cpu(args: &[String]) -> Result<Option<usize>, String> {
     core.parse().map(Some).map_err(|_| format!("{core}: not the number of a core\n"))
 }
 
-fn threads(engine: &mut Engine, args: &[String]) -> Result<Vec<Thread>, String> {
+fn threads(lent: &mut Parts<'_>, args: &[String]) -> Result<Vec<Thread>, String> {
     let wanted = wanted_cpu(args)?;
-    let reports = engine.workers.figures().map_err(|error| format!("{error}\n"))?;
-    let places: BTreeMap<_, _> = engine.workers.places().collect();
+    let reports = lent.publisher.lower.workers.figures();
+    let places: BTreeMap<_, _> = lent.publisher.lower.workers.places().collect();
     let thread = |report: Report| {
         let cpu = places.get(&report.worker).copied().flatten();
         let secs = report.now_secs;
-        match engine.cleared.get(&report.worker) {
+        match lent.cleared.get(&report.worker) {
             // Unless it was started anew since.
             Some(base) if base.now_secs <= secs => {
                 Thread { cpu, report: since(report, base), secs: secs - base.now_secs }
@@ -110,16 +132,16 @@ fn since(mut report: Report, base: &Report) -> Report {
     report
 }
 
-fn clear(engine: &mut Engine, _args: &[String]) -> Answer {
-    let reports = engine.workers.figures().map_err(|error| format!("{error}\n"))?;
-    engine.cleared = reports.into_iter().map(|report| (report.worker, report)).collect();
+fn clear(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
+    let reports = lent.publisher.lower.workers.figures();
+    *lent.cleared = reports.into_iter().map(|report| (report.worker, report)).collect();
     Ok(String::new())
 }
 
 /// Without cycles, which nobody counts: `pmd-perf-show` has the time.
-fn statistics(engine: &mut Engine, args: &[String]) -> Answer {
+fn statistics(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let mut text = String::new();
-    for thread in threads(engine, args)? {
+    for thread in threads(lent, args)? {
         let Report { rx_frames, unknown_frames, .. } = thread.report;
         let _ = write!(
             text,
@@ -141,9 +163,9 @@ fn percent(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 * 100.0 / whole as f64 }
 }
 
-fn perf(engine: &mut Engine, args: &[String]) -> Answer {
+fn perf(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let mut text = String::new();
-    for thread in threads(engine, args)? {
+    for thread in threads(lent, args)? {
         let Report { busy_rounds, idle_rounds, sleeps, busy_nanos, rx_frames, .. } = thread.report;
         let rounds = busy_rounds + idle_rounds;
         let nanos = u64::from(thread.secs) * 1_000_000_000;
@@ -168,22 +190,28 @@ fn perf(engine: &mut Engine, args: &[String]) -> Answer {
 }
 
 /// As a stock switch deletes flows: they are noted anew with the next frames.
-pub(super) fn forget_flows(engine: &mut Engine, _args: &[String]) -> Answer {
-    engine.workers.forget_flows().map(|()| String::new()).map_err(|error| format!("{error}\n"))
+fn forget_flows(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
+    lent.publisher.lower.workers.forget_flows();
+    Ok(String::new())
 }
 
 /// Puts ports that talk to each other on one worker, now.
-fn rebalance(engine: &mut Engine, _args: &[String]) -> Answer {
-    let done = engine.rebalance_workers(std::time::Instant::now(), true);
+fn rebalance(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
+    let done = lent.publisher.rebalance(std::time::Instant::now(), true);
     done.map(|()| String::new()).map_err(|error| format!("{error}\n"))
 }
 
 /// The queues of each worker that has a CPU of its own; the time that one queue takes is not known.
-fn queues(engine: &mut Engine, args: &[String]) -> Answer {
+fn queues(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let wanted = wanted_cpu(args)?;
     let mut text = String::from("Displaying last 60 seconds pmd usage %\n");
-    let mut places: Vec<_> =
-        engine.workers.places().filter_map(|(worker, cpu)| Some((cpu?, worker))).collect();
+    let mut places: Vec<_> = lent
+        .publisher
+        .lower
+        .workers
+        .places()
+        .filter_map(|(worker, cpu)| Some((cpu?, worker)))
+        .collect();
     places.sort_unstable();
     for (cpu, worker) in places {
         if wanted.is_some_and(|wanted| wanted != cpu) {
@@ -194,7 +222,7 @@ fn queues(engine: &mut Engine, args: &[String]) -> Answer {
             "pmd thread numa_id {} core_id {cpu}:\n  isolated : false",
             numa_node(cpu)
         );
-        for (name, link) in engine.links.iter() {
+        for (name, link) in lent.publisher.links.iter() {
             let queues = link.workers.iter().enumerate();
             for (queue, _) in queues.filter(|(_, owner)| **owner == worker) {
                 let _ = writeln!(
@@ -207,11 +235,12 @@ fn queues(engine: &mut Engine, args: &[String]) -> Answer {
     Ok(text)
 }
 
-fn upcalls(engine: &mut Engine, _args: &[String]) -> Answer {
-    let workers = engine.workers.count();
+fn upcalls(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
+    let workers = lent.publisher.lower.workers.count();
     let mut text = String::new();
-    for datapath in datapaths(engine) {
-        let flows = recent(engine, datapath)?.len();
+    for datapath in datapaths(lent.publisher.desired) {
+        let Publisher { desired, plan, lower, .. } = &mut lent.publisher;
+        let flows = recent(&mut lower.workers, desired, plan, &lower.ids, datapath).len();
         let _ = writeln!(
             text,
             "{}:\n  flows         : (current {flows}) (limit {})\n  ufid enabled : true\n",

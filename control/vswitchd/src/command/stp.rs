@@ -1,16 +1,38 @@
 //! `stp/…` and `rstp/…`.
 
-use super::{Command, command};
+use super::{Command, Family, command};
 use crate::config::desired::Protocol;
-use crate::process::engine::Engine;
+use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
+use crate::protocols::spanning::Spanning;
 
 /// The commands of this family.
-pub(super) const COMMANDS: &[Command] = &[
-    command("rstp/show", "[bridge]", 0, 1, |engine, params| show(engine, Protocol::Rstp, params)),
-    command("rstp/tcn", "[bridge]", 0, 1, |engine, params| tcn(engine, Protocol::Rstp, params)),
-    command("stp/show", "[bridge]", 0, 1, |engine, params| show(engine, Protocol::Stp, params)),
-    command("stp/tcn", "[bridge]", 0, 1, |engine, params| tcn(engine, Protocol::Stp, params)),
+pub(crate) enum Trees {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub spanning: &'a mut Spanning,
+}
+
+impl Needs for Trees {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Trees {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Trees>] = &[
+    command::<Trees>("rstp/show", "[bridge]", 0, 1, |lent, params| {
+        show(lent, Protocol::Rstp, params)
+    }),
+    command::<Trees>("rstp/tcn", "[bridge]", 0, 1, |lent, params| {
+        tcn(lent, Protocol::Rstp, params)
+    }),
+    command::<Trees>("stp/show", "[bridge]", 0, 1, |lent, params| {
+        show(lent, Protocol::Stp, params)
+    }),
+    command::<Trees>("stp/tcn", "[bridge]", 0, 1, |lent, params| tcn(lent, Protocol::Stp, params)),
 ];
 
 const fn nothing(protocol: Protocol) -> &'static str {
@@ -20,8 +42,8 @@ const fn nothing(protocol: Protocol) -> &'static str {
     }
 }
 
-fn show(engine: &Engine, protocol: Protocol, params: &[String]) -> Answer {
-    let mut trees = engine.spanning.trees(protocol);
+fn show(lent: &Parts<'_>, protocol: Protocol, params: &[String]) -> Answer {
+    let mut trees = lent.spanning.trees(protocol);
     match params {
         [bridge, ..] => match trees.find(|(name, _)| name == bridge) {
             Some((_, tree)) => Ok(tree.show()),
@@ -31,9 +53,9 @@ fn show(engine: &Engine, protocol: Protocol, params: &[String]) -> Answer {
     }
 }
 
-fn tcn(engine: &mut Engine, protocol: Protocol, params: &[String]) -> Answer {
+fn tcn(lent: &mut Parts<'_>, protocol: Protocol, params: &[String]) -> Answer {
     let bridge = params.first().map(String::as_str);
-    if !engine.spanning.force_topology_change(protocol, bridge) && bridge.is_some() {
+    if !lent.spanning.force_topology_change(protocol, bridge) && bridge.is_some() {
         return Err(nothing(protocol).to_owned());
     }
     Ok("OK\n".to_owned())

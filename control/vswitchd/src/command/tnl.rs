@@ -1,9 +1,11 @@
 //! `tnl/ports/show`, `tnl/egress_port_range`, `ofproto/list-tunnels`.
 
-use super::{Command, command};
+use super::{Command, Family, command};
 use crate::config::tunnel_options::{OutKey, Tunnel};
+use crate::host::kernel::Kernel;
+use crate::lower::publish::Publisher;
 use crate::plan::{Carrier, PlannedPort};
-use crate::process::engine::Engine;
+use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
 use crate::trace::odp::number;
 use std::collections::BTreeMap;
@@ -12,10 +14,27 @@ use std::net::IpAddr;
 use weft_switch::{Csum, Encap, InKey, Local, OrInherit, PortId};
 use weft_wire::mac::MacAddr;
 
-pub(super) const COMMANDS: &[Command] = &[
-    command("tnl/ports/show", "-v", 0, 1, show),
-    command("ofproto/list-tunnels", "", 0, 0, |engine, _| Ok(tunnels(engine))),
-    command("tnl/egress_port_range", "min max", 0, 2, egress_port_range),
+/// The commands of this family.
+pub(crate) enum Tunnels {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub kernel: &'a Kernel,
+    pub publisher: Publisher<'a>,
+}
+
+impl Needs for Tunnels {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Tunnels {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Tunnels>] = &[
+    command::<Tunnels>("tnl/ports/show", "-v", 0, 1, show),
+    command::<Tunnels>("ofproto/list-tunnels", "", 0, 0, |lent, _| Ok(tunnels(lent))),
+    command::<Tunnels>("tnl/egress_port_range", "min max", 0, 2, egress_port_range),
 ];
 
 /// As stock names the device of its kernel datapath that would listen.
@@ -29,11 +48,11 @@ fn listener(encap: Encap) -> String {
 
 /// What tunnels listen for: one listener for GRE and one for each UDP port, with the first of the
 /// datapath ports that share it, and their number.  With `-v` the packets that are taken.
-fn show(engine: &mut Engine, args: &[String]) -> Answer {
+fn show(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let mut listeners: BTreeMap<Encap, (PortId, usize)> = BTreeMap::new();
-    for port in &engine.plan.ports {
+    for port in &lent.publisher.plan.ports {
         let Carrier::Tunnel(tunnel, _) = &port.carrier else { continue };
-        let Some(id) = engine.ids.port(&port.interface) else { continue };
+        let Some(id) = lent.publisher.lower.ids.port(&port.interface) else { continue };
         let (first, count) = listeners.entry(tunnel.encap).or_insert((id, 0));
         (*first, *count) = ((*first).min(id), *count + 1);
     }
@@ -44,7 +63,7 @@ fn show(engine: &mut Engine, args: &[String]) -> Answer {
             let _ = writeln!(text, "{name} ({number}) ref_cnt={count}");
             continue;
         }
-        for (address, mac) in local_ends(engine) {
+        for (address, mac) in local_ends(lent) {
             let _ = writeln!(text, "{name} ({number}) : {}", taken(encap, address, mac));
         }
     }
@@ -52,10 +71,10 @@ fn show(engine: &mut Engine, args: &[String]) -> Answer {
 }
 
 /// All tunnels, by name.
-fn tunnels(engine: &Engine) -> String {
+fn tunnels(lent: &Parts<'_>) -> String {
     let of_port = |port: &PlannedPort| match &port.carrier {
         Carrier::Tunnel(tunnel, _) => {
-            let number = number(engine.ids.port(&port.interface)?);
+            let number = number(lent.publisher.lower.ids.port(&port.interface)?);
             Some((
                 port.name.clone(),
                 format!("port {number}: {}", listed(&port.name, tunnel, number)),
@@ -63,7 +82,7 @@ fn tunnels(engine: &Engine) -> String {
         }
         _ => None,
     };
-    let all: BTreeMap<_, _> = engine.plan.ports.iter().filter_map(of_port).collect();
+    let all: BTreeMap<_, _> = lent.publisher.plan.ports.iter().filter_map(of_port).collect();
     all.into_values().collect()
 }
 
@@ -110,12 +129,12 @@ fn listed(name: &str, tunnel: &Tunnel, number: u32) -> String {
 }
 
 /// Addresses of the host that packets may be sent to, and the MAC address of their device.
-fn local_ends(engine: &Engine) -> Vec<(IpAddr, MacAddr)> {
-    let mut ends: Vec<_> = engine
+fn local_ends(lent: &Parts<'_>) -> Vec<(IpAddr, MacAddr)> {
+    let mut ends: Vec<_> = lent
         .kernel
         .addresses()
         .filter_map(|(ifindex, address)| {
-            let device = engine.kernel.link(ifindex).filter(|device| !device.is_loopback)?;
+            let device = lent.kernel.link(ifindex).filter(|device| !device.is_loopback)?;
             Some((address, MacAddr(device.mac)))
         })
         .collect();
@@ -132,8 +151,8 @@ fn taken(encap: Encap, address: IpAddr, mac: MacAddr) -> String {
 }
 
 /// Shows, or with two numbers changes, the UDP ports that tunnels send from.
-fn egress_port_range(engine: &mut Engine, args: &[String]) -> Answer {
-    let (min, max) = engine.ids.source_ports;
+fn egress_port_range(lent: &mut Parts<'_>, args: &[String]) -> Answer {
+    let (min, max) = lent.publisher.lower.ids.source_ports;
     let [wanted_min, wanted_max] = args else {
         return Ok(format!("Tunnel UDP source port range: {min}-{max}\n"));
     };
@@ -141,7 +160,7 @@ fn egress_port_range(engine: &mut Engine, args: &[String]) -> Answer {
     // As stock has it, what is wrong is an answer and no failure.
     let Some(min) = port(wanted_min) else { return Ok("Invalid min.\n".to_owned()) };
     let Some(max) = port(wanted_max) else { return Ok("Invalid max.\n".to_owned()) };
-    engine.ids.source_ports = (min.min(max), min.max(max));
-    engine.install_all().map_err(|error| format!("{error}\n"))?;
+    lent.publisher.lower.ids.source_ports = (min.min(max), min.max(max));
+    lent.publisher.install_all();
     Ok("OK\n".to_owned())
 }

@@ -1,11 +1,14 @@
 //! `ofproto/trace` and `weft/trace`: one frame's walk through the real stages.
 
-use super::{Command, command, trace_groups};
+use super::{Command, Family, command, trace_groups};
+use crate::lower::workers::Workers;
 use crate::plan::ofport::LOCAL;
 use crate::plan::{Held, PlannedPort};
-use crate::process::engine::Engine;
+use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
+use crate::protocols::snooping::Snooping;
 use crate::trace::explain::Names;
+use crate::trace::explain::Source;
 use crate::trace::flow::{self, Flow};
 use crate::trace::odp::{Style, number};
 use crate::trace::walk::{Hop, hops, slow_path};
@@ -16,15 +19,39 @@ use weft_switch::{DropReason, Learned, PortId, Verdict, VlanMode};
 use weft_wire::mac::MacAddr;
 use weft_wire::{Show, ethernet};
 
-pub(super) const COMMANDS: &[Command] = &[
-    command(
+/// The commands of this family.
+pub(crate) enum Trace {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub source: Source<'a>,
+    pub snooping: &'a Snooping,
+    pub workers: &'a mut Workers,
+}
+
+impl Needs for Trace {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Trace {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Trace>] = &[
+    command::<Trace>(
         "ofproto/trace",
         "{[dp_name] odp_flow | bridge br_flow} [OPTIONS...] [-generate|packet]",
         1,
         usize::MAX,
         ofproto_trace,
     ),
-    command("weft/trace", "{[bridge] port packet | bridge flow} [--learn]", 2, 4, weft_trace),
+    command::<Trace>(
+        "weft/trace",
+        "{[bridge] port packet | bridge flow} [--learn]",
+        2,
+        4,
+        weft_trace,
+    ),
 ];
 
 /// What `ofproto/trace` was asked.
@@ -58,7 +85,7 @@ fn packet(digits: &str) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn read(engine: &Engine, args: &[String]) -> Result<Request, String> {
+fn read(source: Source<'_>, args: &[String]) -> Result<Request, String> {
     let (mut generates, mut names, mut words) = (false, false, Vec::new());
     for arg in args {
         match arg.as_str() {
@@ -69,19 +96,21 @@ fn read(engine: &Engine, args: &[String]) -> Result<Request, String> {
             word => words.push(word),
         }
     }
-    let is_bridge = |name: &str| engine.desired.bridges.contains_key(name);
+    let is_bridge = |name: &str| source.desired.bridges.contains_key(name);
     let (bridge, ingress, flow, hex) = match words.as_slice() {
         [bridge, text, hex @ ..] if is_bridge(bridge) && hex.len() < 2 => {
-            let flow = openflow(engine, bridge, text)?;
-            let ingress = port_of(engine, bridge, flow.in_port);
+            let flow = openflow(source, bridge, text)?;
+            let ingress = port_of(source, bridge, flow.in_port);
             ((*bridge).to_owned(), ingress, flow, hex.first())
         }
         [text, hex @ ..] if text.contains('(') && hex.len() < 2 => {
-            let (bridge, ingress, flow) = odp_flow(engine, text)?;
+            let (bridge, ingress, flow) = odp_flow(source, text)?;
             (bridge, Some(ingress), flow, hex.first())
         }
-        [dp, text, hex @ ..] if super::datapath::is_datapath(engine, dp) && hex.len() < 2 => {
-            let (bridge, ingress, flow) = odp_flow(engine, text)?;
+        [dp, text, hex @ ..]
+            if super::datapath::is_datapath(source.desired, dp) && hex.len() < 2 =>
+        {
+            let (bridge, ingress, flow) = odp_flow(source, text)?;
             (bridge, Some(ingress), flow, hex.first())
         }
         [only] => return Err(format!("syntax error at {only} (or the bridge name was omitted)\n")),
@@ -94,9 +123,9 @@ fn read(engine: &Engine, args: &[String]) -> Result<Request, String> {
     Ok(Request { bridge, ingress, flow, frame, learns: generates || hex.is_some(), names })
 }
 
-fn openflow(engine: &Engine, bridge: &str, text: &str) -> Result<Flow, String> {
+fn openflow(source: Source<'_>, bridge: &str, text: &str) -> Result<Flow, String> {
     let by_name = |name: &str| {
-        let named = planned(engine).find(|(_, port)| port.bridge == bridge && port.name == name);
+        let named = planned(source).find(|(_, port)| port.bridge == bridge && port.name == name);
         named
             .map(|(_, port)| port.ofport)
             .or_else(|| name.eq_ignore_ascii_case("LOCAL").then_some(LOCAL))
@@ -112,10 +141,10 @@ fn openflow(engine: &Engine, bridge: &str, text: &str) -> Result<Flow, String> {
     Ok(flow)
 }
 
-fn odp_flow(engine: &Engine, text: &str) -> Result<(String, PortId, Flow), String> {
+fn odp_flow(source: Source<'_>, text: &str) -> Result<(String, PortId, Flow), String> {
     let bad = |why: String| format!("Bad datapath flow syntax: {text}: {why}\n");
     let (port, mut flow) = flow::parse_odp(text).map_err(|error| bad(error.to_string()))?;
-    let found = planned(engine).find(|(id, other)| {
+    let found = planned(source).find(|(id, other)| {
         other.name == port || port.parse().is_ok_and(|wanted: u32| number(*id) == wanted)
     });
     let (id, planned) = found.ok_or_else(|| bad(format!("in_port({port}): no such port")))?;
@@ -123,43 +152,44 @@ fn odp_flow(engine: &Engine, text: &str) -> Result<(String, PortId, Flow), Strin
     Ok((planned.bridge.clone(), id, flow))
 }
 
-fn planned(engine: &Engine) -> impl Iterator<Item = (PortId, &PlannedPort)> {
-    let ports = engine.plan.ports.iter();
-    ports.filter_map(|port| Some((engine.ids.port(&port.interface)?, port)))
+fn planned(source: Source<'_>) -> impl Iterator<Item = (PortId, &PlannedPort)> {
+    let ports = source.plan.ports.iter();
+    ports.filter_map(move |port| Some((source.ids.port(&port.interface)?, port)))
 }
 
-fn port_of(engine: &Engine, bridge: &str, ofport: Option<u16>) -> Option<PortId> {
-    let mut ports = planned(engine);
+fn port_of(source: Source<'_>, bridge: &str, ofport: Option<u16>) -> Option<PortId> {
+    let mut ports = planned(source);
     ports.find(|(_, port)| port.bridge == bridge && Some(port.ofport) == ofport).map(|(id, _)| id)
 }
 
 /// Traces one frame.
-pub(super) fn walk(engine: &mut Engine, probe: Probe) -> Result<Vec<Hop>, String> {
+fn walk(workers: &mut Workers, probe: Probe) -> Result<Vec<Hop>, String> {
     let len = probe.frame.len();
-    let traced = engine.workers.trace(vec![probe]).map_err(|error| format!("{error}\n"))?;
+    let traced = workers.trace(vec![probe]).map_err(|error| format!("{error}\n"))?;
     let events = traced.into_iter().next().flatten();
     let events =
         events.ok_or_else(|| format!("a frame of {len} bytes finds no room in the datapath\n"))?;
     Ok(hops(events))
 }
 
-fn ofproto_trace(engine: &mut Engine, args: &[String]) -> Answer {
-    let request = read(engine, args)?;
+fn ofproto_trace(lent: &mut Parts<'_>, args: &[String]) -> Answer {
+    let request = read(lent.source, args)?;
     let Request { ingress, frame, learns, .. } = &request;
     let hops = match ingress {
         Some(port) => {
             let ingress = Ingress::Port(*port);
-            walk(engine, Probe { ingress, frame: frame.clone(), learns: *learns })?
+            walk(lent.workers, Probe { ingress, frame: frame.clone(), learns: *learns })?
         }
         None => Vec::new(),
     };
-    Ok(Page { names: Names::new(engine), engine, request: &request }.text(&hops))
+    let names = Names::new(lent.source);
+    Ok(Page { names, lent, request: &request }.text(&hops))
 }
 
 /// One answer of `ofproto/trace`.
 struct Page<'a> {
     names: Names<'a>,
-    engine: &'a Engine,
+    lent: &'a Parts<'a>,
     request: &'a Request,
 }
 
@@ -211,7 +241,8 @@ impl Page<'_> {
     fn heading(&self, text: &mut String, bridge: &str, is_normal: bool) {
         let title = format!("bridge(\"{bridge}\")");
         let _ = writeln!(text, "\n{title}\n{}", "-".repeat(title.len()));
-        let forwards = self.engine.desired.bridges.get(bridge).is_none_or(|known| known.forwards);
+        let forwards =
+            self.lent.source.desired.bridges.get(bridge).is_none_or(|known| known.forwards);
         *text += match (forwards, is_normal) {
             (true, true) => " 0. priority 0\n    NORMAL\n",
             (true, false) => " 0. priority 0\n",
@@ -242,7 +273,7 @@ impl Page<'_> {
             let mac = MacAddr::from_u64(hop.meta.source);
             lines.push(format!("-> learned that {mac} is on port {port} in VLAN {vid}"));
         }
-        if let Some(of_group) = trace_groups::lines(self.engine, hop) {
+        if let Some(of_group) = trace_groups::lines(self.lent, hop) {
             lines.extend(of_group);
             return lines;
         }
@@ -293,18 +324,18 @@ impl Page<'_> {
 }
 
 /// Where a frame for `weft trace` comes in: a port, or an interface that tunnels leave by.
-fn place(engine: &Engine, bridge: Option<&str>, name: &str) -> Result<Ingress, String> {
+fn place(source: Source<'_>, bridge: Option<&str>, name: &str) -> Result<Ingress, String> {
     if let Some(bridge) = bridge
-        && !engine.desired.bridges.contains_key(bridge)
+        && !source.desired.bridges.contains_key(bridge)
     {
         return Err(format!("no bridge named {bridge}\n"));
     }
-    let port = engine.plan.ports.by_port_or_interface(name);
+    let port = source.plan.ports.by_port_or_interface(name);
     let port = port.filter(|port| bridge.is_none_or(|bridge| port.bridge == bridge));
-    if let Some(id) = port.and_then(|port| engine.ids.port(&port.interface)) {
+    if let Some(id) = port.and_then(|port| source.ids.port(&port.interface)) {
         return Ok(Ingress::Port(id));
     }
-    let link = engine.links.get(name).filter(|link| link.held == Held::Underlay);
+    let link = source.links.get(name).filter(|link| link.held == Held::Underlay);
     match (link, bridge) {
         (Some(link), None) => Ok(Ingress::Link(link.id)),
         (_, Some(bridge)) => Err(format!("bridge {bridge} has no port named {name}\n")),
@@ -318,34 +349,34 @@ fn is_flow(text: &str) -> bool {
 }
 
 /// Where a frame comes in, the name of that, and the frame.
-fn asked(engine: &Engine, words: &[&str]) -> Result<(Ingress, String, Vec<u8>), String> {
+fn asked(source: Source<'_>, words: &[&str]) -> Result<(Ingress, String, Vec<u8>), String> {
     let (bridge, name, hex) = match words {
         [bridge, text] if is_flow(text) => {
-            if !engine.desired.bridges.contains_key(*bridge) {
+            if !source.desired.bridges.contains_key(*bridge) {
                 return Err(format!("no bridge named {bridge}\n"));
             }
-            let flow = openflow(engine, bridge, text)?;
+            let flow = openflow(source, bridge, text)?;
             let in_port = flow.in_port.unwrap_or_default();
-            let id = port_of(engine, bridge, flow.in_port);
+            let id = port_of(source, bridge, flow.in_port);
             let id = id.ok_or_else(|| format!("bridge {bridge} has no port {in_port}\n"))?;
-            let name = Names::new(engine).interface(id).to_owned();
+            let name = Names::new(source).interface(id).to_owned();
             return Ok((Ingress::Port(id), name, flow.to_frame()));
         }
         [port, hex] => (None, *port, *hex),
         [bridge, port, hex] => (Some(*bridge), *port, *hex),
         _ => return Err("give a port and a packet, or a bridge and a flow\n".to_owned()),
     };
-    Ok((place(engine, bridge, name)?, name.to_owned(), packet(hex)?))
+    Ok((place(source, bridge, name)?, name.to_owned(), packet(hex)?))
 }
 
-fn weft_trace(engine: &mut Engine, args: &[String]) -> Answer {
+fn weft_trace(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let learns = args.iter().any(|arg| arg == "--learn");
     let words: Vec<&str> =
         args.iter().map(String::as_str).filter(|word| *word != "--learn").collect();
-    let (ingress, name, frame) = asked(engine, &words)?;
+    let (ingress, name, frame) = asked(lent.source, &words)?;
     let outer = matches!(ingress, Ingress::Link(_)).then(|| Show(&frame).to_string());
-    let hops = walk(engine, Probe { ingress, frame, learns })?;
-    let names = Names::new(engine);
+    let hops = walk(lent.workers, Probe { ingress, frame, learns })?;
+    let names = Names::new(lent.source);
     let value = json!({
         "port": name,
         "outer": outer,

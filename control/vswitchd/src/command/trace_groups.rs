@@ -1,6 +1,6 @@
 //! What `ofproto/trace` says of a frame to a group address, on a bridge that snoops.
 
-use crate::process::engine::Engine;
+use super::trace::Parts;
 use crate::protocols::key_of;
 use crate::trace::flow::{Flow, Net};
 use crate::trace::walk::Hop;
@@ -17,15 +17,15 @@ const ICMPV6: u8 = 58;
 const MLD: [u16; 4] = [130, 131, 132, 143];
 
 /// What is to be said; `None` where snooping has no say.
-pub(super) fn lines(engine: &Engine, hop: &Hop) -> Option<Vec<String>> {
+pub(super) fn lines(lent: &Parts<'_>, hop: &Hop) -> Option<Vec<String>> {
     let target = MacAddr::from_u64(hop.meta.target);
     if !target.is_group() || target.is_broadcast() {
         return None;
     }
     let ingress = hop.meta.ingress;
-    let mut ports = engine.plan.ports.iter();
-    let planned = ports.find(|port| engine.ids.port(&port.interface) == Some(ingress))?;
-    let table = engine.snooping.table(&planned.bridge)?;
+    let mut ports = lent.source.plan.ports.iter();
+    let planned = ports.find(|port| lent.source.ids.port(&port.interface) == Some(ingress))?;
+    let table = lent.snooping.table(&planned.bridge)?;
     let Net::Ip(ip) = Flow::of_frame(None, &hop.frame).net else { return None };
     let is_message = ip.protocol == IGMP || ip.protocol == ICMPV6 && MLD.contains(&ip.from);
     let group = match ip.target {
@@ -38,15 +38,15 @@ pub(super) fn lines(engine: &Engine, hop: &Hop) -> Option<Vec<String>> {
             Some(vec!["-> RFC4541: section 2.1.2, item 2, flooding".to_owned()])
         }
         Verdict::Flood => Some(vec!["-> unregistered multicast, flooding".to_owned()]),
-        Verdict::Multicast(_) if is_message => Some(report(engine, table, hop)),
-        Verdict::Multicast(_) => Some(data(engine, table, hop, group)),
+        Verdict::Multicast(_) if is_message => Some(report(lent, table, hop)),
+        Verdict::Multicast(_) => Some(data(lent, table, hop, group)),
         _ => None,
     }
 }
 
 /// A line for each port: stock has the group's first, then those that want all data, then routers;
 /// for a group that nobody has joined, routers come first.
-fn data(engine: &Engine, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
+fn data(lent: &Parts<'_>, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
     let line = |kind: &str, port: PortKey| {
         if port == key_of(hop.meta.ingress) {
             format!("-> mcast {kind} port is input port, dropping")
@@ -54,8 +54,7 @@ fn data(engine: &Engine, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
             format!("-> forwarding to mcast {kind} port")
         }
     };
-    let of_vlan =
-        table.entries(engine.snooping.now_secs()).filter(|entry| entry.vid == hop.meta.vid);
+    let of_vlan = table.entries(lent.snooping.now_secs()).filter(|entry| entry.vid == hop.meta.vid);
     let (mut members, mut routers) = (Vec::new(), Vec::new());
     for entry in of_vlan {
         match entry.kind {
@@ -74,10 +73,10 @@ fn data(engine: &Engine, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
 }
 
 /// A line for each router of the VLAN, and for each port that wants reports.
-fn report(engine: &Engine, table: &Mdb, hop: &Hop) -> Vec<String> {
+fn report(lent: &Parts<'_>, table: &Mdb, hop: &Hop) -> Vec<String> {
     let line =
         |port: PortKey, here, there| if port == key_of(hop.meta.ingress) { here } else { there };
-    let entries = table.entries(engine.snooping.now_secs());
+    let entries = table.entries(lent.snooping.now_secs());
     let routers = entries
         .filter(|entry| entry.kind == EntryKind::Router && entry.vid == hop.meta.vid)
         .map(|entry| {

@@ -1,31 +1,68 @@
 //! `weft/*`: what the `weft` command shows, as JSON text.
 
-use super::fdb::{Parts, merged};
-use super::{Command, command, errand};
+use super::fdb::{Pieces, Reading, merged};
+use super::{Command, Family, command};
 use crate::config::desired::Interface;
 use crate::host::links::Link;
 use crate::host::taps::TapState;
+use crate::lower::publish::Ids;
+use crate::lower::workers::Workers;
 use crate::lower::workers::{fdb_stats, reports};
 use crate::plan::{Carrier, Held, PlannedPort};
-use crate::process::engine::{Engine, traffic};
-use crate::process::errand::{Step, by_port};
+use crate::process::errand::{self, Step, by_port};
+use crate::process::parts::Needs;
+use crate::process::turns::TurnLog;
 use crate::process::unixctl::Answer;
+use crate::protocols::snooping::Snooping;
+use crate::report::count::{Rates, traffic};
+use crate::report::seen::Seen;
+use crate::underlay::tunnels::Path;
 use crate::underlay::tunnels::State;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::time::Instant;
 use uuid::Uuid;
+use weft_ovsdb::FaultHandle;
 use weft_protocols::mcast::Mdb;
 use weft_switch::{Counters, DropReason, FdbStats, PortCounters, PortId, VlanMode};
 use weft_worker::Report;
 
-pub(super) const COMMANDS: &[Command] = &[
-    errand("weft/show", "", 0, 0, show),
-    errand("weft/drops", "", 0, 0, drops),
-    errand("weft/fdb", "[bridge]", 0, 1, fdb),
-    command("weft/turns", "[clear]", 0, 1, turns),
-    command("weft/doctor", "", 0, 0, |engine, _| text(&crate::process::doctor::examine(engine))),
+/// The commands of this family.
+pub(crate) enum Weft {}
+
+/// What they work with.
+pub(crate) struct Parts<'a> {
+    pub seen: Seen<'a>,
+    /// The way of each tunnel.
+    pub paths: &'a BTreeMap<Uuid, Path>,
+    pub ids: &'a Ids,
+    pub workers: &'a mut Workers,
+    /// The number of the configuration in force.
+    pub epoch: u64,
+    pub snooping: &'a Snooping,
+    pub rates: &'a mut Rates,
+    pub turns: &'a TurnLog,
+    /// Why the file of the database cannot be written, if so.
+    pub storage: &'a FaultHandle,
+}
+
+impl Needs for Weft {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl Family for Weft {
+    const COMMANDS: &'static [Command<Self>] = COMMANDS;
+}
+
+const COMMANDS: &[Command<Weft>] = &[
+    super::errand::<Weft>("weft/show", "", 0, 0, show),
+    super::errand::<Weft>("weft/drops", "", 0, 0, drops),
+    super::errand::<Weft>("weft/fdb", "[bridge]", 0, 1, fdb),
+    command::<Weft>("weft/turns", "[clear]", 0, 1, turns),
+    command::<Weft>("weft/doctor", "", 0, 0, |lent, _| {
+        text(&crate::process::doctor::examine(lent.seen, lent.paths, lent.storage))
+    }),
 ];
 
 fn text(value: &Value) -> Answer {
@@ -49,8 +86,8 @@ fn rate(now: u64, before: u64, secs: f64) -> f64 {
 }
 
 /// A port, and what it has counted.
-struct View<'a> {
-    engine: &'a Engine,
+struct View<'a, 'p> {
+    lent: &'a Parts<'p>,
     now: &'a PortCounters,
     secs: f64,
 }
@@ -65,57 +102,59 @@ struct Show {
     secs: f64,
 }
 
-fn show(engine: &mut Engine, _args: &[String]) -> Result<Step, String> {
-    let question = engine.workers.ask(|_| weft_worker::Command::ReportFigures);
-    let resume = |engine: &mut Engine, answers| {
-        let rows = engine.desired.interfaces().map(|(_, _, interface)| interface.uuid).collect();
-        let secs = engine.rates.at.map_or(0.0, |at| at.elapsed().as_secs_f64());
+fn show(lent: &mut Parts<'_>, _args: &[String]) -> Result<Step, String> {
+    let question = lent.workers.ask(|_| weft_worker::Command::ReportFigures);
+    let resume = |lent: &mut Parts<'_>, answers| {
+        let rows = lent.seen.desired.interfaces().map(|(_, _, interface)| interface.uuid).collect();
+        let secs = lent.rates.at.map_or(0.0, |at| at.elapsed().as_secs_f64());
         let reports = reports(answers);
         let show = Show { reports, ports: BTreeMap::new(), traffic: HashMap::new(), secs };
-        by_port(engine, rows, show, Show::port, Show::end)
+        let counters = errand::Counters { ids: lent.ids, workers: lent.workers };
+        by_port::<Weft, _>(counters, rows, show, Show::port, Show::end)
     };
-    Ok(Step::Ask(question, Box::new(resume)))
+    Ok(Step::ask::<Weft>(question, resume))
 }
 
 impl Show {
-    fn port(engine: &mut Engine, show: &mut Self, row: &Uuid, now: &PortCounters) {
-        let Some((bridge, port, interface)) = engine.desired.interface(row) else { return };
+    fn port(lent: &mut Parts<'_>, show: &mut Self, row: &Uuid, now: &PortCounters) {
+        let Some((bridge, port, interface)) = lent.seen.desired.interface(row) else { return };
         show.traffic.insert(*row, traffic(now));
-        let value = View { engine, now, secs: show.secs }.port(port, interface);
+        let value = View { lent, now, secs: show.secs }.port(port, interface);
         show.ports.entry(bridge.name.clone()).or_default().push(value);
     }
 
-    fn end(engine: &mut Engine, mut show: Self) -> Step {
+    fn end(lent: &mut Parts<'_>, mut show: Self) -> Step {
         let mut counters = Counters::default();
         for report in &show.reports {
             counters.add(&report.counters);
         }
-        let bridges: Vec<_> = engine
+        let bridges: Vec<_> = lent
+            .seen
             .desired
             .bridges
             .values()
             .map(|bridge| {
-                let id = engine.ids.bridge(&bridge.uuid);
+                let id = lent.ids.bridge(&bridge.uuid);
                 let fdb = id.map(|id| fdb_stats(&show.reports, id)).unwrap_or_default();
                 let ports = show.ports.remove(&bridge.name).unwrap_or_default();
-                one_bridge(engine, bridge, fdb, ports)
+                one_bridge(lent, bridge, fdb, ports)
             })
             .collect();
-        let (kind, longest) = engine.turns.longest();
+        let (kind, longest) = lent.turns.longest();
         let mut value = json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "epoch": engine.epoch,
-            "database_fault": engine.storage.get().map(|fault| fault.to_string()),
+            "epoch": lent.epoch,
+            "database_fault": lent.storage.get().map(|fault| fault.to_string()),
             "longest_turn": {"kind": kind, "micros": longest.as_micros()},
-            "workers": workers(engine, &show.reports),
-            "underlays": underlays(engine, &counters),
+            "workers": workers(lent, &show.reports),
+            "underlays": underlays(lent, &counters),
         });
         if let Some(object) = value.as_object_mut() {
             object.insert("bridges".to_owned(), Value::Array(bridges));
         }
         // Asked again soon, the rate is over that time and not over a blink.
-        if engine.rates.at.is_none_or(|at: Instant| at.elapsed().as_secs_f64() > 1.0) {
-            engine.rates.note(show.traffic);
+        if lent.rates.at.is_none_or(|at: Instant| at.elapsed().as_secs_f64() > 1.0) {
+            lent.rates.note(show.traffic);
         }
         elsewhere(value)
     }
@@ -126,8 +165,8 @@ fn elsewhere(value: Value) -> Step {
     Step::Elsewhere(Box::new(move || text(&value)))
 }
 
-fn workers(engine: &Engine, reports: &[Report]) -> Vec<Value> {
-    let places: BTreeMap<_, _> = engine.workers.places().collect();
+fn workers(lent: &Parts<'_>, reports: &[Report]) -> Vec<Value> {
+    let places: BTreeMap<_, _> = lent.workers.places().collect();
     let one = |report: &Report| {
         let up = f64::from(report.now_secs.max(1));
         #[expect(clippy::cast_precision_loss, reason = "a percentage for people")]
@@ -158,14 +197,14 @@ fn xdp_mode(link: Option<&Link>) -> Option<String> {
 }
 
 fn one_bridge(
-    engine: &Engine,
+    lent: &Parts<'_>,
     bridge: &crate::config::desired::Bridge,
     fdb: FdbStats,
     ports: Vec<Value>,
 ) -> Value {
     let mut value = json!({
         "name": bridge.name,
-        "datapath_id": engine.datapath_id(bridge),
+        "datapath_id": lent.seen.datapath_id(bridge),
         "fail_mode": if bridge.fail_mode.is_empty() { "standalone" } else { &bridge.fail_mode },
         "forwards": bridge.forwards,
         "fdb": {
@@ -176,7 +215,7 @@ fn one_bridge(
             "expired": fdb.expired,
             "evicted": fdb.evicted,
         },
-        "snooping": engine.snooping.table(&bridge.name).map(snooping),
+        "snooping": lent.snooping.table(&bridge.name).map(snooping),
 
     });
     // Moved, not copied: there may be thousands.
@@ -186,13 +225,13 @@ fn one_bridge(
     value
 }
 
-impl View<'_> {
+impl View<'_, '_> {
     fn port(&self, port: &crate::config::desired::Port, interface: &Interface) -> Value {
-        let engine = self.engine;
-        let planned = engine.plan.ports.get(&interface.uuid);
-        let status = planned.map(|planned| engine.interface_status(interface, planned));
+        let lent = self.lent;
+        let planned = lent.seen.plan.ports.get(&interface.uuid);
+        let status = planned.map(|planned| lent.seen.interface_status(interface, planned));
         let status = status.unwrap_or_default();
-        let link = engine.links.get(&interface.name).filter(|link| link.held != Held::Underlay);
+        let link = lent.seen.links.get(&interface.name).filter(|link| link.held != Held::Underlay);
         let up = |up: Option<bool>| up.map(|up| if up { "up" } else { "down" });
         let mut value = json!({
             "name": interface.name,
@@ -201,9 +240,9 @@ impl View<'_> {
             "type": if interface.type_name.is_empty() { "system" } else { &interface.type_name },
             "link_state": up(status.is_running),
             "admin_state": up(status.is_admin_up),
-            "error": engine.error(interface),
+            "error": lent.seen.error(interface),
             "blocked": planned.and_then(|planned| {
-                engine.spanning.blocked(&planned.bridge, engine.ids.port(&planned.interface)?)
+                lent.seen.spanning.blocked(&planned.bridge, lent.ids.port(&planned.interface)?)
             }),
             "ifindex": status.ifindex,
             "mac": status.mac,
@@ -222,7 +261,7 @@ impl View<'_> {
             "af_xdp_mode": link.and_then(|link| link.af_xdp_mode),
             "packet_socket": link.is_some_and(Link::is_guest),
             "tapped": link.is_some_and(|link| link.tap.state == TapState::Tapped),
-            "tunnel": planned.and_then(|planned| tunnel(engine, planned)),
+            "tunnel": planned.and_then(|planned| tunnel(lent, planned)),
         });
         if let Some(object) = value.as_object_mut() {
             object.extend(self.traffic(planned));
@@ -232,9 +271,9 @@ impl View<'_> {
 
     fn traffic(&self, planned: Option<&PlannedPort>) -> Map<String, Value> {
         let now = self.now;
-        let before = planned.and_then(|port| self.engine.rates.traffic.get(&port.interface));
+        let before = planned.and_then(|port| self.lent.rates.traffic.get(&port.interface));
         let [rx_frames, rx_bytes, tx_frames, tx_bytes] = before.copied().unwrap_or_default();
-        let link = planned.and_then(|planned| self.engine.links.get(&planned.name));
+        let link = planned.and_then(|planned| self.lent.seen.links.get(&planned.name));
         let missed: u64 = link.map(Link::missed_frames).unwrap_or_default().values().sum();
         let bits = |now: u64, before: u64| rate(now, before, self.secs) * 8.0;
         let value = json!({
@@ -257,11 +296,11 @@ impl View<'_> {
     }
 }
 
-fn underlays(engine: &Engine, counters: &Counters) -> Vec<Value> {
-    let underlays = engine.links.iter().filter(|(_, link)| link.held == Held::Underlay);
+fn underlays(lent: &Parts<'_>, counters: &Counters) -> Vec<Value> {
+    let underlays = lent.seen.links.iter().filter(|(_, link)| link.held == Held::Underlay);
     underlays
         .map(|(name, link)| {
-            let addresses = engine.kernel.addresses_of(link.ifindex);
+            let addresses = lent.seen.kernel.addresses_of(link.ifindex);
             let addresses: Vec<_> = addresses.map(|address| address.to_string()).collect();
             let counted = counters.link(link.id).cloned().unwrap_or_default();
             json!({
@@ -297,10 +336,10 @@ const fn vlan_mode(mode: VlanMode) -> &'static str {
     }
 }
 
-fn tunnel(engine: &Engine, planned: &PlannedPort) -> Option<Value> {
+fn tunnel(lent: &Parts<'_>, planned: &PlannedPort) -> Option<Value> {
     let Carrier::Tunnel(tunnel, path) = &planned.carrier else { return None };
     let (mac, reason) = match &path.state {
-        State::Ready(mac) => (Some(mac.to_string()), engine.dead_ends.text(&planned.interface)),
+        State::Ready(mac) => (Some(mac.to_string()), lent.seen.dead_ends.text(&planned.interface)),
         State::Resolving => (None, None),
         State::Unreachable(reason) => (None, Some(reason.clone())),
     };
@@ -343,27 +382,27 @@ fn push_missed(all: &mut Vec<Value>, bridge: Option<&str>, name: &str, link: &Li
     }
 }
 
-fn drops(engine: &mut Engine, _args: &[String]) -> Result<Step, String> {
-    let rows = engine.plan.ports.iter().map(|port| port.interface).collect();
-    Ok(by_port(engine, rows, Vec::new(), drops_of_port, |engine, all| {
-        let question = engine.workers.ask(|_| weft_worker::Command::ReportFigures);
-        let resume = |engine: &mut Engine, answers| drops_of_underlays(engine, all, answers);
-        Step::Ask(question, Box::new(resume))
+fn drops(lent: &mut Parts<'_>, _args: &[String]) -> Result<Step, String> {
+    let rows = lent.seen.plan.ports.iter().map(|port| port.interface).collect();
+    let counters = errand::Counters { ids: lent.ids, workers: lent.workers };
+    Ok(by_port::<Weft, _>(counters, rows, Vec::new(), drops_of_port, |lent, all| {
+        let question = lent.workers.ask(|_| weft_worker::Command::ReportFigures);
+        Step::ask::<Weft>(question, |lent, answers| drops_of_underlays(lent, all, answers))
     }))
 }
 
-fn drops_of_port(engine: &mut Engine, all: &mut Vec<Value>, row: &Uuid, counted: &PortCounters) {
-    let Some(port) = engine.plan.ports.get(row) else { return };
+fn drops_of_port(lent: &mut Parts<'_>, all: &mut Vec<Value>, row: &Uuid, counted: &PortCounters) {
+    let Some(port) = lent.seen.plan.ports.get(row) else { return };
     let bridge = Some(port.bridge.as_str());
     push_drops(all, bridge, &port.name, "rx", &counted.rx_drops);
     push_drops(all, bridge, &port.name, "tx", &counted.tx_drops);
-    if let Some(link) = engine.links.get(&port.name).filter(|link| link.held != Held::Underlay) {
+    if let Some(link) = lent.seen.links.get(&port.name).filter(|link| link.held != Held::Underlay) {
         push_missed(all, bridge, &port.name, link);
     }
 }
 
 fn drops_of_underlays(
-    engine: &mut Engine,
+    lent: &Parts<'_>,
     mut all: Vec<Value>,
     answers: Vec<weft_worker::Event<weft_io::Queue>>,
 ) -> Step {
@@ -371,7 +410,7 @@ fn drops_of_underlays(
     for report in reports(answers) {
         counters.add(&report.counters);
     }
-    for (name, link) in engine.links.iter().filter(|(_, link)| link.held == Held::Underlay) {
+    for (name, link) in lent.seen.links.iter().filter(|(_, link)| link.held == Held::Underlay) {
         let counted = counters.link(link.id).cloned().unwrap_or_default();
         push_drops(&mut all, None, name, "rx", &counted.rx_drops);
         push_missed(&mut all, None, name, link);
@@ -386,41 +425,43 @@ type PortNames = HashMap<PortId, (String, u16)>;
 struct Addresses {
     /// Bridges that are to be read.
     left: std::vec::IntoIter<String>,
-    read: Vec<(String, Parts, PortNames)>,
+    read: Vec<(String, Pieces, PortNames)>,
 }
 
-fn fdb(engine: &mut Engine, args: &[String]) -> Result<Step, String> {
+fn fdb(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String> {
     let names: Vec<String> = match args.first() {
-        Some(name) if engine.desired.bridges.contains_key(name) => vec![name.clone()],
+        Some(name) if lent.seen.desired.bridges.contains_key(name) => vec![name.clone()],
         Some(_) => return Err("no such bridge\n".to_owned()),
-        None => engine.desired.bridges.keys().cloned().collect(),
+        None => lent.seen.desired.bridges.keys().cloned().collect(),
     };
-    Ok(Addresses { left: names.into_iter(), read: Vec::new() }.go_on(engine))
+    Ok(Addresses { left: names.into_iter(), read: Vec::new() }.go_on(lent))
 }
 
 impl Addresses {
-    fn go_on(mut self, engine: &mut Engine) -> Step {
-        let id = |name: String| Some((super::fdb::bridge(engine, &name).ok()?, name));
+    fn go_on(mut self, lent: &mut Parts<'_>) -> Step {
+        let id = |name: String| {
+            Some((super::fdb::bridge(lent.seen.desired, lent.ids, &name).ok()?, name))
+        };
         let Some((id, name)) = self.left.by_ref().find_map(id) else {
             return Step::Elsewhere(Box::new(move || self.text()));
         };
-        let end = move |engine: &mut Engine, parts| {
+        let end = move |lent: &mut Parts<'_>, pieces: Pieces| {
             let number = |port: &PlannedPort| {
-                let id = engine.ids.port(&port.interface)?;
+                let id = lent.ids.port(&port.interface)?;
                 Some((id, (port.port.as_str().to_owned(), port.ofport)))
             };
-            let ports = engine.plan.ports.of_bridge(&name).filter_map(number).collect();
-            self.read.push((name, parts, ports));
-            self.go_on(engine)
+            let ports = lent.seen.plan.ports.of_bridge(&name).filter_map(number).collect();
+            self.read.push((name, pieces, ports));
+            self.go_on(lent)
         };
-        super::fdb::read(engine, id, Box::new(end))
+        Reading::of(id, lent.workers).go_on::<Weft>(lent.workers, end)
     }
 
     /// Entry by entry: a million of them as one value would take a gigabyte.
     fn text(self) -> Answer {
         let mut text = String::from("[");
-        for (bridge, parts, ports) in self.read {
-            for record in merged(parts) {
+        for (bridge, pieces, ports) in self.read {
+            for record in merged(pieces) {
                 let Some((port, ofport)) = ports.get(&record.port) else { continue };
                 let entry = json!({
                     "bridge": bridge,
@@ -439,11 +480,11 @@ impl Addresses {
     }
 }
 
-fn turns(engine: &mut Engine, args: &[String]) -> Answer {
+fn turns(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     match args.first().map(String::as_str) {
-        None => Ok(engine.turns.show()),
+        None => Ok(lent.turns.show()),
         Some("clear") => {
-            engine.turns.clear();
+            lent.turns.clear();
             Ok(String::new())
         }
         Some(other) => Err(format!("{other}: not clear\n")),

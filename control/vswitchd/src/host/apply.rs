@@ -1,14 +1,26 @@
 //! Runs the steps of a plan.  A step that fails is undone, and its interface gets the reason.
 
+use crate::host::Host;
 use crate::host::links::{LinkError, Nic};
 use crate::host::nic::{NicOrder, OpenNic};
 use crate::host::parallel;
+use crate::lower::Lower;
+use crate::plan::planned::Standing;
 use crate::plan::{Held, Step};
-use crate::process::engine::Engine;
 use std::io;
 use weft_wire::mac::MacAddr;
 
-impl Engine {
+/// What steps change.
+pub struct Apply<'a> {
+    /// The devices and links.
+    pub host: &'a mut Host,
+    /// The workers, which get queues.
+    pub lower: &'a mut Lower,
+    /// What forwards.
+    pub plan: &'a Standing,
+}
+
+impl Apply<'_> {
     /// Runs one step; false when it failed in a way that changes the plan.
     pub(crate) fn step(&mut self, step: &Step) -> bool {
         match step {
@@ -17,7 +29,7 @@ impl Engine {
             Step::OpenTap { name, mac } => match self.open_tap(name, *mac) {
                 Ok(()) => true,
                 Err(error) => {
-                    self.note_failure(name, 0, error.to_string());
+                    self.host.failures.note(name, 0, error.to_string());
                     false
                 }
             },
@@ -32,7 +44,8 @@ impl Engine {
                 true
             }
             Step::SetVteps { name, addresses, udp_ports } => {
-                let attached = self.links.get_mut(name).and_then(|link| link.attached.as_mut());
+                let attached =
+                    self.host.links.get_mut(name).and_then(|link| link.attached.as_mut());
                 if let Some(attached) = attached {
                     let set = attached.set_vteps(addresses);
                     let set = set.and(attached.set_tunnel_ports(udp_ports));
@@ -47,15 +60,15 @@ impl Engine {
 
     /// A refusal is said once; the interface's row has it as long as it asks for that MTU.
     fn set_mtu(&mut self, name: &str, mtu: u32) {
-        let Some(ifindex) = self.device(name).map(|link| link.ifindex) else { return };
-        match self.kernel.set_mtu(ifindex, mtu) {
+        let Some(ifindex) = self.host.device(name).map(|link| link.ifindex) else { return };
+        match self.host.kernel.set_mtu(ifindex, mtu) {
             Ok(()) => {
                 tracing::info!("{name}: mtu {mtu}");
-                self.links.note_mtu(name, None);
-                self.links.set_mtu(name, mtu);
+                self.host.links.note_mtu(name, None);
+                self.host.links.set_mtu(name, mtu);
             }
             Err(error) => {
-                if self.links.note_mtu(name, Some((mtu, error.to_string()))) {
+                if self.host.links.note_mtu(name, Some((mtu, error.to_string()))) {
                     tracing::warn!("{name}: mtu {mtu}: {error}");
                 }
             }
@@ -68,8 +81,8 @@ impl Engine {
         what: &str,
         change: impl FnOnce(&mut crate::host::kernel::Kernel, u32) -> io::Result<()>,
     ) {
-        let Some(ifindex) = self.device(name).map(|link| link.ifindex) else { return };
-        match change(&mut self.kernel, ifindex) {
+        let Some(ifindex) = self.host.device(name).map(|link| link.ifindex) else { return };
+        match change(&mut self.host.kernel, ifindex) {
             Ok(()) => tracing::info!("{name}: {what}"),
             Err(error) => tracing::warn!("{name}: {what}: {error}"),
         }
@@ -81,26 +94,26 @@ impl Engine {
         let mut ports = Vec::new();
         for step in steps {
             let Step::Close { name, removes_device } = step else { continue };
-            let Some(link) = self.links.get(name) else { continue };
+            let Some(link) = self.host.links.get(name) else { continue };
             self.say_why(name, link.ifindex, link.held);
             if link.held == Held::Port {
                 ports.push((name, link.ifindex));
             }
             names.push((name.as_str(), *removes_device));
         }
-        self.links.close_all(names, &mut self.workers);
+        self.host.links.close_all(names, &mut self.lower.workers);
         for (name, ifindex) in ports {
-            let is_there = self.kernel.link(ifindex).is_some_and(|link| link.name == *name);
-            if self.promiscuous_mut().remove(name) && is_there {
+            let is_there = self.host.kernel.link(ifindex).is_some_and(|link| link.name == *name);
+            if self.host.promiscuous.remove(name) && is_there {
                 // The device may be on its way out.
-                let _ = self.kernel.set_promiscuous(ifindex, false);
+                let _ = self.host.kernel.set_promiscuous(ifindex, false);
             }
         }
     }
 
     /// Why a link is closed.
     fn say_why(&self, name: &str, ifindex: u32, held: Held) {
-        match self.kernel.link(ifindex) {
+        match self.host.kernel.link(ifindex) {
             _ if held == Held::Tap => tracing::info!("{name}: closing"),
             Some(device) if device.name != name => {
                 tracing::warn!("{name}: its device is called {} now: closing", device.name);
@@ -113,11 +126,12 @@ impl Engine {
     }
 
     fn open_tap(&mut self, name: &str, mac: Option<MacAddr>) -> Result<(), LinkError> {
-        let ifindex = self.links.open_tap(name, mac, &self.workers)?;
-        let changes = self.kernel.refresh_link(ifindex)?;
-        self.note_changes(changes)?;
-        self.look_at_carrier(name);
-        self.sync_link(name);
+        let ifindex = self.host.links.open_tap(name, mac, &self.lower.workers)?;
+        let changes = self.host.kernel.refresh_link(ifindex)?;
+        let lost = self.host.note_changes(changes);
+        self.lower.forget_behind(&lost, self.plan);
+        self.host.look_at_carrier(name);
+        self.host.sync_link(name);
         tracing::info!("{name}: internal port is there");
         Ok(())
     }
@@ -135,7 +149,7 @@ impl Engine {
             match self.order_nic(name, ifindex, held) {
                 Ok(order) => orders.push(order),
                 Err(text) => {
-                    self.note_failure(name, ifindex, text);
+                    self.host.failures.note(name, ifindex, text);
                     is_complete = false;
                 }
             }
@@ -151,32 +165,32 @@ impl Engine {
     }
 
     fn order_nic(&mut self, name: &str, ifindex: u32, held: Held) -> Result<NicOrder, String> {
-        if self.stuck_nics.contains(name) {
+        if self.host.stuck_nics.contains(name) {
             return Err("a worker that hangs has its queues".to_owned());
         }
-        let device = self.kernel.link(ifindex);
+        let device = self.host.kernel.link(ifindex);
         let device = device
             .ok_or_else(|| format!("could not open network device {name} (No such device)"))?;
         let nic = Nic { name, ifindex, mtu: device.mtu, kind: &device.kind, held };
-        self.links.order(&nic, &self.workers).map_err(|error| error.to_string())
+        self.host.links.order(&nic, &self.lower.workers).map_err(|error| error.to_string())
     }
 
     /// Takes a NIC into service, if it is open; false when it is not.
     fn take_nic(&mut self, order: &NicOrder, opened: Result<OpenNic, LinkError>) -> bool {
         let name = &order.name;
         let adopted = match opened {
-            Ok(nic) => self.links.adopt(name, nic, &mut self.workers),
+            Ok(nic) => self.host.links.adopt(name, nic, &mut self.lower.workers),
             Err(error) => {
-                self.links.refuse(order);
+                self.host.links.refuse(order);
                 Err(error)
             }
         };
         if let Err(error) = adopted {
-            self.note_failure(name, order.ifindex, error.to_string());
+            self.host.failures.note(name, order.ifindex, error.to_string());
             return false;
         }
-        self.look_at_carrier(name);
-        let attached = self.links.get(name).and_then(|link| link.attached.as_ref());
+        self.host.look_at_carrier(name);
+        let attached = self.host.links.get(name).and_then(|link| link.attached.as_ref());
         let mut is_adopted = false;
         if let Some(attached) = attached {
             let mode = attached.mode();
@@ -188,7 +202,7 @@ impl Engine {
             }
         }
         if order.held == Held::Port
-            && let Some(device) = self.kernel.link(order.ifindex).cloned()
+            && let Some(device) = self.host.kernel.link(order.ifindex).cloned()
         {
             self.make_promiscuous(&device, is_adopted);
         }
@@ -199,12 +213,12 @@ impl Engine {
     fn make_promiscuous(&mut self, link: &crate::host::kernel::Link, is_adopted: bool) {
         let name = &link.name;
         if !link.is_promiscuous
-            && let Err(error) = self.kernel.set_promiscuous(link.ifindex, true)
+            && let Err(error) = self.host.kernel.set_promiscuous(link.ifindex, true)
         {
             tracing::warn!("{name}: cannot be promiscuous: {error}");
         } else if !link.is_promiscuous || is_adopted {
             // An adopted link was a port of ours already, so it was we who made it so.
-            self.promiscuous_mut().insert(name.clone());
+            self.host.promiscuous.insert(name.clone());
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The links that we hold open: XDP programs, `AF_XDP` queues, TAPs.  Opened whole or not at all.
 
 use crate::host::descriptors::{self, NoDescriptors};
+use crate::host::kernel::{self, Kernel};
 use crate::host::nic::{NicOrder, OpenNic, driver, rx_queues};
 use crate::host::parallel;
 use crate::host::pins::Pins;
 use crate::host::taps::LinkTap;
-use crate::lower::workers::{WorkerError, Workers};
+use crate::lower::workers::{NoWorker, Workers};
 use crate::plan::Held;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -32,7 +33,7 @@ pub enum LinkError {
     Tap(#[from] TapError),
     /// A worker.
     #[error("{0}")]
-    Worker(#[from] WorkerError),
+    Worker(#[from] NoWorker),
     /// The system.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -202,6 +203,13 @@ impl Links {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Link> {
         self.open.get(name)
+    }
+
+    /// The device of an open link, unless it is out of sight.
+    #[must_use]
+    pub fn device<'a>(&self, name: &str, kernel: &'a Kernel) -> Option<&'a kernel::Link> {
+        let link = self.get(name)?;
+        kernel.link(link.ifindex).filter(|device| device.name == name)
     }
 
     /// One link, to change.
@@ -407,10 +415,7 @@ impl Links {
                 }
             }
         }
-        let queues = workers.take_queues(link.id).unwrap_or_else(|error| {
-            tracing::error!("{name}: {error}");
-            Vec::new()
-        });
+        let queues = workers.take_queues(link.id);
         Some(Leaving { name: name.to_owned(), link, queues, removes_device })
     }
 
@@ -435,7 +440,7 @@ impl Links {
     /// Lets go of everything without detaching what is pinned: a successor adopts it.
     pub fn abandon(&mut self, workers: &mut Workers) {
         let ids = self.open.values().map(|link| link.id);
-        let queues = ids.filter_map(|id| workers.take_queues(id).ok());
+        let queues = ids.map(|id| workers.take_queues(id));
         parallel::each(queues.collect(), |queues, _| drop(queues));
         self.open.clear();
     }

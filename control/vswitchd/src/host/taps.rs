@@ -18,10 +18,9 @@
 //! there are ports; the workers know nothing of that.  A socket on all devices (`-i any`) does not
 //! count: it would slow every port down, for what may be of no port at all.
 
-use crate::host::links::{Link, LinkError};
+use crate::host::links::{Link, LinkError, Links};
 use crate::lower::workers::Workers;
 use crate::plan::Held;
-use crate::process::engine::Engine;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -106,7 +105,7 @@ impl Link {
     fn tap(&mut self, name: &str, workers: &mut Workers) -> Result<(), LinkError> {
         if let Err(error) = self.stand_in(name, workers) {
             self.put_sockets_in(name);
-            self.retire_stand_ins(workers)?;
+            self.retire_stand_ins(workers);
             return Err(error);
         }
         Ok(())
@@ -144,15 +143,14 @@ impl Link {
     }
 
     /// The packet sockets go, and the host's stack has no shield any more.
-    fn retire_stand_ins(&mut self, workers: &mut Workers) -> Result<(), LinkError> {
+    fn retire_stand_ins(&mut self, workers: &mut Workers) {
         self.watches.iter().for_each(QueueWatch::release);
         self.tap.missed_frames += self.tap.missed_now();
         self.tap.watches.clear();
-        workers.remove_stand_ins(self.id)?;
+        workers.remove_stand_ins(self.id);
         if let Some(attached) = &mut self.attached {
             attached.unshield_host();
         }
-        Ok(())
     }
 
     /// Goes one step towards what the listeners want.
@@ -180,7 +178,8 @@ impl Link {
                     return;
                 }
                 tracing::info!("{name}: nobody listens any more: AF_XDP again");
-                (self.retire_stand_ins(workers), TapState::Untapped)
+                self.retire_stand_ins(workers);
+                (Ok(()), TapState::Untapped)
             }
             (TapState::Refused, false) => (Ok(()), TapState::Untapped),
             (TapState::Tapped | TapState::Refused, true) | (TapState::Untapped, false) => return,
@@ -215,36 +214,40 @@ impl LinkTap {
     }
 }
 
-impl Engine {
-    /// Whether there is a port that somebody could tap.
-    #[must_use]
-    pub const fn has_nic_ports(&self) -> bool {
-        self.links.has_nic_ports()
-    }
+/// Who listens on ports, and when to look for that.
+#[derive(Debug, Default)]
+pub struct Taps {
+    listeners: Listeners,
+    looked_at: Option<Instant>,
+}
 
+impl Taps {
     /// When to look who listens next: soon while a socket takes over.  `None` while nobody could tap anything.
     #[must_use]
-    pub fn taps_pause(&self) -> Option<Duration> {
-        let is_switching = self.links.iter().any(|(_, link)| link.tap.is_switching());
-        self.has_nic_ports().then_some(if is_switching { SETTLE } else { LOOK })
+    pub fn due(&self, links: &Links) -> Option<Instant> {
+        if !links.has_nic_ports() {
+            return None;
+        }
+        let is_switching = links.iter().any(|(_, link)| link.tap.is_switching());
+        let pause = if is_switching { SETTLE } else { LOOK };
+        Some(self.looked_at.map_or_else(Instant::now, |at| at + pause))
     }
 
     /// Looks who listens on which port, and sees to it that they have something to hear.
-    pub fn tend_taps(&mut self) {
-        let watches = self.links.iter().flat_map(|(_, link)| &link.tap.watches);
+    pub fn turn(&mut self, links: &mut Links, workers: &mut Workers) {
+        let watches = links.iter().flat_map(|(_, link)| &link.tap.watches);
         let own = watches.filter_map(QueueWatch::packet_socket_inode).collect();
-        let listened = match self.listeners.look(&own) {
-            Ok(listened) => listened,
-            Err(error) => {
-                tracing::debug!("/proc/net/packet: {error}");
-                return;
+        match self.listeners.look(&own) {
+            Ok(listened) => {
+                for (name, link) in links.iter_mut() {
+                    if link.held == Held::Port && !link.is_guest() {
+                        link.follow(name, listened.contains(&link.ifindex), workers);
+                    }
+                }
             }
-        };
-        for (name, link) in self.links.iter_mut() {
-            if link.held == Held::Port && !link.is_guest() {
-                link.follow(name, listened.contains(&link.ifindex), &mut self.workers);
-            }
+            Err(error) => tracing::debug!("/proc/net/packet: {error}"),
         }
+        self.looked_at = Some(Instant::now());
     }
 }
 

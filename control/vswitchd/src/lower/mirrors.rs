@@ -1,10 +1,9 @@
 //! Mirrors on their way into the snapshot, and what they have copied on its way back.
 
 use crate::config::desired::mirror::{Output, Selection};
-use crate::config::desired::{Bridge, Port};
+use crate::config::desired::{Bridge, Desired, Port};
 use crate::lower::publish::Ids;
-use crate::lower::workers::WorkerError;
-use crate::process::engine::Engine;
+use crate::lower::workers::Workers;
 use crate::report::status::{Wanted, count};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
@@ -46,36 +45,27 @@ pub fn confs(bridge: &Bridge, ids: &Ids) -> Vec<MirrorConf> {
 /// Mirrors of all bridges: those that have a number.
 const MIRRORS_MAX: u16 = u16::MAX;
 
-impl Engine {
-    /// Gives every mirror its number, and fresh counters to new ones.
-    pub(crate) fn number_mirrors(&mut self) -> Result<(), WorkerError> {
-        let bridges = self.desired.bridges.values();
-        let rows: BTreeSet<Uuid> =
-            bridges.flat_map(|bridge| &bridge.mirrors).map(|mirror| mirror.uuid).collect();
-        self.ids.mirrors.keep_only(|row| rows.contains(row));
-        for row in &rows {
-            match self.ids.mirrors.give(row) {
-                Some((number, true)) => self.workers.clear_mirror(MirrorId(number))?,
-                Some((_, false)) => {}
-                None => tracing::warn!("mirror {row}: there are {MIRRORS_MAX} already; ignored"),
-            }
+/// Gives every mirror its number, and fresh counters to new ones.
+pub fn number(desired: &Desired, ids: &mut Ids, workers: &Workers) {
+    let bridges = desired.bridges.values();
+    let rows: BTreeSet<Uuid> =
+        bridges.flat_map(|bridge| &bridge.mirrors).map(|mirror| mirror.uuid).collect();
+    ids.mirrors.keep_only(|row| rows.contains(row));
+    for row in &rows {
+        match ids.mirrors.give(row) {
+            Some((number, true)) => workers.clear_mirror(MirrorId(number)),
+            Some((_, false)) => {}
+            None => tracing::warn!("mirror {row}: there are {MIRRORS_MAX} already; ignored"),
         }
-        Ok(())
     }
+}
 
-    /// `Mirror.statistics`.
-    pub(crate) fn want_mirror_statistics(
-        &self,
-        bridge: &Bridge,
-        counters: &Counters,
-        wanted: &mut Wanted,
-    ) {
-        for mirror in &bridge.mirrors {
-            let number = self.ids.mirrors.get(&mirror.uuid).map(MirrorId);
-            let Some(counted) = number.and_then(|id| counters.mirror(id)) else { continue };
-            let figures =
-                [("tx_bytes", count(counted.bytes)), ("tx_packets", count(counted.frames))];
-            wanted.set("Mirror", mirror.uuid, "statistics", Datum::map_of_integers(figures));
-        }
+/// `Mirror.statistics`.
+pub fn want_statistics(bridge: &Bridge, ids: &Ids, counters: &Counters, wanted: &mut Wanted) {
+    for mirror in &bridge.mirrors {
+        let number = ids.mirrors.get(&mirror.uuid).map(MirrorId);
+        let Some(counted) = number.and_then(|id| counters.mirror(id)) else { continue };
+        let figures = [("tx_bytes", count(counted.bytes)), ("tx_packets", count(counted.frames))];
+        wanted.set("Mirror", mirror.uuid, "statistics", Datum::map_of_integers(figures));
     }
 }

@@ -6,3 +6,99 @@ pub mod publish;
 pub(crate) mod rebalance;
 pub mod supervise;
 pub mod workers;
+
+use crate::plan::planned::Standing;
+use publish::Ids;
+use rebalance::Rebalance;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+use uuid::Uuid;
+use weft_switch::{PortId, Snapshot};
+use workers::{StartError, Workers};
+
+/// The workers, and what they forward by.
+pub struct Lower {
+    /// The workers.
+    pub workers: Workers,
+    /// Numbers of bridges, ports, mirrors and groups.
+    pub ids: Ids,
+    /// What the workers forward by.
+    pub snapshot: Arc<Snapshot>,
+    /// The number of the snapshot: it goes up with every one.
+    pub epoch: u64,
+    /// When each bridge began to forward.
+    pub bridges_since: BTreeMap<Uuid, Instant>,
+    /// Ports that may be other than in the snapshot.
+    dirty: BTreeSet<PortId>,
+    rebalance: Rebalance,
+    /// The CPUs that workers were asked for.
+    cpus: Vec<usize>,
+    has_restarted: bool,
+}
+
+impl Lower {
+    /// Starts one worker.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub fn start() -> Result<Self, StartError> {
+        Ok(Self {
+            workers: Workers::start(&[])?,
+            ids: Ids::default(),
+            snapshot: Arc::default(),
+            epoch: 0,
+            bridges_since: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            rebalance: Rebalance::default(),
+            cpus: Vec::new(),
+            has_restarted: false,
+        })
+    }
+
+    /// Ports may be other than in the snapshot.
+    pub fn mark(&mut self, ports: impl IntoIterator<Item = PortId>) {
+        self.dirty.extend(ports);
+    }
+
+    /// The same for an interface, if it has a number.
+    pub fn mark_row(&mut self, interface: &Uuid) {
+        self.dirty.extend(self.ids.port(interface));
+    }
+
+    /// Forgets the addresses behind links that have lost their carrier.
+    pub fn forget_behind(&mut self, links: &[String], plan: &Standing) {
+        for name in links {
+            let port = plan.ports.by_device(name);
+            if let Some(id) = port.and_then(|port| self.ids.port(&port.interface)) {
+                self.workers.flush_fdb(None, Some(id), None);
+            }
+        }
+    }
+
+    /// Starts workers on other CPUs, unless they are those of before; the workers of before, whose queues
+    /// are to be closed.  When it fails, those go on.
+    pub fn restart(&mut self, cpus: &[usize]) -> Option<Workers> {
+        if self.cpus == cpus {
+            return None;
+        }
+        tracing::info!("workers on CPUs {cpus:?}");
+        cpus.clone_into(&mut self.cpus);
+        let mut workers = match Workers::start(cpus) {
+            Ok(workers) => workers,
+            Err(error) => {
+                tracing::error!("{error}: those before go on");
+                return None;
+            }
+        };
+        workers.number_on(&self.workers);
+        self.has_restarted = true;
+        self.snapshot = Arc::default();
+        Some(std::mem::replace(&mut self.workers, workers))
+    }
+
+    /// True, once, after all workers were replaced.
+    pub fn take_restarted(&mut self) -> bool {
+        std::mem::take(&mut self.has_restarted)
+    }
+}

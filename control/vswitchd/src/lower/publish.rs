@@ -9,16 +9,19 @@
 //! snapshot that follows may give the numbers to others.  A worker returns the snapshot that it
 //! stops using, so that control frees it: nothing is freed on the fast path.
 
-use crate::config::desired::Bridge;
+use crate::config::desired::{Bridge, Desired};
 use crate::config::tunnel_options::Tunnel;
 use crate::host::links::{Link, Links};
-use crate::lower::mirrors;
+use crate::lower::{Lower, mirrors};
+use crate::plan::planned::Standing;
 use crate::plan::{Carrier, Held, Plan, PlannedPort};
-use crate::process::engine::Engine;
 use crate::protocols::spanning::Spanning;
+use crate::report::coverage::Coverage;
 use crate::underlay::tunnels::{Path, State};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Instant;
 use uuid::Uuid;
 use weft_switch::{
     BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, NextHop, PortConf, PortId, PortKind, Reach,
@@ -165,58 +168,102 @@ impl Ids {
     }
 }
 
-/// The next snapshot: bridges as they are now, ports and links as in the one in use but for those in
-/// `touched` and `changed`.  None when it would forward in the same way.
-#[must_use]
-pub fn snapshot(
-    engine: &Engine,
-    touched: &BTreeSet<PortId>,
-    mut changed: BTreeSet<LinkId>,
-) -> Option<Snapshot> {
-    let Engine { desired, plan, links, ids, spanning, snapshot, .. } = engine;
-    let mut builder = SnapshotBuilder::edit(snapshot);
-    builder.reads_inner_tags(desired.reads_inner_tags);
-    let bridges = desired
-        .bridges
-        .values()
-        .filter_map(|bridge| Some((ids.bridge(&bridge.uuid)?, bridge_conf(bridge, ids, spanning))));
-    builder.bridges(bridges);
-    for id in touched {
-        // Whose frames those of a link are has changed with the port.
-        if let Some(PortKind::Link(link)) = snapshot.port(*id).map(|port| &port.kind) {
-            changed.insert(*link);
-        }
-        let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
-        let link = planned.filter(|port| port.carrier == Carrier::Link);
-        changed.extend(link.and_then(|port| links.get(&port.name)).map(|link| link.id));
-    }
-    for id in changed {
-        match links.numbered(id).and_then(|(name, link)| link_conf(engine, name, link)) {
-            Some(conf) => builder.link(id, conf),
-            None => builder.drop_link(id),
-        };
-    }
-    for id in touched {
-        let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
-        match planned.and_then(|port| port_conf(engine, *id, port)) {
-            Some(conf) => builder.port(*id, conf),
-            None => builder.drop_port(*id),
-        };
-    }
-    builder.build_if_changed()
+/// What snapshots are made of, and the workers that they go to.
+pub struct Publisher<'a> {
+    /// What is wanted.
+    pub desired: &'a Desired,
+    /// What is planned.
+    pub plan: &'a Standing,
+    /// What keeps ports from forwarding.
+    pub spanning: &'a Spanning,
+    /// Open links.
+    pub links: &'a mut Links,
+    /// The workers.
+    pub lower: &'a mut Lower,
+    /// Counts snapshots.
+    pub coverage: &'a mut Coverage,
 }
 
-fn port_conf(engine: &Engine, id: PortId, port: &PlannedPort) -> Option<PortConf> {
-    let Engine { desired, links, ids, spanning, .. } = engine;
-    let row = desired.bridges.get(&port.bridge)?;
-    let mut conf = PortConf::new(ids.bridge(&row.uuid)?, kind(port, row.clamps_mss(), links, ids)?);
-    conf.vlan = port.vlan.clone();
-    let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
-    conf.split_horizon = group.unwrap_or(0);
-    conf.vtep = port.vtep.clone().map(Box::new);
-    let gate = spanning.gate(&port.bridge, id);
-    (conf.forwards, conf.learns) = (gate.forwards, gate.learns);
-    Some(conf)
+impl Publisher<'_> {
+    /// Looks at all ports anew, then as [`Publisher::install`].
+    pub fn install_all(&mut self) {
+        for port in &self.plan.ports {
+            self.lower.mark_row(&port.interface);
+        }
+        self.install();
+    }
+
+    /// Sends the next snapshot to the workers, unless the one that they have is as good.
+    pub fn install(&mut self) {
+        let touched = std::mem::take(&mut self.lower.dirty);
+        let changed = self.links.take_changed();
+        let Some(snapshot) = self.snapshot(&touched, changed) else { return };
+        self.coverage.add("snapshot_installed", 1);
+        self.lower.epoch = snapshot.epoch;
+        let snapshot = Arc::new(snapshot);
+        self.lower.workers.install(&snapshot);
+        self.lower.snapshot = snapshot;
+        let rows: BTreeSet<_> = self.desired.bridges.values().map(|bridge| bridge.uuid).collect();
+        self.lower.bridges_since.retain(|row, _| rows.contains(row));
+        for row in rows {
+            self.lower.bridges_since.entry(row).or_insert_with(Instant::now);
+        }
+    }
+
+    /// The next snapshot: bridges as they are now, ports and links as in the one in use but for those in
+    /// `touched` and `changed`.  None when it would forward in the same way.
+    fn snapshot(
+        &self,
+        touched: &BTreeSet<PortId>,
+        mut changed: BTreeSet<LinkId>,
+    ) -> Option<Snapshot> {
+        let Self { desired, plan, spanning, .. } = self;
+        let Lower { ids, snapshot, .. } = &*self.lower;
+        let mut builder = SnapshotBuilder::edit(snapshot);
+        builder.reads_inner_tags(desired.reads_inner_tags);
+        let bridges = desired.bridges.values().filter_map(|bridge| {
+            Some((ids.bridge(&bridge.uuid)?, bridge_conf(bridge, ids, spanning)))
+        });
+        builder.bridges(bridges);
+        for id in touched {
+            // Whose frames those of a link are has changed with the port.
+            if let Some(PortKind::Link(link)) = snapshot.port(*id).map(|port| &port.kind) {
+                changed.insert(*link);
+            }
+            let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
+            let link = planned.filter(|port| port.carrier == Carrier::Link);
+            changed.extend(link.and_then(|port| self.links.get(&port.name)).map(|link| link.id));
+        }
+        for id in changed {
+            let conf = self.links.numbered(id);
+            match conf.and_then(|(name, link)| link_conf(plan, ids, name, link)) {
+                Some(conf) => builder.link(id, conf),
+                None => builder.drop_link(id),
+            };
+        }
+        for id in touched {
+            let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
+            match planned.and_then(|port| self.port_conf(*id, port)) {
+                Some(conf) => builder.port(*id, conf),
+                None => builder.drop_port(*id),
+            };
+        }
+        builder.build_if_changed()
+    }
+
+    fn port_conf(&self, id: PortId, port: &PlannedPort) -> Option<PortConf> {
+        let ids = &self.lower.ids;
+        let row = self.desired.bridges.get(&port.bridge)?;
+        let kind = kind(port, row.clamps_mss(), self.links, ids)?;
+        let mut conf = PortConf::new(ids.bridge(&row.uuid)?, kind);
+        conf.vlan = port.vlan.clone();
+        let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
+        conf.split_horizon = group.unwrap_or(0);
+        conf.vtep = port.vtep.clone().map(Box::new);
+        let gate = self.spanning.gate(&port.bridge, id);
+        (conf.forwards, conf.learns) = (gate.forwards, gate.learns);
+        Some(conf)
+    }
 }
 
 fn kind(port: &PlannedPort, clamps_mss: bool, links: &Links, ids: &Ids) -> Option<PortKind> {
@@ -248,12 +295,12 @@ fn bridge_conf(bridge: &Bridge, ids: &Ids, spanning: &Spanning) -> BridgeConf {
     }
 }
 
-fn link_conf(engine: &Engine, name: &str, link: &Link) -> Option<LinkConf> {
+fn link_conf(plan: &Standing, ids: &Ids, name: &str, link: &Link) -> Option<LinkConf> {
     let role = match link.held {
         Held::Underlay => LinkRole::Underlay,
         Held::Tap | Held::Port => {
-            let port = engine.plan.ports.by_device(name)?;
-            LinkRole::Port(engine.ids.port(&port.interface)?)
+            let port = plan.ports.by_device(name)?;
+            LinkRole::Port(ids.port(&port.interface)?)
         }
     };
     Some(LinkConf {

@@ -7,8 +7,8 @@
 use crate::host::links::{Link, Links};
 use crate::host::taps::TapState;
 use crate::lower::placement::{self, Places};
-use crate::lower::workers::{WorkerError, Workers};
-use crate::process::engine::Engine;
+use crate::lower::publish::Publisher;
+use crate::lower::workers::{NoWorker, Workers};
 use std::time::{Duration, Instant};
 use weft_switch::WorkerId;
 
@@ -38,14 +38,15 @@ fn places(links: &Links, workers: &Workers) -> Places {
     links.iter().filter_map(|(_, link)| place(link)).collect()
 }
 
-impl Engine {
+impl Publisher<'_> {
     /// Moves links when much is won by it.  To be called about once a second.
     ///
     /// # Errors
-    /// When a worker is lost.
-    pub(crate) fn tend_workers(&mut self, now: Instant) -> Result<(), WorkerError> {
-        if self.workers.count() > 1 && self.desired.rebalances && self.rebalance.is_due(now) {
-            self.rebalance_workers(now, false)?;
+    /// When a link was to go to a worker that is not there.
+    pub(crate) fn tend_workers(&mut self, now: Instant) -> Result<(), NoWorker> {
+        let has_several = self.lower.workers.count() > 1;
+        if has_several && self.desired.rebalances && self.lower.rebalance.is_due(now) {
+            self.rebalance(now, false)?;
         }
         Ok(())
     }
@@ -53,27 +54,23 @@ impl Engine {
     /// Moves links between workers, also for little when somebody asked for it.
     ///
     /// # Errors
-    /// When a worker is lost.
-    pub(crate) fn rebalance_workers(
-        &mut self,
-        now: Instant,
-        is_asked_for: bool,
-    ) -> Result<(), WorkerError> {
-        let talks = self.workers.talks();
-        let at = places(&self.links, &self.workers);
-        let moves = placement::moves(&talks, &at, self.workers.count(), is_asked_for);
+    /// When a link was to go to a worker that is not there.
+    pub(crate) fn rebalance(&mut self, now: Instant, is_asked_for: bool) -> Result<(), NoWorker> {
+        let talks = self.lower.workers.talks();
+        let at = places(self.links, &self.lower.workers);
+        let moves = placement::moves(&talks, &at, self.lower.workers.count(), is_asked_for);
         if moves.is_empty() {
             return Ok(());
         }
-        self.rebalance.moved_at = Some(now);
+        self.lower.rebalance.moved_at = Some(now);
         for (link, worker) in &moves {
-            self.workers.expect_queue(*worker, *link);
+            self.lower.workers.expect_queue(*worker, *link);
             self.links.set_worker(*link, *worker);
         }
-        self.install()?;
+        self.install();
         for (link, worker) in moves {
             let from = at.get(&link).copied().unwrap_or(WorkerId(0));
-            if self.workers.move_queues(link, from, worker)? {
+            if self.lower.workers.move_queues(link, from, worker)? {
                 let name = self.links.numbered(link).map_or("", |(name, _)| name);
                 tracing::info!("{name}: from worker {} to worker {}", from.0, worker.0);
             } else {

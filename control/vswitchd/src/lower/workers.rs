@@ -36,16 +36,20 @@ const REPLACE_AGAIN: Duration = Duration::from_secs(1);
 /// Copies of IGMP and MLD frames that wait for the engine, at most.
 const HEARD_MAX: usize = 1024;
 
-/// What can go wrong with workers.
+/// Threads, memory or descriptors for workers could not be had.
 #[derive(Debug, thiserror::Error)]
-pub enum WorkerError {
-    /// A worker has ended or hangs, and could not answer.
-    #[error("worker {0} does not answer")]
-    Lost(u16),
-    /// Threads, memory or descriptors could not be had.
-    #[error("cannot start workers: {0}")]
-    Start(#[from] io::Error),
-}
+#[error("cannot start workers: {0}")]
+pub struct StartError(#[from] io::Error);
+
+/// There is no worker of this number.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no worker {0}")]
+pub struct NoWorker(usize);
+
+/// A worker has ended or hangs, and did not answer.
+#[derive(Debug, thiserror::Error)]
+#[error("worker {} does not answer", .0.0)]
+pub struct NoAnswer(pub WorkerId);
 
 /// The number of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +74,8 @@ pub struct Workers {
     ping: Option<Question>,
     /// What became of those that are to be replaced.
     lost: BTreeMap<WorkerId, Loss>,
+    /// When they were looked at last.
+    looked_at: Instant,
     /// When replacing one has failed.
     failed_at: Option<Instant>,
     /// Threads that hang, and may come back.
@@ -91,8 +97,8 @@ impl Workers {
     /// Starts one worker on each of `cpus`, or a single one that is not pinned.
     ///
     /// # Errors
-    /// [`WorkerError::Start`].
-    pub fn start(cpus: &[usize]) -> Result<Self, WorkerError> {
+    /// [`StartError`].
+    pub fn start(cpus: &[usize]) -> Result<Self, StartError> {
         let control = Waker::new()?;
         let (mut regions, mut configs) = (Vec::new(), Vec::new());
         let places: Vec<_> =
@@ -114,6 +120,7 @@ impl Workers {
             open: BTreeMap::new(),
             ping: None,
             lost: BTreeMap::new(),
+            looked_at: Instant::now(),
             failed_at: None,
             hanging: Vec::new(),
             wanted_hops: Vec::new(),
@@ -273,9 +280,15 @@ impl Workers {
         }
     }
 
-    /// Looks at the workers that owe an answer.  To be called every [`LOOK`] while
-    /// [`Workers::is_owed`]; more often is as good as that.
+    /// When to look at the workers, if one owes an answer.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.is_owed().then(|| self.looked_at + LOOK)
+    }
+
+    /// Looks at the workers that owe an answer: to be called at [`Workers::due`].
     pub fn watch(&mut self) {
+        self.looked_at = Instant::now();
         for (handle, watch) in self.handles.iter().zip(&mut self.watches) {
             let owes = self.open.values().any(|open| open.from.contains(&handle.id));
             if owes && let Some(loss) = watch.look(handle.rounds(), handle.thread()) {
@@ -286,8 +299,7 @@ impl Workers {
     }
 
     /// True while a worker owes an answer.
-    #[must_use]
-    pub fn is_owed(&self) -> bool {
+    fn is_owed(&self) -> bool {
         self.open.values().any(|open| !open.from.is_empty())
     }
 
@@ -315,8 +327,8 @@ impl Workers {
     /// hangs is left alone: it keeps its sockets until it moves on, and stops then.
     ///
     /// # Errors
-    /// [`WorkerError::Start`]; the worker stays lost.
-    pub fn replace(&mut self, id: WorkerId) -> Result<(), WorkerError> {
+    /// [`StartError`]; the worker stays lost.
+    pub fn replace(&mut self, id: WorkerId) -> Result<(), StartError> {
         self.failed_at = Some(Instant::now());
         let place = id.index();
         let cpu = self.handles.get(place).and_then(|handle| handle.cpu);
@@ -381,40 +393,24 @@ impl Workers {
     }
 
     /// Makes all workers use these lists for frames to groups, and waits until they do.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn set_groups(
-        &mut self,
-        bridge: BridgeId,
-        groups: Option<&Arc<Groups>>,
-    ) -> Result<(), WorkerError> {
+    pub fn set_groups(&mut self, bridge: BridgeId, groups: Option<&Arc<Groups>>) {
         let question = self.ask(|_| Command::SetGroups { bridge, groups: groups.cloned() });
         // The lists used before are freed here: a worker frees nothing.
         drop(self.wait(question));
-        Ok(())
     }
 
     /// Sends a control frame out of a port.  Any worker can: it hands over what is another's.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn transmit(&self, port: PortId, frame: Vec<u8>) -> Result<(), WorkerError> {
+    pub fn transmit(&self, port: PortId, frame: Vec<u8>) {
         let mut working = self.handles.iter().filter(|handle| !self.lost.contains_key(&handle.id));
         if let Some(handle) = working.next() {
             handle.send(Command::Transmit { port, frame });
         }
-        Ok(())
     }
 
     /// Makes all workers forward by `snapshot`, and waits until they do.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn install(&mut self, snapshot: &Arc<Snapshot>) -> Result<(), WorkerError> {
+    pub fn install(&mut self, snapshot: &Arc<Snapshot>) {
         let question = self.ask(|_| Command::Install(Arc::clone(snapshot)));
         drop(self.wait(question));
-        Ok(())
     }
 
     /// Makes a worker that was just started forward by `snapshot`; what it is told later finds it so.
@@ -427,10 +423,9 @@ impl Workers {
     /// Gives an open queue to a worker.
     ///
     /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn add_queue(&self, worker: usize, link: LinkId, queue: Queue) -> Result<(), WorkerError> {
-        let handle = self.handles.get(worker);
-        let handle = handle.ok_or(WorkerError::Lost(u16::try_from(worker).unwrap_or(u16::MAX)))?;
+    /// [`NoWorker`].
+    pub fn add_queue(&self, worker: usize, link: LinkId, queue: Queue) -> Result<(), NoWorker> {
+        let handle = self.handles.get(worker).ok_or(NoWorker(worker))?;
         handle.send(Command::AddQueue { link, queue });
         Ok(())
     }
@@ -456,13 +451,13 @@ impl Workers {
     /// False when the one that had them is lost.
     ///
     /// # Errors
-    /// [`WorkerError::Lost`].
+    /// [`NoWorker`].
     pub fn move_queues(
         &mut self,
         link: LinkId,
         from: WorkerId,
         to: WorkerId,
-    ) -> Result<bool, WorkerError> {
+    ) -> Result<bool, NoWorker> {
         let question = self.ask_some(&[from], |_| Command::TakeQueues { link });
         let mut has_moved = false;
         for event in self.wait(question) {
@@ -477,12 +472,9 @@ impl Workers {
 
     /// Takes the queues of a link out of service.  Whoever gets them closes them, which may take tens of
     /// milliseconds, then calls [`Workers::reclaim`].
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn take_queues(&mut self, link: LinkId) -> Result<Vec<Queue>, WorkerError> {
+    pub fn take_queues(&mut self, link: LinkId) -> Vec<Queue> {
         let question = self.ask(|_| Command::RemoveQueues { link });
-        Ok(self.wait_for_queues(question))
+        self.wait_for_queues(question)
     }
 
     /// Queues that were taken out of service are closed: workers take the frames back that the kernel held.
@@ -491,14 +483,10 @@ impl Workers {
     }
 
     /// Takes the queues out of service that stood in for others of a link, and closes them.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn remove_stand_ins(&mut self, link: LinkId) -> Result<(), WorkerError> {
+    pub fn remove_stand_ins(&mut self, link: LinkId) {
         let question = self.ask(|_| Command::RemoveStandIns { link });
         drop(self.wait_for_queues(question));
         self.reclaim();
-        Ok(())
     }
 
     fn wait_for_queues(&mut self, question: Question) -> Vec<Queue> {
@@ -512,76 +500,43 @@ impl Workers {
 
     /// Forgets learned addresses, of one bridge, port or VLAN where these are given; returns how
     /// many entries went.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
     pub fn flush_fdb(
         &mut self,
         bridge: Option<BridgeId>,
         port: Option<PortId>,
         vid: Option<Vid>,
-    ) -> Result<usize, WorkerError> {
+    ) -> usize {
         let question = self.ask(|_| Command::FlushFdb { bridge, port, vid });
         let flushed = self.wait(question).into_iter().map(|event| match event {
             Event::FdbFlushed { entries } => entries,
             _ => 0,
         });
-        Ok(flushed.max().unwrap_or(0))
+        flushed.max().unwrap_or(0)
     }
 
     /// Adds, replaces or removes a static address.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn set_static(
-        &self,
-        bridge: BridgeId,
-        vid: Vid,
-        mac: MacAddr,
-        port: Option<PortId>,
-    ) -> Result<(), WorkerError> {
+    pub fn set_static(&self, bridge: BridgeId, vid: Vid, mac: MacAddr, port: Option<PortId>) {
         self.tell(|| Command::SetStatic { bridge, vid, mac, port });
-        Ok(())
     }
 
     /// Zeroes the statistics of an FDB.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn clear_fdb_stats(&self, bridge: BridgeId) -> Result<(), WorkerError> {
+    pub fn clear_fdb_stats(&self, bridge: BridgeId) {
         self.tell(|| Command::ClearFdbStats { bridge });
-        Ok(())
     }
 
     /// Zeroes the counters of port numbers that have new owners: all in one command, for a worker
     /// takes only so many at a time.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn clear_ports(&self, ports: &Arc<[PortId]>) -> Result<(), WorkerError> {
+    pub fn clear_ports(&self, ports: &Arc<[PortId]>) {
         self.tell(|| Command::ClearPorts(Arc::clone(ports)));
-        Ok(())
     }
 
     /// Zeroes the counters of a mirror number that has a new owner.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn clear_mirror(&self, mirror: MirrorId) -> Result<(), WorkerError> {
+    pub fn clear_mirror(&self, mirror: MirrorId) {
         self.tell(|| Command::ClearMirror(mirror));
-        Ok(())
     }
 
     /// The entry of one station in an FDB: the youngest of all replicas.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn find_fdb(
-        &mut self,
-        bridge: BridgeId,
-        vid: Vid,
-        mac: MacAddr,
-    ) -> Result<Option<FdbRecord>, WorkerError> {
+    pub fn find_fdb(&mut self, bridge: BridgeId, vid: Vid, mac: MacAddr) -> Option<FdbRecord> {
         let station = Station::new(vid, mac.to_u64());
         let question = self.ask(|_| Command::FindFdb { bridge, station });
         let found = self.wait(question).into_iter().filter_map(|event| match event {
@@ -589,22 +544,22 @@ impl Workers {
             _ => None,
         });
         // A static entry has no age, which sorts before every age.
-        Ok(found.min_by_key(|record| record.age_secs))
+        found.min_by_key(|record| record.age_secs)
     }
 
     /// Takes frames through the stages of one worker without side effects; all have the same
     /// addresses.  `None` for a frame that found no room.
     ///
     /// # Errors
-    /// [`WorkerError::Lost`].
+    /// [`NoAnswer`].
     pub fn trace(
         &mut self,
         probes: Vec<Probe>,
-    ) -> Result<Vec<Option<Vec<trace::Event>>>, WorkerError> {
+    ) -> Result<Vec<Option<Vec<trace::Event>>>, NoAnswer> {
         let question = self.ask_trace(probes);
         match self.wait(question).pop() {
             Some(Event::Traced(events)) => Ok(events),
-            _ => Err(WorkerError::Lost(0)),
+            _ => Err(NoAnswer(WorkerId(0))),
         }
     }
 
@@ -615,49 +570,29 @@ impl Workers {
     }
 
     /// What came in lately: of each worker its flows, and the clock of their times.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn flows(
-        &mut self,
-        age_max_ms: u64,
-    ) -> Result<Vec<(WorkerId, u64, Vec<Flow>)>, WorkerError> {
+    pub fn flows(&mut self, age_max_ms: u64) -> Vec<(WorkerId, u64, Vec<Flow>)> {
         let question = self.ask(|_| Command::DumpFlows { age_max_ms });
         let flows = self.wait(question).into_iter().filter_map(|event| match event {
             Event::Flows { worker, flows, now_ms } => Some((worker, now_ms, flows)),
             _ => None,
         });
-        Ok(flows.collect())
+        flows.collect()
     }
 
     /// Forgets what came in lately.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn forget_flows(&self) -> Result<(), WorkerError> {
+    pub fn forget_flows(&self) {
         self.tell(|| Command::ForgetFlows);
-        Ok(())
     }
 
     /// Figures of every worker, and the counters of links and mirrors.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn figures(&mut self) -> Result<Vec<Report>, WorkerError> {
+    pub fn figures(&mut self) -> Vec<Report> {
         let question = self.ask(|_| Command::ReportFigures);
-        Ok(reports(self.wait(question)))
+        reports(self.wait(question))
     }
 
     /// Gives every worker a sink for copies of frames, or takes them away.
-    ///
-    /// # Errors
-    /// [`WorkerError::Lost`].
-    pub fn set_capture(
-        &self,
-        mut sink: impl FnMut() -> Option<Box<dyn Capture>>,
-    ) -> Result<(), WorkerError> {
+    pub fn set_capture(&self, mut sink: impl FnMut() -> Option<Box<dyn Capture>>) {
         self.tell(|| Command::SetCapture(sink()));
-        Ok(())
     }
 
     /// Takes in what workers say unasked, and returns the tunnel ports that want a next hop.

@@ -1,9 +1,14 @@
 //! `weft doctor`: is this system fit, and what to do about what is not.
 
+use crate::host::links::Links;
 use crate::plan::Held;
-use crate::process::engine::Engine;
+use crate::report::seen::Seen;
+use crate::underlay::tunnels::Path;
 use crate::underlay::tunnels::State;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+use weft_ovsdb::FaultHandle;
 
 /// One finding.
 #[expect(clippy::needless_pass_by_value, reason = "most callers make the text")]
@@ -13,23 +18,24 @@ fn finding(check: &str, level: &str, finding: String, remedy: Option<&str>) -> V
 
 /// Looks at the system and at every link.
 #[must_use]
-pub fn examine(engine: &Engine) -> Value {
-    let mut all = vec![kernel(), capabilities(), memlock(), bpffs(engine), database(engine)];
-    for (name, link) in engine.links.iter() {
+pub fn examine(seen: Seen<'_>, paths: &BTreeMap<Uuid, Path>, storage: &FaultHandle) -> Value {
+    let system = [kernel(), capabilities(), memlock(), bpffs(seen.links), database(storage)];
+    let mut all = Vec::from(system);
+    for (name, link) in seen.links.iter() {
         all.push(device(name, link));
         all.extend(af_xdp(name, link));
     }
-    for (bridge, _, interface) in engine.desired.interfaces() {
-        if let Some(error) = engine.error(interface) {
+    for (bridge, _, interface) in seen.desired.interfaces() {
+        if let Some(error) = seen.error(interface) {
             let check = format!("{} on {}", interface.name, bridge.name);
             let level =
-                if engine.plan.ports.get(&interface.uuid).is_some() { "warn" } else { "fail" };
+                if seen.plan.ports.get(&interface.uuid).is_some() { "warn" } else { "fail" };
             all.push(finding(&check, level, error, None));
         }
-        if let Some(path) = engine.paths.get(&interface.uuid) {
+        if let Some(path) = paths.get(&interface.uuid) {
             let check = format!("tunnel {}", interface.name);
             all.push(match &path.state {
-                State::Ready(_) => match engine.dead_ends.text(&interface.uuid) {
+                State::Ready(_) => match seen.dead_ends.text(&interface.uuid) {
                     None => finding(&check, "ok", "the next hop answers".to_owned(), None),
                     Some(text) => finding(&check, "warn", text, Some("look at the remote end")),
                 },
@@ -114,8 +120,8 @@ fn memlock() -> Value {
     }
 }
 
-fn bpffs(engine: &Engine) -> Value {
-    match engine.links.pins() {
+fn bpffs(links: &Links) -> Value {
+    match links.pins() {
         Some(folder) => {
             finding("bpffs", "ok", format!("XDP links are pinned in {}", folder.display()), None)
         }
@@ -128,8 +134,8 @@ fn bpffs(engine: &Engine) -> Value {
     }
 }
 
-fn database(engine: &Engine) -> Value {
-    match engine.storage.get() {
+fn database(storage: &FaultHandle) -> Value {
+    match storage.get() {
         None => finding("database file", "ok", "can be written".to_owned(), None),
         Some(fault) => {
             let text = format!("changes of the configuration are refused, {fault}");

@@ -4,8 +4,10 @@
 //! thousands of ports or addresses, is an errand: each step ends with an answer, or with what is to come
 //! before the next one.  Others are served in between, so a step looks names and numbers up anew.
 
-use crate::lower::workers::Question;
+use crate::lower::publish::Ids;
+use crate::lower::workers::{Question, Workers};
 use crate::process::engine::Engine;
+use crate::process::parts::{Lend, Needs};
 use crate::process::unixctl::{Answer, REQUESTS_MAX};
 use crate::report::status::Wanted;
 use std::collections::BTreeMap;
@@ -26,18 +28,54 @@ pub(crate) type Resume = Box<dyn FnOnce(&mut Engine, Vec<Event<Queue>>) -> Step>
 pub(crate) enum Step {
     /// It is done.
     Done(Answer),
-    /// It goes on when all workers have answered, those left out that are lost.
+    /// It goes on when all workers have answered, those left out that are lost: [`Step::ask`].
     Ask(Question, Resume),
-    /// Rows are to have these values; it goes on when the database has been told.
+    /// Rows are to have these values; it goes on when the database has been told: [`Step::write`].
     Write(Wanted, Resume),
     /// The rest needs nothing of the engine and may take long: a thread makes it.
     Elsewhere(Box<dyn FnOnce() -> Answer + Send>),
+}
+
+impl Step {
+    /// Goes on with the parts that `N` names, and the answers to `question`.
+    pub fn ask<N: Needs>(
+        question: Question,
+        resume: impl FnOnce(&mut N::Parts<'_>, Vec<Event<Queue>>) -> Self + 'static,
+    ) -> Self
+    where
+        Engine: Lend<N>,
+    {
+        let resume =
+            move |engine: &mut Engine, answers| resume(&mut Lend::<N>::lend(engine), answers);
+        Self::Ask(question, Box::new(resume))
+    }
+
+    /// Goes on with the parts that `N` names, when the database has been told.
+    pub fn write<N: Needs>(
+        wanted: Wanted,
+        resume: impl FnOnce(&mut N::Parts<'_>) -> Self + 'static,
+    ) -> Self
+    where
+        Engine: Lend<N>,
+    {
+        Self::Write(wanted, Box::new(move |engine, _| resume(&mut Lend::<N>::lend(engine))))
+    }
 }
 
 struct Errand {
     reply: Option<oneshot::Sender<Answer>>,
     question: Option<Question>,
     resume: Resume,
+}
+
+/// An errand that can go on.
+pub(crate) struct Ready {
+    /// Who waits for the answer.
+    pub reply: Option<oneshot::Sender<Answer>>,
+    /// The next step.
+    pub resume: Resume,
+    /// What the workers have answered.
+    pub answers: Vec<Event<Queue>>,
 }
 
 /// Values for rows, and the errand that goes on when the database has been told.
@@ -61,18 +99,16 @@ impl Errands {
     }
 
     /// True when one can go on.
-    pub fn is_ready(&self, engine: &Engine) -> bool {
-        self.waiting.iter().any(|errand| errand.can_go_on(engine))
+    pub fn is_ready(&self, workers: &Workers) -> bool {
+        self.waiting.iter().any(|errand| errand.can_go_on(workers))
     }
 
-    /// Goes on with one that can.
-    pub fn turn(&mut self, engine: &mut Engine) {
-        let ready = self.waiting.iter().position(|errand| errand.can_go_on(engine));
-        let Some(ready) = ready else { return };
+    /// Takes one that can go on.
+    pub fn take_ready(&mut self, workers: &mut Workers) -> Option<Ready> {
+        let ready = self.waiting.iter().position(|errand| errand.can_go_on(workers))?;
         let Errand { reply, question, resume } = self.waiting.remove(ready);
-        let answers = question.and_then(|question| engine.workers.take_answered(question));
-        let step = resume(engine, answers.unwrap_or_default());
-        self.after(step, reply);
+        let answers = question.and_then(|question| workers.take_answered(question));
+        Some(Ready { reply, resume, answers: answers.unwrap_or_default() })
     }
 
     /// Does what a step ends with.  Whoever waits for the answer gets it by `reply`.
@@ -104,8 +140,8 @@ impl Errands {
 }
 
 impl Errand {
-    fn can_go_on(&self, engine: &Engine) -> bool {
-        self.question.is_none_or(|question| engine.workers.is_answered(question))
+    fn can_go_on(&self, workers: &Workers) -> bool {
+        self.question.is_none_or(|question| workers.is_answered(question))
     }
 }
 
@@ -116,62 +152,96 @@ fn send(reply: Option<oneshot::Sender<Answer>>, answer: Answer) {
     }
 }
 
+/// What it takes to have workers count.
+pub(crate) enum Counting {}
+
+/// The numbers of ports, and the workers that count by them.
+pub(crate) struct Counters<'a> {
+    /// The numbers.
+    pub ids: &'a Ids,
+    /// The workers.
+    pub workers: &'a mut Workers,
+}
+
+impl Needs for Counting {
+    type Parts<'a> = Counters<'a>;
+}
+
+/// Does something with an interface and what its port has counted.
+type Each<N, S> = fn(&mut <N as Needs>::Parts<'_>, &mut S, &Uuid, &PortCounters);
+
 /// Goes through interfaces a piece at a time, with what their ports have counted.
-pub(crate) struct ByPort<S> {
+pub(crate) struct ByPort<N: Needs, S> {
     /// Those that are left.
-    rows: std::vec::IntoIter<Uuid>,
-    state: S,
-    each: fn(&mut Engine, &mut S, &Uuid, &PortCounters),
+    pub rows: std::vec::IntoIter<Uuid>,
+    /// What has come of it so far.
+    pub state: S,
+    /// For each interface.
+    pub each: Each<N, S>,
     /// After each piece: what is to be written before the next.
-    piece: fn(&mut S) -> Option<Wanted>,
-    end: fn(&mut Engine, S) -> Step,
+    pub piece: fn(&mut S) -> Option<Wanted>,
+    /// At last.
+    pub end: fn(&mut N::Parts<'_>, S) -> Step,
 }
 
 /// Calls `each` for each of `rows`, a piece in each turn, and `end` at last.
-pub(crate) fn by_port<S: 'static>(
-    engine: &mut Engine,
+pub(crate) fn by_port<N: Needs, S: 'static>(
+    counters: Counters<'_>,
     rows: Vec<Uuid>,
     state: S,
-    each: fn(&mut Engine, &mut S, &Uuid, &PortCounters),
-    end: fn(&mut Engine, S) -> Step,
-) -> Step {
-    ByPort { rows: rows.into_iter(), state, each, piece: |_| None, end }.go_on(engine)
+    each: Each<N, S>,
+    end: fn(&mut N::Parts<'_>, S) -> Step,
+) -> Step
+where
+    Engine: Lend<N>,
+{
+    ByPort { rows: rows.into_iter(), state, each, piece: |_| None, end }.begin(counters)
 }
 
-impl<S: 'static> ByPort<S> {
-    /// The same, with something to be written after each piece.
-    pub fn writing(
-        engine: &mut Engine,
-        rows: Vec<Uuid>,
-        state: S,
-        each: fn(&mut Engine, &mut S, &Uuid, &PortCounters),
-        piece: fn(&mut S) -> Option<Wanted>,
-        end: fn(&mut Engine, S) -> Step,
-    ) -> Step {
-        Self { rows: rows.into_iter(), state, each, piece, end }.go_on(engine)
-    }
-
-    fn go_on(mut self, engine: &mut Engine) -> Step {
+impl<N: Needs, S: 'static> ByPort<N, S>
+where
+    Engine: Lend<N>,
+{
+    /// Asks for the counters of the first piece, or of the next.
+    pub fn begin(mut self, counters: Counters<'_>) -> Step {
+        let Counters { ids, workers } = counters;
         let piece: Vec<Uuid> = self.rows.by_ref().take(PORTS_PER_PIECE).collect();
-        if piece.is_empty() {
-            return (self.end)(engine, self.state);
-        }
-        let ids: Arc<[PortId]> = piece.iter().filter_map(|row| engine.ids.port(row)).collect();
-        let question = engine.workers.ask(|_| Command::ReportPorts(Arc::clone(&ids)));
+        let ports: Arc<[PortId]> = piece.iter().filter_map(|row| ids.port(row)).collect();
+        let question = workers.ask(|_| Command::ReportPorts(Arc::clone(&ports)));
         let resume = move |engine: &mut Engine, answers| {
-            let counters = sum(answers);
-            let none = PortCounters::default();
-            for row in &piece {
-                let counted = engine.ids.port(row).and_then(|id| counters.get(&id));
-                (self.each)(engine, &mut self.state, row, counted.unwrap_or(&none));
+            let counted = by_row(&piece, Lend::<Counting>::lend(engine).ids, sum(answers));
+            let mut lent = Lend::<N>::lend(engine);
+            for (row, counters) in &counted {
+                (self.each)(&mut lent, &mut self.state, row, counters);
             }
-            match (self.piece)(&mut self.state) {
-                Some(wanted) => Step::Write(wanted, Box::new(move |engine, _| self.go_on(engine))),
-                None => self.go_on(engine),
+            let wanted = (self.piece)(&mut self.state);
+            let is_over = self.rows.len() == 0;
+            match wanted {
+                Some(wanted) if is_over => {
+                    Step::write::<N>(wanted, move |lent| (self.end)(lent, self.state))
+                }
+                Some(wanted) => Step::write::<Counting>(wanted, move |counters| {
+                    self.begin(Counters { ids: counters.ids, workers: counters.workers })
+                }),
+                None if is_over => (self.end)(&mut lent, self.state),
+                None => {
+                    drop(lent);
+                    self.begin(Lend::<Counting>::lend(engine))
+                }
             }
         };
         Step::Ask(question, Box::new(resume))
     }
+}
+
+/// What each port of a piece has counted; nothing, if it is gone meanwhile.
+fn by_row(
+    piece: &[Uuid],
+    ids: &Ids,
+    mut counters: BTreeMap<PortId, PortCounters>,
+) -> Vec<(Uuid, PortCounters)> {
+    let mut counted = |row| ids.port(row).and_then(|id| counters.remove(&id));
+    piece.iter().map(|row| (*row, counted(row).unwrap_or_default())).collect()
 }
 
 /// What ports have counted, of all workers together.

@@ -361,7 +361,7 @@ mod tests {
     fn a_stock_module_means_those_that_do_its_work() {
         let log = Vlog::new(None).unwrap();
         log.set("bridge:file:warn").unwrap();
-        for (module, level) in [("apply", "WARN"), ("engine", "WARN"), ("kernel", "INFO")] {
+        for (module, level) in [("apply", "WARN"), ("failures", "WARN"), ("kernel", "INFO")] {
             let line = format!("{module:<16}  INFO        OFF       {level}\n");
             assert!(log.list().contains(&line), "{}", log.list());
         }

@@ -25,7 +25,7 @@ use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 
 /// How often time passes for the trees.
-pub const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(100);
 
 /// What is known of a port that may take part.
 #[derive(Clone, Debug)]
@@ -146,6 +146,12 @@ impl Spanning {
     #[must_use]
     pub fn is_active(&self) -> bool {
         !self.trees.is_empty() || self.guards.is_active()
+    }
+
+    /// When time is to pass for the trees and guards, if there are some.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        self.is_active().then(|| self.ticked + TICK)
     }
 
     /// True when a bridge takes part, and its BPDUs are to be handed up.

@@ -59,7 +59,7 @@ pub struct Captures {
 }
 
 impl Captures {
-    /// Answers a client.  [`crate::process::engine::Engine::captures_changed`] must follow.
+    /// Answers a client.  [`Captures::follow`] must come after it.
     pub fn answer(&mut self, request: Request, is_port: impl Fn(&str) -> bool) {
         self.prune();
         let Request { port, snap_bytes, reply } = request;
@@ -80,7 +80,7 @@ impl Captures {
     }
 
     /// Forgets clients that have gone.
-    pub fn prune(&mut self) {
+    fn prune(&mut self) {
         let before = self.taps.len();
         self.taps.retain(|tap| !tap.frames.is_closed());
         self.is_stale |= before != self.taps.len();
@@ -91,8 +91,10 @@ impl Captures {
         self.is_stale |= !self.taps.is_empty();
     }
 
-    /// Finds the numbers of ports anew; true when workers need another sink.
-    pub fn rebind(&mut self, number: impl Fn(&str) -> Option<PortId>) -> bool {
+    /// Forgets clients that have gone, and finds the numbers of ports anew; true when workers need
+    /// another sink.
+    pub fn follow(&mut self, number: impl Fn(&str) -> Option<PortId>) -> bool {
+        self.prune();
         for tap in &mut self.taps {
             let port = number(&tap.name);
             self.is_stale |= tap.port != port;
@@ -105,12 +107,6 @@ impl Captures {
     #[must_use]
     pub fn sink(&self) -> Option<Box<dyn Capture>> {
         (!self.taps.is_empty()).then(|| Box::new(Sink(self.taps.clone())) as Box<dyn Capture>)
-    }
-
-    /// True when a client has gone.
-    #[must_use]
-    pub fn has_left(&self) -> bool {
-        self.taps.iter().any(|tap| tap.frames.is_closed())
     }
 }
 
@@ -322,8 +318,8 @@ mod tests {
         let request = Request { port: "p".to_owned(), snap_bytes: 10, reply };
         captures.answer(request, |port| port == "p");
         let (frames, missed) = answer.try_recv().unwrap().unwrap();
-        assert!(captures.rebind(|name| (name == "p").then_some(PortId(3))));
-        assert!(!captures.rebind(|name| (name == "p").then_some(PortId(3))));
+        assert!(captures.follow(|name| (name == "p").then_some(PortId(3))));
+        assert!(!captures.follow(|name| (name == "p").then_some(PortId(3))));
         let mut sink = captures.sink().unwrap();
         assert!(sink.wants(PortId(3)) && !sink.wants(PortId(4)));
         for _ in 0..FRAMES_MAX + 5 {

@@ -1,12 +1,16 @@
 //! A trace in words, stage by stage.
 
+use crate::config::desired::Desired;
+use crate::host::links::Links;
+use crate::lower::publish::Ids;
+use crate::plan::planned::Standing;
 use crate::plan::{Carrier, PlannedPort};
-use crate::process::engine::Engine;
+use crate::protocols::spanning::Spanning;
 use crate::trace::walk::{Fate, Hop, Output};
 use std::collections::{BTreeMap, BTreeSet};
 use weft_switch::{
-    DropReason, FdbRecord, Learned, LinkId, Meta, MirrorId, PortConf, PortId, Verdict, VlanMode,
-    trace,
+    DropReason, FdbRecord, Learned, LinkId, Meta, MirrorId, PortConf, PortId, Snapshot, Verdict,
+    VlanMode, trace,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::{Show, parse_l2};
@@ -20,19 +24,36 @@ pub struct Step {
     pub text: String,
 }
 
+/// Where the words for a trace come from.
+#[derive(Clone, Copy)]
+pub struct Source<'a> {
+    /// What is wanted.
+    pub desired: &'a Desired,
+    /// What was published last.
+    pub plan: &'a Standing,
+    /// Open links.
+    pub links: &'a Links,
+    /// Numbers.
+    pub ids: &'a Ids,
+    /// What keeps ports from forwarding.
+    pub spanning: &'a Spanning,
+    /// What the workers forward by.
+    pub snapshot: &'a Snapshot,
+}
+
 /// Names for the numbers of a trace.
 pub struct Names<'a> {
-    engine: &'a Engine,
+    source: Source<'a>,
     ports: BTreeMap<PortId, &'a PlannedPort>,
 }
 
 impl<'a> Names<'a> {
     /// Of what is published now.
     #[must_use]
-    pub fn new(engine: &'a Engine) -> Self {
-        let ports = engine.plan.ports.iter();
-        let ports = ports.filter_map(|port| Some((engine.ids.port(&port.interface)?, port)));
-        Self { engine, ports: ports.collect() }
+    pub fn new(source: Source<'a>) -> Self {
+        let ports = source.plan.ports.iter();
+        let ports = ports.filter_map(|port| Some((source.ids.port(&port.interface)?, port)));
+        Self { source, ports: ports.collect() }
     }
 
     /// All ports, in the order of their numbers.
@@ -61,14 +82,14 @@ impl<'a> Names<'a> {
     /// The name of a link.
     #[must_use]
     pub fn link(&self, id: LinkId) -> &'a str {
-        let named = self.engine.links.iter().find(|(_, link)| link.id == id);
+        let named = self.source.links.iter().find(|(_, link)| link.id == id);
         named.map_or("a link that is gone", |(name, _)| name)
     }
 
     /// The name of a mirror.
     fn mirror(&self, id: MirrorId) -> &'a str {
-        let bridges = self.engine.desired.bridges.values();
-        let row = self.engine.ids.mirrors.key(id.0);
+        let bridges = self.source.desired.bridges.values();
+        let row = self.source.ids.mirrors.key(id.0);
         let mut mirrors = bridges.flat_map(|bridge| &bridge.mirrors);
         let named = mirrors.find(|mirror| Some(&mirror.uuid) == row);
         named.map_or("that is gone", |mirror| &mirror.name)
@@ -84,7 +105,7 @@ impl<'a> Names<'a> {
     /// How the datapath has a port.
     #[must_use]
     pub fn conf(&self, port: PortId) -> Option<&'a PortConf> {
-        self.engine.snapshot.port(port)
+        self.source.snapshot.port(port)
     }
 }
 
@@ -158,11 +179,11 @@ impl Names<'_> {
     /// What keeps a port from forwarding: its bridge, a spanning tree or a loop guard.
     fn blocked(&self, port: PortId) -> Option<String> {
         let planned = self.planned(port)?;
-        let bridge = self.engine.desired.bridges.get(&planned.bridge)?;
+        let bridge = self.source.desired.bridges.get(&planned.bridge)?;
         if !bridge.forwards {
             return Some(format!("bridge {} forwards nothing, as fail_mode has it", bridge.name));
         }
-        let why = self.engine.spanning.blocked(&planned.bridge, port)?;
+        let why = self.source.spanning.blocked(&planned.bridge, port)?;
         Some(format!("{} is blocked, {why}", planned.port))
     }
 

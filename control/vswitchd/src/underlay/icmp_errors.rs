@@ -2,7 +2,8 @@
 
 use crate::host::kernel::watched;
 use crate::plan::Carrier;
-use crate::process::engine::Engine;
+use crate::plan::planned::Standing;
+use crate::underlay::Underlay;
 use crate::underlay::path_mtu::{Fate, Report};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -12,6 +13,18 @@ use tokio::io::unix::AsyncFd;
 /// As much of a message as matters: two IP headers, of at most 60 bytes, with ICMP and a tunnel
 /// header.  The checksum covers all of it, and no router quotes more than an MTU.
 const MESSAGE_BYTES_MAX: usize = 2048;
+
+/// What a report was about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// A path MTU; the path may be narrower now.
+    PathMtu {
+        /// It is.
+        is_narrower: bool,
+    },
+    /// A tunnel whose packets lead nowhere.
+    Unreachable,
+}
 
 /// Listens for reports of packets that were too big.
 pub struct UnderlayErrors {
@@ -65,42 +78,35 @@ async fn receive(
     read(bytes.get(..len)?)
 }
 
-impl Engine {
-    /// Takes over what the underlay says of a packet, if one of our tunnels may have sent it; true when
-    /// a path is narrower now.
-    pub fn note_report(&mut self, report: &Report) -> bool {
+impl Underlay {
+    /// Takes over what the underlay says of a packet, if one of our tunnels may have sent it.
+    pub fn note_report(
+        &mut self,
+        report: &Report,
+        plan: &Standing,
+        source_ports: (u16, u16),
+    ) -> Option<Noted> {
         let now = Instant::now();
-        let sender = self.plan.ports.iter().find_map(|port| {
+        let sender = plan.ports.iter().find_map(|port| {
             let Carrier::Tunnel(tunnel, path) = &port.carrier else { return None };
             let mut conf = tunnel.conf();
-            conf.source_ports = self.ids.source_ports;
+            conf.source_ports = source_ports;
             report.is_of(&conf, path.source?).then_some((port.interface, path.mtu))
         });
-        let (Some((row, before)), target) = (sender, report.target) else { return false };
+        let ((row, before), target) = (sender?, report.target);
         match report.fate {
             Fate::TooBig(mtu) => {
-                self.cover("path_mtu_report");
-                let is_news = self.path_mtus.note(report, mtu, before, now);
-                if is_news {
+                let is_narrower = self.path_mtus.note(report, mtu, before, now);
+                if is_narrower {
                     self.ways.invalidate(|remote, _| remote == Some(target));
                     tracing::info!("the path to {target} takes {mtu} bytes, says a router");
                 }
-                is_news
+                Some(Noted::PathMtu { is_narrower })
             }
             Fate::Unreachable(why) => {
-                self.cover("unreachable_report");
                 self.dead_ends.note(row, why, now);
-                false
+                Some(Noted::Unreachable)
             }
         }
-    }
-
-    /// Takes note of tunnels of which the underlay says since a moment ago that they lead nowhere, or no
-    /// more; true when there are such.
-    pub fn turn_dead_ends(&mut self, now: Instant) -> bool {
-        let changed = self.dead_ends.turn(now);
-        let is_some = !changed.is_empty();
-        self.untold.extend(changed);
-        is_some
     }
 }

@@ -1,11 +1,12 @@
 //! Next hops that frames are sent to and none come from.  The kernel would believe in such a neighbour
 //! for most of a minute, since packets past it confirm nothing; so it is asked to look.
 
-use crate::process::engine::Engine;
-use crate::process::errand::{Step, by_port};
-use crate::underlay::tunnels::State;
+use crate::host::kernel::Kernel;
+use crate::process::errand::{Counters, Step, by_port};
+use crate::process::parts::Needs;
+use crate::underlay::Hop;
+use crate::underlay::tunnels::{Path, State};
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weft_switch::PortCounters;
@@ -16,9 +17,6 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Silent looks in a row until the neighbour is asked: tunnels may have nothing to say for a moment.
 const SILENT_LOOKS_MAX: u8 = 2;
 
-/// A neighbour: the number of its device, and its address.
-type Hop = (u32, IpAddr);
-
 /// Frames sent to a neighbour by all tunnels, and received by them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Traffic {
@@ -28,12 +26,12 @@ struct Traffic {
 
 /// What was counted at the last look.
 #[derive(Debug, Default)]
-pub struct Silence {
+pub struct HopProbe {
     looked_at: Option<Instant>,
     hops: BTreeMap<Hop, (Traffic, u8)>,
 }
 
-impl Silence {
+impl HopProbe {
     fn is_due(&self, now: Instant) -> bool {
         self.looked_at.is_none_or(|at| now.saturating_duration_since(at) >= LOOK)
     }
@@ -64,72 +62,91 @@ struct Looked {
     counted: BTreeMap<Hop, Traffic>,
 }
 
-impl Engine {
+/// What a look changes.
+pub(crate) enum Probing {}
+
+/// The looks so far, and who is asked.
+pub(crate) struct Parts<'a> {
+    pub probe: &'a mut HopProbe,
+    pub kernel: &'a mut Kernel,
+}
+
+impl Needs for Probing {
+    type Parts<'a> = Parts<'a>;
+}
+
+impl HopProbe {
     /// Has the kernel look after next hops that are silent, every now and then.
-    pub(crate) fn probe_silent_hops(&mut self, now: Instant) -> Option<Step> {
-        if !self.silence.is_due(now) {
+    pub(crate) fn begin(
+        &mut self,
+        now: Instant,
+        paths: &BTreeMap<Uuid, Path>,
+        counters: Counters<'_>,
+    ) -> Option<Step> {
+        if !self.is_due(now) {
             return None;
         }
-        self.silence.looked_at = Some(now);
-        let ways: HashMap<Uuid, Hop> = self.ready_ways().collect();
+        self.looked_at = Some(now);
+        let ways: HashMap<Uuid, Hop> = ready(paths).collect();
         let rows = ways.keys().copied().collect();
         let looked = Looked { ways, counted: BTreeMap::new() };
-        Some(by_port(self, rows, looked, Self::look_at_port, Self::ask_silent))
+        Some(by_port::<Probing, _>(counters, rows, looked, look_at_port, ask_silent))
     }
+}
 
-    fn look_at_port(_: &mut Self, looked: &mut Looked, row: &Uuid, counters: &PortCounters) {
-        if let Some(hop) = looked.ways.get(row) {
-            let traffic = looked.counted.entry(*hop).or_default();
-            traffic.sent += counters.tx_frames;
-            traffic.received += counters.rx_frames;
+fn look_at_port(_: &mut Parts<'_>, looked: &mut Looked, row: &Uuid, counters: &PortCounters) {
+    if let Some(hop) = looked.ways.get(row) {
+        let traffic = looked.counted.entry(*hop).or_default();
+        traffic.sent += counters.tx_frames;
+        traffic.received += counters.rx_frames;
+    }
+}
+
+fn ask_silent(lent: &mut Parts<'_>, looked: Looked) -> Step {
+    for (ifindex, next_hop) in lent.probe.turn(looked.counted) {
+        if let Err(error) = lent.kernel.probe_neighbour(ifindex, next_hop) {
+            tracing::debug!("asking whether {next_hop} is still there: {error}");
         }
     }
+    Step::Done(Ok(String::new()))
+}
 
-    fn ask_silent(&mut self, looked: Looked) -> Step {
-        for (ifindex, next_hop) in self.silence.turn(looked.counted) {
-            if let Err(error) = self.kernel.probe_neighbour(ifindex, next_hop) {
-                tracing::debug!("asking whether {next_hop} is still there: {error}");
-            }
-        }
-        Step::Done(Ok(String::new()))
-    }
-
-    /// Tunnels that send, and where to.
-    fn ready_ways(&self) -> impl Iterator<Item = (Uuid, Hop)> + '_ {
-        self.paths.iter().filter_map(|(row, path)| {
-            let State::Ready(_) = path.state else { return None };
-            let hop = (path.egress.as_ref()?.ifindex, path.next_hop?);
-            Some((*row, hop))
-        })
-    }
+/// Tunnels that send, and where to.
+fn ready(paths: &BTreeMap<Uuid, Path>) -> impl Iterator<Item = (Uuid, Hop)> + '_ {
+    paths.iter().filter_map(|(row, path)| {
+        let State::Ready(_) = path.state else { return None };
+        let hop = (path.egress.as_ref()?.ifindex, path.next_hop?);
+        Some((*row, hop))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::IpAddr;
 
     const HOPS: [Hop; 2] = [
         (1, IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
         (2, IpAddr::V4(std::net::Ipv4Addr::LOCALHOST)),
     ];
 
-    fn look(silence: &mut Silence, counted: [(u64, u64); 2]) -> Vec<Hop> {
+    fn look(probe: &mut HopProbe, counted: [(u64, u64); 2]) -> Vec<Hop> {
         let counted = counted.map(|(sent, received)| Traffic { sent, received });
-        silence.turn(HOPS.into_iter().zip(counted).collect())
+        probe.turn(HOPS.into_iter().zip(counted).collect())
     }
 
     /// The first hop answers now and then, the second never; whoever has nothing to answer is no
     /// suspect.
     #[test]
     fn who_hears_and_does_not_speak_is_asked() {
-        let mut silence = Silence::default();
+        let mut probe = HopProbe::default();
         let none: Vec<Hop> = Vec::new();
-        assert_eq!(look(&mut silence, [(10, 10), (10, 0)]), none, "nothing to compare with");
-        assert_eq!(look(&mut silence, [(20, 10), (20, 0)]), none);
-        assert_eq!(look(&mut silence, [(30, 11), (30, 0)]), [HOPS[1]]);
-        assert_eq!(look(&mut silence, [(40, 11), (40, 0)]), none, "it has time to answer");
-        assert_eq!(look(&mut silence, [(40, 11), (40, 0)]), none, "nothing was sent");
-        assert_eq!(look(&mut silence, [(40, 11), (50, 0)]), [HOPS[1]]);
-        assert_eq!(look(&mut silence, [(3, 2), (4, 1)]), none, "other tunnels");
+        assert_eq!(look(&mut probe, [(10, 10), (10, 0)]), none, "nothing to compare with");
+        assert_eq!(look(&mut probe, [(20, 10), (20, 0)]), none);
+        assert_eq!(look(&mut probe, [(30, 11), (30, 0)]), [HOPS[1]]);
+        assert_eq!(look(&mut probe, [(40, 11), (40, 0)]), none, "it has time to answer");
+        assert_eq!(look(&mut probe, [(40, 11), (40, 0)]), none, "nothing was sent");
+        assert_eq!(look(&mut probe, [(40, 11), (50, 0)]), [HOPS[1]]);
+        assert_eq!(look(&mut probe, [(3, 2), (4, 1)]), none, "other tunnels");
     }
 }

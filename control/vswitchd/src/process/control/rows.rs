@@ -1,0 +1,185 @@
+//! Rows of the database in, and rows out; in between, what has changed is looked at.
+
+use super::Control;
+use crate::config::desired::Rows;
+use crate::config::news::News;
+use crate::host::kernel::{Changes, watched};
+use crate::report::status::{LOCK, Wanted};
+use anyhow::Context;
+use std::time::{Duration, Instant};
+
+/// Changes of the kernel come in swarms: so long one waits for the rest.
+const SETTLE: Duration = Duration::from_millis(15);
+
+/// How long the database may take to be there again.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
+
+/// What is to be looked at, and when.
+pub(super) struct Reconciliation {
+    /// False while the database is out of reach; the switch goes on by what it knows.
+    pub is_connected: bool,
+    due: Option<Instant>,
+    news: News,
+}
+
+impl Reconciliation {
+    /// All is to be looked at, now.
+    pub fn at_start() -> Self {
+        Self { is_connected: true, due: Some(Instant::now()), news: News::elsewhere() }
+    }
+
+    /// When to look.
+    pub const fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Looks soon at what has changed outside of the database.
+    pub fn soon(&mut self, after: Duration) {
+        let at = Instant::now() + after;
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Looks now, if something failed that is to be tried again, or something was left undone.
+    pub fn tend(&mut self, has_failures_due: bool, is_behind: bool) {
+        self.news.is_elsewhere |= has_failures_due;
+        if self.news.is_elsewhere || is_behind {
+            self.soon(Duration::ZERO);
+        }
+    }
+}
+
+impl Control {
+    /// Rows have changed, or the connection is gone.
+    pub(super) async fn database(
+        &mut self,
+        change: Result<weft_ovsdb::Changes, weft_ovsdb::ClientError>,
+    ) -> anyhow::Result<()> {
+        let change = change.and_then(|changes| {
+            if !self.store.note_answers(&changes)? {
+                self.engine.reported.forget(&self.engine.config.desired);
+            }
+            Ok(changes)
+        });
+        match change {
+            Ok(changes) if changes.has_no_news() => return Ok(()),
+            Ok(changes) => {
+                self.store.note_controllers();
+                self.reconciliation.news.add_rows(changes.rows);
+                if changes.stolen.iter().any(|lock| lock == LOCK) {
+                    tracing::warn!("another switch has taken the database over");
+                }
+                if !changes.locked.is_empty() {
+                    let introduced = self.store.introduce(&self.store_config).await;
+                    introduced.context("writing the first rows")?;
+                }
+            }
+            Err(error) => {
+                tracing::warn!("{error}: connecting again");
+                self.reconciliation.is_connected = false;
+                self.store.note_loss();
+                self.engine.reported.forget(&self.engine.config.desired);
+            }
+        }
+        self.reconciliation.due = Some(Instant::now());
+        Ok(())
+    }
+
+    /// The kernel's tables are other than they were.
+    pub(super) fn note_changes(&mut self, changes: Changes) {
+        if !changes.is_empty() {
+            self.engine.note_changes(changes);
+            self.reconciliation.soon(SETTLE);
+        }
+    }
+
+    /// Makes what is there equal to what is wanted, and says so in rows.
+    pub(super) fn reconcile(&mut self) -> anyhow::Result<()> {
+        self.reconciliation.due = None;
+        if !self.store.is_active() || self.store.uuids("Open_vSwitch").is_empty() {
+            return Ok(());
+        }
+        let news = std::mem::take(&mut self.reconciliation.news);
+        let has_planned = self.engine.reconcile(&self.store, &news);
+        if self.engine.lower.take_restarted() {
+            self.notices = watched(self.engine.lower.workers.notices()?)?;
+        }
+        if has_planned {
+            // The devices that were just made or changed have their rows in this transaction.
+            let changes = self.kernel.note_all(&mut self.engine.host.kernel);
+            self.note_changes(changes);
+        }
+        if self.engine.has_changes() {
+            // What was read instead of heard of is looked at, too.
+            self.reconciliation.soon(SETTLE);
+        }
+        self.statistics.shorten(self.statistics_interval());
+        self.tell(&news);
+        Ok(())
+    }
+
+    /// Writes what has become of the configuration.
+    pub(super) fn tell(&mut self, news: &News) {
+        let mut wanted = self.engine.statuses(news);
+        self.store.want_controllers(&mut wanted);
+        self.write(wanted);
+    }
+
+    /// Has rows say what is wanted, as soon as the database can be reached.
+    pub(super) fn write(&mut self, wanted: Wanted) {
+        let is_lost = !self.reconciliation.is_connected;
+        let outcome = if is_lost { Ok(()) } else { self.store.write(wanted) };
+        if let Err(error) = &outcome {
+            // The next wait for changes finds the connection gone.
+            tracing::warn!("{error}");
+        }
+        if is_lost || outcome.is_err() {
+            self.engine.reported.forget(&self.engine.config.desired);
+        }
+    }
+
+    /// Writes what errands want to be written, one piece after the other: pieces that pile up while the
+    /// database is busy would be one long turn.
+    pub(super) fn write_for_errands(&mut self) {
+        while self.store.is_idle() {
+            let Some(mut write) = self.errands.take_write() else { return };
+            self.write(std::mem::take(&mut write.wanted));
+            self.errands.written(write);
+        }
+    }
+
+    /// Tries to reach the database again.  Frames that workers hand up and the spanning trees are served
+    /// meanwhile.
+    pub(super) async fn connect(&mut self) {
+        let Self { engine, store, notices, .. } = self;
+        let mut attempt =
+            std::pin::pin!(tokio::time::timeout(CONNECT_MAX, store.client.reconnect()));
+        let turns = engine.views.turns.clone();
+        let kind = turns.kind();
+        let outcome = loop {
+            turns.begin("wait");
+            let spanning = &engine.protocols.spanning;
+            let due = [spanning.due(), engine.lower.workers.due()].into_iter().flatten().min();
+            let at = due.unwrap_or_else(|| Instant::now() + super::FAR);
+            tokio::select! {
+                biased;
+                outcome = &mut attempt => break outcome,
+                ready = notices.readable() => {
+                    if let Ok(mut ready) = ready { ready.clear_ready(); }
+                }
+                () = tokio::time::sleep_until(at.into()) => {}
+            }
+            turns.begin("workers");
+            engine.serve_workers();
+        };
+        turns.begin(kind);
+        match outcome {
+            Ok(Ok(())) => {
+                tracing::info!("the database is back");
+                self.reconciliation.is_connected = true;
+                self.reconciliation.due = Some(Instant::now());
+            }
+            Ok(Err(error)) => tracing::debug!("{error}"),
+            Err(_) => tracing::debug!("the database does not answer"),
+        }
+    }
+}
