@@ -7,13 +7,15 @@
 //! 1. **A region lives as long as the process.**  A [`Region`] is one shared mapping, made once and
 //!    never unmapped.  It is used again only when its [`ChunkPool`]s, one for each worker, were dropped
 //!    with every chunk free and no socket left that the kernel could write for; else it is leaked.  So
-//!    no frame carries a reference count.
+//!    no frame carries a reference count.  The same memory may be mapped twice ([`Region::adopt`]): then each
+//!    chunk is of one of the two, and whoever maps it the second time vouches for that.
 //! 2. **A chunk has one owner.**  That is the free list of one pool, one [`Chunk`] value, or the
 //!    kernel through one socket (from its fill to its RX ring, or from its TX to its completion
 //!    ring).  The owner table of one pool says which; no other table says that the free list or a socket
 //!    has it.  [`Chunk`] is neither `Copy` nor `Clone`, and is made only where a chunk leaves the free list
 //!    or comes back from the kernel.  It goes to another pool as that value, or with the socket that has
-//!    it, out of one table and into the other.
+//!    it, out of one table and into the other.  Free chunks of a pool that is dropped are nobody's, until a
+//!    successor takes them ([`RegionHandle::successor`]).
 //! 3. **What the kernel says is checked**, in release builds too, before it becomes a [`Chunk`]: the
 //!    index is inside the region, the owner table says that this very socket has the chunk, and
 //!    offset and length stay inside the chunk.  Anything else is counted and dropped.  A ring index
@@ -34,7 +36,7 @@
 pub mod ethtool;
 pub mod fault;
 pub mod heap;
-mod icmp_errors;
+pub mod open;
 pub mod pcap;
 mod readiness;
 pub mod stack;
@@ -47,14 +49,15 @@ pub mod xsk;
 
 pub use fault::{FaultConf, FaultIo, FaultStats};
 pub use heap::{HeapFrame, HeapIo, HeapQueue, HeapWire};
-pub use icmp_errors::{icmp_errors_v4, icmp_errors_v6};
+pub use open::{icmp_errors_v4, icmp_errors_v6};
 pub use pcap::PcapIo;
 pub use stack::{StackQueue, packet_queue};
 pub use stats::QueueStats;
 pub use tap::{Tap, TapError};
 pub use worker_io::{Conservation, Queue, WorkerIo};
-pub use xsk::open::{Mode, OpenError, RingSizes, XskConfig, ZeroCopy};
-pub use xsk::queue::{QueueWatch, XskQueue};
+pub use xsk::config::{Mode, OpenError, RingSizes, XskConfig, ZeroCopy};
+pub use xsk::queue::XskQueue;
 pub use xsk::umem::{
     Chunk, ChunkPool, LARGE_MTU_MAX, PoolCount, QUARANTINE, Region, RegionConfig, RegionHandle,
 };
+pub use xsk::watch::QueueWatch;

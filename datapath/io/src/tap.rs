@@ -3,27 +3,12 @@
 //! The kernel hands over what its stack sends with an offload header (`IFF_VNET_HDR`): checksums not
 //! filled in and TCP super-frames not cut.  [`StackQueue`] finishes both.
 
-use crate::stack::{StackQueue, VNET_HEADER_BYTES};
+use crate::open::{self, OpenTap};
+use crate::stack::StackQueue;
 use crate::sys;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Pauses between tries when another process has the TAP: it may just be ending.
-const BUSY_PAUSES_MS: [u64; 5] = [10, 40, 100, 300, 500];
-
-/// Offloads to ask for, best first: what the kernel's stack may leave undone.
-const OFFLOADS: [libc::c_uint; 3] = [
-    libc::TUN_F_CSUM
-        | libc::TUN_F_TSO4
-        | libc::TUN_F_TSO6
-        | libc::TUN_F_TSO_ECN
-        | libc::TUN_F_USO4
-        | libc::TUN_F_USO6,
-    libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6,
-    0,
-];
 
 /// Why a TAP could not be had, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -89,55 +74,13 @@ impl Tap {
     ///
     /// See [`TapError`].
     pub fn open(name: &str, mac: Option<[u8; 6]>) -> Result<Self, TapError> {
-        let named = || name.to_owned();
-        let bad = |byte: u8| byte == b'/' || byte == b':' || byte.is_ascii_whitespace();
-        if name.bytes().any(bad) || matches!(name, "." | "..") || name.contains('%') {
-            return Err(TapError::Name { name: named() });
-        }
-        let mut request = sys::ifreq(name).ok_or_else(|| TapError::Name { name: named() })?;
-        let fd =
-            sys::open_device(c"/dev/net/tun").map_err(|source| match source.raw_os_error() {
-                Some(libc::ENOENT | libc::ENODEV | libc::ENXIO) => TapError::NoDevice,
-                Some(libc::EPERM | libc::EACCES) => TapError::NotPermitted { name: named() },
-                _ => TapError::Kernel { name: named(), what: "open /dev/net/tun", source },
-            })?;
-        let adopted = sys::ifindex(name).is_some();
-        let flags = libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
-        request.ifr_ifru.ifru_flags = libc::c_short::try_from(flags).unwrap_or(0);
-        attach(fd.as_fd(), &mut request, name)?;
-        let ifindex = sys::ifindex(name).unwrap_or(0);
-        let mut tap = Self { fd: Arc::new(fd), name: named(), adopted, ifindex, offloads: 0 };
-        tap.set_up(mac).inspect_err(|_| tap.forget_new())?;
-        Ok(tap)
+        Ok(Self::over(name, open::tap(name, mac)?))
     }
 
-    fn set_up(&mut self, mac: Option<[u8; 6]>) -> Result<(), TapError> {
-        let fd = self.fd.as_fd();
-        let mut header_bytes = libc::c_int::try_from(VNET_HEADER_BYTES).unwrap_or(0);
-        sys::ioctl_int(fd, libc::TUNSETVNETHDRSZ, &mut header_bytes)
-            .map_err(|error| self.refused("set the size of its offload header", error))?;
-        let offload = |flags: &libc::c_uint| {
-            sys::ioctl_value(fd, libc::TUNSETOFFLOAD, libc::c_ulong::from(*flags)).is_ok()
-        };
-        self.offloads = OFFLOADS.into_iter().find(offload).unwrap_or(0);
-        if let Some(mac) = mac
-            && self.mac().ok() != Some(mac)
-        {
-            self.set_mac(mac).map_err(|error| self.refused("set its MAC address", error))?;
-        }
-        sys::ioctl_value(self.fd.as_fd(), libc::TUNSETPERSIST, 1)
-            .map_err(|error| self.refused("make it persistent", error))
-    }
-
-    /// A new TAP of which the set-up failed is not left behind.
-    fn forget_new(&self) {
-        if !self.adopted {
-            let _ = sys::ioctl_value(self.fd.as_fd(), libc::TUNSETPERSIST, 0);
-        }
-    }
-
-    fn refused(&self, what: &'static str, source: io::Error) -> TapError {
-        TapError::Kernel { name: self.name.clone(), what, source }
+    /// A TAP that somebody has opened, by its name there.
+    #[must_use]
+    pub fn over(name: &str, OpenTap { fd, adopted, ifindex, offloads }: OpenTap) -> Self {
+        Self { fd: Arc::new(fd), name: name.to_owned(), adopted, ifindex, offloads }
     }
 
     /// The name it was opened by.
@@ -181,9 +124,7 @@ impl Tap {
     ///
     /// What `ioctl` says.
     pub fn mac(&self) -> io::Result<[u8; 6]> {
-        let mut request = sys::ifreq(&self.name).ok_or(io::ErrorKind::InvalidInput)?;
-        sys::ioctl_ifreq(self.fd.as_fd(), libc::SIOCGIFHWADDR, &mut request)?;
-        Ok(sys::ifreq_mac(&request))
+        mac_of(self.fd.as_fd(), &self.name)
     }
 
     /// Sets its MAC address, wherever it is.
@@ -192,9 +133,7 @@ impl Tap {
     ///
     /// What `ioctl` says: no unicast address, for one.
     pub fn set_mac(&self, mac: [u8; 6]) -> io::Result<()> {
-        let mut request = sys::ifreq(&self.name).ok_or(io::ErrorKind::InvalidInput)?;
-        sys::set_ifreq_mac(&mut request, mac);
-        sys::ioctl_ifreq(self.fd.as_fd(), libc::SIOCSIFHWADDR, &mut request)
+        set_mac_of(self.fd.as_fd(), &self.name, mac)
     }
 
     /// Sets whether its link is up, as the other end of a cable would.
@@ -231,23 +170,16 @@ impl AsFd for Tap {
     }
 }
 
-/// `TUNSETIFF`; a busy TAP is tried again for a second.
-fn attach(fd: BorrowedFd<'_>, request: &mut libc::ifreq, name: &str) -> Result<(), TapError> {
-    let name = name.to_owned();
-    let mut pauses = BUSY_PAUSES_MS.into_iter();
-    loop {
-        let Err(source) = sys::ioctl_ifreq(fd, libc::TUNSETIFF, request) else { return Ok(()) };
-        match source.raw_os_error() {
-            Some(libc::EBUSY) => match pauses.next() {
-                Some(pause_ms) => std::thread::sleep(Duration::from_millis(pause_ms)),
-                None => return Err(TapError::Busy { name }),
-            },
-            // The kernel's word for an interface that is no TAP, among other things.
-            Some(libc::EINVAL | libc::EEXIST) if sys::ifindex(&name).is_some() => {
-                return Err(TapError::Taken { name });
-            }
-            Some(libc::EPERM | libc::EACCES) => return Err(TapError::NotPermitted { name }),
-            _ => return Err(TapError::Kernel { name, what: "make the TAP", source }),
-        }
-    }
+/// The MAC address of a TAP by its descriptor.
+pub(crate) fn mac_of(fd: BorrowedFd<'_>, name: &str) -> io::Result<[u8; 6]> {
+    let mut request = sys::ifreq(name).ok_or(io::ErrorKind::InvalidInput)?;
+    sys::ioctl_ifreq(fd, libc::SIOCGIFHWADDR, &mut request)?;
+    Ok(sys::ifreq_mac(&request))
+}
+
+/// Sets it.
+pub(crate) fn set_mac_of(fd: BorrowedFd<'_>, name: &str, mac: [u8; 6]) -> io::Result<()> {
+    let mut request = sys::ifreq(name).ok_or(io::ErrorKind::InvalidInput)?;
+    sys::set_ifreq_mac(&mut request, mac);
+    sys::ioctl_ifreq(fd, libc::SIOCSIFHWADDR, &mut request)
 }

@@ -558,6 +558,38 @@ fn frames_too_short_to_send_are_freed() {
     });
 }
 
+/// A socket that another part of the program has opened is as good as one of one's own.
+#[test]
+fn a_bound_socket_is_adopted() {
+    in_netns(|| {
+        let (port, host) = cable("a0", "a1");
+        let raw = Raw::open(host);
+        let mut program = attach("a0", port);
+        let mut io = worker(2048);
+        let config = XskConfig::new(port, "a0", 0, 1500, io.region());
+        let bound = weft_io::open::bind_xsk(&config).unwrap();
+        let queue = match XskQueue::adopt(&config, bound) {
+            Ok(queue) => queue,
+            // As kernels of 6.1 do.
+            Err(OpenError::Kernel { source, .. }) if source.raw_os_error() == Some(libc::EBUSY) => {
+                return println!("this kernel maps no ring of a bound socket");
+            }
+            Err(error) => panic!("{error}"),
+        };
+        program.set_socket(0, queue.fd()).unwrap();
+        io.add_queue(A, queue.into());
+        raw.send(&frame(5, 60));
+        for chunk in receive(&mut io, 0, 1) {
+            assert_eq!(chunk.bytes(), frame(5, 60));
+            assert!(io.tx(A, chunk));
+        }
+        io.flush();
+        assert_eq!(raw.receive(SHORTLY), Some(frame(5, 60)));
+        retire(&mut io, A);
+        assert_conserved(&mut io, 0);
+    });
+}
+
 /// The region of a worker that ended is used by the next; the process does not grow.
 #[test]
 fn the_next_worker_gets_the_memory() {

@@ -5,12 +5,11 @@
 //! Both are finished in software, so that a whole super-frame costs one system call.
 
 pub(crate) mod join;
-mod packet;
+pub(crate) mod packet;
 mod queue;
 mod vnet;
 
 pub use packet::packet_queue;
-pub(crate) use packet::packet_socket;
 pub use queue::StackQueue;
 pub(crate) use queue::{CUT_SEGMENTS_MAX, SUPERFRAME_BYTES_MAX};
 

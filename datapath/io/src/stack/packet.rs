@@ -5,23 +5,14 @@
 //! and by this socket.
 
 use super::StackQueue;
-use crate::sys;
+use crate::open;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 // Of `linux/if_packet.h`, which `libc` has in part.
-const SOL_PACKET: libc::c_int = 263;
-const PACKET_AUXDATA: libc::c_int = 8;
-const PACKET_VNET_HDR: libc::c_int = 15;
-const PACKET_IGNORE_OUTGOING: libc::c_int = 23;
+pub(crate) const SOL_PACKET: libc::c_int = 263;
+pub(crate) const PACKET_AUXDATA: libc::c_int = 8;
 const TP_STATUS_VLAN_VALID: u32 = 1 << 4;
 const TP_STATUS_VLAN_TPID_VALID: u32 = 1 << 6;
-
-/// Bytes that may wait for the worker, as the kernel counts them: about 8000 small frames.
-const RECEIVE_BYTES: libc::c_int = 16 << 20;
-
-/// Bytes that may wait for the device.
-const SEND_BYTES: libc::c_int = 8 << 20;
 
 /// Bytes of a control message's header: its length as a word, level and kind.
 const CONTROL_HEADER_BYTES: usize = size_of::<usize>() + 8;
@@ -36,28 +27,7 @@ const TPID_DEFAULT: u16 = 0x8100;
 ///
 /// What the kernel says: no permission, no such interface.
 pub fn packet_queue(ifindex: u32, ifname: &str, receives: bool) -> io::Result<StackQueue> {
-    Ok(StackQueue::of_packet_socket(packet_socket(ifindex, receives)?, ifname))
-}
-
-/// Opens and binds such a socket.
-pub(crate) fn packet_socket(ifindex: u32, receives: bool) -> io::Result<OwnedFd> {
-    let fd = sys::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_NONBLOCK)?;
-    for option in [PACKET_VNET_HDR, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING] {
-        sys::set_option(fd.as_fd(), SOL_PACKET, option, &1)?;
-    }
-    set_room(fd.as_fd(), [libc::SO_RCVBUFFORCE, libc::SO_RCVBUF], RECEIVE_BYTES)?;
-    set_room(fd.as_fd(), [libc::SO_SNDBUFFORCE, libc::SO_SNDBUF], SEND_BYTES)?;
-    let protocol = if receives { libc::ETH_P_ALL } else { 0 };
-    let protocol = u16::try_from(protocol).unwrap_or(0);
-    sys::bind_packet(fd.as_fd(), ifindex, protocol)?;
-    Ok(fd)
-}
-
-/// The first of two options is for those who may exceed the system's limit.
-fn set_room(fd: BorrowedFd<'_>, options: [libc::c_int; 2], bytes: libc::c_int) -> io::Result<()> {
-    let [beyond, within] = options;
-    sys::set_option(fd, libc::SOL_SOCKET, beyond, &bytes)
-        .or_else(|_| sys::set_option(fd, libc::SOL_SOCKET, within, &bytes))
+    Ok(StackQueue::of_packet_socket(open::packet_socket(ifindex, receives)?, ifname))
 }
 
 /// The VLAN tag that the kernel took off a frame, as it was on the wire, by what came with the frame

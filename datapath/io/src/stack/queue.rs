@@ -6,8 +6,8 @@ use super::packet::stripped_tag;
 use super::vnet::{Gso, VnetHeader};
 use crate::stats::{Gate, QueueStats, SharedStats};
 use crate::sys;
-use crate::xsk::queue::QueueWatch;
 use crate::xsk::umem::{Chunk, ChunkPool};
+use crate::xsk::watch::QueueWatch;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -64,8 +64,9 @@ impl StackQueue {
         Self::new(fd, Source::Tap, name)
     }
 
-    /// The queue of a packet socket, which is bound and does not block.
-    pub(super) fn of_packet_socket(fd: OwnedFd, name: &str) -> Self {
+    /// The queue of a packet socket, which is bound, has an offload header and does not block.
+    #[must_use]
+    pub fn of_packet_socket(fd: OwnedFd, name: &str) -> Self {
         Self::new(Arc::new(fd), Source::PacketSocket, name)
     }
 

@@ -4,11 +4,9 @@
 //! stack walks through each.  So TCP segments that follow each other are joined, and go through a
 //! packet socket as one buffer, which a device without that offload cuts again.
 
-use super::open::Mode;
 use super::queue::XskQueue;
 use super::umem::{Chunk, ChunkPool};
 use crate::stack::join::{Held, Joins};
-use crate::stack::packet_socket;
 use std::os::fd::{AsRawFd, OwnedFd};
 use weft_switch::FrameBuf;
 use weft_wire::coalesce::Piece;
@@ -24,10 +22,9 @@ pub(super) struct Joiner {
 }
 
 impl Joiner {
-    /// For a device that copies frames; `None` where there is no packet socket to be had.
-    pub(super) fn new(ifindex: u32, mode: Mode) -> Option<Box<Self>> {
-        let socket = (mode == Mode::Copy).then(|| packet_socket(ifindex, false))?.ok()?;
-        Some(Box::new(Self { socket, joins: Joins::default() }))
+    /// Over a packet socket of the device.
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self { socket, joins: Joins::default() }
     }
 }
 

@@ -6,7 +6,8 @@
 //! other, so that nothing on the way has to know, and an ordinary frame costs a comparison more where it
 //! is sent or freed.
 
-use crate::sys::{self, Mapping};
+use crate::open;
+use crate::sys::Mapping;
 use std::io;
 use std::os::fd::AsFd;
 use std::ptr::NonNull;
@@ -37,7 +38,7 @@ impl LargeArea {
     pub(super) fn map(workers: usize) -> io::Result<Self> {
         let words = LARGE_COUNT / 64 * workers;
         let len_bytes = LARGE_BYTES * 64 * words;
-        let memfd = sys::memfd(c"weft-large", 0, len_bytes)?;
+        let memfd = open::memory(c"weft-large", false, len_bytes)?;
         let mapping = Mapping::new(memfd.as_fd(), 0, len_bytes)?;
         let free = std::iter::repeat_with(|| AtomicU64::new(u64::MAX)).take(words).collect();
         Ok(Self { mapping, free })

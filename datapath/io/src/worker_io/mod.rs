@@ -1,15 +1,21 @@
 //! The back end of a worker: its queues, `AF_XDP` and TAP, over its pool of chunks.
 
+mod conservation;
+mod frames;
+mod queue;
+
+pub use conservation::Conservation;
+pub use queue::Queue;
+
 use crate::readiness::Readiness;
-use crate::stack::StackQueue;
 use crate::stats::QueueStats;
 use crate::wait::Waiter;
-use crate::xsk::queue::{QueueWatch, XskQueue};
-use crate::xsk::umem::{Chunk, ChunkPool, RegionHandle};
+use crate::xsk::umem::{ChunkPool, RegionHandle};
+use frames::touch;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
-use weft_switch::{DropReason, FrameIo, FrameQueue, LinkId};
+use weft_switch::{DropReason, FrameIo, LinkId};
 
 /// Bytes of the buffer for super-frames.
 const SCRATCH_BYTES: usize = crate::stack::SUPERFRAME_BYTES_MAX;
@@ -28,83 +34,6 @@ const NO_QUEUE: u16 = u16::MAX;
 /// which have something: one system call instead of one for each.
 const STACKS_READ_MAX: usize = 8;
 
-/// An open queue: made by the control thread, moved to a worker.
-#[derive(Debug)]
-pub enum Queue {
-    /// One RX and TX queue of a netdev.
-    Xsk(Box<XskQueue>),
-    /// The TAP of an internal port, or a packet socket of a NIC that is tapped.
-    Stack(Box<StackQueue>),
-}
-
-impl From<XskQueue> for Queue {
-    fn from(queue: XskQueue) -> Self {
-        Self::Xsk(Box::new(queue))
-    }
-}
-
-impl From<StackQueue> for Queue {
-    fn from(queue: StackQueue) -> Self {
-        Self::Stack(Box::new(queue))
-    }
-}
-
-impl Queue {
-    /// A way to read the counters while a worker has the queue.
-    #[must_use]
-    pub fn watch(&self) -> QueueWatch {
-        match self {
-            Self::Xsk(queue) => queue.watch(),
-            Self::Stack(queue) => queue.watch(),
-        }
-    }
-
-    /// The counters.
-    #[must_use]
-    pub fn stats(&self) -> QueueStats {
-        match self {
-            Self::Xsk(queue) => queue.stats(),
-            Self::Stack(queue) => queue.stats(),
-        }
-    }
-
-    fn is_stand_in(&self) -> bool {
-        matches!(self, Self::Stack(queue) if queue.is_stand_in())
-    }
-
-    fn raw_fd(&self) -> RawFd {
-        match self {
-            Self::Xsk(queue) => queue.fd().as_raw_fd(),
-            Self::Stack(queue) => queue.raw_fd(),
-        }
-    }
-
-    /// Whether it may be taken into service with the chunks of `pool`.
-    fn enter(&mut self, pool: &mut ChunkPool) -> bool {
-        match self {
-            Self::Xsk(queue) => queue.enter(pool),
-            Self::Stack(queue) => {
-                queue.enter(pool);
-                true
-            }
-        }
-    }
-
-    fn depart(&mut self, pool: &mut ChunkPool) {
-        match self {
-            Self::Xsk(queue) => queue.depart(pool),
-            Self::Stack(queue) => queue.depart(pool),
-        }
-    }
-
-    fn leave(&mut self, pool: &mut ChunkPool) {
-        match self {
-            Self::Xsk(queue) => queue.leave(pool),
-            Self::Stack(queue) => queue.leave(pool),
-        }
-    }
-}
-
 /// A queue in service.
 struct Serving {
     link: LinkId,
@@ -113,38 +42,6 @@ struct Serving {
     failed: bool,
     /// Frames came in or went out since all were flushed last.
     touched: bool,
-}
-
-/// Where all chunks of a worker are.  `free + fill + rx + in_flight + tx + completion + retired ==
-/// chunks` always.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Conservation {
-    /// All of them.
-    pub chunks: usize,
-    /// In the free list.
-    pub free: usize,
-    /// In fill rings.
-    pub fill: usize,
-    /// Between there and the worker: with drivers, and in RX rings.
-    pub rx: usize,
-    /// Out as frames: with the worker, or segments of a super-frame that wait in a queue.
-    pub in_flight: usize,
-    /// Of those, the segments that wait.
-    pub pending: usize,
-    /// In TX rings.
-    pub tx: usize,
-    /// Between there and the worker: being sent, and in completion rings.
-    pub completion: usize,
-    /// With the kernel for queues that were taken out of service.
-    pub retired: usize,
-}
-
-impl Conservation {
-    /// The sum of all places, to be compared with `chunks`.
-    #[must_use]
-    pub const fn sum(&self) -> usize {
-        self.free + self.fill + self.rx + self.in_flight + self.tx + self.completion + self.retired
-    }
 }
 
 /// Frames in and out for one worker, over `AF_XDP` sockets, TAPs and packet sockets.
@@ -392,207 +289,6 @@ impl WorkerIo {
             }
         }
         timeout
-    }
-}
-
-/// Notes that a queue of the host's stack is to be flushed.
-fn touch(serving: &mut Serving, place: u16, touched: &mut Vec<u16>) {
-    if !std::mem::replace(&mut serving.touched, true) {
-        touched.push(place);
-    }
-}
-
-impl FrameQueue for Queue {
-    type Frame = Chunk;
-}
-
-impl FrameIo for WorkerIo {
-    type Frame = Chunk;
-    type Queue = Queue;
-
-    fn add_queue(&mut self, link: LinkId, mut queue: Queue) {
-        if !queue.enter(&mut self.pool) {
-            self.refused += 1;
-            return;
-        }
-        let is_socket = matches!(queue, Queue::Xsk(_));
-        if let (Some(readiness), Queue::Stack(queue)) = (&self.readiness, &queue) {
-            readiness.add(queue.fd(), link);
-        }
-        self.queues.push(Serving { link, queue, failed: false, touched: false });
-        if is_socket {
-            self.rearrange();
-        } else {
-            self.arrange(self.queues.len() - 1);
-            self.follow_many();
-        }
-    }
-
-    fn remove_queue(&mut self, link: LinkId) -> Option<Queue> {
-        self.take_out(|serving| serving.link == link, Queue::leave)
-    }
-
-    fn take_queue(&mut self, link: LinkId) -> Option<Queue> {
-        self.take_out(|serving| serving.link == link, Queue::depart)
-    }
-
-    fn remove_stand_in(&mut self, link: LinkId) -> Option<Queue> {
-        self.take_out(|it| it.link == link && it.queue.is_stand_in(), Queue::leave)
-    }
-
-    fn reclaim(&mut self) {
-        self.pool.reclaim();
-    }
-
-    fn queue_count(&self) -> usize {
-        self.queues.len()
-    }
-
-    fn ready(&mut self, list: &mut Vec<usize>) {
-        let Some(readiness) = &self.readiness else {
-            list.extend(0..self.queues.len());
-            return;
-        };
-        let known = self.sockets.iter().chain(&self.failed).chain(&self.pending);
-        list.extend(known.map(|place| usize::from(*place)));
-        let mut failed = NO_QUEUE;
-        readiness.look(|link, is_failed| {
-            let place = self.links.get(link.index()).copied().unwrap_or(NO_QUEUE);
-            list.push(usize::from(place));
-            if is_failed {
-                // If there are more, they are found next time.
-                failed = place;
-            }
-        });
-        self.fail(failed);
-    }
-
-    #[inline]
-    fn rx(&mut self, queue: usize, frames: &mut Vec<Chunk>) -> LinkId {
-        let Some(serving) = self.queues.get_mut(queue) else { return LinkId::default() };
-        let before = frames.len();
-        match &mut serving.queue {
-            Queue::Xsk(queue) => queue.rx(&mut self.pool, frames),
-            Queue::Stack(stack) => {
-                stack.rx(&mut self.pool, &mut self.scratch, frames);
-                let place = u16::try_from(queue).unwrap_or(NO_QUEUE);
-                match (stack.has_pending(), self.pending.iter().position(|it| *it == place)) {
-                    (true, None) => self.pending.push(place),
-                    (false, Some(index)) => {
-                        self.pending.swap_remove(index);
-                    }
-                    _ => {}
-                }
-                touch(serving, place, &mut self.touched);
-            }
-        }
-        let link = serving.link;
-        if frames.len() > before && serving.failed {
-            self.recover(queue);
-        }
-        link
-    }
-
-    fn has_link(&self, link: LinkId) -> bool {
-        self.links.get(link.index()).is_some_and(|&position| position != NO_QUEUE)
-    }
-
-    #[inline]
-    fn tx(&mut self, link: LinkId, frame: Chunk) -> bool {
-        let position = self.links.get(link.index()).copied().unwrap_or(NO_QUEUE);
-        let Some(serving) = self.queues.get_mut(usize::from(position)) else {
-            self.no_link += 1;
-            self.refusal = DropReason::TxRing;
-            self.pool.free(frame);
-            return false;
-        };
-        let sent = match &mut serving.queue {
-            Queue::Xsk(queue) => queue.tx(&mut self.pool, frame),
-            Queue::Stack(queue) => {
-                let sent = queue.tx(&mut self.pool, frame);
-                touch(serving, position, &mut self.touched);
-                sent
-            }
-        };
-        if !sent {
-            self.refusal = match &serving.queue {
-                Queue::Xsk(queue) => queue.refusal(),
-                Queue::Stack(queue) => queue.refusal(),
-            };
-            return false;
-        }
-        self.unsent += 1;
-        true
-    }
-
-    fn refusal(&self) -> DropReason {
-        self.refusal
-    }
-
-    fn flush(&mut self) {
-        self.unsent = 0;
-        for place in self.sockets.iter().copied().chain(self.touched.drain(..)) {
-            let Some(serving) = self.queues.get_mut(usize::from(place)) else { continue };
-            serving.touched = false;
-            match &mut serving.queue {
-                Queue::Xsk(queue) => queue.flush(&mut self.pool),
-                Queue::Stack(queue) => queue.flush(&mut self.pool),
-            }
-        }
-        if self.pool.has_retired() {
-            self.pool.reclaim();
-        }
-    }
-
-    fn wait(&mut self, timeout: Duration) {
-        let timeout = self.settle(timeout);
-        let mut failed = [NO_QUEUE; 8];
-        let mut free = failed.iter_mut();
-        let fd = |serving: &Serving| (!serving.failed).then(|| serving.queue.raw_fd());
-        // More than eight at once: the others are found next time.
-        if let Some(readiness) = &self.readiness {
-            let sockets = self.sockets.iter().map(|place| self.queues.get(usize::from(*place)));
-            let sockets = sockets.map(|serving| serving.and_then(fd));
-            let fds = sockets.chain(std::iter::once(Some(readiness.raw_fd())));
-            self.waiter.wait(fds, timeout, |index| {
-                if let (Some(place), Some(entry)) = (self.sockets.get(index), free.next()) {
-                    *entry = *place;
-                }
-            });
-        } else {
-            self.waiter.wait(self.queues.iter().map(fd), timeout, |position| {
-                if let (Some(entry), Ok(position)) = (free.next(), u16::try_from(position)) {
-                    *entry = position;
-                }
-            });
-        }
-        for place in failed.into_iter().filter(|place| *place != NO_QUEUE) {
-            self.fail(place);
-        }
-    }
-
-    #[inline]
-    fn copy_from(&mut self, bytes: &[u8]) -> Option<Chunk> {
-        if self.pool.free_chunks() == 0 && self.unsent >= UNSENT_MIN {
-            // A flood to hundreds of ports: what was copied so far is sent, and comes back.
-            self.flush();
-        }
-        self.pool.copy_from(bytes)
-    }
-
-    #[inline]
-    fn part_with(&mut self, frame: &Chunk) {
-        self.pool.part_with(frame);
-    }
-
-    #[inline]
-    fn adopt(&mut self, frame: &Chunk) -> bool {
-        self.pool.adopt(frame)
-    }
-
-    #[inline]
-    fn free(&mut self, frame: Chunk) {
-        self.pool.free(frame);
     }
 }
 

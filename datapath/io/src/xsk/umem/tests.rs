@@ -377,3 +377,71 @@ fn a_region_of_several_is_used_again_when_all_are_gone() {
     let (fourth, _pools) = Region::for_workers(config, 2).unwrap();
     assert!(!fourth.same(first));
 }
+
+/// Another mapping of the same memory, as a successor process has it.
+#[test]
+fn a_region_is_adopted_with_the_frames_in_it() {
+    let (first, mut pool) = Region::new(RegionConfig { chunk_bytes: 4096, chunks: 64 }).unwrap();
+    let mut left = Vec::new();
+    for text in [&b"one frame"[..], b"and another"] {
+        let chunk = pool.copy_from(text).unwrap();
+        // It is the successor's from now on.
+        pool.part_with(&chunk);
+        left.push((pool.number_of(&chunk).unwrap(), text));
+    }
+    let memfd = || first.memfd().try_clone_to_owned().unwrap();
+    let numbers: Vec<u32> = left.iter().map(|(number, _)| *number).collect();
+    let config = first.config();
+    let (second, pools) = Region::adopt(memfd(), config, std::slice::from_ref(&numbers)).unwrap();
+    let [mut adopted] = <[ChunkPool; 1]>::try_from(pools).unwrap();
+    assert!(!second.same(first));
+    assert_eq!((adopted.count().chunks, adopted.free_chunks()), (2, 2));
+    let found: Vec<Chunk> = std::iter::from_fn(|| adopted.take()).collect();
+    for (mut chunk, (_, text)) in found.into_iter().zip(left) {
+        assert!(chunk.room_mut().starts_with(text));
+        adopted.free(chunk);
+    }
+    assert_eq!(adopted.free_chunks(), 2);
+    assert!(pool.take().is_some_and(|chunk| !adopted.adopt(&chunk)), "another mapping");
+    // What makes no sense is refused.
+    for free in [vec![64], vec![3, 3]] {
+        assert!(Region::adopt(memfd(), config, &[free]).is_err());
+    }
+    assert!(Region::adopt(memfd(), config, &[vec![3], vec![3]]).is_err());
+    let other = RegionConfig { chunk_bytes: 2048, chunks: 64 };
+    assert!(Region::adopt(memfd(), other, &[numbers]).is_err(), "it has another size");
+}
+
+#[test]
+fn a_successor_gets_the_chunks_of_a_worker_that_ended() {
+    let (region, pools) = Region::for_workers(SMALL, 2).unwrap();
+    let [mut one, mut other] = <[ChunkPool; 2]>::try_from(pools).unwrap();
+    assert!(region.successor().is_none(), "nobody has ended");
+    // One chunk of it is with the other, and one is lost.
+    let chunk = one.take().unwrap();
+    one.part_with(&chunk);
+    assert!(other.adopt(&chunk));
+    assert!(one.take().is_some());
+    drop(one);
+    let mut next = region.successor().unwrap();
+    assert!(region.successor().is_none(), "there is only one");
+    assert_eq!((next.free_chunks(), other.count().chunks), (62, 65));
+    other.part_with(&chunk);
+    assert!(next.adopt(&chunk), "it is the same memory");
+    next.free(chunk);
+    assert_whole(&next);
+    assert_whole(&other);
+}
+
+/// The hardware of a zero-copy socket may still write when the worker has ended.
+#[test]
+fn no_successor_gets_what_hardware_may_write_to() {
+    let (region, pools) = Region::for_workers(SMALL, 2).unwrap();
+    let [mut one, _other] = <[ChunkPool; 2]>::try_from(pools).unwrap();
+    let flag = ClosedFlag::default();
+    let slot = one.enrol(flag.watch(), true).unwrap();
+    one.lend(slot).unwrap();
+    drop(flag);
+    drop(one);
+    assert!(region.successor().is_none());
+}
