@@ -332,8 +332,12 @@ impl Workers {
         self.failed_at = Some(Instant::now());
         let place = id.index();
         let cpu = self.handles.get(place).and_then(|handle| handle.cpu);
-        // The chunks that the lost one had are nobody's, or still its own: it gets a region of its own.
-        let (region, pool) = Region::new(RegionConfig::default())?;
+        // One that has ended left its chunks.  Those of a thread that hangs are its own: there it gets other memory.
+        let left = self.region(place).and_then(|region| Some((region, region.successor()?)));
+        let (region, pool) = match left {
+            Some(left) => left,
+            None => Region::new(RegionConfig::default())?,
+        };
         let config = equip(cpu, pool)?;
         let old = spawn_again(config, place, &mut self.handles, &self.control, rand_seed())?;
         if let (Some(old_region), Some(watch)) =
