@@ -206,8 +206,11 @@ fn pinned_programs_are_taken_over_and_cleaned_up() {
     assert!(given_back, "{}", program());
     here.vsctl("add-port br0 gre0 -- set interface gre0 type=gre options:remote_ip=192.0.2.2");
     guest.must_reach("10.244.0.2");
-    let _gone = here.exit("--cleanup");
+    let pins = here.rundir().join("bpf/weft");
+    let gone = here.exit("--cleanup");
     assert!(!program().contains("xdp"), "{}", program());
+    assert_eq!(fs::read_dir(&pins).unwrap().count(), 0, "something stays pinned");
+    drop(gone);
     let port = left.sh("ip -d -o link show dev veth1");
     assert!(!port.contains("xdp"), "{port}");
 }

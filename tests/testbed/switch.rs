@@ -104,11 +104,11 @@ impl<'h> Switch<'h> {
         fs::read_to_string(self.rundir().join("weftd.log")).unwrap_or_default()
     }
 
-    /// Names of the objects that it has pinned.
+    /// Names of the XDP links that it has pinned; not of the programs and maps that they share.
     #[must_use]
     pub fn pins(&self) -> Vec<String> {
         let list = crate::sh(&format!(
-            "cd {}/bpf && find . -path './weft/*' -type f",
+            "cd {}/bpf && find . -path './weft/*' -maxdepth 3 -type f",
             self.rundir().display()
         ));
         list.lines().map(str::to_owned).collect()

@@ -4,11 +4,12 @@
 use std::{
     num::NonZeroU32,
     os::fd::{AsRawFd, BorrowedFd},
+    sync::Arc,
 };
 
 use anyhow::{Context, anyhow};
 use rustix::net::{AddressFamily, SocketType, netdevice, socket};
-use weft_ebpf::{AttachConfig, Attached, Role};
+use weft_ebpf::{AttachConfig, Attached, Object, Role};
 use xsk_rs::{
     CompQueue, FillQueue, FrameDesc, RxQueue, Socket, TxQueue, Umem,
     config::{BindFlags, FrameSize, Interface, LibxdpFlags, QueueSize, SocketConfig, UmemConfig},
@@ -63,11 +64,12 @@ impl Port {
         let ifindex = netdevice::name_to_index(&any, name).with_context(|| name.to_owned())?;
         let role = Role::Port;
         let mut program = Attached::attach(&AttachConfig {
+            object: &Arc::new(Object::load(false)?),
+            queues: 1,
             ifindex,
             ifname: name,
             role,
             pin: None,
-            debug: false,
             frags_first: false,
         })?;
         // SAFETY: the descriptor lives as long as `tx`, which outlives this call.

@@ -4,8 +4,9 @@
 mod host;
 
 use host::{Raw, assert_conserved, cable, frame, in_netns, run, until, worker};
+use std::sync::Arc;
 use std::time::Duration;
-use weft_ebpf::{AttachConfig, Attached, Role};
+use weft_ebpf::{AttachConfig, Attached, Object, Role};
 use weft_io::{
     Chunk, FaultConf, FaultIo, LARGE_MTU_MAX, OpenError, QueueStats, Tap, WorkerIo, XskConfig,
     XskQueue,
@@ -27,11 +28,12 @@ fn large_cable(left: &str, right: &str, mtu: u32) -> (u32, u32) {
 
 fn serve(io: &mut WorkerIo, link: LinkId, ifname: &str, ifindex: u32, mtu: u32) -> Attached {
     let config = AttachConfig {
+        object: &Arc::new(Object::load(false).unwrap()),
+        queues: 1,
         ifindex,
         ifname,
         role: Role::Port,
         pin: None,
-        debug: false,
         frags_first: true,
     };
     let mut attached = Attached::attach(&config).unwrap();

@@ -4,8 +4,9 @@
 mod host;
 
 use host::{Raw, assert_conserved, cable, frame, in_netns, run, until, worker};
+use std::sync::Arc;
 use std::time::Duration;
-use weft_ebpf::{AttachConfig, Attached, Role};
+use weft_ebpf::{AttachConfig, Attached, Object, Role};
 use weft_io::{QueueStats, WorkerIo, XskConfig, XskQueue, packet_queue};
 use weft_switch::{BATCH_MAX, FrameBuf, FrameIo, LinkId};
 
@@ -109,11 +110,12 @@ fn a_stand_in_sends_and_leaves() {
         let ((port, host), (other, _)) = (cable("a0", "a1"), cable("b0", "b1"));
         let mut io = worker(512);
         let config = AttachConfig {
+            object: &Arc::new(Object::load(false).unwrap()),
+            queues: 1,
             ifindex: port,
             ifname: "a0",
             role: Role::Port,
             pin: None,
-            debug: false,
             frags_first: false,
         };
         let mut program = Attached::attach(&config).unwrap();

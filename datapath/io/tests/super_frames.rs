@@ -5,8 +5,9 @@
 mod host;
 
 use host::{Raw, assert_conserved, cable, frame, in_netns, run, until, worker};
+use std::sync::Arc;
 use std::time::Duration;
-use weft_ebpf::{AttachConfig, Attached, Role};
+use weft_ebpf::{AttachConfig, Attached, Object, Role};
 use weft_io::{QueueStats, WorkerIo, XskConfig, XskQueue};
 use weft_switch::{FrameIo, LinkId};
 use weft_wire::frames::Spec;
@@ -20,11 +21,12 @@ const MSS: usize = 1400;
 fn served(io: &mut WorkerIo) -> (Attached, Raw) {
     let (port, host) = cable("a0", "a1");
     let config = AttachConfig {
+        object: &Arc::new(Object::load(false).unwrap()),
+        queues: 1,
         ifindex: port,
         ifname: "a0",
         role: Role::Port,
         pin: None,
-        debug: false,
         frags_first: false,
     };
     let mut attached = Attached::attach(&config).unwrap();

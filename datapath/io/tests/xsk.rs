@@ -6,8 +6,9 @@ mod host;
 use host::{
     Raw, assert_conserved, cable, frame, in_netns, run, two_workers, until, wake, waker, worker,
 };
+use std::sync::Arc;
 use std::time::{Duration, Instant};
-use weft_ebpf::{AttachConfig, Attached, Role};
+use weft_ebpf::{AttachConfig, Attached, Object, Role};
 use weft_io::{Mode, OpenError, Queue, WorkerIo, XskConfig, XskQueue, ZeroCopy};
 use weft_switch::{DropReason, FrameBuf, FrameIo, LinkId};
 
@@ -17,11 +18,12 @@ const SHORTLY: Duration = Duration::from_secs(5);
 
 fn attach(ifname: &str, ifindex: u32) -> Attached {
     let config = AttachConfig {
+        object: &Arc::new(Object::load(false).unwrap()),
+        queues: 1,
         ifindex,
         ifname,
         role: Role::Port,
         pin: None,
-        debug: false,
         frags_first: false,
     };
     Attached::attach(&config).unwrap()

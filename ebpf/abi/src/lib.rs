@@ -23,68 +23,87 @@ pub mod program {
     pub const PREFIX: &str = "weft_";
 }
 
-/// Names of the maps in the object.
+/// Names of the maps in the object. All interfaces of a network namespace share them.
 pub mod map {
-    /// RX queue index (u32) to AF_XDP socket.
+    /// Interface index (u32) to [`super::Nic`], one for each CPU: which slots are those of its queues, and what was
+    /// counted. An interface without an entry keeps its frames.
+    pub const NICS: &str = "NICS";
+    /// Slot to AF_XDP socket.
     pub const XSKS: &str = "XSKS";
     /// Set of local VTEP addresses: [`super::VtepKey`] to u8 (its value means nothing).
     pub const VTEPS: &str = "VTEPS";
-    /// Bit map of UDP destination ports that carry tunnels: [`super::PORT_WORDS`] words of 64 bits.
+    /// Set of UDP destination ports that carry tunnels: [`super::PortKey`] to u8 (its value means nothing).
     pub const TUNNEL_PORTS: &str = "TUNNEL_PORTS";
-    /// Per-CPU counters, indexed by [`super::Reason`].
-    pub const STATS: &str = "STATS";
+    /// All of them.
+    pub const ALL: [&str; 4] = [NICS, XSKS, VTEPS, TUNNEL_PORTS];
 }
 
-/// Entries of the map [`map::XSKS`]: RX queues that can have a socket. Frames of a higher queue pass to
-/// the host and are counted as [`Reason::NoSocket`].
+/// Version of the maps' layouts and sizes: pinned maps of another version are not used. It goes up with every
+/// change of what follows.
+pub const LAYOUT: u32 = 1;
+
+/// RX queues of one interface that can have a socket. Frames of a higher queue pass to the host and are counted
+/// as [`Reason::NoSocket`].
 pub const QUEUES_MAX: u32 = 256;
+
+/// Slots, hence queues of all interfaces of a network namespace together: 64 NICs of [`QUEUES_MAX`] queues, or
+/// 16,384 ports of containers with one. That is more sockets than such a machine has memory for (3.2 MiB each, see
+/// README.md), and the maps take half a MiB for them.
+pub const SLOTS_MAX: u32 = 16_384;
 
 /// Local VTEP addresses of one interface.
 pub const VTEPS_MAX: u32 = 512;
 
-/// Entries of the map [`map::VTEPS`]: new addresses go in before old ones go out, so both sets must fit.
-pub const VTEPS_ENTRIES: u32 = 2 * VTEPS_MAX;
+/// Entries of each of the maps [`map::VTEPS`] and [`map::TUNNEL_PORTS`], of all interfaces together; they take memory
+/// when there are any. 16 interfaces can have [`VTEPS_MAX`] addresses, and room to change all of them.
+pub const ENTRIES_MAX: u32 = 16 * 2 * VTEPS_MAX;
 
-/// 64-bit words of the bit map [`map::TUNNEL_PORTS`]; one bit for each UDP port.
-pub const PORT_WORDS: u32 = 65_536 / 64;
-
-/// Word and bit of the UDP `port` (host order) in the map [`map::TUNNEL_PORTS`].
-#[must_use]
-#[inline]
-pub const fn port_bit(port: u16) -> (u32, u64) {
-    // A cast, since From is not const; it widens.
-    ((port >> 6) as u32, 1 << (port & 63))
+/// One interface, as one CPU sees it: the slot of its RX queue `n` is `first + n`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nic {
+    /// The slot of queue 0; the same on all CPUs.
+    pub first: u32,
+    /// How many it has, at least 1; the same on all CPUs.
+    pub queues: u32,
+    /// Frames on this CPU by [`Reason::index`].
+    pub counters: [u64; Reason::COUNT as usize],
 }
 
-/// A local VTEP address, as the key of the map [`map::VTEPS`]: 16 bytes in network order; IPv4 is
-/// v4-mapped, `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2).
+/// A local VTEP address of an interface, as the key of the map [`map::VTEPS`].
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct VtepKey(pub [u8; 16]);
-
-impl VtepKey {
-    /// The key of an IPv4 address, given in network order.
-    #[must_use]
-    #[inline]
-    pub const fn from_ipv4(address: [u8; 4]) -> Self {
-        let [a, b, c, d] = address;
-        Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
-    }
-
-    /// The key of an IPv6 address, given in network order.
-    #[must_use]
-    #[inline]
-    pub const fn from_ipv6(address: [u8; 16]) -> Self {
-        Self(address)
-    }
+pub struct VtepKey {
+    /// The interface.
+    pub ifindex: u32,
+    /// In network order; IPv4 is v4-mapped, `::ffff:a.b.c.d` (RFC 4291 section 2.5.5.2).
+    pub address: [u8; 16],
 }
 
-// SAFETY: one array of bytes in repr(C): no padding, no pointer, and every bit pattern is a value.
+/// A UDP port of an interface where tunnels arrive, as the key of the map [`map::TUNNEL_PORTS`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PortKey {
+    /// The interface.
+    pub ifindex: u32,
+    /// The port, in host order.
+    pub port: u32,
+}
+
+// SAFETY: numbers and an array of them in repr(C) without padding or pointer; every bit pattern is a value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Nic {}
+
+// SAFETY: a number and an array of bytes in repr(C) without padding or pointer; every bit pattern is a value.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for VtepKey {}
 
-/// What became of a frame, and the index of its counter in the map [`map::STATS`]. Each run of `port` or
-/// `steer` counts exactly one of them.
+// SAFETY: two numbers in repr(C) without padding or pointer, and every bit pattern is a value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for PortKey {}
+
+/// What became of a frame, and the index of its counter in [`Nic::counters`]. Each run of `port` or `steer` for an
+/// interface that has slots counts exactly one of them.
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -126,7 +145,7 @@ impl Reason {
         Self::OuterFrag,
     ];
 
-    /// Entries of the map [`map::STATS`].
+    /// How many there are.
     pub const COUNT: u32 = Self::OuterFrag.index() + 1;
 
     /// Index of the counter.
@@ -155,10 +174,11 @@ impl Reason {
 }
 
 // The layout that the kernel's maps have: a change here is a change of the object.
-const _: () = assert!(size_of::<VtepKey>() == 16 && align_of::<VtepKey>() == 1);
+const _: () = assert!(size_of::<Nic>() == 88 && align_of::<Nic>() == 8);
+const _: () = assert!(size_of::<VtepKey>() == 20 && align_of::<VtepKey>() == 4);
+const _: () = assert!(size_of::<PortKey>() == 8 && align_of::<PortKey>() == 4);
 const _: () = assert!(size_of::<Reason>() == 4);
 const _: () = assert!(Reason::ALL.len() == Reason::COUNT as usize);
-const _: () = assert!(PORT_WORDS == 1024);
 const _: () = {
     let mut rest: &[Reason] = &Reason::ALL;
     let mut number = 0;
@@ -175,20 +195,6 @@ const _: () = assert!(map::TUNNEL_PORTS.len() <= 15);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn each_port_has_its_own_bit() {
-        assert_eq!(port_bit(0), (0, 1));
-        assert_eq!(port_bit(4789), (74, 1 << 53));
-        assert_eq!(port_bit(6081), (95, 1 << 1));
-        assert_eq!(port_bit(u16::MAX), (PORT_WORDS - 1, 1 << 63));
-    }
-
-    #[test]
-    fn an_ipv4_key_is_the_mapped_address() {
-        let mapped = core::net::Ipv4Addr::new(192, 0, 2, 1).to_ipv6_mapped();
-        assert_eq!(VtepKey::from_ipv4([192, 0, 2, 1]), VtepKey::from_ipv6(mapped.octets()));
-    }
 
     #[test]
     fn names_are_unique() {

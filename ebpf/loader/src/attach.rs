@@ -3,23 +3,24 @@
 //!
 //! # Rules
 //! 1. A program is replaced *through its link* (`bpf_link_update`), never detached and attached: some NICs
-//!    reset their queues for that.
-//!    One that is what this process would load is not replaced at all.
-//! 2. A pin is adopted when its link is what this very interface runs now; the program's id says so, since
-//!    each interface has a program of its own. Any other pin at that path is stale and removed.
-//! 3. A left-over of ours never stands in the way; a foreign program always does.
+//!    reset their queues for that. One that runs already is not disturbed: the kernel sees that it is the same.
+//! 2. A pin is adopted when its link's program is what this very interface runs now, and its link has a device.
+//!    Any other pin at that path is stale and removed.
+//! 3. A left-over of ours never stands in the way; a foreign program always does, and so does that of another
+//!    switch which lives.
 
 use std::{
-    fmt::Write as _,
     fs, io,
+    net::IpAddr,
     os::fd::AsFd,
-    path::{Path, PathBuf},
+    path::Path,
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use aya::programs::{
-    ProgramError, ProgramInfo, Xdp, XdpError, XdpMode,
+    ProgramInfo,
     links::{FdLink, PinnedLink},
     loaded_links, loaded_programs,
     xdp::XdpLink,
@@ -28,8 +29,13 @@ use rustix::io::Errno;
 use weft_ebpf_abi::program::PREFIX;
 
 use crate::{
-    AttachError, DebugLog, MapError, Mode, Program, Programs, Reason, Role, Shield, XdpState,
-    netlink, pins::pinned_program, running::Running, xdp_state,
+    AttachError, MapError, Mode, NicEntry, Object, Program, Reason, Role, Shield, XdpState,
+    held::Held,
+    home::is_anothers,
+    netlink,
+    pins::usable_pin,
+    refusal::{Failures, no_device, program_errno},
+    running, xdp_state,
 };
 
 /// How long a program of ours may still hang on a link of a process that is just ending.
@@ -40,28 +46,31 @@ const HELD_POLL: Duration = Duration::from_millis(20);
 /// What to attach, and where.
 #[derive(Clone, Copy, Debug)]
 pub struct AttachConfig<'a> {
-    /// Index of the interface, in the network namespace of the calling thread.
+    /// Programs and maps of the network namespace of the calling thread.
+    pub object: &'a Arc<Object>,
+    /// Index of the interface, in that namespace.
     pub ifindex: u32,
     /// Its name, for messages.
     pub ifname: &'a str,
+    /// RX queues that get sockets, 1 to [`QUEUES_MAX`](crate::QUEUES_MAX).
+    pub queues: u32,
     /// Which program.
     pub role: Role,
     /// Path on a bpffs where the link is pinned, so that it outlives the process; the directories are made.
     pub pin: Option<&'a Path>,
-    /// Whether the program logs each frame.
-    pub debug: bool,
     /// Frames may need several buffers: the variant that takes such is tried first. Without it a veth would
     /// keep its peer's MTU small.
     pub frags_first: bool,
 }
 
-/// A program on an interface, with its own maps. Dropping it detaches the program, unless it is pinned.
+/// A program on an interface, with its entries in the shared maps. Dropping it detaches the program, unless it is
+/// pinned.
 #[derive(Debug)]
 pub struct Attached {
-    // Before the programs: these go first.
+    // Before the entries: these go first.
     held: Held,
     pub(crate) shield: Option<Shield>,
-    pub(crate) programs: Programs,
+    pub(crate) nic: NicEntry,
     program: Program,
     mode: Mode,
     adopted: bool,
@@ -69,30 +78,13 @@ pub struct Attached {
     unpinned: Option<String>,
 }
 
-/// What keeps the program on the interface.
-#[derive(Debug)]
-enum Held {
-    Pinned(PathBuf, PinnedLink),
-    #[expect(dead_code, reason = "it is held, not used: closing it detaches")]
-    Link(FdLink),
-    #[expect(dead_code, reason = "it is held, not used: dropping it detaches")]
-    Netlink(NetlinkAttachment),
-}
-
-/// A program that a kernel without links for XDP (before 5.9) attached.
-#[derive(Debug)]
-struct NetlinkAttachment {
-    ifindex: u32,
+/// How a program came onto an interface.
+struct Outcome {
+    held: Held,
+    program: Program,
     mode: Mode,
-    program: aya::programs::ProgramFd,
-}
-
-impl Drop for NetlinkAttachment {
-    fn drop(&mut self) {
-        if let Err(error) = netlink::detach(self.ifindex, self.mode, self.program.as_fd()) {
-            tracing::warn!(ifindex = self.ifindex, %error, "XDP program stays attached");
-        }
-    }
+    fallback: Option<String>,
+    unpinned: Option<String>,
 }
 
 impl Attached {
@@ -104,29 +96,30 @@ impl Attached {
     /// # Errors
     /// See [`AttachError`]: each names its cause and what to do.
     pub fn attach(config: &AttachConfig<'_>) -> Result<Self, AttachError> {
+        let refused = |source| AttachError::Entry { ifname: config.ifname.to_owned(), source };
         let state = query(config)?;
-        let mut usable = None;
-        if let Some(pin) = config.pin {
-            usable = usable_pin(pin, &state)?.map(|mode| (pin, mode));
-        }
-        if let Some((pin, mode)) = usable
-            && let Some(attached) = take_over(config, pin, mode)
+        if let Some(pin) = config.pin
+            && let Some(mode) = usable_pin(pin, config.ifindex, &state)?
         {
-            return Ok(attached);
-        }
-        let mut programs = Programs::load(config.role, config.debug).map_err(|source| {
-            let program = Program { role: config.role, frags: false }.name();
-            match aya_errno(&source) {
-                Some(Errno::PERM | Errno::ACCESS) => not_permitted("make eBPF maps", Errno::PERM),
-                _ => AttachError::Load { program, source: Box::new(source) },
+            refuse_anothers(config, pin)?;
+            let nic = NicEntry::open(config.object, config.ifindex, config.queues);
+            let nic = nic.map_err(refused)?;
+            if let Some(outcome) = adopt(config, pin, mode)? {
+                return Ok(Self::new(outcome, nic, true));
             }
-        })?;
-        if let Some((pin, mode)) = usable {
-            return adopt(config, programs, pin, mode);
         }
-        let (link, program, mode, fallback) = attach_anew(config, &mut programs)?;
-        let (held, unpinned) = keep(config, &mut programs, link, mode, program)?;
-        Ok(Self { held, shield: None, programs, program, mode, adopted: false, fallback, unpinned })
+        let mut nic =
+            NicEntry::open(config.object, config.ifindex, config.queues).map_err(refused)?;
+        nic.reset().map_err(refused)?;
+        Ok(Self::new(attach_anew(config)?, nic, false))
+    }
+
+    fn new(outcome: Outcome, mut nic: NicEntry, adopted: bool) -> Self {
+        let Outcome { held, program, mode, fallback, unpinned } = outcome;
+        if held.is_pinned() {
+            nic.stays();
+        }
+        Self { held, shield: None, nic, program, mode, adopted, fallback, unpinned }
     }
 
     /// Where it runs.
@@ -166,162 +159,88 @@ impl Attached {
         self.unpinned.as_deref()
     }
 
-    /// See [`Programs::set_socket`].
+    /// See [`NicEntry::set_socket`].
     ///
     /// # Errors
     /// As there.
     pub fn set_socket(&mut self, queue: u32, socket: impl AsFd) -> Result<(), MapError> {
-        self.programs.set_socket(queue, socket)
+        self.nic.set_socket(queue, socket)
     }
 
-    /// See [`Programs::clear_socket`].
+    /// See [`NicEntry::clear_socket`].
     ///
     /// # Errors
     /// As there.
     pub fn clear_socket(&mut self, queue: u32) -> Result<(), MapError> {
-        self.programs.clear_socket(queue)
+        self.nic.clear_socket(queue)
     }
 
-    /// See [`Programs::set_vteps`].
+    /// See [`NicEntry::set_vteps`].
     ///
     /// # Errors
     /// As there.
-    pub fn set_vteps(&mut self, addresses: &[std::net::IpAddr]) -> Result<(), MapError> {
-        self.programs.set_vteps(addresses)
+    pub fn set_vteps(&mut self, addresses: &[IpAddr]) -> Result<(), MapError> {
+        self.nic.set_vteps(addresses)
     }
 
-    /// See [`Programs::set_tunnel_ports`].
+    /// See [`NicEntry::set_tunnel_ports`].
     ///
     /// # Errors
     /// As there.
     pub fn set_tunnel_ports(&mut self, ports: &[u16]) -> Result<(), MapError> {
-        self.programs.set_tunnel_ports(ports)
+        self.nic.set_tunnel_ports(ports)
     }
 
-    /// See [`Programs::counters`].
+    /// See [`NicEntry::counters`].
     ///
     /// # Errors
     /// As there.
     pub fn counters(&self) -> Result<Vec<(Reason, u64)>, MapError> {
-        self.programs.counters()
+        self.nic.counters()
     }
 
-    /// What the program logs, when it was attached with `debug`.
-    pub fn debug_log(&mut self) -> Option<&mut DebugLog> {
-        self.programs.log.as_mut()
-    }
-
-    /// Takes the program off the interface, and its pin away.
+    /// Takes the program off the interface, its pin away, and its entries out of the maps.
     ///
     /// # Errors
     /// [`AttachError::Pin`] when the pin cannot be removed: the program then stays.
     pub fn detach(self) -> Result<(), AttachError> {
-        let Self { held, .. } = self;
-        match held {
-            Held::Pinned(path, link) => unpin(path, link),
-            Held::Link(_) | Held::Netlink(_) => Ok(()),
+        let Self { held, shield, mut nic, .. } = self;
+        let let_go = held.let_go();
+        drop(shield);
+        if let_go.is_ok() {
+            nic.goes();
         }
+        let_go
     }
 }
 
-/// Removes the pin; closing the link then detaches.
-fn unpin(path: PathBuf, link: PinnedLink) -> Result<(), AttachError> {
-    match link.unpin() {
-        Ok(_link) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(source) => Err(AttachError::Pin { path, source }),
-    }
-}
-
-/// Whether the pin's link is on this interface: then the mode it is attached in. A stale pin is removed; a pin
-/// of this interface under another name (it was renamed) in the same directory is moved to `pin`.
-fn usable_pin(pin: &Path, state: &XdpState) -> Result<Option<Mode>, AttachError> {
-    if fs::symlink_metadata(pin).is_ok() {
-        if let Some(mode) = mode_of(pin, state) {
-            return Ok(Some(mode));
-        }
-        tracing::info!(pin = %pin.display(), "removing a stale XDP link");
-        fs::remove_file(pin)
-            .map_err(|source| AttachError::Pin { path: pin.to_path_buf(), source })?;
-    }
-    if state.programs().next().is_none() {
-        return Ok(None);
-    }
-    let siblings = pin.parent().and_then(|parent| fs::read_dir(parent).ok());
-    for sibling in siblings.into_iter().flatten().flatten() {
-        let Some(mode) = mode_of(&sibling.path(), state) else { continue };
-        match fs::rename(sibling.path(), pin) {
-            Ok(()) => return Ok(Some(mode)),
-            // Whoever attaches to another interface took it for a stale one of his.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(source) => return Err(AttachError::Pin { path: sibling.path(), source }),
-        }
-    }
-    Ok(None)
-}
-
-/// The mode in which the interface runs the program of the link that is pinned here, if it does and the
-/// program is ours.  Who may not ask for its name (that takes `CAP_SYS_ADMIN`) believes the place: nobody
-/// else pins in this folder.
-fn mode_of(pin: &Path, state: &XdpState) -> Option<Mode> {
-    let id = pinned_program(pin)?;
-    let (_, mode) = state.programs().find(|(running, _)| *running == id)?;
-    Running::find(id).is_none_or(|running| running.name.starts_with(PREFIX)).then_some(mode)
-}
-
-/// Leaves the program of a pinned link where it is, if it is the one that would be put in its place. Not that of an
-/// underlay: what its maps say would have to be read.
-fn take_over(config: &AttachConfig<'_>, pin: &Path, mode: Mode) -> Option<Attached> {
-    if config.debug || config.role != Role::Port {
-        return None;
-    }
-    let program = Program { role: config.role, frags: *frags_of(config).first()? };
-    let programs = Running::find(pinned_program(pin)?)?.take_over(program)?;
-    let held = Held::Pinned(pin.to_path_buf(), PinnedLink::from_pin(pin).ok()?);
-    let fallback = generic_since(mode);
-    let (shield, adopted, unpinned) = (None, true, None);
-    Some(Attached { held, shield, programs, program, mode, adopted, fallback, unpinned })
-}
-
-/// Why an adopted link is generic, if it is.
-fn generic_since(mode: Mode) -> Option<String> {
-    (mode == Mode::Generic).then(|| "generic since it was first attached".to_owned())
-}
-
-/// Replaces the program of a pinned link, atomically. The mode belongs to the link and stays.
+/// Has a pinned link run the program, atomically. The mode belongs to the link and stays. `None` when the link has no
+/// device any more.
 fn adopt(
     config: &AttachConfig<'_>,
-    mut programs: Programs,
     pin: &Path,
     mode: Mode,
-) -> Result<Attached, AttachError> {
+) -> Result<Option<Outcome>, AttachError> {
     let pin_error = |source| AttachError::Pin { path: pin.to_path_buf(), source };
+    let link_error = |error| pin_error(io::Error::other(error));
     let mut failed = Failures::default();
     for &frags in frags_of(config) {
         let program = Program { role: config.role, frags };
-        verify(&mut programs, program)?;
-        let xdp = programs.program_mut(program).map_err(|error| load_error(program, error))?;
-        let link = PinnedLink::from_pin(pin).map_err(|error| pin_error(io::Error::other(error)))?;
-        let link = XdpLink::try_from(FdLink::from(link))
-            .map_err(|error| pin_error(io::Error::other(error)))?;
-        match xdp.attach_to_link(link).and_then(|id| xdp.take_link(id)) {
-            Ok(link) => {
-                drop(link);
-                let link = PinnedLink::from_pin(pin)
-                    .map_err(|error| pin_error(io::Error::other(error)))?;
-                let fallback = generic_since(mode).or_else(|| failed.text());
+        config.object.verify(program)?;
+        let link = FdLink::from(PinnedLink::from_pin(pin).map_err(link_error)?);
+        let link = XdpLink::try_from(link).map_err(link_error)?;
+        match config.object.replace(program, link) {
+            Ok(()) => {
+                let link = PinnedLink::from_pin(pin).map_err(link_error)?;
+                let generic = (mode == Mode::Generic)
+                    .then(|| "generic since it was first attached".to_owned());
+                let fallback = generic.or_else(|| failed.text());
                 let held = Held::Pinned(pin.to_path_buf(), link);
-                let (adopted, unpinned) = (true, None);
-                return Ok(Attached {
-                    held,
-                    shield: None,
-                    programs,
-                    program,
-                    mode,
-                    adopted,
-                    fallback,
-                    unpinned,
-                });
+                return Ok(Some(Outcome { held, program, mode, fallback, unpinned: None }));
+            }
+            Err(error) if program_errno(&error) == Some(Errno::NOLINK) => {
+                fs::remove_file(pin).map_err(pin_error)?;
+                return Ok(None);
             }
             Err(error) => failed.add(config, mode, frags, &error)?,
         }
@@ -329,15 +248,23 @@ fn adopt(
     Err(failed.refused(config))
 }
 
+/// An error when the link is that of another switch in this network namespace, which lives.
+fn refuse_anothers(config: &AttachConfig<'_>, pin: &Path) -> Result<(), AttachError> {
+    let (Some(folder), Some(info)) = (pin.parent(), running::pinned(pin)) else { return Ok(()) };
+    let id = info.program_id();
+    if !is_anothers(folder, config.object.home(), id) {
+        return Ok(());
+    }
+    let program = running::name(id).unwrap_or_else(|| "?".to_owned());
+    Err(AttachError::Held { ifname: config.ifname.to_owned(), program, id, link: info.id() })
+}
+
 /// Attaches where nothing of ours is kept. Who is in the way gets a second to go.
-fn attach_anew(
-    config: &AttachConfig<'_>,
-    programs: &mut Programs,
-) -> Result<(XdpLink, Program, Mode, Option<String>), AttachError> {
+fn attach_anew(config: &AttachConfig<'_>) -> Result<Outcome, AttachError> {
     let deadline = Instant::now() + HELD_WAIT;
     loop {
         let blocked = match obstacle(config)? {
-            None => match try_the_ways(config, programs) {
+            None => match try_the_ways(config) {
                 Err(AttachError::Busy { ifname }) => AttachError::Busy { ifname },
                 done => return done,
             },
@@ -390,73 +317,24 @@ fn obstacle(config: &AttachConfig<'_>) -> Result<Option<AttachError>, AttachErro
     Ok(None)
 }
 
-/// Tries the ways in their order. Gives the link, which program in which mode, and why no better one.
-fn try_the_ways(
-    config: &AttachConfig<'_>,
-    programs: &mut Programs,
-) -> Result<(XdpLink, Program, Mode, Option<String>), AttachError> {
+/// Tries the ways in their order.
+fn try_the_ways(config: &AttachConfig<'_>) -> Result<Outcome, AttachError> {
     let mut failed = Failures::default();
-    for (mode, xdp_mode) in [(Mode::Native, XdpMode::Driver), (Mode::Generic, XdpMode::Skb)] {
+    for mode in [Mode::Native, Mode::Generic] {
         for &frags in frags_of(config) {
             let program = Program { role: config.role, frags };
-            verify(programs, program)?;
-            let xdp: &mut Xdp =
-                programs.program_mut(program).map_err(|error| load_error(program, error))?;
-            let attached = xdp.attach_to_if_index(config.ifindex, xdp_mode);
-            match attached.and_then(|id| xdp.take_link(id)) {
-                Ok(link) => return Ok((link, program, mode, failed.text())),
+            config.object.verify(program)?;
+            match config.object.attach(program, config.ifindex, mode) {
+                Ok(link) => {
+                    let fallback = failed.text();
+                    let (held, unpinned) = Held::keep(config, link, mode, program)?;
+                    return Ok(Outcome { held, program, mode, fallback, unpinned });
+                }
                 Err(error) => failed.add(config, mode, frags, &error)?,
             }
         }
     }
     Err(failed.refused(config))
-}
-
-/// Pins the link if that is wanted; a pin that cannot be made is no reason not to work.
-fn keep(
-    config: &AttachConfig<'_>,
-    programs: &mut Programs,
-    link: XdpLink,
-    mode: Mode,
-    program: Program,
-) -> Result<(Held, Option<String>), AttachError> {
-    let Ok(link) = FdLink::try_from(link) else {
-        let fd = programs
-            .object
-            .program_mut(program.name())
-            .and_then(|found| found.fd().ok()?.try_clone().ok())
-            .ok_or_else(|| load_error(program, ProgramError::NotLoaded))?;
-        let attachment = NetlinkAttachment { ifindex: config.ifindex, mode, program: fd };
-        let unpinned = config.pin.map(|_| "this kernel has no bpf links for XDP".to_owned());
-        return Ok((Held::Netlink(attachment), unpinned));
-    };
-    let Some(pin) = config.pin else { return Ok((Held::Link(link), None)) };
-    let directories = pin.parent().map_or(Ok(()), fs::create_dir_all);
-    let pinned = directories.map_err(|error| error.to_string()).and_then(|()| {
-        is_bpffs(pin).then_some(()).ok_or_else(|| {
-            "not on a bpffs: `mount -t bpf bpf /sys/fs/bpf` makes the program survive a restart"
-                .to_owned()
-        })
-    });
-    match pinned {
-        Err(reason) => {
-            tracing::warn!(interface = config.ifname, pin = %pin.display(), reason, "not pinned");
-            Ok((Held::Link(link), Some(reason)))
-        }
-        Ok(()) => match link.pin(pin) {
-            Ok(link) => Ok((Held::Pinned(pin.to_path_buf(), link), None)),
-            Err(error) => {
-                Err(AttachError::Unpinnable { path: pin.to_path_buf(), source: Box::new(error) })
-            }
-        },
-    }
-}
-
-/// Whether the path's directory is on a bpffs.
-fn is_bpffs(pin: &Path) -> bool {
-    const BPF_FS_MAGIC: u64 = 0xcafe_4a11;
-    let parent = pin.parent().unwrap_or(pin);
-    rustix::fs::statfs(parent).is_ok_and(|found| u64::try_from(found.f_type) == Ok(BPF_FS_MAGIC))
 }
 
 /// The variants of a role's program in the order they are tried.
@@ -468,115 +346,9 @@ fn frags_of(config: &AttachConfig<'_>) -> &'static [bool] {
     }
 }
 
-/// What the kernel said to each way, and the word that decides the advice.
-#[derive(Default)]
-struct Failures {
-    text: String,
-    last: Option<Errno>,
-    range: bool,
-}
-
-impl Failures {
-    /// Notes a refusal; an error when no other way can help.
-    fn add(
-        &mut self,
-        config: &AttachConfig<'_>,
-        mode: Mode,
-        frags: bool,
-        error: &ProgramError,
-    ) -> Result<(), AttachError> {
-        let errno = program_errno(error);
-        match errno {
-            Some(Errno::PERM | Errno::ACCESS) => {
-                return Err(not_permitted("attach an XDP program", Errno::PERM));
-            }
-            Some(Errno::NODEV) => return Err(no_device(config)),
-            Some(Errno::BUSY | Errno::EXIST) => {
-                return Err(AttachError::Busy { ifname: config.ifname.to_owned() });
-            }
-            _ => {}
-        }
-        let said = match (error, errno) {
-            // Its own text carries what the driver said.
-            (ProgramError::XdpError(XdpError::NetlinkError(said)), _) => said.to_string(),
-            (_, Some(errno)) => errno.to_string(),
-            (other, None) => other.to_string(),
-        };
-        let separator = if self.text.is_empty() { "" } else { "; " };
-        let with = if frags { "with" } else { "without" };
-        // Writing to a String cannot fail.
-        let _ = write!(self.text, "{separator}{mode} {with} frags: {said}");
-        self.range |= errno == Some(Errno::RANGE);
-        self.last = errno;
-        Ok(())
-    }
-
-    fn text(self) -> Option<String> {
-        (!self.text.is_empty()).then_some(self.text)
-    }
-
-    fn refused(self, config: &AttachConfig<'_>) -> AttachError {
-        let mtu = xdp_state(config.ifindex).map_or(0, |state| state.mtu);
-        let advice = match self.last {
-            _ if self.range => "the MTU is too large for XDP here: lower it",
-            Some(Errno::INVAL) if mtu > 3000 => "the MTU may be too large for XDP: lower it",
-            Some(Errno::OPNOTSUPP) => "this kind of device cannot carry XDP: use another one",
-            Some(Errno::NOMEM | Errno::NOSPC) => "the kernel is short of memory or queues",
-            _ => "`dmesg` may have the driver's reason",
-        };
-        AttachError::Refused {
-            ifname: config.ifname.to_owned(),
-            mtu,
-            attempts: self.text,
-            advice,
-            source: self.last.unwrap_or(Errno::INVAL).into(),
-        }
-    }
-}
-
 fn query(config: &AttachConfig<'_>) -> Result<XdpState, AttachError> {
     xdp_state(config.ifindex).map_err(|source| match Errno::from_io_error(&source) {
         Some(Errno::NODEV) => no_device(config),
         _ => AttachError::Query { ifname: config.ifname.to_owned(), source },
     })
-}
-
-fn verify(programs: &mut Programs, program: Program) -> Result<(), AttachError> {
-    programs.verify(program).map_err(|error| load_error(program, error))
-}
-
-fn load_error(program: Program, error: ProgramError) -> AttachError {
-    match program_errno(&error) {
-        Some(Errno::PERM) => not_permitted("load an XDP program", Errno::PERM),
-        _ => AttachError::Load { program: program.name(), source: Box::new(error.into()) },
-    }
-}
-
-fn no_device(config: &AttachConfig<'_>) -> AttachError {
-    AttachError::NoDevice { ifname: config.ifname.to_owned(), ifindex: config.ifindex }
-}
-
-fn not_permitted(action: &'static str, errno: Errno) -> AttachError {
-    AttachError::NotPermitted { action, source: errno.into() }
-}
-
-pub(crate) fn program_errno(error: &ProgramError) -> Option<Errno> {
-    match error {
-        ProgramError::SyscallError(error) => Errno::from_io_error(&error.io_error),
-        ProgramError::LoadError { io_error, .. } => Errno::from_io_error(io_error),
-        ProgramError::XdpError(XdpError::NetlinkError(error)) => {
-            error.raw_os_error().map(Errno::from_raw_os_error)
-        }
-        _ => None,
-    }
-}
-
-fn aya_errno(error: &aya::EbpfError) -> Option<Errno> {
-    match error {
-        aya::EbpfError::MapError(aya::maps::MapError::CreateError { io_error, .. }) => {
-            Errno::from_io_error(io_error)
-        }
-        aya::EbpfError::ProgramError(error) => program_errno(error),
-        _ => None,
-    }
 }

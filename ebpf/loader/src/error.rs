@@ -82,14 +82,33 @@ pub enum AttachError {
         /// The kernel's last word.
         source: io::Error,
     },
-    /// The object could not be loaded: maps or verifier.
+    /// The object could not be read, or its maps not be made.
+    #[error(
+        "the kernel does not take the eBPF object: {source} (Linux 6.6 or later is recommended)"
+    )]
+    Object {
+        /// Why.
+        source: Box<aya::EbpfError>,
+    },
+    /// The maps of the object are not what they should be.
+    #[error("{0}")]
+    Maps(MapError),
+    /// The maps that all interfaces share do not take this one.
+    #[error("interface {ifname}: {source}")]
+    Entry {
+        /// The interface.
+        ifname: String,
+        /// Why, with the limit that is reached.
+        source: MapError,
+    },
+    /// A program could not be loaded.
     #[error(
         "the kernel does not load program '{program}': {source} (Linux 6.6 or later is recommended)"
     )]
     Load {
         /// The program.
         program: &'static str,
-        /// Maps, relocation or the verifier's words.
+        /// The verifier's words.
         source: Box<aya::EbpfError>,
     },
     /// The pin can neither be used nor removed.
@@ -138,20 +157,42 @@ pub enum MapError {
         /// Name of the map.
         map: &'static str,
     },
-    /// More queues than the map has slots.
+    /// A queue that has no slot.
     #[error(
-        "RX queue {queue} is beyond the {} that XDP serves: reduce them with `ethtool -L`",
-        weft_ebpf_abi::QUEUES_MAX
+        "RX queue {queue} is beyond the {queues} that XDP serves: reduce them with `ethtool -L`"
     )]
     QueueOutOfRange {
         /// The queue.
         queue: u32,
+        /// How many have a slot.
+        queues: u32,
+    },
+    /// A map that all interfaces of the network namespace share is full.
+    #[error(
+        "map {map} is full: all interfaces together have room for {limit} entries, {free} are free, and not in a \
+         row: reduce RX queues with `ethtool -L`, or take interfaces out"
+    )]
+    Full {
+        /// Name of the map.
+        map: &'static str,
+        /// Entries that it can have.
+        limit: u32,
+        /// How many are free.
+        free: u32,
     },
     /// More addresses than the map has room for.
     #[error("{count} VTEP addresses, and at most {} fit", weft_ebpf_abi::VTEPS_MAX)]
     TooManyVteps {
         /// How many there were.
         count: usize,
+    },
+    /// It is not known how many CPUs there may be.
+    #[error("{path}: {source}")]
+    Cpus {
+        /// Where it says so.
+        path: &'static str,
+        /// Why.
+        source: io::Error,
     },
     /// The kernel refused.
     #[error("map {map}: {}", whole(source))]

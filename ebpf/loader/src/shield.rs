@@ -4,17 +4,14 @@
 //! see a frame first, and the tc hook comes next. So it is for the TAP of a guest, whose frames a packet
 //! socket takes, and for a port that somebody taps, whose sockets are out of the XDP program's map meanwhile.
 
-use aya::{
-    EbpfError,
-    programs::{
-        LinkOrder, ProgramError, SchedClassifier, TcAttachType,
-        tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions},
-    },
+use aya::programs::{
+    LinkOrder, ProgramError, SchedClassifier, TcAttachType,
+    tc::{self, NlOptions, SchedClassifierLink, TcAttachOptions},
 };
 use rustix::io::Errno;
 use weft_ebpf_abi::program;
 
-use crate::{AttachError, Attached, Programs, Role, attach::program_errno};
+use crate::{AttachError, Attached, Object, refusal::program_errno};
 
 /// The program on one interface. Dropping it lets the host's stack see frames again.
 #[derive(Debug)]
@@ -29,12 +26,9 @@ impl Shield {
     ///
     /// # Errors
     /// [`AttachError::Shield`]: what the kernel says.
-    pub fn raise(ifname: &str) -> Result<Self, AttachError> {
-        let raise =
-            || Programs::load(Role::Port, false)?.attach_drop(ifname).map_err(EbpfError::from);
-        raise().map_err(|source| AttachError::Shield {
-            ifname: ifname.to_owned(),
-            source: Box::new(source),
+    pub fn raise(object: &Object, ifname: &str) -> Result<Self, AttachError> {
+        object.with_drop(|classifier| attach_drop(classifier, ifname)).map_err(|source| {
+            AttachError::Shield { ifname: ifname.to_owned(), source: Box::new(source.into()) }
         })
     }
 
@@ -54,10 +48,7 @@ impl Attached {
     /// [`AttachError::Shield`]: what the kernel says.
     pub fn shield_host(&mut self, ifname: &str) -> Result<(), AttachError> {
         if self.shield.is_none() {
-            let shield = self.programs.attach_drop(ifname).map_err(|source| {
-                AttachError::Shield { ifname: ifname.to_owned(), source: Box::new(source.into()) }
-            })?;
-            self.shield = Some(shield);
+            self.shield = Some(Shield::raise(self.nic.object(), ifname)?);
         }
         Ok(())
     }
@@ -68,26 +59,13 @@ impl Attached {
     }
 }
 
-impl Programs {
-    fn attach_drop(&mut self, ifname: &str) -> Result<Shield, ProgramError> {
-        let classifier = self.drop_program()?;
-        match attach_tcx(classifier, ifname) {
-            // The word of a kernel that does not know this kind of link.
-            Err(error) if program_errno(&error) == Some(Errno::INVAL) => {
-                attach_filter(classifier, ifname)
-            }
-            done => done,
+fn attach_drop(classifier: &mut SchedClassifier, ifname: &str) -> Result<Shield, ProgramError> {
+    match attach_tcx(classifier, ifname) {
+        // The word of a kernel that does not know this kind of link.
+        Err(error) if program_errno(&error) == Some(Errno::INVAL) => {
+            attach_filter(classifier, ifname)
         }
-    }
-
-    /// The program that drops, loaded.
-    pub(crate) fn drop_program(&mut self) -> Result<&mut SchedClassifier, ProgramError> {
-        let found = self.object.program_mut(program::DROP).ok_or(ProgramError::NotLoaded)?;
-        let classifier: &mut SchedClassifier = found.try_into()?;
-        match classifier.load() {
-            Ok(()) | Err(ProgramError::AlreadyLoaded) => Ok(classifier),
-            Err(error) => Err(error),
-        }
+        done => done,
     }
 }
 
@@ -142,12 +120,12 @@ mod tests {
             run(&format!("ip netns del {netns}"));
             move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
             run("ip link add v0 type veth peer name v1");
-            let mut programs = Programs::load(Role::Port, false).unwrap();
-            let classifier = programs.drop_program().unwrap();
-            let left_behind = attach_filter(classifier, "v0").unwrap();
+            let object = Object::load(false).unwrap();
+            let raise = || object.with_drop(|classifier| attach_filter(classifier, "v0")).unwrap();
+            let left_behind = raise();
             assert!(!left_behind.is_tcx() && filters() == 1);
             std::mem::forget(left_behind);
-            let shield = attach_filter(classifier, "v0").unwrap();
+            let shield = raise();
             assert_eq!(filters(), 1);
             drop(shield);
             assert_eq!(filters(), 0);

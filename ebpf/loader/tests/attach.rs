@@ -8,19 +8,21 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, OnceLock},
     thread,
     time::{Duration, Instant},
 };
 
-use aya::programs::{Xdp, XdpMode};
+use aya::programs::{Xdp, XdpMode, loaded_programs};
 use rustix::net::{AddressFamily, SocketType, socket};
-use support::{in_namespace, run};
+use support::{Loaded, in_namespace, run};
 use weft_ebpf::{
-    AttachConfig, AttachError, Attached, Mode, Program, Programs, Reason, Role, XdpState,
-    pin_directory, pin_path, release_pins, xdp_state,
+    AttachConfig, AttachError, Attached, Mode, NicEntry, Object, Program, QUEUES_MAX, Reason, Role,
+    SLOTS_MAX, XdpState, pin_directory, pin_path, release_pins, xdp_state,
 };
 
-/// What the holder (a second process of this binary) attaches to, as "ifindex pin".
+/// What the holder (a second process of this binary) attaches to, as "ifindex owner pin"; owner and pin are "-" when
+/// there are none.
 const HOLD: &str = "WEFT_EBPF_TEST_HOLD";
 
 fn index(ifname: &str) -> u32 {
@@ -34,13 +36,27 @@ fn index(ifname: &str) -> u32 {
     line.split(':').next().unwrap().parse().unwrap()
 }
 
+/// Programs and maps of this process.
+fn object() -> &'static Arc<Object> {
+    static OBJECT: OnceLock<Arc<Object>> = OnceLock::new();
+    OBJECT.get_or_init(|| Arc::new(Object::load(false).unwrap()))
+}
+
+/// Those that stay when their owner's process ends.
+fn pinned_object(owner: &str) -> Arc<Object> {
+    let object = Object::open(Path::new("/sys/fs/bpf/weft"), owner).unwrap();
+    assert_eq!(object.unpinned_reason(), None);
+    Arc::new(object)
+}
+
 fn config(ifname: &str, role: Role) -> AttachConfig<'_> {
     AttachConfig {
+        object: object(),
         ifindex: index(ifname),
         ifname,
+        queues: 1,
         role,
         pin: None,
-        debug: false,
         frags_first: false,
     }
 }
@@ -83,39 +99,65 @@ fn feature(ifname: &str, name: &str) -> String {
     line.split(": ").nth(1).unwrap().to_owned()
 }
 
-/// A second process that attaches, says so, and stays.
-fn holder(config: &AttachConfig<'_>) -> Child {
-    let pin = config.pin.map_or(String::new(), |pin| pin.display().to_string());
-    let mut child = Command::new(env::current_exe().unwrap())
+/// A second process that attaches with what its owner has pinned or, for "-", with what ends with it.
+fn holds(ifname: &str, owner: &str, pin: Option<&Path>) -> Command {
+    let pin = pin.map_or("-".to_owned(), |pin| pin.display().to_string());
+    let mut command = Command::new("setpriv");
+    command
+        // What the packaged unit has.
+        .args([
+            "--bounding-set=-all,+net_admin,+net_raw,+bpf,+perfmon,+ipc_lock",
+            "--inh-caps=-all",
+        ])
+        .arg(env::current_exe().unwrap())
         .args(["--exact", "hold", "--nocapture", "--test-threads=1"])
-        .env(HOLD, format!("{} {pin}", config.ifindex))
+        .env(HOLD, format!("{} {owner} {pin}", index(ifname)))
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stdout(Stdio::piped());
+    command
+}
+
+/// It attaches, says so, and stays.
+fn holder(ifname: &str, owner: &str, pin: Option<&Path>) -> Child {
+    let mut child = holds(ifname, owner, pin).spawn().unwrap();
     let output = BufReader::new(child.stdout.take().unwrap());
     assert!(output.lines().any(|line| line.unwrap().contains("holding")));
     child
+}
+
+/// It attached, and was killed.
+fn held_and_killed(ifname: &str, owner: &str, pin: &Path) {
+    let mut child = holder(ifname, owner, Some(pin));
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 /// Not a test of its own: the second process.
 #[test]
 fn hold() {
     let Ok(order) = env::var(HOLD) else { return };
-    let (ifindex, pin) = order.split_once(' ').unwrap();
-    let pin = (!pin.is_empty()).then_some(Path::new(pin));
-    let ifindex = ifindex.parse().unwrap();
-    let config = AttachConfig {
-        ifindex,
-        ifname: "held",
-        role: Role::Port,
-        pin,
-        debug: false,
-        frags_first: false,
+    let mut words = order.split(' ');
+    let ifindex = words.next().unwrap().parse().unwrap();
+    let (owner, pin) = (words.next().unwrap(), words.next().unwrap());
+    let opened = if owner == "-" {
+        Object::load(false)
+    } else {
+        Object::open(Path::new("/sys/fs/bpf/weft"), owner)
     };
-    match Attached::attach(&config) {
-        Ok(_attached) => {
-            println!("\nholding");
+    let attached = opened.and_then(|object| {
+        Attached::attach(&AttachConfig {
+            object: &Arc::new(object),
+            ifindex,
+            ifname: "held",
+            queues: 1,
+            role: Role::Port,
+            pin: (pin != "-").then_some(Path::new(pin)),
+            frags_first: false,
+        })
+    });
+    match attached {
+        Ok(attached) => {
+            println!("\nholding, adopted: {}", attached.adopted());
             // Until killed, or the parent is gone.
             let _ = std::io::stdin().lines().next();
         }
@@ -190,11 +232,10 @@ fn a_pinned_program_outlives_kill_and_is_adopted() {
     in_namespace("a_pinned_program_outlives_kill_and_is_adopted", || {
         veth(1500);
         let path = pin("v0");
-        let config = AttachConfig { pin: Some(&path), ..config("v0", Role::Port) };
-        let mut child = holder(&config);
-        child.kill().unwrap();
-        child.wait().unwrap();
+        held_and_killed("v0", "this", &path);
         let old = state("v0").native.unwrap();
+        let object = pinned_object("this");
+        let config = AttachConfig { object: &object, pin: Some(&path), ..config("v0", Role::Port) };
         let attached = Attached::attach(&config).unwrap();
         assert!(attached.adopted());
         assert_eq!((attached.mode(), attached.fallback_reason()), (Mode::Native, None));
@@ -217,12 +258,139 @@ fn a_pinned_program_outlives_kill_and_is_adopted() {
     });
 }
 
+/// What the packaged unit may not do is to ask for programs and maps by number.
+#[test]
+fn adopting_takes_no_admin() {
+    in_namespace("adopting_takes_no_admin", || {
+        veth(1500);
+        let path = pin("v0");
+        held_and_killed("v0", "this", &path);
+        let before = state("v0").native.unwrap();
+        let output = holds("v0", "this", Some(&path)).stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("adopted: true"), "{said}");
+        assert_eq!(state("v0").native, Some(before));
+    });
+}
+
+/// An underlay goes on steering by the addresses and ports that it has, and counts on.
+#[test]
+fn an_adopted_underlay_has_its_addresses() {
+    in_namespace("an_adopted_underlay_has_its_addresses", || {
+        hosts(1500);
+        let (path, object) = (pin("v0"), pinned_object("this"));
+        let role = Role::Underlay;
+        let config = AttachConfig { object: &object, pin: Some(&path), ..config("v0", role) };
+        let mut attached = Attached::attach(&config).unwrap();
+        attached.set_vteps(&["198.51.100.1".parse().unwrap()]).unwrap();
+        attached.set_tunnel_ports(&[4789]).unwrap();
+        let send = "socat -u EXEC:'printf hello' UDP4-SENDTO:198.51.100.1:4789";
+        let send = || Command::new("ip").args(["netns", "exec", "peer", "sh", "-c", send]).status();
+        assert!(send().unwrap().success());
+        assert_eq!(counter(&attached, Reason::NoSocket), 1);
+        drop(attached);
+        assert!(send().unwrap().success());
+        let mut attached = Attached::attach(&config).unwrap();
+        assert!(attached.adopted());
+        assert_eq!(counter(&attached, Reason::NoSocket), 2);
+        attached.set_vteps(&[]).unwrap();
+        assert!(send().unwrap().success());
+        assert_eq!(counter(&attached, Reason::PassNotVtep), 1);
+        attached.detach().unwrap();
+    });
+}
+
+/// An earlier version had a program for each interface, with maps of its own: nothing of it stays.
+#[test]
+fn the_program_of_an_earlier_version_is_replaced() {
+    in_namespace("the_program_of_an_earlier_version_is_replaced", || {
+        veth(1500);
+        let path = pin_path(index("v0")).unwrap();
+        held_and_killed("v0", "-", &path);
+        let old = state("v0").native.unwrap();
+        let folder = pin_directory().unwrap();
+        let object = Arc::new(Object::open(&folder, "this").unwrap());
+        let config = AttachConfig { object: &object, pin: Some(&path), ..config("v0", Role::Port) };
+        let attached = Attached::attach(&config).unwrap();
+        assert!(attached.adopted() && state("v0").native != Some(old));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let is_there = || loaded_programs().flatten().any(|program| program.id() == old);
+        while is_there() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
+        assert!(!is_there(), "the old program is still loaded");
+        // Maps and programs of another layout, and of a switch that is no more.
+        let others = ["v0-0123456789abcdef", "v1-0123456789abcdef"];
+        for other in others {
+            fs::create_dir(folder.join(other)).unwrap();
+            let mut ebpf = foreign();
+            let xdp: &mut Xdp = ebpf.program_mut("else_pass").unwrap().try_into().unwrap();
+            xdp.load().unwrap();
+            xdp.pin(folder.join(other).join("it")).unwrap();
+        }
+        let removed = release_pins(&folder, &[index("v0")], object.home()).unwrap();
+        assert_eq!(removed, others);
+        assert!(object.home().unwrap().join("NICS").exists() && runs_something("v0"));
+        attached.detach().unwrap();
+        object.unpin();
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn two_switches_do_not_disturb_each_other() {
+    in_namespace("two_switches_do_not_disturb_each_other", || {
+        veth(1500);
+        let (path, own) = (pin("v0"), pin("v1"));
+        let mut other = holder("v0", "other", Some(&path));
+        let before = state("v0");
+        let object = pinned_object("this");
+        let config0 =
+            AttachConfig { object: &object, pin: Some(&path), ..config("v0", Role::Port) };
+        let error = Attached::attach(&config0).unwrap_err();
+        assert!(matches!(error, AttachError::Held { .. }), "{error}");
+        assert!(state("v0") == before && path.exists());
+        let config1 = AttachConfig { object: &object, pin: Some(&own), ..config("v1", Role::Port) };
+        Attached::attach(&config1).unwrap().detach().unwrap();
+        assert_eq!(state("v0"), before);
+        // What the other one left when it died is taken over.
+        other.kill().unwrap();
+        other.wait().unwrap();
+        let attached = Attached::attach(&config0).unwrap();
+        assert!(attached.adopted() && state("v0") != before);
+        attached.detach().unwrap();
+    });
+}
+
+#[test]
+fn interfaces_share_programs_and_slots_have_an_end() {
+    in_namespace("interfaces_share_programs_and_slots_have_an_end", || {
+        veth(1500);
+        let v0 = Attached::attach(&config("v0", Role::Port)).unwrap();
+        let v1 = Attached::attach(&config("v1", Role::Port)).unwrap();
+        assert_eq!(state("v0").native, state("v1").native);
+        v0.detach().unwrap();
+        assert!(runs_nothing("v0") && runs_something("v1"));
+        // All slots but that of v1, and 255 that are too few.
+        let open = |number| NicEntry::open(object(), 10_000 + number, QUEUES_MAX).unwrap();
+        let mut entries: Vec<_> = (1..SLOTS_MAX / QUEUES_MAX).map(open).collect();
+        let config = AttachConfig { queues: QUEUES_MAX, ..config("v0", Role::Port) };
+        let error = Attached::attach(&config).unwrap_err().to_string();
+        assert!(error.starts_with("interface v0: map XSKS is full"), "{error}");
+        assert!(error.contains("16384 entries, 255 are free"), "{error}");
+        assert!(runs_nothing("v0"));
+        entries.pop();
+        drop(Attached::attach(&config).unwrap());
+        drop(v1);
+    });
+}
+
 #[test]
 fn an_unpinned_program_ends_with_its_process() {
     in_namespace("an_unpinned_program_ends_with_its_process", || {
         veth(1500);
         let config = config("v0", Role::Port);
-        let mut child = holder(&config);
+        let mut child = holder("v0", "-", None);
         assert!(runs_something("v0"));
         // While it lives it holds the interface, and the error says who.
         let error = Attached::attach(&config).unwrap_err();
@@ -265,8 +433,9 @@ fn a_stale_pin_is_removed() {
         attached.detach().unwrap();
         assert!(runs_nothing("v1") && !path.exists());
         // Something else at that path, even from a file of nobody's.
-        let mut programs = Programs::load(Role::Pass, false).unwrap();
-        programs.verify(Program { role: Role::Pass, frags: true }).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(Attached::attach(&config0).is_err());
+        fs::remove_dir(&path).unwrap();
         let attached = Attached::attach(&config0).unwrap();
         attached.detach().unwrap();
     });
@@ -295,14 +464,14 @@ fn a_renamed_interface_keeps_its_program() {
 fn pins_of_removed_ports_are_released() {
     in_namespace("pins_of_removed_ports_are_released", || {
         veth(1500);
-        assert_eq!(release_pins(&pin_directory().unwrap(), &[]).unwrap(), [""; 0]);
+        assert_eq!(release_pins(&pin_directory().unwrap(), &[], None).unwrap(), [""; 0]);
         let paths = ["v0", "v1"].map(|ifname| pin_path(index(ifname)).unwrap());
         for (ifname, path) in ["v0", "v1"].iter().zip(&paths) {
             let config = AttachConfig { pin: Some(path), ..config(ifname, Role::Port) };
             let attached = Attached::attach(&config).unwrap();
             assert_eq!(attached.unpinned_reason(), None);
         }
-        let removed = release_pins(&pin_directory().unwrap(), &[index("v1")]).unwrap();
+        let removed = release_pins(&pin_directory().unwrap(), &[index("v1")], None).unwrap();
         assert_eq!(removed, [index("v0").to_string()]);
         assert!(runs_nothing("v0") && runs_something("v1"));
         assert!(!paths[0].exists() && paths[1].exists());
@@ -312,7 +481,7 @@ fn pins_of_removed_ports_are_released() {
         let config = AttachConfig { pin: Some(&named), ..config("v0", Role::Port) };
         drop(Attached::attach(&config).unwrap());
         fs::create_dir(folder.join("else")).unwrap();
-        let removed = release_pins(&folder, &[index("v0"), index("v1")]).unwrap();
+        let removed = release_pins(&folder, &[index("v0"), index("v1")], None).unwrap();
         assert_eq!(removed, ["v0"]);
         assert!(runs_nothing("v0") && folder.join("else").exists());
     });
@@ -416,7 +585,7 @@ fn what_cannot_be_is_said_with_its_cause() {
             .args(["--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"])
             .arg(env::current_exe().unwrap())
             .args(["--exact", "hold", "--nocapture", "--test-threads=1"])
-            .env(HOLD, format!("{} ", index("v0")))
+            .env(HOLD, format!("{} - -", index("v0")))
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -433,22 +602,23 @@ fn only_the_queue_of_the_socket_is_redirected() {
         run("ip link set v0 up");
         // The kernel knows the queues' numbers while a program is on the device.
         let _attached = Attached::attach(&config("v0", Role::Pass)).unwrap();
-        let mut programs = Programs::load(Role::Port, false).unwrap();
         let program = Program { role: Role::Port, frags: false };
-        programs.verify(program).unwrap();
+        let Loaded { object, nic: loopback } = Loaded::new();
+        let mut nic = NicEntry::open(&object, index("v0"), 4).unwrap();
         let socket = socket(AddressFamily::XDP, SocketType::RAW, None).unwrap();
-        programs.set_socket(2, &socket).unwrap();
+        nic.set_socket(2, &socket).unwrap();
         for queue in 0..4 {
             // struct xdp_md: data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex
             let context: Vec<u8> = [0, 64, 0, index("v0"), queue, 0_u32]
                 .iter()
                 .flat_map(|word| word.to_ne_bytes())
                 .collect();
-            let action = programs.test_run(program, &[0; 64], Some(&context)).unwrap();
+            let action = object.test_run(program, &[0; 64], Some(&context)).unwrap();
             assert_eq!(action, if queue == 2 { 4 } else { 2 }, "queue {queue}");
         }
-        let counters = programs.counters().unwrap();
+        let counters = nic.counters().unwrap();
         assert_eq!(counters[..2], [(Reason::Redirected, 1), (Reason::NoSocket, 3)]);
+        assert!(loopback.counters().unwrap().iter().all(|(_, count)| *count == 0));
     });
 }
 
@@ -574,10 +744,12 @@ fn adopting_does_not_disturb_the_host() {
 fn frames_are_logged_only_when_asked() {
     in_namespace("frames_are_logged_only_when_asked", || {
         hosts(1500);
-        let debug = AttachConfig { debug: true, ..config("v0", Role::Underlay) };
-        let mut attached = Attached::attach(&debug).unwrap();
+        let debug = Arc::new(Object::load(true).unwrap());
+        let mut log = debug.take_debug_log().unwrap();
+        let log = &mut log;
+        let debug = AttachConfig { object: &debug, ..config("v0", Role::Underlay) };
+        let attached = Attached::attach(&debug).unwrap();
         run("ping -q -c 1 -W 1 198.51.100.2");
-        let log = attached.debug_log().unwrap();
         let readable = |log: &mut weft_ebpf::DebugLog| {
             let mut fds = [rustix::event::PollFd::new(log, rustix::event::PollFlags::IN)];
             rustix::event::poll(&mut fds, Some(&rustix::event::Timespec::default())).unwrap() == 1
@@ -586,15 +758,14 @@ fn frames_are_logged_only_when_asked() {
         log.flush();
         assert!(!readable(log));
         drop(attached);
-        let mut quiet = Attached::attach(&config("v0", Role::Underlay)).unwrap();
-        assert!(quiet.debug_log().is_none());
+        assert!(object().take_debug_log().is_none());
     });
 }
 
 /// The counters of one interface say nothing of another's.
 #[test]
-fn each_interface_has_maps_of_its_own() {
-    in_namespace("each_interface_has_maps_of_its_own", || {
+fn each_interface_has_entries_of_its_own() {
+    in_namespace("each_interface_has_entries_of_its_own", || {
         hosts(1500);
         run("ip link add w0 type veth peer name w1");
         let v0 = Attached::attach(&config("v0", Role::Underlay)).unwrap();

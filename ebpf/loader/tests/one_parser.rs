@@ -7,7 +7,8 @@ mod support;
 use std::{collections::BTreeMap, fs, net::Ipv6Addr, path::Path};
 
 use rustix::net::{AddressFamily, SocketType, socket};
-use weft_ebpf::{Program, Programs, Reason, Role};
+use support::Loaded;
+use weft_ebpf::{Program, Reason, Role};
 use weft_wire::classify::{Bytes, NotOurs, classify};
 
 /// Frames made at random.
@@ -90,18 +91,18 @@ fn kernel_and_userspace_decide_alike() {
     let corpus = corpus();
     let mut random = Random(7);
     for frags in [false, true] {
-        let mut programs = Programs::load(Role::Underlay, false).unwrap();
+        let mut programs = Loaded::new();
         let program = Program { role: Role::Underlay, frags };
-        programs.verify(program).unwrap();
-        programs.set_vteps(&VTEPS.map(|vtep| vtep.parse().unwrap())).unwrap();
-        programs.set_tunnel_ports(&PORTS).unwrap();
+        programs.object.verify(program).unwrap();
+        programs.nic.set_vteps(&VTEPS.map(|vtep| vtep.parse().unwrap())).unwrap();
+        programs.nic.set_tunnel_ports(&PORTS).unwrap();
         let socket = socket(AddressFamily::XDP, SocketType::RAW, None).unwrap();
-        programs.set_socket(0, &socket).unwrap();
-        let mut before = programs.counters().unwrap();
+        programs.nic.set_socket(0, &socket).unwrap();
+        let mut before = programs.nic.counters().unwrap();
         let mut seen: BTreeMap<Reason, usize> = BTreeMap::new();
         let mut check = |frame: &[u8]| {
-            programs.test_run(program, frame, None).unwrap();
-            let after = programs.counters().unwrap();
+            programs.object.test_run(program, frame, None).unwrap();
+            let after = programs.nic.counters().unwrap();
             let moved: Vec<_> = after.iter().filter(|it| !before.contains(it)).collect();
             let expected = reason(frame);
             assert_eq!(moved.len(), 1, "{frame:02x?}");

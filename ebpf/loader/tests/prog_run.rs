@@ -17,7 +17,8 @@ use etherparse::{
     Ipv6FragmentHeader, Ipv6Header, Ipv6RawExtHeader, SingleVlanHeader, UdpHeader, VlanId,
 };
 use rustix::net::{AddressFamily, SocketType, socket};
-use weft_ebpf::{MapError, Program, Programs, QUEUES_MAX, Reason, Role, VTEPS_MAX};
+use support::Loaded;
+use weft_ebpf::{MapError, Program, QUEUES_MAX, Reason, Role, VTEPS_MAX};
 
 const PASS: u32 = 2;
 const REDIRECT: u32 = 4;
@@ -347,13 +348,13 @@ fn extended() -> Vec<Fixture> {
 }
 
 /// The programs of a role, with a VTEP of each family and two ports.
-fn loaded(role: Role, frags: bool) -> (Programs, Program) {
-    let mut programs = Programs::load(role, false).unwrap();
+fn loaded(role: Role, frags: bool) -> (Loaded, Program) {
+    let mut programs = Loaded::new();
     let program = Program { role, frags };
-    programs.verify(program).unwrap();
+    programs.object.verify(program).unwrap();
     if role == Role::Underlay {
-        programs.set_vteps(&[VTEP4.into(), VTEP6.into()]).unwrap();
-        programs.set_tunnel_ports(&[VXLAN, GENEVE]).unwrap();
+        programs.nic.set_vteps(&[VTEP4.into(), VTEP6.into()]).unwrap();
+        programs.nic.set_tunnel_ports(&[VXLAN, GENEVE]).unwrap();
     }
     (programs, program)
 }
@@ -365,10 +366,10 @@ fn afxdp() -> OwnedFd {
 
 /// Runs one frame, and says what moved.
 #[track_caller]
-fn check(programs: &mut Programs, program: Program, fixture: &Fixture) {
-    let before = programs.counters().unwrap();
-    let action = programs.test_run(program, &fixture.frame, None).unwrap();
-    let after = programs.counters().unwrap();
+fn check(programs: &mut Loaded, program: Program, fixture: &Fixture) {
+    let before = programs.nic.counters().unwrap();
+    let action = programs.object.test_run(program, &fixture.frame, None).unwrap();
+    let after = programs.nic.counters().unwrap();
     let moved: Vec<_> = after
         .iter()
         .zip(&before)
@@ -387,7 +388,7 @@ fn steer_sends_tunnel_packets_to_userspace() {
     for frags in [false, true] {
         let (mut programs, program) = loaded(Role::Underlay, frags);
         let socket = afxdp();
-        programs.set_socket(0, &socket).unwrap();
+        programs.nic.set_socket(0, &socket).unwrap();
         for (fixture, _) in tunnels() {
             check(&mut programs, program, &fixture);
         }
@@ -416,7 +417,7 @@ fn steer_passes_the_rest_by_reason() {
     for frags in [false, true] {
         let (mut programs, program) = loaded(Role::Underlay, frags);
         let socket = afxdp();
-        programs.set_socket(0, &socket).unwrap();
+        programs.nic.set_socket(0, &socket).unwrap();
         for fixture in passes() {
             check(&mut programs, program, &fixture);
         }
@@ -443,7 +444,7 @@ fn steer_passes_every_truncation() {
     for frags in [false, true] {
         let (mut programs, program) = loaded(Role::Underlay, frags);
         let socket = afxdp();
-        programs.set_socket(0, &socket).unwrap();
+        programs.nic.set_socket(0, &socket).unwrap();
         for (whole, needed) in tunnels() {
             for length in 14..=whole.frame.len() {
                 let frame = whole.frame[..length].to_vec();
@@ -471,19 +472,19 @@ fn port_sends_everything_to_userspace() {
             check(&mut programs, program, &fixture);
         }
         let socket = afxdp();
-        programs.set_socket(0, &socket).unwrap();
+        programs.nic.set_socket(0, &socket).unwrap();
         for frame in &frames {
             check(&mut programs, program, &ours("with a socket", frame.clone()));
         }
-        programs.clear_socket(0).unwrap();
+        programs.nic.clear_socket(0).unwrap();
         check(&mut programs, program, &pass("cleared", frames[0].clone(), Reason::NoSocket));
-        programs.clear_socket(0).unwrap();
-        programs.set_socket(0, &socket).unwrap();
+        programs.nic.clear_socket(0).unwrap();
+        programs.nic.set_socket(0, &socket).unwrap();
         check(&mut programs, program, &ours("set again", frames[0].clone()));
         drop(socket);
         // The kernel takes a closed socket out; a grace period later at the latest.
         let deadline = Instant::now() + Duration::from_secs(10);
-        while programs.test_run(program, &frames[0], None).unwrap() != PASS
+        while programs.object.test_run(program, &frames[0], None).unwrap() != PASS
             && Instant::now() < deadline
         {
             std::thread::sleep(Duration::from_millis(10));
@@ -497,9 +498,9 @@ fn the_dummy_passes_and_counts_nothing() {
     if !support::privileged("the_dummy_passes_and_counts_nothing") {
         return;
     }
-    let (mut programs, program) = loaded(Role::Pass, true);
-    assert_eq!(programs.test_run(program, &[0; 64], None).unwrap(), PASS);
-    assert!(programs.counters().unwrap().iter().all(|(_, count)| *count == 0));
+    let (programs, program) = loaded(Role::Pass, true);
+    assert_eq!(programs.object.test_run(program, &[0; 64], None).unwrap(), PASS);
+    assert!(programs.nic.counters().unwrap().iter().all(|(_, count)| *count == 0));
 }
 
 #[test]
@@ -510,11 +511,11 @@ fn vteps_are_exactly_those_last_set() {
     let (mut programs, program) = loaded(Role::Underlay, false);
     let to = |target| plain4(GRE, target, GRE_TEB);
     let (yes, no) = (Reason::NoSocket, Reason::PassNotVtep);
-    programs.set_vteps(&[OTHER4.into()]).unwrap();
+    programs.nic.set_vteps(&[OTHER4.into()]).unwrap();
     check(&mut programs, program, &pass("removed", to(VTEP4), no));
     check(&mut programs, program, &pass("added", to(OTHER4), yes));
     let mapped = Ipv4Addr::from(VTEP4).to_ipv6_mapped();
-    programs.set_vteps(&[IpAddr::V6(mapped)]).unwrap();
+    programs.nic.set_vteps(&[IpAddr::V6(mapped)]).unwrap();
     check(&mut programs, program, &pass("a mapped address is the ipv4 one", to(VTEP4), yes));
     check(&mut programs, program, &pass("removed again", to(OTHER4), no));
     // The most there may be, then as many others: both sets are in the map for a moment.
@@ -522,13 +523,13 @@ fn vteps_are_exactly_those_last_set() {
         let many: Vec<IpAddr> = (0..u16::try_from(VTEPS_MAX).unwrap())
             .map(|host| Ipv6Addr::new(0x2001, 0xdb8, block, 0, 0, 0, 0, host).into())
             .collect();
-        programs.set_vteps(&many).unwrap();
+        programs.nic.set_vteps(&many).unwrap();
     }
     let too_many: Vec<IpAddr> =
         (0..=VTEPS_MAX).map(|host| Ipv4Addr::from(0x0a00_0000 + host).into()).collect();
-    let refused = programs.set_vteps(&too_many);
+    let refused = programs.nic.set_vteps(&too_many);
     assert!(matches!(refused, Err(MapError::TooManyVteps { count: 513 })), "{refused:?}");
-    programs.set_vteps(&[]).unwrap();
+    programs.nic.set_vteps(&[]).unwrap();
     check(&mut programs, program, &pass("none", to(VTEP4), no));
 }
 
@@ -541,7 +542,7 @@ fn tunnel_ports_are_exactly_those_last_set() {
     let interesting = [0_u16, 1, 63, 64, 65, 4788, 4789, 4790, 6081, 8472, 65534, 65535];
     let sets: [&[u16]; 6] = [&[0], &[65535, 63, 64], &[63], &[4789, 4790], &[4790, 8472], &[]];
     for set in sets {
-        programs.set_tunnel_ports(set).unwrap();
+        programs.nic.set_tunnel_ports(set).unwrap();
         for port in interesting {
             let open = set.contains(&port);
             let reason = if open { Reason::NoSocket } else { Reason::PassNotTunnel };
@@ -558,13 +559,16 @@ fn what_is_no_afxdp_socket_or_queue_is_refused() {
     }
     let (mut programs, _) = loaded(Role::Port, false);
     let inet = socket(AddressFamily::INET, SocketType::DGRAM, None).unwrap();
-    let refused = programs.set_socket(0, &inet).unwrap_err();
+    let refused = programs.nic.set_socket(0, &inet).unwrap_err();
     assert!(matches!(refused, MapError::Kernel { map: "XSKS", .. }));
     // The whole chain, down to the error number.
     assert!(refused.to_string().contains("os error"), "{refused}");
     let socket = afxdp();
-    programs.set_socket(QUEUES_MAX - 1, &socket).unwrap();
-    let beyond = programs.set_socket(QUEUES_MAX, &socket);
-    assert!(matches!(beyond, Err(MapError::QueueOutOfRange { queue: QUEUES_MAX })), "{beyond:?}");
-    assert!(matches!(programs.clear_socket(QUEUES_MAX), Err(MapError::QueueOutOfRange { .. })));
+    programs.nic.set_socket(QUEUES_MAX - 1, &socket).unwrap();
+    let beyond = programs.nic.set_socket(QUEUES_MAX, &socket);
+    assert!(
+        matches!(beyond, Err(MapError::QueueOutOfRange { queue: QUEUES_MAX, .. })),
+        "{beyond:?}"
+    );
+    assert!(matches!(programs.nic.clear_socket(QUEUES_MAX), Err(MapError::QueueOutOfRange { .. })));
 }

@@ -1,7 +1,7 @@
 //! The XDP programs: decide in the kernel which frames the datapath ever sees.
 //!
 //! What is redirected cannot be given back to the host, so every "not ours" is decided here, and in
-//! doubt the host gets the frame. Each run counts exactly one [`Reason`].
+//! doubt the host gets the frame. Each run for an interface that has slots counts exactly one [`Reason`].
 //!
 //! Ownership rules, which every `SAFETY` below names:
 //!
@@ -10,7 +10,8 @@
 //! 2. A header is read only after `Frame::take` compared its end with `end`. That is also what the
 //!    verifier demands: without the comparison the program does not load.
 //! 3. Headers are arrays of bytes: any alignment and every bit pattern is good.
-//! 4. A counter belongs to one CPU, and XDP runs there with preemption of its own kind switched off.
+//! 4. An interface's entry belongs to one CPU, and XDP runs there with preemption of its own kind switched off. It
+//!    stays until the program has run, also when its key is removed (RCU).
 #![no_std]
 #![no_main]
 #![expect(
@@ -23,46 +24,47 @@ mod frame;
 
 use aya_ebpf::{
     bindings::{
-        TC_ACT_SHOT,
+        BPF_F_NO_PREALLOC, TC_ACT_SHOT,
         xdp_action::{XDP_PASS, XDP_REDIRECT},
     },
     macros::{classifier, map, xdp},
-    maps::{Array, HashMap, PerCpuArray, XskMap},
+    maps::{HashMap, PerCpuHashMap, XskMap},
     programs::{TcContext, XdpContext},
 };
 use aya_log_ebpf::debug;
 use core::net::Ipv6Addr;
 use frame::{Frame, reason};
-use weft_ebpf_abi::{PORT_WORDS, QUEUES_MAX, Reason, VTEPS_ENTRIES, VtepKey, port_bit};
+use weft_ebpf_abi::{ENTRIES_MAX, Nic, PortKey, Reason, SLOTS_MAX, VtepKey};
 use weft_wire::classify::classify;
 
-/// AF_XDP sockets by RX queue.
+/// Interfaces whose queues have slots, with their counters.
 #[map]
-static XSKS: XskMap = XskMap::with_max_entries(QUEUES_MAX, 0);
+static NICS: PerCpuHashMap<u32, Nic> =
+    PerCpuHashMap::with_max_entries(SLOTS_MAX, BPF_F_NO_PREALLOC);
 
-/// The local VTEP addresses.
+/// AF_XDP sockets by slot.
 #[map]
-static VTEPS: HashMap<VtepKey, u8> = HashMap::with_max_entries(VTEPS_ENTRIES, 0);
+static XSKS: XskMap = XskMap::with_max_entries(SLOTS_MAX, 0);
 
-/// One bit for each UDP port, set where tunnels arrive: an array look-up is inlined by the verifier, so
-/// the host's own UDP pays no hash for being looked at.
+/// The local VTEP addresses of each underlay.
 #[map]
-static TUNNEL_PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);
+static VTEPS: HashMap<VtepKey, u8> = HashMap::with_max_entries(ENTRIES_MAX, BPF_F_NO_PREALLOC);
 
-/// Frames by [`Reason`].
+/// The UDP ports of each underlay where tunnels arrive.
 #[map]
-static STATS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Reason::COUNT, 0);
+static TUNNEL_PORTS: HashMap<PortKey, u8> =
+    HashMap::with_max_entries(ENTRIES_MAX, BPF_F_NO_PREALLOC);
 
 /// A bridge port: every frame goes to userspace.
 #[xdp]
 pub fn weft_port(ctx: XdpContext) -> u32 {
-    redirect(&ctx)
+    port(&ctx)
 }
 
 /// As [`weft_port`], for packets in several buffers.
 #[xdp(frags)]
 pub fn weft_port_sg(ctx: XdpContext) -> u32 {
-    redirect(&ctx)
+    port(&ctx)
 }
 
 /// An underlay NIC: tunnel packets for a local VTEP go to userspace, the host keeps the rest.
@@ -89,50 +91,64 @@ pub fn weft_drop(_ctx: TcContext) -> i32 {
     TC_ACT_SHOT
 }
 
+/// The interface that a frame came in by.
+#[inline(always)]
+fn ifindex(ctx: &XdpContext) -> u32 {
+    // SAFETY: the context is the kernel's own for this run (rule 1).
+    unsafe { (*ctx.ctx).ingress_ifindex }
+}
+
+/// Its entry; `None` for an interface that is not, or no longer, ours.
+#[inline(always)]
+fn nic(ctx: &XdpContext) -> Option<&'static mut Nic> {
+    let entry = NICS.get_ptr_mut(ifindex(ctx))?;
+    // SAFETY: the map's own memory, this CPU's alone, and there until the program has run (rule 4).
+    Some(unsafe { &mut *entry })
+}
+
 /// Redirects what is ours, passes the rest.
 #[inline(always)]
 fn steer(ctx: &XdpContext) -> u32 {
+    let Some(nic) = nic(ctx) else { return XDP_PASS };
+    let ifindex = ifindex(ctx);
+    let is_tunnel_port =
+        |port| TUNNEL_PORTS.get_ptr(PortKey { ifindex, port: u32::from(port) }).is_some();
+    let is_vtep =
+        |address: Ipv6Addr| VTEPS.get_ptr(VtepKey { ifindex, address: address.octets() }).is_some();
     match classify(&mut Frame::new(ctx), is_tunnel_port, is_vtep) {
-        Ok(_) => redirect(ctx),
-        Err(not_ours) => finish(ctx, reason(not_ours), XDP_PASS),
+        Ok(_) => redirect(ctx, nic),
+        Err(not_ours) => finish(ctx, nic, reason(not_ours), XDP_PASS),
     }
 }
 
 /// Gives the frame to the socket of its queue, or to the host when there is none.
 #[inline(always)]
-fn redirect(ctx: &XdpContext) -> u32 {
+fn redirect(ctx: &XdpContext, nic: &mut Nic) -> u32 {
     // SAFETY: the context is the kernel's own for this run (rule 1).
     let queue = unsafe { (*ctx.ctx).rx_queue_index };
     // The low bits of the flags are the action for a slot without socket.
-    match XSKS.redirect(queue, u64::from(XDP_PASS)) {
-        Ok(_) => finish(ctx, Reason::Redirected, XDP_REDIRECT),
-        Err(_) => finish(ctx, Reason::NoSocket, XDP_PASS),
+    if queue < nic.queues && XSKS.redirect(nic.first + queue, u64::from(XDP_PASS)).is_ok() {
+        finish(ctx, nic, Reason::Redirected, XDP_REDIRECT)
+    } else {
+        finish(ctx, nic, Reason::NoSocket, XDP_PASS)
     }
+}
+
+/// A frame of a bridge port.
+#[inline(always)]
+fn port(ctx: &XdpContext) -> u32 {
+    nic(ctx).map_or(XDP_PASS, |nic| redirect(ctx, nic))
 }
 
 /// Counts the reason and gives the action back.
 #[inline(always)]
-fn finish(ctx: &XdpContext, reason: Reason, action: u32) -> u32 {
-    if let Some(counter) = STATS.get_ptr_mut(reason.index()) {
-        // SAFETY: the map's own memory, and this CPU's alone (rule 4).
-        unsafe { *counter += 1 };
+fn finish(ctx: &XdpContext, nic: &mut Nic, reason: Reason, action: u32) -> u32 {
+    if let Some(counter) = nic.counters.get_mut(reason.index() as usize) {
+        *counter += 1;
     }
     // The verifier removes it unless the loader switched it on.
     debug!(ctx, "reason {} action {}", reason.index(), action);
     action
-}
-
-/// Whether tunnels arrive at this UDP port (host order).
-#[inline(always)]
-fn is_tunnel_port(port: u16) -> bool {
-    let (word, bit) = port_bit(port);
-    TUNNEL_PORTS.get(word).is_some_and(|bits| bits & bit != 0)
-}
-
-/// Whether the address is a VTEP of ours.
-#[inline(always)]
-fn is_vtep(address: Ipv6Addr) -> bool {
-    VTEPS.get_ptr(VtepKey(address.octets())).is_some()
 }
 
 /// Nothing here can panic; the compiler wants one all the same, and the linker drops it.

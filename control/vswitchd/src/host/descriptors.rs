@@ -19,8 +19,8 @@ pub struct NoDescriptors {
     spare: u64,
 }
 
-/// Descriptors that opening a link with one queue takes, at most: maps, programs, sockets.
-const PER_LINK: u64 = 20;
+/// Descriptors that opening a link with one queue takes, at most: XDP links, sockets, what is read about the device.
+const PER_LINK: u64 = 10;
 
 /// Looks whether there are descriptors for another link, when so many are opened at a time.
 ///

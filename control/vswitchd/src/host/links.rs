@@ -10,7 +10,8 @@ use crate::lower::workers::{NoWorker, Workers};
 use crate::plan::Held;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use weft_ebpf::{AttachError, Attached, MapError, Shield};
+use std::sync::Arc;
+use weft_ebpf::{AttachError, Attached, MapError, Object, Shield};
 use weft_io::ethtool::{Driver, Medium, medium};
 use weft_io::{LARGE_MTU_MAX, OpenError, Queue, QueueWatch, Tap, TapError};
 use weft_switch::{LinkId, WorkerId};
@@ -174,6 +175,8 @@ pub struct Links {
     nic_ports: usize,
     next_worker: usize,
     pins: Option<Pins>,
+    /// Programs and maps of all NICs, since the first one.
+    object: Option<Arc<Object>>,
 }
 
 impl Links {
@@ -299,7 +302,7 @@ impl Links {
     /// What it takes to open a NIC.  Its number is taken from now on: [`Links::refuse`] gives it back.
     ///
     /// # Errors
-    /// [`LinkError::TooMany`].
+    /// [`LinkError::TooMany`], or why there are no programs and maps.
     pub fn order(&mut self, nic: &Nic<'_>, workers: &Workers) -> Result<NicOrder, LinkError> {
         let queues = rx_queues(nic.name);
         let mut holders = Vec::new();
@@ -307,6 +310,7 @@ impl Links {
             let worker = self.worker_of(queue_id, queues, workers);
             holders.push((worker, workers.region(worker).ok_or(LinkError::TooMany)?));
         }
+        let object = self.object()?;
         Ok(NicOrder {
             id: self.take_id()?,
             name: nic.name.to_owned(),
@@ -314,9 +318,22 @@ impl Links {
             mtu: nic.mtu,
             kind: nic.kind.to_owned(),
             held: nic.held,
+            object,
             pin: self.pins.as_ref().and_then(|_| weft_ebpf::pin_path(nic.ifindex).ok()),
             workers: holders,
         })
+    }
+
+    /// Programs and maps; opened when the first NIC wants them.
+    fn object(&mut self) -> Result<Arc<Object>, AttachError> {
+        if let Some(object) = &self.object {
+            return Ok(Arc::clone(object));
+        }
+        // Nobody here reads what the programs would log, and every frame would pay for it.
+        let opened = self.pins.as_ref().map_or_else(|| Object::load(false), Pins::object);
+        let object = Arc::new(opened?);
+        self.object = Some(Arc::clone(&object));
+        Ok(object)
     }
 
     /// An order could not be carried out.
@@ -449,7 +466,14 @@ impl Links {
     pub fn release_pins(&mut self, keep: impl Iterator<Item = u32>) {
         if let Some(pins) = &mut self.pins {
             let open = self.open.values().map(|link| link.ifindex);
-            pins.release_others(&open.chain(keep).collect::<Vec<_>>());
+            pins.release_others(&open.chain(keep).collect::<Vec<_>>(), self.object.as_deref());
+        }
+    }
+
+    /// Lets go of all that is pinned, once all links are closed.
+    pub fn remove_pins(&self) {
+        if let Some(pins) = &self.pins {
+            pins.remove(self.object.as_deref());
         }
     }
 }

@@ -18,6 +18,7 @@ use links::Links;
 use pins::Pins;
 use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 use taps::Taps;
 use weft_io::ethtool::medium;
 
@@ -40,14 +41,14 @@ pub struct Host {
 }
 
 impl Host {
-    /// Reads the kernel's tables; no link is open.
+    /// Reads the kernel's tables; no link is open.  What is pinned for `rundir` is ours.
     ///
     /// # Errors
     /// When the kernel does not answer.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(rundir: &Path) -> io::Result<Self> {
         Ok(Self {
             kernel: Kernel::open()?,
-            links: Links::new(Pins::open()),
+            links: Links::new(Pins::open(rundir)),
             failures: Failures::default(),
             taps: Taps::default(),
             changes: Changes::default(),

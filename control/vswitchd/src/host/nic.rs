@@ -9,7 +9,8 @@ use crate::host::links::{Link, LinkError};
 use crate::host::taps::LinkTap;
 use crate::plan::Held;
 use std::path::{Path, PathBuf};
-use weft_ebpf::{AttachConfig, Attached, Mode, Role, Shield};
+use std::sync::Arc;
+use weft_ebpf::{AttachConfig, Attached, Mode, Object, Role, Shield};
 use weft_io::ethtool::{self, Driver, medium};
 use weft_io::{LARGE_MTU_MAX, Queue, RegionHandle, XskConfig, XskQueue, ZeroCopy, packet_queue};
 use weft_switch::{LinkId, WorkerId};
@@ -32,6 +33,8 @@ pub struct NicOrder {
     pub kind: String,
     /// Bridge port or underlay.
     pub held: Held,
+    /// Programs and maps of all NICs.
+    pub object: Arc<Object>,
     /// Where its XDP link is pinned, if anywhere.
     pub pin: Option<PathBuf>,
     /// For each of its queues which worker gets it, and that worker's memory.
@@ -59,12 +62,12 @@ impl NicOrder {
         let role = if self.held == Held::Underlay { Role::Underlay } else { Role::Port };
         let is_large = self.workers.first().is_some_and(|(_, it)| self.mtu > it.mtu_max());
         let config = AttachConfig {
+            object: &self.object,
             ifindex: self.ifindex,
             ifname: &self.name,
+            queues: u32::try_from(self.workers.len()).unwrap_or(QUEUES_MAX),
             role,
             pin: self.pin.as_deref(),
-            // Nobody here reads what the program would log, and every frame would pay for it.
-            debug: false,
             // Without frags the kernel would not let the MTU of a veth, or of its peer, be raised; with
             // them a veth costs the same.
             frags_first: self.kind == "veth" || is_large,
@@ -101,7 +104,7 @@ impl NicOrder {
             region.allow_large()?;
         }
         // First: no frame is for the host.
-        let shield = Shield::raise(&self.name)?;
+        let shield = Shield::raise(&self.object, &self.name)?;
         let queue = packet_queue(self.ifindex, &self.name, true)?;
         let link = Link {
             mtu_max: if is_large { LARGE_MTU_MAX } else { region.mtu_max() },

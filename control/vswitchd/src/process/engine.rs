@@ -88,7 +88,7 @@ impl Engine {
         Ok(Self {
             config: Config::default(),
             plan: Standing::default(),
-            host: Host::open()?,
+            host: Host::open(&daemon.rundir)?,
             underlay: Underlay::default(),
             lower: Lower::start()?,
             protocols: Protocols::default(),
@@ -429,10 +429,7 @@ impl Engine {
             };
             let close: Vec<_> = self.host.links.iter().map(close).collect();
             self.apply().close_links(&close);
-            if let Some(pins) = self.host.links.pins() {
-                // Not empty when another weftd of this namespace has pins of its own there.
-                let _ = std::fs::remove_dir(pins);
-            }
+            self.host.links.remove_pins();
         }
         self.host.links.abandon(&mut self.lower.workers);
         self.lower.workers.stop();

@@ -6,16 +6,33 @@ use std::{
     env,
     io::Write as _,
     process::{Command, Stdio},
+    sync::Arc,
 };
+
+use weft_ebpf::{NicEntry, Object, QUEUES_MAX};
 
 /// Set in the process that runs inside the namespaces.
 const INSIDE: &str = "WEFT_EBPF_TEST_INSIDE";
+
+/// Programs and maps of their own, and in them the loopback interface: that is where a test run's frame comes in.
+pub struct Loaded {
+    pub object: Arc<Object>,
+    pub nic: NicEntry,
+}
+
+impl Loaded {
+    pub fn new() -> Self {
+        let object = Arc::new(Object::load(false).unwrap());
+        let nic = NicEntry::open(&object, 1, QUEUES_MAX).unwrap();
+        Self { object, nic }
+    }
+}
 
 /// Whether this process may load eBPF programs and make namespaces. A no is printed, and with
 /// `WEFT_REQUIRE_NETNS=1` it is a failure.
 pub fn privileged(test: &str) -> bool {
     // Loading is what most machines forbid; the maps alone tell.
-    let Err(why) = weft_ebpf::Programs::load(weft_ebpf::Role::Pass, false) else { return true };
+    let Err(why) = Object::load(false) else { return true };
     // Not eprintln!, which the test harness keeps to itself when a test passes.
     let skipped =
         format!("SKIPPED {test}: needs root (CAP_BPF, CAP_NET_ADMIN, CAP_SYS_ADMIN): {why}\n");
