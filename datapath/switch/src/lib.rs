@@ -10,16 +10,17 @@ pub mod bridge;
 mod datapath;
 mod frame;
 pub mod mcast;
+mod pass;
 pub mod pipeline;
 mod snapshot;
 pub mod tunnel;
 pub mod view;
 
 pub use bridge::{
-    Fdb, FdbRecord, FdbStats, Learned, MirrorConf, MirrorOutput, MirroredPorts, Move, PriorityTags,
-    RawTag, Sighting, Station, VidSet, VlanConf, VlanMode,
+    Announcement, Fdb, FdbRecord, FdbStats, Learned, MirrorConf, MirrorOutput, MirroredPorts, Move,
+    PriorityTags, RawTag, Sighting, Station, VidSet, VlanConf, VlanMode,
 };
-pub use datapath::{Announcement, Datapath, WAITING_MAX, WAITING_PER_TUNNEL_MAX};
+pub use datapath::Datapath;
 pub use frame::{
     BATCH_MAX, Batch, Charge, DropReason, Fate, FrameBuf, FrameIo, FrameQueue, HEADROOM_BYTES,
     Meta, Verdict,

@@ -1,8 +1,10 @@
 //! The life of a batch.  Read this first: the stages, in the order in which they are called.
 
+use crate::pass::Pass;
+use crate::view::Effects;
 use crate::{
-    Batch, Datapath, FrameBuf, FrameIo, LinkId, LinkRole, Meta, Snapshot, Tick, act, bridge, frame,
-    trace, tunnel, view,
+    Batch, Datapath, FrameIo, LinkId, LinkRole, Meta, Snapshot, Tick, act, bridge, frame, tunnel,
+    view,
 };
 
 /// Takes a batch that was received on `link` to a verdict for every frame, and hands every frame
@@ -18,61 +20,47 @@ pub fn run<I: FrameIo>(
     now: Tick,
     io: &mut I,
 ) {
-    enter(batch, link, datapath, snapshot, now);
-    datapath.recent.sample(batch);
-    bridge(batch, link, datapath, snapshot, io);
-    cross(datapath, snapshot, io);
+    datapath.now = now;
+    let mut pass = datapath.live(snapshot, io);
+    enter(batch, link, &mut pass);
+    bridge(batch, link, &mut pass);
+    again(&mut pass);
 }
 
 /// Reads the headers of what came in on a link.
-pub(crate) fn enter<F: FrameBuf>(
-    batch: &mut Batch<F>,
-    link: LinkId,
-    datapath: &mut Datapath<F>,
-    snapshot: &Snapshot,
-    now: Tick,
-) {
-    datapath.now = now;
-    match snapshot.link(link).map(|conf| (conf.role, conf.completes_checksums)) {
+pub(crate) fn enter<E: Effects>(batch: &mut Batch<E::Frame>, link: LinkId, pass: &mut Pass<'_, E>) {
+    match pass.snapshot.link(link).map(|conf| (conf.role, conf.completes_checksums)) {
         Some((LinkRole::Port(port), completes)) => frame::parse(batch, port, completes),
         Some((LinkRole::Underlay, completes)) => {
-            datapath.counters.link_rx(link, batch.frames.len());
-            tunnel::decap(batch, snapshot, &mut datapath.counters, completes);
+            pass.effects.link_received(link, batch.frames.len());
+            tunnel::decap(batch, completes, pass);
         }
         None => frame::refuse(batch),
     }
+    pass.effects.sample(batch);
 }
 
-/// Lets frames that left by patch ports come in by the peers, until none is under way.
-pub(crate) fn cross<I: FrameIo>(
-    datapath: &mut Datapath<I::Frame>,
-    snapshot: &Snapshot,
-    io: &mut I,
-) {
-    while let Some(mut batch) = datapath.crossing.take() {
-        bridge(&mut batch, Meta::NO_LINK, datapath, snapshot, io);
-        datapath.crossing.give_back(batch);
+/// Lets frames that left for elsewhere in this switch come in there, until none is under way.
+pub(crate) fn again<E: Effects>(pass: &mut Pass<'_, E>) {
+    while let Some(mut batch) = pass.crossing.take() {
+        bridge(&mut batch, Meta::NO_LINK, pass);
+        pass.crossing.give_back(batch);
     }
 }
 
 /// The way through a bridge, from the ingress port on.
-pub(crate) fn bridge<I: FrameIo>(
-    batch: &mut Batch<I::Frame>,
+pub(crate) fn bridge<E: Effects>(
+    batch: &mut Batch<E::Frame>,
     link: LinkId,
-    datapath: &mut Datapath<I::Frame>,
-    snapshot: &Snapshot,
-    io: &mut I,
+    pass: &mut Pass<'_, E>,
 ) {
-    let now = datapath.now;
-    bridge::ingress(batch, snapshot, &mut datapath.counters);
-    if snapshot.guards_loops() {
-        bridge::probe(batch, snapshot);
-    }
-    trace::entered(batch, snapshot, datapath);
-    bridge::learn(batch, snapshot, datapath, now);
-    bridge::snoop(batch, snapshot, datapath);
-    bridge::forward(batch, snapshot, datapath, now);
-    view::observe(batch, datapath);
-    bridge::mirror(batch, snapshot, datapath, io);
-    act::egress(batch, link, snapshot, datapath, io);
+    bridge::ingress(batch, pass);
+    bridge::probe(batch, pass.snapshot);
+    view::entered(batch, pass);
+    bridge::learn(batch, pass);
+    bridge::snoop(batch, pass);
+    bridge::forward(batch, pass);
+    pass.effects.decided(batch);
+    bridge::mirror(batch, pass);
+    act::egress(batch, link, pass);
 }

@@ -51,7 +51,7 @@ fn frame(tags: &[(u16, u16)]) -> Vec<u8> {
 /// Receives these together on the trunk; how many left, and how many the port's VLANs kept back.
 fn fate(switch: &mut Switch, frames: &[Vec<u8>]) -> (usize, u64) {
     let sent = switch.receive(LinkId(0), frames, Tick(1)).len();
-    let counters = switch.datapath.counters.port(PortId(0)).unwrap();
+    let counters = switch.datapath.counters().port(PortId(0)).unwrap();
     let dropped = counters.rx_drops.get(DropReason::EgressVlan as usize).copied();
     (sent, dropped.unwrap())
 }

@@ -357,12 +357,12 @@ proptest! {
     ) {
         let mut switch = Switch::new(snapshot(1, &ports, true));
         for (at, source, target, tags) in frames {
-            let before = switch.datapath.counters.clone();
+            let before = switch.datapath.counters().clone();
             let sent = switch.receive(LinkId(at), &[frame(source, target, &tags)], Tick(0));
             let count = |now: fn(&weft_switch::PortCounters) -> u64| -> u64 {
                 (0..6)
                     .map(|id| {
-                        let after = switch.datapath.counters.port(PortId(id)).map_or(0, now);
+                        let after = switch.datapath.counters().port(PortId(id)).map_or(0, now);
                         after - before.port(PortId(id)).map_or(0, now)
                     })
                     .sum()

@@ -95,7 +95,7 @@ proptest! {
         packet.truncate(cut);
         let mut far = Switch::new(host(1, &[tunnel("2.2.2.2", "1.1.1.1")]));
         let sent = far.receive(UNDERLAY, &[packet], Tick(0)).len() as u64;
-        prop_assert_eq!(far.datapath.counters.link(UNDERLAY).unwrap().rx_frames, 1);
+        prop_assert_eq!(far.datapath.counters().link(UNDERLAY).unwrap().rx_frames, 1);
         let dropped: u64 = DropReason::ALL.iter().map(|reason| drops(&far, *reason)).sum();
         prop_assert_eq!(sent + dropped, 1);
     }
@@ -273,7 +273,7 @@ fn a_packet_without_df_is_fragmented() {
     }
     assert_eq!(payload, long[34..]);
     assert_eq!(drops(&switch, DropReason::ExceedsMtu), 0);
-    assert_eq!(switch.datapath.counters.port(TUNNEL_PORT).unwrap().tx_frames, 2);
+    assert_eq!(switch.datapath.counters().port(TUNNEL_PORT).unwrap().tx_frames, 2);
 }
 
 /// What is a fragment already goes on to be one of the same packet.

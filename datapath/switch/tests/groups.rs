@@ -254,7 +254,7 @@ proptest! {
         for (at, tag, what) in steps {
             let bare = what.frame(at);
             let frame = tagged(bare.clone(), tag);
-            let before = switch.datapath.counters.port(PortId(at)).map_or(0, PortCounters::rx_dropped_frames);
+            let before = switch.datapath.counters().port(PortId(at)).map_or(0, PortCounters::rx_dropped_frames);
             let sent = switch.receive(LinkId(at), std::slice::from_ref(&frame), Tick(0));
             let mut got = Vec::new();
             for (link, bytes) in sent {
@@ -267,10 +267,10 @@ proptest! {
             }
             got.sort_unstable();
             prop_assert_eq!(&got, &model.expected(at, tag, &what), "{:?} on {} in {:?}", what, at, tag);
-            let dropped = switch.datapath.counters.port(PortId(at)).map_or(0, PortCounters::rx_dropped_frames);
+            let dropped = switch.datapath.counters().port(PortId(at)).map_or(0, PortCounters::rx_dropped_frames);
             prop_assert_eq!(dropped - before, u64::from(got.is_empty()), "counted once");
 
-            let heard: Vec<_> = switch.datapath.snooping.take_heard().collect();
+            let heard: Vec<_> = switch.datapath.take_heard().collect();
             let vlan = model.vid(at, tag);
             let is_heard = matches!(what, What::Said(_))
                 && model.ports[usize::from(at)].bridge == SNOOPING
@@ -293,7 +293,7 @@ fn copies_are_limited_by_batch_and_by_second() {
     let report = mcast_frames::igmp_report([239, 1, 1, 1], 0);
     let mut heard = |port, second| {
         switch.receive(LinkId(port), &vec![report.clone(); 32], Tick(second));
-        switch.datapath.snooping.take_heard().count()
+        switch.datapath.take_heard().count()
     };
     assert_eq!(heard(0, 5), 16, "in one batch");
     let more: usize = (0..200).map(|_| heard(0, 5)).sum();
@@ -318,7 +318,7 @@ fn a_stale_list_leaks_nothing() {
     assert_eq!(reach(&mut switch), [1, 2, 3]);
     switch.install(snapshot(&[trunk(0, Some(1)), trunk(1, Some(1)), trunk(0, Some(2))]));
     assert_eq!(reach(&mut switch), [0u16; 0]);
-    assert_eq!(switch.datapath.counters.port(PortId(0)).unwrap().rx_dropped_frames(), 1);
+    assert_eq!(switch.datapath.counters().port(PortId(0)).unwrap().rx_dropped_frames(), 1);
     // A bridge that is gone takes its lists along.
     switch.install(Snapshot::default());
     assert!(!switch.datapath.snooping.is_on());

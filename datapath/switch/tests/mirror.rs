@@ -274,7 +274,7 @@ proptest! {
             wanted.sort_unstable();
             prop_assert_eq!(got, wanted);
         }
-        let counters = &switch.datapath.counters;
+        let counters = switch.datapath.counters();
         let got: Vec<_> = (0u16..)
             .take(model.counted.len())
             .map(|id| counters.mirror(MirrorId(id)).unwrap().frames)
@@ -367,13 +367,13 @@ fn an_output_port_is_reserved() {
     switch.install(next);
     assert_eq!(links(&switch.receive(LinkId(0), &[frame(1, 2, 0)], Tick(0))), [1, 2]);
     assert_eq!(switch.receive(LinkId(2), &[frame(2, BROADCAST, 0)], Tick(0)), []);
-    let port = switch.datapath.counters.port(PortId(2)).unwrap();
+    let port = switch.datapath.counters().port(PortId(2)).unwrap();
     assert_eq!(port.rx_drops[DropReason::MirrorPort as usize], 1);
     // A static entry does not get past the reservation either; the copy goes all the same.
     let station = weft_switch::Station::new(Vid::UNTAGGED, 0x0200_0000_0002);
     switch.datapath.fdb_mut(BridgeId(0)).unwrap().set_static(station, PortId(2), Tick(0));
     assert_eq!(links(&switch.receive(LinkId(0), &[frame(1, 2, 0)], Tick(0))), [2]);
-    let port = switch.datapath.counters.port(PortId(0)).unwrap();
+    let port = switch.datapath.counters().port(PortId(0)).unwrap();
     assert_eq!(port.rx_drops[DropReason::MirrorPort as usize], 1);
 }
 
@@ -406,7 +406,7 @@ fn a_tunnel_is_an_output() {
     long.resize(14 + 1024, 0);
     let sent = switch.receive(LinkId(0), &[long], Tick(0));
     assert_eq!(links(&sent), [1], "no copy, and no ICMP answer");
-    let port = switch.datapath.counters.port(PortId(2)).unwrap();
+    let port = switch.datapath.counters().port(PortId(2)).unwrap();
     assert_eq!(port.tx_drops[DropReason::ExceedsMtu as usize], 1);
 }
 

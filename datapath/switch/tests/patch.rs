@@ -176,7 +176,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 fn counted(switch: &Switch, figure: fn(&PortCounters) -> u64) -> Vec<u64> {
-    (0..13).map(|id| switch.datapath.counters.port(PortId(id)).map_or(0, figure)).collect()
+    (0..13).map(|id| switch.datapath.counters().port(PortId(id)).map_or(0, figure)).collect()
 }
 
 proptest! {
@@ -241,7 +241,9 @@ fn parallel(count: u16) -> Switch {
 
 fn sums(switch: &Switch) -> PortCounters {
     let mut all = PortCounters::default();
-    (0..40).filter_map(|id| switch.datapath.counters.port(PortId(id))).for_each(|one| all.add(one));
+    (0..40)
+        .filter_map(|id| switch.datapath.counters().port(PortId(id)))
+        .for_each(|one| all.add(one));
     all
 }
 
@@ -272,7 +274,7 @@ fn a_storm_of_patches_ends() {
         before = all.tx_drops[DropReason::PatchFull as usize];
     }
     let crossed: u64 = (2..10)
-        .filter_map(|id| switch.datapath.counters.port(PortId(id)))
+        .filter_map(|id| switch.datapath.counters().port(PortId(id)))
         .map(|p| p.rx_frames)
         .sum();
     assert_eq!(crossed, 2 * PATCH_FRAMES_MAX as u64, "the budget is for each batch");
@@ -320,7 +322,7 @@ fn a_patch_port_without_a_peer_drops() {
     let station = weft_switch::Station::new(Vid::UNTAGGED, 0x0200_0000_0002);
     switch.datapath.fdb_mut(BridgeId(0)).unwrap().set_static(station, PortId(1), Tick(0));
     assert_eq!(switch.receive(LinkId(0), &[frame(1, 2, None)], Tick(0)), []);
-    let port = switch.datapath.counters.port(PortId(1)).unwrap();
+    let port = switch.datapath.counters().port(PortId(1)).unwrap();
     assert_eq!((port.tx_frames, port.tx_drops[DropReason::NoPeer as usize]), (0, 1));
 }
 
@@ -362,6 +364,6 @@ fn bpdus_cross() {
     datapath.transmit(PortId(0), &bpdu, snapshot, io);
     assert_eq!(datapath.take_punted().collect::<Vec<_>>(), [(PortId(1), bpdu)]);
     assert_eq!(io.live, 0);
-    let (near, far) = (datapath.counters.port(PortId(0)), datapath.counters.port(PortId(1)));
+    let (near, far) = (datapath.counters().port(PortId(0)), datapath.counters().port(PortId(1)));
     assert_eq!((near.unwrap().tx_frames, far.unwrap().rx_frames), (1, 1));
 }

@@ -364,7 +364,8 @@ fn sequence_numbers_outlive_a_snapshot() {
 /// the remote end that a tunnel names, whatever is sent there (RFC 6936); from others if configured.
 #[test]
 fn udp_over_ipv6_without_a_checksum_is_taken_from_named_ends() {
-    let zeros = |far: &Switch| far.datapath.counters.port(TUNNEL_PORT).unwrap().rx_udp6_zero_frames;
+    let zeros =
+        |far: &Switch| far.datapath.counters().port(TUNNEL_PORT).unwrap().rx_udp6_zero_frames;
     let csums = [Csum::Auto, Csum::On, Csum::Off];
     for (encap, csum) in [GENEVE, VXLAN].into_iter().flat_map(|it| csums.map(|csum| (it, csum))) {
         let [mut off, _] = pair(encap, true, |conf| conf.csum = Csum::Off);

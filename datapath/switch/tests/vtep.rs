@@ -68,7 +68,7 @@ fn back() -> Vec<u8> {
 }
 
 fn sent_and_received(switch: &Switch, port: PortId) -> (u64, u64) {
-    let counters = switch.datapath.counters.port(port).unwrap();
+    let counters = switch.datapath.counters().port(port).unwrap();
     (counters.tx_frames, counters.rx_frames)
 }
 
@@ -189,7 +189,7 @@ fn malformed_packets_are_dropped_at_the_internal_port() {
         let mut near = Switch::new(stacked(GENEVE, false, false, Csum::Auto));
         assert_eq!(near.receive(NIC, &[packet], Tick(0)), [], "{reason:?}");
         assert_eq!(reasons(&near), [reason]);
-        let counters = near.datapath.counters.port(TAP_PORT).unwrap();
+        let counters = near.datapath.counters().port(TAP_PORT).unwrap();
         assert_eq!((counters.tx_drops[reason as usize], counters.tx_frames), (1, 0), "{reason:?}");
     }
 }

@@ -147,7 +147,7 @@ impl<I: FrameIo> Loop<I> {
         let (datapath, snapshot) = (&mut self.datapath, &self.snapshot);
         self.io.drain_announcements(|heard| datapath.hear(heard, snapshot));
         self.announce();
-        let mut moved = self.io.drain_parcels(&mut self.datapath.counters);
+        let mut moved = self.io.drain_parcels(self.datapath.counters_mut());
         let mut ready = std::mem::take(&mut self.ready);
         self.io.ready(&mut ready);
         for queue in ready.drain(..) {
@@ -209,7 +209,7 @@ impl<I: FrameIo> Loop<I> {
             told |= self.mail.notices.try_send(Notice::Punted { port, frame }).is_ok();
         }
         // Whoever floods reports must not keep anything else from control.
-        for heard in self.datapath.snooping.take_heard() {
+        for heard in self.datapath.take_heard() {
             let has_room = self.mail.notices.len() < NOTICES_MAX / 2;
             told |= has_room && self.mail.notices.try_send(Notice::Heard(heard)).is_ok();
         }
@@ -269,7 +269,7 @@ impl<I: FrameIo> Loop<I> {
         match command {
             Command::Install(snapshot) => self.install(snapshot),
             Command::AddQueue { link, queue } => {
-                self.io.settle_in(link, queue, &mut self.datapath.counters);
+                self.io.settle_in(link, queue, self.datapath.counters_mut());
             }
             Command::ExpectQueue { link } => self.io.expect(link),
             Command::TakeQueues { link } => self.remove_queues(link, Exchange::take_queue),
@@ -296,22 +296,22 @@ impl<I: FrameIo> Loop<I> {
                 self.answer(Event::FdbEntry(fdb.and_then(|fdb| fdb.record(station, self.now))));
             }
             Command::Report(mut report) => {
-                report.counters.clone_from(&self.datapath.counters);
+                report.counters.clone_from(self.datapath.counters());
                 self.report(report);
             }
             Command::ReportFigures => {
-                let counters = self.datapath.counters.without_ports();
+                let counters = self.datapath.counters().without_ports();
                 self.report(Box::new(Report { counters, ..Report::default() }));
             }
             Command::ReportPorts(ports) => {
-                let counters = &self.datapath.counters;
+                let counters = self.datapath.counters();
                 let of = |port: &PortId| Some((*port, counters.port(*port)?.clone()));
                 self.answer(Event::Ports(ports.iter().filter_map(of).collect()));
             }
             Command::ClearPorts(ports) => {
-                ports.iter().for_each(|port| self.datapath.counters.clear_port(*port));
+                ports.iter().for_each(|port| self.datapath.counters_mut().clear_port(*port));
             }
-            Command::ClearMirror(mirror) => self.datapath.counters.clear_mirror(mirror),
+            Command::ClearMirror(mirror) => self.datapath.counters_mut().clear_mirror(mirror),
             Command::Transmit { port, frame } => {
                 self.datapath.transmit(port, &frame, &self.snapshot, &mut self.io);
                 // Out of a patch port, it came in somewhere else.
@@ -349,7 +349,7 @@ impl<I: FrameIo> Loop<I> {
     /// Every frame of a batch is forwarded by one snapshot: this runs between batches.
     fn install(&mut self, snapshot: Arc<Snapshot>) {
         self.datapath.adopt(&self.snapshot, &snapshot);
-        self.io.adopt(&snapshot, &mut self.datapath.counters);
+        self.io.adopt(&snapshot, self.datapath.counters_mut());
         let epoch = snapshot.epoch;
         let retired = std::mem::replace(&mut self.snapshot, snapshot);
         self.datapath.release_waiting(&self.snapshot, &mut self.io);
@@ -364,7 +364,7 @@ impl<I: FrameIo> Loop<I> {
         remove: fn(&mut Exchange<I>, LinkId) -> Option<I::Queue>,
     ) {
         // What was handed over for it before goes out first.
-        self.io.drain_parcels(&mut self.datapath.counters);
+        self.io.drain_parcels(self.datapath.counters_mut());
         self.io.flush();
         let queues = std::iter::from_fn(|| remove(&mut self.io, link)).collect();
         self.answer(Event::QueuesRemoved { link, queues });

@@ -118,12 +118,10 @@ impl Hop {
                 }
                 _ => self.push(port, None, Fate::Dropped(reason)),
             },
-            Event::TakenBack(port, reason) => {
-                let dropped = |output: &&mut Output| {
-                    output.port == port && output.fate == Fate::Dropped(reason)
-                };
-                if let Some(output) = self.outputs.iter_mut().rev().find(dropped) {
+            Event::Fragmented(port) => {
+                if let Some(output) = self.under_way().filter(|output| output.port == port) {
                     output.fate = Fate::Fragmented;
+                    *crossed -= 1;
                 }
             }
             Event::Punted(_) => self.is_punted = true,
@@ -226,8 +224,7 @@ mod tests {
         let hops = hops(vec![
             entered(0),
             sent(4),
-            Event::TxDropped(PortId(4), DropReason::ExceedsMtu),
-            Event::TakenBack(PortId(4), DropReason::ExceedsMtu),
+            Event::Fragmented(PortId(4)),
             sent(4),
             wire(9),
             sent(4),

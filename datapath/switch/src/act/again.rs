@@ -1,12 +1,13 @@
-//! Patch ports: what leaves by one comes in by its peer, in the same worker, at once, as it is.
+//! Frames that leave for elsewhere in this switch: they come in there, in the same worker, at once.
 //!
-//! Frames that leave by patch ports are collected while a batch goes through `egress`; the
-//! pipeline then takes them, as a batch of their own, from `ingress` on, and so on until none is
-//! left.  A frame is moved, not copied, unless it was flooded.
+//! They are collected while a batch goes through `egress`; the pipeline then takes them, as a batch
+//! of their own, from `ingress` on, and so on until none is left.  What leaves by a patch port comes
+//! in by its peer, as it is.  A frame is moved, not copied, unless it was flooded.
 
-use super::sent;
 use crate::frame::l2;
-use crate::{Batch, Datapath, DropReason, FrameBuf, FrameIo, PortId, Verdict};
+use crate::pass::Pass;
+use crate::view::Effects;
+use crate::{Batch, Charge, DropReason, FrameBuf, PortId, Verdict};
 
 /// Patch ports that one frame goes through, at most; as many as Open vSwitch allows.
 pub const PATCH_HOPS_MAX: usize = 64;
@@ -69,40 +70,44 @@ impl<F> Crossing<F> {
     }
 }
 
-/// Sends a finished frame out of patch port `port_id`.
-pub(crate) fn cross<I: FrameIo>(
-    frame: I::Frame,
-    port_id: PortId,
-    peer: Option<PortId>,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
-) {
-    let refused = match peer {
-        None => Err((frame, DropReason::NoPeer)),
-        Some(_) if datapath.crossing.is_full() => Err((frame, DropReason::PatchFull)),
-        Some(peer) => {
-            sent(datapath, port_id, frame.bytes());
-            hand_over(frame, peer, datapath)
-        }
-    };
-    if let Err((frame, reason)) = refused {
-        datapath.counters.tx_drop(port_id, reason);
-        io.free(frame);
+impl<F: FrameBuf> Crossing<F> {
+    fn push(&mut self, frame: F, port: PortId) {
+        self.frames += 1;
+        self.batch.metas.push(l2(frame.bytes(), port));
+        self.batch.frames.push(frame);
     }
 }
 
-/// Lets a frame come in by a port of this switch, soon; gives it back when too many do.
-pub(crate) fn hand_over<F: FrameBuf>(
-    frame: F,
+/// Sends a finished frame out of patch port `port_id`.
+pub(crate) fn cross<E: Effects>(
+    frame: E::Frame,
+    port_id: PortId,
+    peer: Option<PortId>,
+    pass: &mut Pass<'_, E>,
+) {
+    let reason = match peer {
+        Some(peer) if !pass.crossing.is_full() => {
+            let charge = pass.effects.leaves(port_id, frame.bytes());
+            return enter_at(frame, peer, charge, pass);
+        }
+        Some(_) => DropReason::PatchFull,
+        None => DropReason::NoPeer,
+    };
+    pass.effects.tx_drop(port_id, reason);
+    pass.effects.free(frame);
+}
+
+/// Lets a frame that counts in `charge` come in by a port of this switch, soon, unless too many do.
+pub(crate) fn enter_at<E: Effects>(
+    frame: E::Frame,
     port: PortId,
-    datapath: &mut Datapath<F>,
-) -> Result<(), (F, DropReason)> {
-    let crossing = &mut datapath.crossing;
-    if crossing.is_full() {
-        return Err((frame, DropReason::PatchFull));
+    charge: Charge,
+    pass: &mut Pass<'_, E>,
+) {
+    if pass.crossing.is_full() {
+        pass.effects.tx_drop(charge.port, DropReason::PatchFull);
+        return pass.effects.free(frame);
     }
-    crossing.frames += 1;
-    crossing.batch.metas.push(l2(frame.bytes(), port));
-    crossing.batch.frames.push(frame);
-    Ok(())
+    pass.effects.crossed(charge);
+    pass.crossing.push(frame, port);
 }

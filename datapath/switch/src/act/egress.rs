@@ -1,46 +1,41 @@
 //! The way out: tags as the egress port wants them, copies for floods, headers for tunnels.
 
-use super::{cross, hand_over, retag};
+use super::{cross, enter_at, retag};
 use crate::bridge::same_group;
 use crate::mcast::ListId;
-use crate::trace;
+use crate::pass::Pass;
+use crate::trace::Event;
 use crate::tunnel::{is_tunnelled, receive, too_long};
+use crate::view::Effects;
 use crate::{
-    Batch, Charge, Counters, Datapath, Direction, DropReason, Fate, FrameBuf, FrameIo, LinkId,
-    Meta, PortConf, PortId, PortKind, Reach, Snapshot, TunnelConf, Verdict,
+    Batch, DropReason, FrameBuf, LinkId, Meta, PortConf, PortId, PortKind, Reach, Snapshot,
+    TunnelConf, Verdict,
 };
 use weft_wire::ethernet::FRAME_MIN_BYTES;
 
-/// Hands every frame of the batch to `io`, which leaves the batch empty.
-pub(crate) fn egress<I: FrameIo>(
-    batch: &mut Batch<I::Frame>,
+/// Does with every frame of the batch what was decided, which leaves the batch empty.
+pub(crate) fn egress<E: Effects>(
+    batch: &mut Batch<E::Frame>,
     link: LinkId,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
+    pass: &mut Pass<'_, E>,
 ) {
     let Batch { frames, metas } = batch;
     for (frame, meta) in frames.drain(..).zip(&*metas) {
         match meta.verdict {
-            Verdict::Forward(port_id) => {
-                if let Some(port) = snapshot.port(port_id) {
-                    send_at_once(frame, meta, port_id, port, snapshot, datapath, io);
-                } else {
-                    refuse(frame, meta, link, DropReason::NoPort, &mut datapath.counters, io);
-                }
-            }
-            Verdict::Flood => flood(frame, meta, snapshot, datapath, io),
-            Verdict::Multicast(list) => multicast(frame, meta, list, snapshot, datapath, io),
-            Verdict::Drop(reason) => {
-                refuse(frame, meta, link, reason, &mut datapath.counters, io);
-            }
+            Verdict::Forward(port_id) => match pass.snapshot.port(port_id) {
+                Some(port) => send_at_once(frame, meta, (port_id, port), pass),
+                None => refuse(frame, meta, link, DropReason::NoPort, &mut pass.effects),
+            },
+            Verdict::Flood => flood(frame, meta, pass),
+            Verdict::Multicast(list) => multicast(frame, meta, list, pass),
+            Verdict::Drop(reason) => refuse(frame, meta, link, reason, &mut pass.effects),
             Verdict::Punt => {
-                datapath.punt(meta.ingress, frame.bytes());
-                io.free(frame);
+                pass.effects.punt(meta.ingress, frame.bytes());
+                pass.effects.free(frame);
             }
             // `forward` decides every frame; should it not, the frame is not lost from the count.
             Verdict::Undecided => {
-                refuse(frame, meta, link, DropReason::NoPort, &mut datapath.counters, io);
+                refuse(frame, meta, link, DropReason::NoPort, &mut pass.effects);
             }
         }
     }
@@ -48,81 +43,65 @@ pub(crate) fn egress<I: FrameIo>(
 }
 
 /// Drops a frame that came in, under its reason.
-fn refuse<I: FrameIo>(
-    frame: I::Frame,
+fn refuse<E: Effects>(
+    frame: E::Frame,
     meta: &Meta,
     link: LinkId,
     reason: DropReason,
-    counters: &mut Counters,
-    io: &mut I,
+    effects: &mut E,
 ) {
     if meta.ingress == Meta::NO_PORT {
-        counters.link_drop(link, reason);
+        effects.link_drop(link, reason);
     } else {
-        counters.rx_drop(meta.ingress, reason);
+        effects.rx_drop(meta.ingress, reason);
     }
-    io.free(frame);
+    effects.free(frame);
 }
 
 /// Sends to every member of the VLAN.
-fn flood<I: FrameIo>(
-    frame: I::Frame,
-    meta: &Meta,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
-) {
-    let Some(ingress) = snapshot.port(meta.ingress) else { return io.free(frame) };
-    if meta.target >> 40 & 1 == 0 && !datapath.journal.is_on() {
-        datapath.unknown_frames += 1;
+fn flood<E: Effects>(frame: E::Frame, meta: &Meta, pass: &mut Pass<'_, E>) {
+    let snapshot = pass.snapshot;
+    let Some(ingress) = snapshot.port(meta.ingress) else { return pass.effects.free(frame) };
+    if meta.target >> 40 & 1 == 0 {
+        pass.effects.flooded_unknown();
     }
     let list = snapshot.flood_list(ingress.bridge, meta.vid);
-    spread(frame, meta, ingress, list.iter().copied(), snapshot, datapath, io);
+    spread(frame, meta, ingress, list.iter().copied(), pass);
 }
 
 /// Sends to the ports of a list that multicast snooping made.
-fn multicast<I: FrameIo>(
-    frame: I::Frame,
-    meta: &Meta,
-    list: ListId,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
-) {
-    let Some(ingress) = snapshot.port(meta.ingress) else { return io.free(frame) };
-    // Lent out, so that it can be read while the datapath sends.
-    let Some(groups) = datapath.snooping.take(ingress.bridge) else { return io.free(frame) };
-    datapath.journal.note(|| trace::Event::Members(groups.list(list).to_vec()));
-    let list = listed(groups.list(list), meta, ingress, snapshot);
-    spread(frame, meta, ingress, list, snapshot, datapath, io);
-    datapath.snooping.put_back(ingress.bridge, groups);
+fn multicast<E: Effects>(frame: E::Frame, meta: &Meta, list: ListId, pass: &mut Pass<'_, E>) {
+    let (snapshot, groups) = (pass.snapshot, pass.groups);
+    let Some(ingress) = snapshot.port(meta.ingress) else { return pass.effects.free(frame) };
+    let Some(groups) = groups.groups(ingress.bridge) else { return pass.effects.free(frame) };
+    let members = groups.list(list);
+    pass.effects.note(|| Event::Members(members.to_vec()));
+    spread(frame, meta, ingress, listed(members, meta, ingress, snapshot), pass);
 }
 
 /// Sends to each of `ports` but the ingress port and its split-horizon group.  The last gets the
 /// frame itself, the others copies.
-fn spread<I: FrameIo>(
-    frame: I::Frame,
+fn spread<E: Effects>(
+    frame: E::Frame,
     meta: &Meta,
     ingress: &PortConf,
     ports: impl Iterator<Item = PortId>,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
+    pass: &mut Pass<'_, E>,
 ) {
     let mut last: Option<(PortId, &PortConf)> = None;
-    for recipient in recipients(meta, ingress, ports, snapshot) {
-        if let Some((id, port)) = last.replace(recipient) {
-            match io.copy_from(frame.bytes()) {
-                Some(copy) => send(copy, meta, id, port, snapshot, datapath, io),
-                None => datapath.counters.tx_drop(id, DropReason::NoBuffer),
+    for recipient in recipients(meta, ingress, ports, pass.snapshot) {
+        if let Some(to) = last.replace(recipient) {
+            match pass.effects.copy_from(frame.bytes()) {
+                Some(copy) => send(copy, meta, to, pass),
+                None => pass.effects.tx_drop(to.0, DropReason::NoBuffer),
             }
         }
     }
-    if let Some((id, port)) = last {
-        send(frame, meta, id, port, snapshot, datapath, io);
+    if let Some(to) = last {
+        send(frame, meta, to, pass);
     } else {
-        datapath.counters.rx_drop(meta.ingress, DropReason::NoMember);
-        io.free(frame);
+        pass.effects.rx_drop(meta.ingress, DropReason::NoMember);
+        pass.effects.free(frame);
     }
 }
 
@@ -154,160 +133,113 @@ pub(crate) fn listed<'a>(
 }
 
 /// Sends one frame out of one port.
-pub(crate) fn send<I: FrameIo>(
-    frame: I::Frame,
+pub(crate) fn send<E: Effects>(
+    frame: E::Frame,
     meta: &Meta,
-    port_id: PortId,
-    port: &PortConf,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
+    to: (PortId, &PortConf),
+    pass: &mut Pass<'_, E>,
 ) {
-    send_at_once(frame, meta, port_id, port, snapshot, datapath, io);
+    send_at_once(frame, meta, to, pass);
 }
 
 /// The same, for the one place where most frames come by.
 #[expect(clippy::inline_always, reason = "a call with so many arguments costs 20 instructions")]
 #[inline(always)]
-fn send_at_once<I: FrameIo>(
-    mut frame: I::Frame,
+fn send_at_once<E: Effects>(
+    mut frame: E::Frame,
     meta: &Meta,
-    port_id: PortId,
-    port: &PortConf,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
+    to: (PortId, &PortConf),
+    pass: &mut Pass<'_, E>,
 ) {
+    let (port_id, port) = to;
     let Some(l2_bytes) = retag(&mut frame, meta, &port.vlan) else {
-        datapath.counters.tx_drop(port_id, DropReason::NoHeadroom);
-        return io.free(frame);
+        pass.effects.tx_drop(port_id, DropReason::NoHeadroom);
+        return pass.effects.free(frame);
     };
     match &port.kind {
         PortKind::Link(link) if port.vtep.is_none() => {
-            put_on(*link, frame, l2_bytes, port_id, snapshot, datapath, io);
+            put_on(*link, frame, l2_bytes, port_id, pass);
         }
-        _ => deliver(frame, l2_bytes, meta, (port_id, port), snapshot, datapath, io),
+        _ => deliver(frame, l2_bytes, meta, to, pass),
     }
 }
 
 /// Sends one frame, of which the first `l2_bytes` are as the port wants them.
-pub(crate) fn deliver<I: FrameIo>(
-    frame: I::Frame,
+pub(crate) fn deliver<E: Effects>(
+    frame: E::Frame,
     l2_bytes: usize,
     meta: &Meta,
     (port_id, port): (PortId, &PortConf),
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
+    pass: &mut Pass<'_, E>,
 ) {
     match &port.kind {
         PortKind::Link(link) => {
             if let Some(vtep) = &port.vtep
-                && is_tunnelled(frame.bytes(), vtep, &snapshot.tunnels)
+                && is_tunnelled(frame.bytes(), vtep, &pass.snapshot.tunnels)
             {
-                return receive(frame, meta, port_id, snapshot, datapath, io);
+                return receive(frame, meta, port_id, pass);
             }
-            put_on(*link, frame, l2_bytes, port_id, snapshot, datapath, io);
+            put_on(*link, frame, l2_bytes, port_id, pass);
         }
-        PortKind::Tunnel(tunnel) => {
-            send_tunnelled(frame, meta, port_id, tunnel, snapshot, datapath, io);
-        }
-        PortKind::Patch(peer) => cross(frame, port_id, *peer, datapath, io),
+        PortKind::Tunnel(tunnel) => send_tunnelled(frame, meta, port_id, tunnel, pass),
+        PortKind::Patch(peer) => cross(frame, port_id, *peer, pass),
     }
 }
 
 /// Sends one finished frame on the link of its port.
 #[expect(clippy::inline_always, reason = "a call with so many arguments costs 20 instructions")]
 #[inline(always)]
-fn put_on<I: FrameIo>(
+fn put_on<E: Effects>(
     link: LinkId,
-    mut frame: I::Frame,
+    mut frame: E::Frame,
     l2_bytes: usize,
     port_id: PortId,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
+    pass: &mut Pass<'_, E>,
 ) {
     let frame_bytes = frame.bytes().len();
-    let fits = snapshot.link(link).is_some_and(|conf| frame_bytes - l2_bytes <= conf.mtu as usize);
-    if !fits {
-        datapath.counters.tx_drop(port_id, DropReason::ExceedsMtu);
-        return io.free(frame);
+    let conf = pass.snapshot.link(link);
+    if conf.is_none_or(|conf| frame_bytes - l2_bytes > conf.mtu as usize) {
+        pass.effects.tx_drop(port_id, DropReason::ExceedsMtu);
+        return pass.effects.free(frame);
     }
     if frame_bytes < FRAME_MIN_BYTES && !frame.pad_to(FRAME_MIN_BYTES) {
-        datapath.counters.tx_drop(port_id, DropReason::NoBuffer);
-        return io.free(frame);
+        pass.effects.tx_drop(port_id, DropReason::NoBuffer);
+        return pass.effects.free(frame);
     }
-    let charge = sent(datapath, port_id, frame.bytes());
-    let fate = io.send(link, frame, charge);
-    datapath.counters.settle(charge, fate);
+    let charge = pass.effects.leaves(port_id, frame.bytes());
+    pass.effects.send(link, frame, charge);
 }
 
 /// Sends one finished inner frame through a tunnel, or lets it wait for the next hop.
-pub(crate) fn send_tunnelled<I: FrameIo>(
-    mut frame: I::Frame,
+pub(crate) fn send_tunnelled<E: Effects>(
+    mut frame: E::Frame,
     meta: &Meta,
     port_id: PortId,
     tunnel: &TunnelConf,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
+    pass: &mut Pass<'_, E>,
 ) {
     let next_hop = match tunnel.reach {
         Reach::Ready(next_hop) => next_hop,
-        Reach::Resolving => return datapath.wait(port_id, *meta, frame, io),
+        Reach::Resolving => return pass.effects.wait(port_id, meta, frame),
         Reach::Unreachable => {
             let is_known = tunnel.remote.is_some();
             let reason = if is_known { DropReason::NoRoute } else { DropReason::FlowRemote };
-            datapath.counters.tx_drop(port_id, reason);
-            return io.free(frame);
+            pass.effects.tx_drop(port_id, reason);
+            return pass.effects.free(frame);
         }
     };
     tunnel.clamp_mss(frame.bytes_mut());
-    // Counted and captured as it is inside the tunnel; taken back if it does not go.
-    let charge = sent(datapath, port_id, frame.bytes());
-    match tunnel.template.push(&mut frame, next_hop.mtu, datapath.journal.is_on()) {
-        Ok(()) => {
-            let fate = match tunnel.template.enters {
-                None => io.send(next_hop.link, frame, charge),
-                Some(port) => match hand_over(frame, port, datapath) {
-                    Ok(()) => Fate::Sent,
-                    Err((frame, reason)) => {
-                        io.free(frame);
-                        Fate::Refused(reason)
-                    }
-                },
-            };
-            datapath.counters.settle(charge, fate);
-        }
+    // Counted and captured as it is inside the tunnel.
+    let charge = pass.effects.leaves(port_id, frame.bytes());
+    match tunnel.template.push(&mut frame, next_hop.mtu, &mut pass.effects) {
+        Ok(()) => match tunnel.template.enters {
+            None => pass.effects.send(next_hop.link, frame, charge),
+            Some(port) => enter_at(frame, port, charge, pass),
+        },
+        Err(DropReason::ExceedsMtu) => too_long(frame, meta, port_id, tunnel, pass),
         Err(reason) => {
-            datapath.counters.settle(charge, Fate::Refused(reason));
-            if reason == DropReason::ExceedsMtu {
-                too_long(&frame, meta, port_id, tunnel, snapshot, datapath, io);
-            }
-            io.free(frame);
+            pass.effects.tx_drop(port_id, reason);
+            pass.effects.free(frame);
         }
     }
-}
-
-/// Counts a frame that leaves by a port, and shows it to the capture sink.  What it was counted as
-/// is to be settled when its fate is known.
-#[expect(clippy::inline_always, reason = "a call costs as much as the counting")]
-#[inline(always)]
-pub(crate) fn sent<F>(datapath: &mut Datapath<F>, port_id: PortId, bytes: &[u8]) -> Charge {
-    match datapath.counters.port_mut(port_id) {
-        Some(counters) => {
-            counters.tx_frames += 1;
-            counters.tx_bytes += bytes.len() as u64;
-        }
-        None => {
-            datapath.journal.note(|| trace::Event::Sent { port: port_id, frame: bytes.to_vec() });
-        }
-    }
-    if let Some(capture) = &mut datapath.capture
-        && capture.wants(port_id)
-    {
-        capture.record(port_id, Direction::Tx, bytes, None);
-    }
-    Charge { port: port_id, bytes: bytes.len() as u64 }
 }

@@ -4,7 +4,7 @@ use crate::{PortId, Tick};
 
 /// A limit for each port.  Ports cost memory once they are asked about.
 #[derive(Debug)]
-pub struct PerSecond {
+pub(crate) struct PerSecond {
     max: u16,
     /// How many in the second that is named, by port number.
     counts: Vec<(Tick, u16)>,
@@ -13,19 +13,19 @@ pub struct PerSecond {
 impl PerSecond {
     /// At most `max` a second.
     #[must_use]
-    pub const fn new(max: u16) -> Self {
+    pub(crate) const fn new(max: u16) -> Self {
         Self { max, counts: Vec::new() }
     }
 
     /// True when one more would be within the limit of this second.
     #[must_use]
-    pub fn would_admit(&self, port: PortId, now: Tick) -> bool {
+    pub(crate) fn would_admit(&self, port: PortId, now: Tick) -> bool {
         let count = self.counts.get(port.index());
         count.is_none_or(|(second, count)| *second != now || *count < self.max)
     }
 
     /// True when one more is within the limit of this second; it counts.
-    pub fn admits(&mut self, port: PortId, now: Tick) -> bool {
+    pub(crate) fn admits(&mut self, port: PortId, now: Tick) -> bool {
         if self.counts.len() <= port.index() {
             self.counts.resize(port.index() + 1, (Tick(0), 0));
         }

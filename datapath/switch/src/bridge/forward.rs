@@ -2,23 +2,21 @@
 
 use super::ingress::drop_all;
 use crate::frame::undecided;
+use crate::pass::Pass;
+use crate::view::Effects;
 use crate::{
-    Batch, BridgeConf, Datapath, DropReason, Fdb, FrameBuf, Meta, PortConf, PortId, RawTag,
-    Snapshot, Station, Tick, Verdict,
+    Batch, BridgeConf, DropReason, Fdb, Meta, PortConf, PortId, RawTag, Snapshot, Station, Tick,
+    Verdict,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 
 /// Gives every frame its verdict.
-pub(crate) fn forward<F: FrameBuf>(
-    batch: &mut Batch<F>,
-    snapshot: &Snapshot,
-    datapath: &Datapath<F>,
-    now: Tick,
-) {
+pub(crate) fn forward<E: Effects>(batch: &mut Batch<E::Frame>, pass: &Pass<'_, E>) {
+    let Pass { snapshot, now, .. } = *pass;
     for (port_id, run) in batch.runs() {
         let context = snapshot.port(port_id).and_then(|port| {
-            let fdb = datapath.fdbs.get(port.bridge.index())?.as_ref()?;
+            let fdb = pass.fdbs.get(port.bridge.index())?.as_ref()?;
             let bridge = snapshot.bridge(port.bridge)?;
             Some(Context { port_id, port, bridge, fdb, snapshot, last: None })
         });

@@ -1,9 +1,10 @@
 //! The ingress port: may it receive, and which VLAN is the frame in?
 
 use crate::frame::undecided;
+use crate::pass::Pass;
+use crate::view::Effects;
 use crate::{
-    Batch, Counters, DropReason, FrameBuf, Meta, PortConf, RawTag, Snapshot, Verdict, VlanConf,
-    VlanMode,
+    Batch, DropReason, FrameBuf, Meta, PortConf, RawTag, Snapshot, Verdict, VlanConf, VlanMode,
 };
 use weft_wire::EtherType;
 use weft_wire::stp::BRIDGE_GROUP_ADDRESS;
@@ -13,23 +14,16 @@ use weft_wire::vid::Vid;
 const BPDU_ADDRESS: u64 = BRIDGE_GROUP_ADDRESS.to_u64();
 
 /// Counts the frames of each port, and puts each into its VLAN or drops it.
-pub(crate) fn ingress<F: FrameBuf>(
-    batch: &mut Batch<F>,
-    snapshot: &Snapshot,
-    counters: &mut Counters,
-) {
+pub(crate) fn ingress<E: Effects>(batch: &mut Batch<E::Frame>, pass: &mut Pass<'_, E>) {
+    let snapshot = pass.snapshot;
     let mut rest = &*batch.frames;
     for run in batch.metas.chunk_by_mut(|a, b| a.ingress == b.ingress) {
         let Some(port_id) = run.first().map(|meta| meta.ingress) else { continue };
         let Some((frames, others)) = rest.split_at_checked(run.len()) else { return };
         rest = others;
         let bytes: usize = frames.iter().map(|frame| frame.bytes().len()).sum();
-        if let Some(port) = counters.port_mut(port_id) {
-            port.rx_frames += run.len() as u64;
-            port.rx_bytes += bytes as u64;
-            port.rx_group_frames +=
-                run.iter().filter(|meta| meta.target >> 40 & 1 == 1).count() as u64;
-        }
+        let group_frames = run.iter().filter(|meta| meta.target >> 40 & 1 == 1).count();
+        pass.effects.received(port_id, run.len(), bytes, group_frames);
         match snapshot.port(port_id) {
             Some(port) => {
                 if snapshot.reads_inner_tags {

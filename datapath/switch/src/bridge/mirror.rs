@@ -5,20 +5,18 @@
 //! that leaves is seen by mirrors that watch where it leaves.
 
 use crate::act::{deliver, listed, recipients, retag};
+use crate::pass::Pass;
 use crate::trace::Event;
+use crate::view::Effects;
 use crate::{
-    Batch, BridgeConf, Datapath, DropReason, FrameBuf, FrameIo, Meta, MirrorConf, MirrorOutput,
-    PortConf, PortId, Snapshot, Verdict,
+    Batch, BridgeConf, DropReason, FrameBuf, Meta, MirrorConf, MirrorOutput, PortConf, PortId,
+    Verdict,
 };
 use weft_wire::mac::MacAddr;
 
 /// Sends the copies that mirrors want of a batch whose frames all have their verdict.
-pub(crate) fn mirror<I: FrameIo>(
-    batch: &Batch<I::Frame>,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
-) {
+pub(crate) fn mirror<E: Effects>(batch: &Batch<E::Frame>, pass: &mut Pass<'_, E>) {
+    let (snapshot, groups) = (pass.snapshot, pass.groups);
     if !snapshot.has_mirrors() {
         return;
     }
@@ -27,27 +25,25 @@ pub(crate) fn mirror<I: FrameIo>(
         let Some(bridge) = snapshot.bridge(ingress.bridge) else { continue };
         if !bridge.mirrors.is_empty() && is_seen(meta, ingress) {
             let mut copying = Copying { bytes: frame.bytes(), meta, bridge, served: 0 };
-            copying.watched_by(ingress.mirrors.arriving, snapshot, datapath, io);
+            copying.watched_by(ingress.mirrors.arriving, pass);
             match meta.verdict {
-                Verdict::Forward(port) => copying.leaves(port, snapshot, datapath, io),
+                Verdict::Forward(port) => copying.leaves(port, pass),
                 Verdict::Flood => {
                     let members = snapshot.flood_list(ingress.bridge, meta.vid).iter().copied();
                     for (port, _) in recipients(meta, ingress, members, snapshot) {
-                        copying.leaves(port, snapshot, datapath, io);
+                        copying.leaves(port, pass);
                     }
                 }
                 Verdict::Multicast(list) => {
-                    // Lent out, so that it can be read while copies are sent.
-                    let Some(groups) = datapath.snooping.take(ingress.bridge) else { continue };
+                    let Some(groups) = groups.groups(ingress.bridge) else { continue };
                     let members = listed(groups.list(list), meta, ingress, snapshot);
                     for (port, _) in recipients(meta, ingress, members, snapshot) {
-                        copying.leaves(port, snapshot, datapath, io);
+                        copying.leaves(port, pass);
                     }
-                    datapath.snooping.put_back(ingress.bridge, groups);
                 }
                 Verdict::Punt | Verdict::Drop(_) | Verdict::Undecided => {}
             }
-            datapath.journal.note(|| Event::Copying(None));
+            pass.effects.note(|| Event::Copying(None));
         }
     }
 }
@@ -79,45 +75,27 @@ struct Copying<'a> {
 
 impl Copying<'_> {
     /// The frame, or a copy of it, leaves by `port`.
-    fn leaves<I: FrameIo>(
-        &mut self,
-        port: PortId,
-        snapshot: &Snapshot,
-        datapath: &mut Datapath<I::Frame>,
-        io: &mut I,
-    ) {
-        let mirrors = snapshot.port(port).map_or(0, |port| port.mirrors.departing);
-        self.watched_by(mirrors, snapshot, datapath, io);
+    fn leaves<E: Effects>(&mut self, port: PortId, pass: &mut Pass<'_, E>) {
+        let mirrors = pass.snapshot.port(port).map_or(0, |port| port.mirrors.departing);
+        self.watched_by(mirrors, pass);
     }
 
     /// Makes the copies of those of `mirrors` that select the frame's VLAN, once for each output.
-    fn watched_by<I: FrameIo>(
-        &mut self,
-        mirrors: u32,
-        snapshot: &Snapshot,
-        datapath: &mut Datapath<I::Frame>,
-        io: &mut I,
-    ) {
+    fn watched_by<E: Effects>(&mut self, mirrors: u32, pass: &mut Pass<'_, E>) {
         let bridge = self.bridge;
         for (place, mirror) in bridge.mirrors.iter().enumerate() {
             let is_due = (mirrors & !self.served) >> place & 1 == 1;
             if is_due && mirror.selects(self.meta.vid) {
                 let twins = bridge.mirrors.iter().map(|other| other.output == mirror.output);
                 self.served |= twins.rev().fold(0, |all, is_twin| all << 1 | u32::from(is_twin));
-                datapath.counters.mirrored(mirror.id, self.bytes.len());
-                self.copy(mirror, snapshot, datapath, io);
+                pass.effects.mirrored(mirror.id, self.bytes.len());
+                self.copy(mirror, pass);
             }
         }
     }
 
     /// Sends the copies of one mirror.
-    fn copy<I: FrameIo>(
-        &mut self,
-        mirror: &MirrorConf,
-        snapshot: &Snapshot,
-        datapath: &mut Datapath<I::Frame>,
-        io: &mut I,
-    ) {
+    fn copy<E: Effects>(&mut self, mirror: &MirrorConf, pass: &mut Pass<'_, E>) {
         let (vid, members) = match &mirror.output {
             MirrorOutput::Port(port) => (self.meta.vid, std::slice::from_ref(port)),
             // Switches further on would take a link-local frame for one of their neighbour's.
@@ -127,46 +105,44 @@ impl Copying<'_> {
                 return;
             }
             MirrorOutput::Vlan(vid) => {
-                let bridge = snapshot.port(self.meta.ingress).map(|port| port.bridge);
-                (*vid, bridge.map_or(&[][..], |bridge| snapshot.flood_list(bridge, *vid)))
+                let bridge = pass.snapshot.port(self.meta.ingress).map(|port| port.bridge);
+                (*vid, bridge.map_or(&[][..], |bridge| pass.snapshot.flood_list(bridge, *vid)))
             }
         };
         // No answer goes back to a copy's sender: it has no ingress port.
         let meta = Meta { vid, given_tpid: 0, ingress: Meta::NO_PORT, ..*self.meta };
         for port_id in members {
-            if let Some(port) = snapshot.port(*port_id).filter(|port| port.forwards) {
-                datapath.journal.note(|| Event::Copying(Some(mirror.id)));
+            if let Some(port) = pass.snapshot.port(*port_id).filter(|port| port.forwards) {
+                pass.effects.note(|| Event::Copying(Some(mirror.id)));
                 let to = (*port_id, port);
-                send_copy(self.bytes, &meta, to, mirror.snaplen, snapshot, datapath, io);
-                self.leaves(*port_id, snapshot, datapath, io);
+                send_copy(self.bytes, &meta, to, mirror.snaplen, pass);
+                self.leaves(*port_id, pass);
             }
         }
     }
 }
 
 /// Sends a copy, no longer than `snaplen` once it has its tag.
-fn send_copy<I: FrameIo>(
+fn send_copy<E: Effects>(
     bytes: &[u8],
     meta: &Meta,
     (port_id, port): (PortId, &PortConf),
     snaplen: Option<u16>,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
+    pass: &mut Pass<'_, E>,
 ) {
     let snaplen = snaplen.map(usize::from);
     // Two tags may go; the rest of what is cut off need not be copied.
     let start = snaplen.and_then(|snaplen| bytes.get(..snaplen + 8)).unwrap_or(bytes);
-    let Some(mut copy) = io.copy_from(start) else {
-        return datapath.counters.tx_drop(port_id, DropReason::NoBuffer);
+    let Some(mut copy) = pass.effects.copy_from(start) else {
+        return pass.effects.tx_drop(port_id, DropReason::NoBuffer);
     };
     let Some(l2_bytes) = retag(&mut copy, meta, &port.vlan) else {
-        datapath.counters.tx_drop(port_id, DropReason::NoHeadroom);
-        return io.free(copy);
+        pass.effects.tx_drop(port_id, DropReason::NoHeadroom);
+        return pass.effects.free(copy);
     };
     if let Some(snaplen) = snaplen {
         copy.truncate(snaplen);
     }
     let l2_bytes = l2_bytes.min(copy.bytes().len());
-    deliver(copy, l2_bytes, meta, (port_id, port), snapshot, datapath, io);
+    deliver(copy, l2_bytes, meta, (port_id, port), pass);
 }

@@ -10,8 +10,8 @@ mod probe;
 mod snoop;
 mod vlan;
 
-pub use fdb::{Fdb, FdbRecord, FdbStats, Learned, Move, Sighting, Station};
-pub(crate) use fdb::{Moves, TURN_MAX};
+pub use fdb::{Announcement, Fdb, FdbRecord, FdbStats, Learned, Move, Sighting, Station};
+pub(crate) use fdb::{Announcer, Moves};
 pub(crate) use forward::{forward, same_group};
 pub(crate) use ingress::ingress;
 pub(crate) use learn::learn;

@@ -7,6 +7,9 @@ use weft_wire::loop_probe::{LoopProbe, PROBE_ADDRESS};
 /// so that whoever sent them finds a loop through this bridge, too; and so is one that comes back in
 /// another VLAN: whatever joins two VLANs outside makes no loop here.
 pub(crate) fn probe<F: FrameBuf>(batch: &mut Batch<F>, snapshot: &Snapshot) {
+    if !snapshot.guards_loops() {
+        return;
+    }
     const TARGET: u64 = PROBE_ADDRESS.to_u64();
     for (frame, meta) in batch.frames.iter().zip(&mut batch.metas) {
         if meta.target != TARGET || meta.verdict != Verdict::Undecided {

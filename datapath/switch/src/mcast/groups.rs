@@ -1,4 +1,4 @@
-//! Groups as workers read them, and one worker's half of snooping.
+//! Groups as workers read them, and copies of frames for whoever makes the lists.
 
 use crate::act::PerSecond;
 use crate::{BridgeId, PortId, Tick};
@@ -101,24 +101,39 @@ pub struct Heard {
     pub frame: Vec<u8>,
 }
 
-/// One worker's half of snooping.
+/// Copies of frames for the state machines of control, as many as may be.
 #[derive(Debug)]
-pub struct Snooping {
-    groups: Vec<Option<Arc<Groups>>>,
-    is_on: bool,
-    heard: Vec<Heard>,
+pub(crate) struct HeardFrames {
+    frames: Vec<Heard>,
     limit: PerSecond,
 }
 
-impl Default for Snooping {
+impl Default for HeardFrames {
     fn default() -> Self {
-        Self {
-            groups: Vec::new(),
-            is_on: false,
-            heard: Vec::with_capacity(HEARD_MAX),
-            limit: PerSecond::new(HEARD_PER_SECOND_MAX),
+        let limit = PerSecond::new(HEARD_PER_SECOND_MAX);
+        Self { frames: Vec::with_capacity(HEARD_MAX), limit }
+    }
+}
+
+impl HeardFrames {
+    /// Keeps a copy of a frame, unless there are too many.
+    pub(crate) fn keep(&mut self, port: PortId, vid: Vid, frame: &[u8], now: Tick) {
+        if self.frames.len() < HEARD_MAX && self.limit.admits(port, now) {
+            self.frames.push(Heard { port, vid, frame: frame.to_vec() });
         }
     }
+
+    /// The copies made since the last call.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = Heard> + '_ {
+        self.frames.drain(..)
+    }
+}
+
+/// The lists of all bridges that snoop.
+#[derive(Debug, Default)]
+pub struct Snooping {
+    groups: Vec<Option<Arc<Groups>>>,
+    is_on: bool,
 }
 
 impl Snooping {
@@ -142,30 +157,7 @@ impl Snooping {
 
     /// The lists of a bridge that snoops.
     #[must_use]
-    pub fn groups(&self, bridge: BridgeId) -> Option<&Arc<Groups>> {
-        self.groups.get(bridge.index())?.as_ref()
-    }
-
-    /// Lends the lists of a bridge out, to be given back by [`Snooping::put_back`].
-    pub(crate) fn take(&mut self, bridge: BridgeId) -> Option<Arc<Groups>> {
-        self.groups.get_mut(bridge.index())?.take()
-    }
-
-    pub(crate) fn put_back(&mut self, bridge: BridgeId, groups: Arc<Groups>) {
-        if let Some(slot) = self.groups.get_mut(bridge.index()) {
-            *slot = Some(groups);
-        }
-    }
-
-    /// Keeps a copy of a frame for the control thread, unless there are too many.
-    pub(crate) fn hear(&mut self, port: PortId, vid: Vid, frame: &[u8], now: Tick) {
-        if self.heard.len() < HEARD_MAX && self.limit.admits(port, now) {
-            self.heard.push(Heard { port, vid, frame: frame.to_vec() });
-        }
-    }
-
-    /// The copies made since the last call.
-    pub fn take_heard(&mut self) -> impl Iterator<Item = Heard> + '_ {
-        self.heard.drain(..)
+    pub fn groups(&self, bridge: BridgeId) -> Option<&Groups> {
+        self.groups.get(bridge.index())?.as_deref()
     }
 }

@@ -7,5 +7,6 @@
 mod groups;
 mod message;
 
+pub(crate) use groups::HeardFrames;
 pub use groups::{Groups, Heard, ListId, Snooping};
 pub(crate) use message::{Class, classify};

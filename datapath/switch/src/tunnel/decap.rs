@@ -2,7 +2,9 @@
 
 use super::outer::{self, Outer};
 use crate::frame::l2;
-use crate::{Batch, Counters, Csum, DropReason, FrameBuf, Meta, PortId, Snapshot};
+use crate::pass::Pass;
+use crate::view::Effects;
+use crate::{Batch, Csum, DropReason, FrameBuf, Meta, PortId, Snapshot};
 use weft_wire::checksum::{self, partial};
 use weft_wire::{EtherType, ethernet, parse_l2};
 
@@ -14,28 +16,25 @@ const CE: u8 = 3;
 /// Strips the outer headers of every frame of an underlay link, and reads the L2 header of what
 /// was inside.  A frame that no tunnel takes is dropped: the XDP program let it through because it
 /// is addressed to a VTEP, and it cannot be given back to the kernel.
-pub(crate) fn decap<F: FrameBuf>(
-    batch: &mut Batch<F>,
-    snapshot: &Snapshot,
-    counters: &mut Counters,
+pub(crate) fn decap<E: Effects>(
+    batch: &mut Batch<E::Frame>,
     completes: bool,
+    pass: &mut Pass<'_, E>,
 ) {
     let Batch { frames, metas } = batch;
-    metas.extend(frames.iter_mut().map(|frame| {
-        match strip(frame, snapshot, counters, completes) {
-            Ok(port) => l2(frame.bytes(), port),
-            Err(reason) => Meta::dropped(Meta::NO_PORT, reason),
-        }
+    metas.extend(frames.iter_mut().map(|frame| match strip(frame, completes, pass) {
+        Ok(port) => l2(frame.bytes(), port),
+        Err(reason) => Meta::dropped(Meta::NO_PORT, reason),
     }));
 }
 
 /// Leaves the inner frame in `frame`, and says which tunnel port it came in on.
-pub(crate) fn strip<F: FrameBuf>(
-    frame: &mut F,
-    snapshot: &Snapshot,
-    counters: &mut Counters,
+pub(crate) fn strip<E: Effects>(
+    frame: &mut E::Frame,
     completes: bool,
+    pass: &mut Pass<'_, E>,
 ) -> Result<PortId, DropReason> {
+    let snapshot = pass.snapshot;
     let outer = outer::read(frame.bytes(), &snapshot.tunnels)?;
     let port = snapshot.tunnels.find(outer.key)?;
     if outer.lacks_checksum && !accepts_no_checksum(snapshot, port) {
@@ -70,7 +69,7 @@ pub(crate) fn strip<F: FrameBuf>(
         tunnel.clamp_mss(frame.bytes_mut());
     }
     if lacks_checksum {
-        counters.rx_udp6_zero(port);
+        pass.effects.took_udp6_zero(port);
     }
     Ok(port)
 }

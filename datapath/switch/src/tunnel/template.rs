@@ -12,6 +12,7 @@
 
 use super::conf::{Encap, OrInherit, Sequence};
 use super::inner::Inner;
+use crate::view::Effects;
 use crate::{DropReason, FrameBuf, NextHop, PortId, Reach, TunnelConf};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -151,18 +152,17 @@ impl Template {
         }
     }
 
-    /// Puts the outer headers in front of an inner frame.  With `is_traced` it only shows what would
-    /// be sent, and uses no number up.
+    /// Puts the outer headers in front of an inner frame.  `effects` draws the numbers in them.
     ///
     /// # Errors
     ///
     /// [`DropReason::ExceedsMtu`] when the outer IP packet would be longer than `mtu`,
     /// [`DropReason::NoHeadroom`]; the frame is unchanged then.
-    pub(crate) fn push<F: FrameBuf>(
+    pub(crate) fn push<E: Effects>(
         &self,
-        frame: &mut F,
+        frame: &mut E::Frame,
         mtu: u32,
-        is_traced: bool,
+        effects: &mut E,
     ) -> Result<(), DropReason> {
         let len = usize::from(self.len);
         let inner = frame.bytes();
@@ -175,7 +175,10 @@ impl Template {
         let front = frame.prepend(len).ok_or(DropReason::NoHeadroom)?;
         if self.is_numbered {
             // Relaxed, and no partner: nothing but the number itself is communicated.
-            patch.id = NEXT_ID.fetch_add(u16::from(!is_traced), Ordering::Relaxed);
+            patch.id = effects.number(
+                || NEXT_ID.fetch_add(1, Ordering::Relaxed),
+                || NEXT_ID.load(Ordering::Relaxed),
+            );
         }
         if let Some(template) = self.bytes.get(..len) {
             front.copy_from_slice(template);
@@ -187,7 +190,7 @@ impl Template {
         }
         if let Some(sequence) = &self.sequence {
             // Drawn when nothing can go wrong any more, so that none is missing.
-            patch.sequence = if is_traced { sequence.upcoming() } else { sequence.next() };
+            patch.sequence = effects.number(|| sequence.next(), || sequence.upcoming());
         }
         let l4_at = L3 + if self.is_ipv4 { 20 } else { 40 };
         if let Some(header) = front.get_mut(l4_at..) {

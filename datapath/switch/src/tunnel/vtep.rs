@@ -5,10 +5,10 @@
 //! is not delivered: it comes in by its tunnel.  Both go the way of frames between patch ports.
 
 use super::decap::strip;
-use crate::act::{hand_over, sent};
-use crate::{
-    Datapath, Fate, FrameBuf, FrameIo, LinkId, Meta, PortId, PortKind, Snapshot, TunnelTable, Vtep,
-};
+use crate::act::enter_at;
+use crate::pass::Pass;
+use crate::view::Effects;
+use crate::{FrameBuf, LinkId, Meta, PortId, PortKind, Snapshot, TunnelTable, Vtep};
 use std::net::Ipv6Addr;
 use weft_wire::classify::{Bytes, classify};
 
@@ -22,23 +22,20 @@ pub(crate) fn is_tunnelled(frame: &[u8], vtep: &Vtep, tunnels: &TunnelTable) -> 
 
 /// Takes the outer headers off a packet that `port_id` was to have, and lets the rest come in by
 /// its tunnel.
-pub(crate) fn receive<I: FrameIo>(
-    mut frame: I::Frame,
+pub(crate) fn receive<E: Effects>(
+    mut frame: E::Frame,
     meta: &Meta,
     port_id: PortId,
-    snapshot: &Snapshot,
-    datapath: &mut Datapath<I::Frame>,
-    io: &mut I,
+    pass: &mut Pass<'_, E>,
 ) {
-    let charge = sent(datapath, port_id, frame.bytes());
-    let completes = completes(snapshot, meta.ingress);
-    let handed_over = match strip(&mut frame, snapshot, &mut datapath.counters, completes) {
-        Ok(tunnel) => hand_over(frame, tunnel, datapath),
-        Err(reason) => Err((frame, reason)),
-    };
-    if let Err((frame, reason)) = handed_over {
-        datapath.counters.settle(charge, Fate::Refused(reason));
-        io.free(frame);
+    let charge = pass.effects.leaves(port_id, frame.bytes());
+    let completes = completes(pass.snapshot, meta.ingress);
+    match strip(&mut frame, completes, pass) {
+        Ok(tunnel) => enter_at(frame, tunnel, charge, pass),
+        Err(reason) => {
+            pass.effects.tx_drop(charge.port, reason);
+            pass.effects.free(frame);
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! Counters that a worker owns: plain integers, copied out when control asks.
 
-use crate::trace::{Event, Journal};
 use crate::{Charge, DropReason, Fate, LinkId, MirrorId, PortId};
 
 /// What one port has seen.
@@ -110,16 +109,9 @@ pub struct Counters {
     ports: Vec<PortCounters>,
     links: Vec<LinkCounters>,
     mirrors: Vec<MirrorCounters>,
-    /// Told of what has no counter, which is everything while a frame is traced.
-    journal: Journal,
 }
 
 impl Counters {
-    /// Counts nothing, and tells a journal instead.
-    pub(crate) fn of_trace(journal: &Journal) -> Self {
-        Self { journal: journal.clone(), ..Self::default() }
-    }
-
     /// The same without the ports, which may be thousands.
     #[must_use]
     pub fn without_ports(&self) -> Self {
@@ -177,8 +169,27 @@ impl Counters {
         self.links.get(link.index())
     }
 
-    pub(crate) fn port_mut(&mut self, port: PortId) -> Option<&mut PortCounters> {
+    fn port_mut(&mut self, port: PortId) -> Option<&mut PortCounters> {
         self.ports.get_mut(port.index())
+    }
+
+    /// Frames came in on a port, some of them to group addresses.
+    #[inline]
+    pub(crate) fn rx(&mut self, port: PortId, frames: usize, bytes: usize, group_frames: usize) {
+        if let Some(port) = self.port_mut(port) {
+            port.rx_frames += frames as u64;
+            port.rx_bytes += bytes as u64;
+            port.rx_group_frames += group_frames as u64;
+        }
+    }
+
+    /// A frame was sent.
+    #[inline]
+    pub(crate) fn sent(&mut self, charge: Charge) {
+        if let Some(port) = self.port_mut(charge.port) {
+            port.tx_frames += 1;
+            port.tx_bytes += charge.bytes;
+        }
     }
 
     pub(crate) fn rx_udp6_zero(&mut self, port: PortId) {
@@ -194,25 +205,19 @@ impl Counters {
     }
 
     pub(crate) fn rx_drop(&mut self, port: PortId, reason: DropReason) {
-        match self.port_mut(port).and_then(|port| port.rx_drops.get_mut(reason as usize)) {
-            Some(count) => *count += 1,
-            None => self.journal.note(|| Event::RxDropped(port, reason)),
-        }
+        let drops = self.port_mut(port).and_then(|port| port.rx_drops.get_mut(reason as usize));
+        drops.into_iter().for_each(|count| *count += 1);
     }
 
     pub(crate) fn tx_drop(&mut self, port: PortId, reason: DropReason) {
-        match self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize)) {
-            Some(count) => *count += 1,
-            None => self.journal.note(|| Event::TxDropped(port, reason)),
-        }
+        let drops = self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize));
+        drops.into_iter().for_each(|count| *count += 1);
     }
 
-    /// A frame counted with [`Counters::tx_drop`] goes after all.
-    pub(crate) fn take_back_tx_drop(&mut self, port: PortId, reason: DropReason) {
-        match self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize)) {
-            Some(count) => *count -= 1,
-            None => self.journal.note(|| Event::TakenBack(port, reason)),
-        }
+    pub(crate) fn link_drop(&mut self, link: LinkId, reason: DropReason) {
+        let counters = self.links.get_mut(link.index());
+        let drops = counters.and_then(|link| link.rx_drops.get_mut(reason as usize));
+        drops.into_iter().for_each(|count| *count += 1);
     }
 
     /// Counts the fate of a frame that another worker handed over.
@@ -222,42 +227,10 @@ impl Counters {
             self.reserve(charge.port.index() + 1, 0);
         }
         match fate {
-            Fate::Sent => {
-                if let Some(counters) = self.port_mut(charge.port) {
-                    counters.tx_frames += 1;
-                    counters.tx_bytes += charge.bytes;
-                }
-            }
+            Fate::Sent => self.sent(charge),
             // Once more: whoever has it now counts it.
             Fate::HandedOver => {}
             Fate::Refused(reason) => self.tx_drop(charge.port, reason),
-        }
-    }
-
-    /// Takes back that a frame was counted as sent, when another worker has it or it was dropped.
-    #[inline]
-    pub(crate) fn settle(&mut self, charge: Charge, fate: Fate) {
-        if fate != Fate::Sent {
-            self.take_back_sent(charge, fate);
-        }
-    }
-
-    #[cold]
-    fn take_back_sent(&mut self, charge: Charge, fate: Fate) {
-        if let Some(counters) = self.port_mut(charge.port) {
-            counters.tx_frames -= 1;
-            counters.tx_bytes -= charge.bytes;
-        }
-        if let Fate::Refused(reason) = fate {
-            self.tx_drop(charge.port, reason);
-        }
-    }
-
-    pub(crate) fn link_drop(&mut self, link: LinkId, reason: DropReason) {
-        let counters = self.links.get_mut(link.index());
-        match counters.and_then(|link| link.rx_drops.get_mut(reason as usize)) {
-            Some(count) => *count += 1,
-            None => self.journal.note(|| Event::LinkDropped(link, reason)),
         }
     }
 

@@ -2,10 +2,15 @@
 
 mod capture;
 mod counters;
-mod observe;
+mod effects;
+mod journal;
+mod ledger;
 pub mod sample;
 pub mod trace;
 
 pub use capture::{Capture, Direction};
 pub use counters::{Counters, LinkCounters, MirrorCounters, PortCounters};
-pub(crate) use observe::observe;
+pub(crate) use effects::{Effects, Heard, Live};
+pub(crate) use journal::Journal;
+pub(crate) use ledger::Ledger;
+pub(crate) use trace::entered;

@@ -209,11 +209,11 @@ impl Switch {
         let Self { datapath, snapshot, io, .. } = self;
         let ports: Vec<_> = (0u16..)
             .take(snapshot.port_slots())
-            .map(|id| datapath.counters.port(PortId(id)))
+            .map(|id| datapath.counters().port(PortId(id)))
             .collect();
         let links: Vec<_> = (0u16..)
             .take(snapshot.link_slots())
-            .map(|id| datapath.counters.link(LinkId(id)))
+            .map(|id| datapath.counters().link(LinkId(id)))
             .collect();
         let mut state = format!(
             "{ports:?} {links:?} {} {} {}",

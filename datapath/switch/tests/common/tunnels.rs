@@ -121,7 +121,7 @@ pub fn packet(switch: &mut Switch, frame: &[u8]) -> Vec<u8> {
 
 /// Frames that were dropped for `reason`, at any port and at the underlay.
 pub fn drops(switch: &Switch, reason: DropReason) -> u64 {
-    let counters = &switch.datapath.counters;
+    let counters = switch.datapath.counters();
     let ports = (0..8).filter_map(|id| counters.port(PortId(id)));
     let of_ports: u64 =
         ports.map(|port| port.rx_drops[reason as usize] + port.tx_drops[reason as usize]).sum();

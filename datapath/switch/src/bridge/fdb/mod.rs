@@ -7,13 +7,15 @@
 //! grows: with 100,000 stations that is the difference between one and two cache misses a lookup.
 
 mod age;
+mod announce;
 mod moves;
 mod sighting;
 
 pub use moves::Move;
+pub use announce::Announcement;
+pub(crate) use announce::Announcer;
 pub(crate) use moves::Moves;
 pub use sighting::Sighting;
-pub(crate) use sighting::TURN_MAX;
 
 use crate::{PortId, Tick};
 use age::AgeLists;
@@ -68,6 +70,17 @@ struct Slot {
 impl Slot {
     const fn sighting(&self) -> Sighting {
         Sighting { heard_at: self.heard_at, turn: self.mark.turn(), port: self.port }
+    }
+
+    /// What it means that the station is heard on `port`.
+    fn heard(&self, port: PortId, now: Tick) -> Learned {
+        if self.mark.is_static() || (self.port == port && self.heard_at >= now) {
+            Learned::Unchanged
+        } else if self.port == port {
+            Learned::Refreshed(self.sighting())
+        } else {
+            Learned::Moved(self.port)
+        }
     }
 
     fn record(&self, now: Tick) -> FdbRecord {
@@ -136,7 +149,6 @@ pub struct Fdb {
     hasher: foldhash::fast::FixedState,
     age_max_secs: u32,
     stats: FdbStats,
-    is_frozen: bool,
 }
 
 impl Fdb {
@@ -153,7 +165,6 @@ impl Fdb {
             hasher: foldhash::fast::FixedState::with_seed(seed),
             age_max_secs,
             stats: FdbStats { entries_max: entries_max.into(), ..FdbStats::default() },
-            is_frozen: false,
         }
     }
 
@@ -223,38 +234,27 @@ impl Fdb {
             .then(|| slot.record(now))
     }
 
-    /// While frozen, [`Fdb::learn`] says what it would do and does nothing.
-    pub(crate) fn freeze(&mut self, is_frozen: bool) {
-        self.is_frozen = is_frozen;
-    }
-
-    /// True while frozen.
-    pub(crate) const fn is_frozen(&self) -> bool {
-        self.is_frozen
-    }
-
     /// Notes that a station was heard on `port`.
     pub fn learn(&mut self, station: Station, hash: u64, port: PortId, now: Tick) -> Learned {
         let Some((number, slot)) = self.find(station, hash) else {
-            if self.is_frozen {
-                return Learned::New;
-            }
             self.make_room();
             let first = Sighting::first(port, now);
             self.insert(station, hash, first, Mark::learned(first.turn, true));
             self.stats.learned += 1;
             return Learned::New;
         };
-        if slot.mark.is_static() || (slot.port == port && slot.heard_at >= now) {
-            return Learned::Unchanged;
+        let learned = slot.heard(port, now);
+        if learned != Learned::Unchanged {
+            let sighting = slot.sighting().followed_by(port, now);
+            self.update(number, sighting, true);
         }
-        let was = slot.sighting();
-        let before = was.port;
-        if self.is_frozen {
-            return if before == port { Learned::Refreshed(was) } else { Learned::Moved(before) };
-        }
-        self.update(number, was.followed_by(port, now), true);
-        if before == port { Learned::Refreshed(was) } else { Learned::Moved(before) }
+        learned
+    }
+
+    /// What [`Fdb::learn`] would do.
+    #[must_use]
+    pub fn foresee(&self, station: Station, hash: u64, port: PortId, now: Tick) -> Learned {
+        self.find(station, hash).map_or(Learned::New, |(_, slot)| slot.heard(port, now))
     }
 
     /// Notes what another worker heard, if that is the newer sighting.  When it is not, and this
