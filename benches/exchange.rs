@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_io::{HeapIo, HeapQueue};
 use weft_switch::{
-    BridgeConf, BridgeId, FrameIo, LinkConf, LinkId, LinkRole, PortConf, PortId, PortKind,
+    BridgeConf, BridgeId, FrameIo, LinkConf, LinkId, LinkRole, Numbers, PortConf, PortId, PortKind,
     Snapshot, SnapshotBuilder, WorkerId,
 };
 use weft_wire::MacAddr;
@@ -98,11 +98,16 @@ fn received(handles: &[Handle<HeapQueue>]) -> u64 {
 ///
 /// Threads or descriptors could not be had.
 pub fn frames_per_sec(workers: Workers, time: Duration) -> std::io::Result<f64> {
-    let mut configs = Vec::new();
+    let (mut configs, numbers) = (Vec::new(), Numbers::default());
     for worker in 0..workers.count() {
         let waker = Waker::new()?;
         let io = back_end(workers, worker, &waker)?;
-        configs.push(SpawnConfig { io, waker, cpu: Some(usize::from(worker)) });
+        configs.push(SpawnConfig {
+            io,
+            waker,
+            cpu: Some(usize::from(worker)),
+            numbers: numbers.clone(),
+        });
     }
     let handles = spawn_all(configs, &Waker::new()?, 7)?;
     let snapshot = Arc::new(snapshot(workers));

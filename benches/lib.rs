@@ -17,8 +17,8 @@ pub use tunnels::build_many;
 use weft_io::HeapIo;
 use weft_switch::mcast::Groups;
 use weft_switch::{
-    Batch, BridgeConf, BridgeId, Datapath, FrameIo, LinkConf, LinkId, LinkRole, PortConf, PortId,
-    PortKind, Snapshot, SnapshotBuilder, Tick, WorkerId, pipeline,
+    Batch, BridgeConf, BridgeId, Datapath, FrameIo, LinkConf, LinkId, LinkRole, Numbers, PortConf,
+    PortId, PortKind, Snapshot, SnapshotBuilder, Tick, WorkerId, pipeline,
 };
 use weft_wire::MacAddr;
 use weft_wire::vid::Vid;
@@ -87,7 +87,7 @@ pub struct Row {
 
 impl Case {
     fn new(stage: String, name: String, bar: Option<Bar>, snapshot: Snapshot) -> Self {
-        let mut datapath = Datapath::new(7, false);
+        let mut datapath = Datapath::new(7, false, Numbers::default());
         datapath.adopt(&Snapshot::default(), &snapshot);
         let mut io = HeapIo::new(ROUND_FRAMES * 2).with_links(16);
         io.set_bench_mode(true);

@@ -4,8 +4,8 @@ use crate::{Bar, Case, UNDERLAY, bridge, frame, link_conf, mac};
 use std::net::IpAddr;
 use weft_io::HeapIo;
 use weft_switch::{
-    Batch, BridgeId, Csum, Datapath, Encap, FrameIo, InKey, LinkId, LinkRole, NextHop, PortConf,
-    PortId, PortKind, Reach, Snapshot, Tick, TunnelConf, pipeline,
+    Batch, BridgeId, Csum, Datapath, Encap, FrameIo, InKey, LinkId, LinkRole, NextHop, Numbers,
+    PortConf, PortId, PortKind, Reach, Snapshot, Tick, TunnelConf, pipeline,
 };
 use weft_wire::{MacAddr, checksum, udp};
 
@@ -132,7 +132,7 @@ fn snapshot(tunnels: impl IntoIterator<Item = TunnelConf>) -> Snapshot {
 /// What a switch sends on its underlay for `inner`.
 fn wrap(snapshot: &Snapshot, inner: &[u8]) -> Vec<u8> {
     let mut io = HeapIo::new(8).with_links(16);
-    let mut datapath = Datapath::new(7, false);
+    let mut datapath = Datapath::new(7, false, Numbers::default());
     datapath.adopt(&Snapshot::default(), snapshot);
     let mut batch = Batch::new();
     io.inject(LinkId(0), inner);

@@ -6,8 +6,8 @@ use crate::pass::Pass;
 use crate::view::sample::Flow;
 use crate::view::{Effects, Journal, Ledger, Live};
 use crate::{
-    Announcement, BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Meta, Move, PortConf,
-    PortId, Reach, Snapshot, Tick, pipeline,
+    Announcement, BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Meta, Move,
+    Numbers, PortConf, PortId, Reach, Snapshot, Tick, pipeline,
 };
 use std::collections::BTreeSet;
 use weft_wire::vid::Vid;
@@ -26,15 +26,15 @@ pub struct Datapath<F> {
 
 impl<F: FrameBuf> Datapath<F> {
     /// An empty datapath.  `seed` scatters its hash tables; `announces` says whether other
-    /// workers want to know what it learns.
+    /// workers want to know what it learns; they draw from the same `numbers`.
     #[must_use]
-    pub fn new(seed: u64, announces: bool) -> Self {
+    pub fn new(seed: u64, announces: bool, numbers: Numbers) -> Self {
         Self {
             fdbs: Vec::new(),
             snooping: Snooping::default(),
             crossing: Crossing::default(),
             now: Tick(0),
-            ledger: Ledger::new(seed, announces),
+            ledger: Ledger::new(seed, announces, numbers),
             seed,
         }
     }

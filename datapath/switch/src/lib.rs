@@ -30,7 +30,7 @@ pub use snapshot::{
     Snapshot, SnapshotBuilder, Tick, Vtep, WorkerId,
 };
 pub use tunnel::{
-    Csum, Encap, InKey, Local, NextHop, OrInherit, Reach, Sequence, TunnelConf, TunnelKey,
+    Csum, Encap, InKey, Local, NextHop, Numbers, OrInherit, Reach, TunnelConf, TunnelKey,
     TunnelTable,
 };
 pub use view::sample::Flow;

@@ -9,8 +9,9 @@ use common::{Switch, TestFrame};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use weft_switch::{
-    Announcement, BridgeConf, BridgeId, Datapath, LinkConf, LinkId, LinkRole, PortConf, PortId,
-    PortKind, Sighting, Snapshot, SnapshotBuilder, Station, Tick, VlanConf, VlanMode, WorkerId,
+    Announcement, BridgeConf, BridgeId, Datapath, LinkConf, LinkId, LinkRole, Numbers, PortConf,
+    PortId, PortKind, Sighting, Snapshot, SnapshotBuilder, Station, Tick, VlanConf, VlanMode,
+    WorkerId,
 };
 use weft_wire::vid::Vid;
 
@@ -54,7 +55,7 @@ impl Workers {
     fn new(count: usize) -> Self {
         let switch = |_| {
             let mut switch = Switch::new(bridge(1, |_, _| {}));
-            switch.datapath = Datapath::<TestFrame>::new(7, true);
+            switch.datapath = Datapath::<TestFrame>::new(7, true, Numbers::default());
             switch.datapath.adopt(&Snapshot::default(), &switch.snapshot);
             switch
         };

@@ -8,8 +8,8 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_switch::{
-    Batch, BridgeId, Datapath, FdbStats, FrameIo, FrameQueue, LinkId, PortId, Snapshot, Station,
-    Tick, WorkerId, pipeline,
+    Batch, BridgeId, Datapath, FdbStats, FrameIo, FrameQueue, LinkId, Numbers, PortId, Snapshot,
+    Station, Tick, WorkerId, pipeline,
     trace::{self, Probe},
 };
 use weft_wire::vid::Vid;
@@ -84,7 +84,7 @@ impl<I: FrameIo> Loop<I> {
         Self {
             id,
             io,
-            datapath: Datapath::new(0, false),
+            datapath: Datapath::new(0, false, Numbers::default()),
             snapshot: Arc::default(),
             batch: Batch::new(),
             ready: Vec::new(),
@@ -103,8 +103,8 @@ impl<I: FrameIo> Loop<I> {
     }
 
     /// Sets the seed of its tables, and whether other workers listen.
-    pub(crate) fn with_datapath(mut self, seed: u64, announces: bool) -> Self {
-        self.datapath = Datapath::new(seed, announces);
+    pub(crate) fn with_datapath(mut self, seed: u64, announces: bool, numbers: Numbers) -> Self {
+        self.datapath = Datapath::new(seed, announces, numbers);
         self
     }
 
@@ -329,7 +329,7 @@ impl<I: FrameIo> Loop<I> {
                 self.answer(Event::Flows { worker, flows, now_ms });
             }
             Command::ForgetFlows => self.datapath.forget_recent_flows(),
-            Command::Meet(peer) => self.io.meet(*peer, &mut self.datapath.counters),
+            Command::Meet(peer) => self.io.meet(*peer, self.datapath.counters_mut()),
             Command::Ping => self.answer(Event::Pong),
             Command::Fail(fault) => fault.happen(),
             // `obey` takes this one.

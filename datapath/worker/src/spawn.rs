@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use weft_switch::{FrameIo, FrameQueue, WorkerId};
+use weft_switch::{FrameIo, FrameQueue, Numbers, WorkerId};
 
 /// How long a worker may take to obey the order to stop before its thread is left alone.
 const STOP_MAX: Duration = Duration::from_secs(5);
@@ -27,6 +27,8 @@ pub struct SpawnConfig<I> {
     pub waker: Waker,
     /// The CPU to pin it to, or none.
     pub cpu: Option<usize>,
+    /// The numbers of outer packets, the same for all workers of a switch.
+    pub numbers: Numbers,
 }
 
 /// A command, and the number that its answer carries.
@@ -203,7 +205,7 @@ where
     I: FrameIo + Send + 'static,
     I::Queue: 'static,
 {
-    let SpawnConfig { io, waker, cpu } = config;
+    let SpawnConfig { io, waker, cpu, numbers } = config;
     let Place { id, started, seed, announces } = place;
     let (orders, from_control) = unbounded();
     let (to_control, answers) = unbounded();
@@ -217,7 +219,7 @@ where
     };
     let exchange = Exchange::new(io, id, Arc::clone(&sleeping));
     let body = Loop::new(id, exchange, mail, Arc::clone(&pulse), started);
-    let mut body = body.with_datapath(seed, announces);
+    let mut body = body.with_datapath(seed, announces, numbers);
     let (ours, control) = (Arc::clone(&pulse), control.clone());
     let thread =
         std::thread::Builder::new().name(format!("weft-worker-{}", id.0)).spawn(move || {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_io::{HeapIo, HeapQueue, HeapWire};
 use weft_switch::{
-    BridgeConf, BridgeId, DropReason, LinkConf, LinkId, LinkRole, PortConf, PortCounters, PortId,
-    PortKind, Snapshot, SnapshotBuilder, WorkerId,
+    BridgeConf, BridgeId, DropReason, LinkConf, LinkId, LinkRole, Numbers, PortConf, PortCounters,
+    PortId, PortKind, Snapshot, SnapshotBuilder, WorkerId,
 };
 use weft_wire::MacAddr;
 use weft_worker::{
@@ -58,7 +58,7 @@ impl Rig {
             .map(|(frames, memory)| {
                 let waker = Waker::new().unwrap();
                 let io = HeapIo::with_waker(*frames, waker.fd().unwrap()).with_memory(*memory);
-                SpawnConfig { io, waker, cpu: None }
+                SpawnConfig { io, waker, cpu: None, numbers: Numbers::default() }
             })
             .collect();
         let handles = spawn_all(configs, &control, 42).unwrap();
@@ -78,7 +78,7 @@ impl Rig {
     fn replace(&mut self, worker: u16, ports: &[u16]) -> Handle<HeapQueue> {
         let waker = Waker::new().unwrap();
         let io = HeapIo::with_waker(1024, waker.fd().unwrap()).with_memory(1);
-        let config = SpawnConfig { io, waker, cpu: None };
+        let config = SpawnConfig { io, waker, cpu: None, numbers: Numbers::default() };
         let place = usize::from(worker);
         let old = spawn_again(config, place, &mut self.handles, &self.control, 43).unwrap();
         for port in ports {

@@ -112,7 +112,7 @@ impl Tunnel {
         (self.encap, self.remote, self.local, self.in_key)
     }
 
-    /// The tunnel for the datapath, without sequence numbers and without a way to send.
+    /// The tunnel for the datapath, without a way to send.
     #[must_use]
     pub fn conf(&self) -> TunnelConf {
         let mut conf = TunnelConf::new(self.encap, self.remote);
@@ -124,7 +124,7 @@ impl Tunnel {
             OutKey::Flow => Some(0),
         };
         conf.csum = self.csum;
-        conf.sequence = self.has_sequence.then(Default::default);
+        conf.has_sequence = self.has_sequence;
         conf.ttl = self.ttl;
         conf.tos = self.tos;
         conf.df = self.df;

@@ -43,9 +43,10 @@ impl Lower {
     /// # Errors
     /// [`StartError`].
     pub fn start() -> Result<Self, StartError> {
+        let ids = Ids::default();
         Ok(Self {
-            workers: Workers::start(&[])?,
-            ids: Ids::default(),
+            workers: Workers::start(&[], &ids.outer)?,
+            ids,
             snapshot: Arc::default(),
             epoch: 0,
             bridges_since: BTreeMap::new(),
@@ -84,7 +85,7 @@ impl Lower {
         }
         tracing::info!("workers on CPUs {cpus:?}");
         cpus.clone_into(&mut self.cpus);
-        let mut workers = match Workers::start(cpus) {
+        let mut workers = match Workers::start(cpus, &self.ids.outer) {
             Ok(workers) => workers,
             Err(error) => {
                 tracing::error!("{error}: those before go on");

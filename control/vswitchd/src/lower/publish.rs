@@ -14,7 +14,7 @@ use crate::config::tunnel_options::Tunnel;
 use crate::host::links::{Link, Links};
 use crate::lower::{Lower, mirrors};
 use crate::plan::planned::Standing;
-use crate::plan::{Carrier, Held, Plan, PlannedPort};
+use crate::plan::{Carrier, Held, PlannedPort};
 use crate::protocols::spanning::Spanning;
 use crate::report::coverage::Coverage;
 use crate::underlay::tunnels::{Path, State};
@@ -25,7 +25,7 @@ use std::time::Instant;
 use uuid::Uuid;
 use weft_switch::{
     BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, NextHop, PortConf, PortId, PortKind, Reach,
-    Sequence, Snapshot, SnapshotBuilder, TunnelConf, WorkerId,
+    Snapshot, SnapshotBuilder, TunnelConf, WorkerId,
 };
 
 /// Gives names small numbers and keeps them.
@@ -119,8 +119,8 @@ pub struct Ids {
     pub mirrors: Numbers<Uuid>,
     /// Split-horizon groups by name; 0 is no group.
     pub groups: Numbers<String>,
-    /// Sequence numbers of tunnels by row of their interface, which go on from snapshot to snapshot.
-    pub sequences: BTreeMap<Uuid, Sequence>,
+    /// Numbers of outer packets, which go on from snapshot to snapshot.
+    pub outer: weft_switch::Numbers,
     /// UDP ports that tunnels send from, first and last: `tnl/egress_port_range`.
     pub source_ports: (u16, u16),
 }
@@ -132,7 +132,7 @@ impl Default for Ids {
             ports: Numbers::new(0),
             mirrors: Numbers::new(0),
             groups: Numbers::new(1),
-            sequences: BTreeMap::new(),
+            outer: weft_switch::Numbers::default(),
             source_ports: weft_switch::tunnel::SOURCE_PORTS,
         }
     }
@@ -143,22 +143,6 @@ impl Ids {
     #[must_use]
     pub fn port(&self, interface: &Uuid) -> Option<PortId> {
         self.ports.get(interface).map(PortId)
-    }
-
-    /// Tunnels that send sequence numbers get some, or go on with theirs.
-    pub fn keep_sequences(&mut self, next: &Plan) {
-        let mut before: BTreeMap<Uuid, Sequence> = BTreeMap::new();
-        for row in &next.planned {
-            before.extend(self.sequences.remove(row).map(|numbers| (*row, numbers)));
-        }
-        for port in &next.ports {
-            if let Carrier::Tunnel(tunnel, _) = &port.carrier
-                && tunnel.has_sequence
-            {
-                let numbers = before.remove(&port.interface).unwrap_or_default();
-                self.sequences.insert(port.interface, numbers);
-            }
-        }
     }
 
     /// The number of a bridge.
@@ -270,8 +254,7 @@ fn kind(port: &PlannedPort, clamps_mss: bool, links: &Links, ids: &Ids) -> Optio
     match &port.carrier {
         Carrier::Link => Some(PortKind::Link(links.get(&port.name)?.id)),
         Carrier::Tunnel(conf, path) => {
-            let numbers = ids.sequences.get(&port.interface);
-            let mut conf = tunnel(conf, path, links, numbers);
+            let mut conf = tunnel(conf, path, links);
             conf.source_ports = ids.source_ports;
             conf.clamps_mss = clamps_mss;
             Some(PortKind::Tunnel(Box::new(conf)))
@@ -313,9 +296,8 @@ fn link_conf(plan: &Standing, ids: &Ids, name: &str, link: &Link) -> Option<Link
     })
 }
 
-fn tunnel(tunnel: &Tunnel, path: &Path, links: &Links, numbers: Option<&Sequence>) -> TunnelConf {
+fn tunnel(tunnel: &Tunnel, path: &Path, links: &Links) -> TunnelConf {
     let mut conf = tunnel.conf();
-    conf.sequence = conf.sequence.map(|new| numbers.cloned().unwrap_or(new));
     conf.reach = reach(path, links);
     conf
 }

@@ -18,8 +18,8 @@ use weft_io::{ChunkPool, Queue, Region, RegionConfig, RegionHandle, WorkerIo};
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, Move, PortId, Snapshot,
-    Station, WorkerId,
+    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, Move, Numbers, PortId,
+    Snapshot, Station, WorkerId,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -68,6 +68,8 @@ pub struct Workers {
     watches: Vec<Watch>,
     regions: Vec<RegionHandle>,
     control: Waker,
+    /// Of outer packets; those who come later draw from them, too.
+    numbers: Numbers,
     asked: u64,
     open: BTreeMap<Question, Open>,
     /// Whether they are there.
@@ -87,18 +89,22 @@ pub struct Workers {
 }
 
 /// What the thread of a worker needs.
-fn equip(cpu: Option<usize>, pool: ChunkPool) -> io::Result<SpawnConfig<WorkerIo>> {
+fn equip(
+    cpu: Option<usize>,
+    pool: ChunkPool,
+    numbers: &Numbers,
+) -> io::Result<SpawnConfig<WorkerIo>> {
     let waker = Waker::new()?;
     let io = WorkerIo::new(pool, waker.fd()?)?;
-    Ok(SpawnConfig { io, waker, cpu })
+    Ok(SpawnConfig { io, waker, cpu, numbers: numbers.clone() })
 }
 
 impl Workers {
-    /// Starts one worker on each of `cpus`, or a single one that is not pinned.
+    /// Starts one worker on each of `cpus`, or a single one that is not pinned.  All draw from `numbers`.
     ///
     /// # Errors
     /// [`StartError`].
-    pub fn start(cpus: &[usize]) -> Result<Self, StartError> {
+    pub fn start(cpus: &[usize], numbers: &Numbers) -> Result<Self, StartError> {
         let control = Waker::new()?;
         let (mut regions, mut configs) = (Vec::new(), Vec::new());
         let places: Vec<_> =
@@ -106,7 +112,7 @@ impl Workers {
         let config = RegionConfig { chunks: chunks(places.len()), ..RegionConfig::default() };
         let (region, pools) = Region::for_workers(config, places.len())?;
         for (cpu, pool) in places.into_iter().zip(pools) {
-            let config = equip(cpu, pool)?;
+            let config = equip(cpu, pool, numbers)?;
             regions.push(region);
             configs.push(config);
         }
@@ -114,6 +120,7 @@ impl Workers {
         Ok(Self {
             watches: handles.iter().map(|_| Watch::default()).collect(),
             handles,
+            numbers: numbers.clone(),
             regions,
             control,
             asked: 0,
@@ -338,7 +345,7 @@ impl Workers {
             Some(left) => left,
             None => Region::new(RegionConfig::default())?,
         };
-        let config = equip(cpu, pool)?;
+        let config = equip(cpu, pool, &self.numbers)?;
         let old = spawn_again(config, place, &mut self.handles, &self.control, rand_seed())?;
         if let (Some(old_region), Some(watch)) =
             (self.regions.get_mut(place), self.watches.get_mut(place))

@@ -299,7 +299,6 @@ impl Engine {
     /// Gives what is planned its numbers, and the workers the next snapshot.
     fn publish(&mut self, next: Plan) {
         self.number_bridges();
-        self.lower.ids.keep_sequences(&next);
         self.number_ports(&next);
         mirrors::number(&self.config.desired, &mut self.lower.ids, &self.lower.workers);
         let moved = self.moved_vlans(&next);
@@ -346,6 +345,7 @@ impl Engine {
         for port in &next.ports {
             // The plan has no more of them than there are numbers.
             if let Some((number, true)) = self.lower.ids.ports.give(&port.interface) {
+                self.lower.ids.outer.restart(PortId(number));
                 fresh.push((PortId(number), port.interface));
             }
         }

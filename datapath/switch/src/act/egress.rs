@@ -231,7 +231,7 @@ pub(crate) fn send_tunnelled<E: Effects>(
     tunnel.clamp_mss(frame.bytes_mut());
     // Counted and captured as it is inside the tunnel.
     let charge = pass.effects.leaves(port_id, frame.bytes());
-    match tunnel.template.push(&mut frame, next_hop.mtu, &mut pass.effects) {
+    match tunnel.template.push(&mut frame, port_id, next_hop.mtu, &mut pass.effects) {
         Ok(()) => match tunnel.template.enters {
             None => pass.effects.send(next_hop.link, frame, charge),
             Some(port) => enter_at(frame, port, charge, pass),

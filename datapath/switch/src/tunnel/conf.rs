@@ -3,8 +3,6 @@
 use super::{Template, mss};
 use crate::LinkId;
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use weft_wire::mac::MacAddr;
 use weft_wire::overhead::{self, OuterIp};
 
@@ -101,41 +99,6 @@ pub enum OrInherit {
     Inherit,
 }
 
-/// The sequence numbers of one GRE tunnel (RFC 2890 section 2.2).
-///
-/// All workers draw from one counter, and it outlives snapshots: a receiver that looks at the
-/// numbers discards what goes backwards.
-#[derive(Clone, Default)]
-pub struct Sequence(Arc<AtomicU32>);
-
-impl Sequence {
-    /// The next number; the first is 0.
-    pub(crate) fn next(&self) -> u32 {
-        // Relaxed, and no partner: nothing but the number itself is communicated.
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// What [`Sequence::next`] would say, without taking it.
-    pub(crate) fn upcoming(&self) -> u32 {
-        // Relaxed: see `next`.
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The same counter, whatever it says.
-impl PartialEq for Sequence {
-    fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-}
-
-/// Says only that there is one: how far it has counted is no configuration.
-impl std::fmt::Debug for Sequence {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Sequence")
-    }
-}
-
 /// Where to send the packets of a tunnel: the answer of route and neighbour tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NextHop {
@@ -179,8 +142,8 @@ pub struct TunnelConf {
     pub out_key: Option<u32>,
     /// Whether to send a checksum.
     pub csum: Csum,
-    /// GRE: numbers to send.
-    pub sequence: Option<Sequence>,
+    /// GRE: packets carry sequence numbers.
+    pub has_sequence: bool,
     /// `options:ttl`, 1 to 255; 64 where there is nothing to inherit from.
     pub ttl: OrInherit,
     /// `options:tos`: the outer DSCP, upper six bits; ECN always comes from the inner frame.
@@ -208,7 +171,7 @@ impl TunnelConf {
             in_key: InKey::default(),
             out_key: None,
             csum: Csum::Auto,
-            sequence: None,
+            has_sequence: false,
             ttl: OrInherit::Value(64),
             tos: OrInherit::Value(0),
             df: true,
@@ -254,8 +217,7 @@ impl TunnelConf {
         let ip = if is_v6 { OuterIp::V6 } else { OuterIp::V4 };
         match self.encap {
             Encap::Gre => {
-                let options =
-                    [self.sends_checksum(), self.out_key.is_some(), self.sequence.is_some()];
+                let options = [self.sends_checksum(), self.out_key.is_some(), self.has_sequence];
                 overhead::gre(ip, options.into_iter().filter(|option| *option).count())
             }
             Encap::Geneve { .. } => overhead::geneve(ip, 0),

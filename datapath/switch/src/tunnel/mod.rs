@@ -4,6 +4,7 @@ mod conf;
 mod decap;
 mod inner;
 mod mss;
+mod numbers;
 mod outer;
 mod table;
 mod template;
@@ -11,10 +12,10 @@ mod too_long;
 mod vtep;
 
 pub use conf::{
-    Csum, Encap, InKey, Local, NextHop, OrInherit, Reach, SOURCE_PORTS, Sequence, TunnelConf,
-    TunnelKey,
+    Csum, Encap, InKey, Local, NextHop, OrInherit, Reach, SOURCE_PORTS, TunnelConf, TunnelKey,
 };
 pub(crate) use decap::decap;
+pub use numbers::Numbers;
 pub(crate) use table::Entry;
 pub use table::TunnelTable;
 pub(crate) use template::Template;

@@ -10,12 +10,11 @@
 //! snapshot is built.  A frame of any length up to 65535 bytes fits, so one that is cut into
 //! segments only afterwards could be wrapped the same way.
 
-use super::conf::{Encap, OrInherit, Sequence};
+use super::conf::{Encap, OrInherit};
 use super::inner::Inner;
 use crate::view::Effects;
 use crate::{DropReason, FrameBuf, NextHop, PortId, Reach, TunnelConf};
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU16, Ordering};
 use weft_wire::checksum;
 use weft_wire::{EtherType, IpProtocol, geneve, gre, udp, vxlan};
 
@@ -29,10 +28,6 @@ const GRE_KEY: u8 = 0x20;
 const GRE_SEQUENCE: u8 = 0x10;
 /// What is sent when there is no TTL to inherit.
 const TTL_DEFAULT: u8 = 64;
-
-/// The next identification of an outer IPv4 packet that routers may fragment: of those at most one at
-/// a time may be on its way (RFC 6864 section 4.3).
-static NEXT_ID: AtomicU16 = AtomicU16::new(0);
 
 /// The outer headers of one tunnel with one next hop.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +48,7 @@ pub(crate) struct Template {
     /// A checksum is wanted: the sum of what it covers of the template, with lengths, ports and
     /// sequence number as zero.
     covered_sum: Option<u32>,
-    sequence: Option<Sequence>,
+    has_sequence: bool,
     /// The internal port whose bridge the packets enter, when that is the way; else they leave by
     /// the link of the next hop.
     pub(crate) enters: Option<PortId>,
@@ -72,7 +67,7 @@ impl Default for Template {
             ttl: OrInherit::Value(TTL_DEFAULT),
             ip_sum: 0,
             covered_sum: None,
-            sequence: None,
+            has_sequence: false,
             enters: None,
         }
     }
@@ -147,12 +142,12 @@ impl Template {
             ttl: tunnel.ttl,
             ip_sum,
             covered_sum: tunnel.sends_checksum().then(|| u32::from(checksum::fold(covered))),
-            sequence: tunnel.sequence.clone().filter(|_| !is_udp),
+            has_sequence: tunnel.has_sequence && !is_udp,
             enters: None,
         }
     }
 
-    /// Puts the outer headers in front of an inner frame.  `effects` draws the numbers in them.
+    /// Puts the outer headers in front of an inner frame of this tunnel `port`.  `effects` draws the numbers in them.
     ///
     /// # Errors
     ///
@@ -161,6 +156,7 @@ impl Template {
     pub(crate) fn push<E: Effects>(
         &self,
         frame: &mut E::Frame,
+        port: PortId,
         mtu: u32,
         effects: &mut E,
     ) -> Result<(), DropReason> {
@@ -174,11 +170,7 @@ impl Template {
         let mut patch = self.patch(inner, ip_bytes);
         let front = frame.prepend(len).ok_or(DropReason::NoHeadroom)?;
         if self.is_numbered {
-            // Relaxed, and no partner: nothing but the number itself is communicated.
-            patch.id = effects.number(
-                || NEXT_ID.fetch_add(1, Ordering::Relaxed),
-                || NEXT_ID.load(Ordering::Relaxed),
-            );
+            patch.id = effects.identification();
         }
         if let Some(template) = self.bytes.get(..len) {
             front.copy_from_slice(template);
@@ -188,9 +180,9 @@ impl Template {
         } else {
             self.patch_ipv6(front, &patch);
         }
-        if let Some(sequence) = &self.sequence {
+        if self.has_sequence {
             // Drawn when nothing can go wrong any more, so that none is missing.
-            patch.sequence = effects.number(|| sequence.next(), || sequence.upcoming());
+            patch.sequence = effects.sequence(port);
         }
         let l4_at = L3 + if self.is_ipv4 { 20 } else { 40 };
         if let Some(header) = front.get_mut(l4_at..) {
@@ -284,7 +276,7 @@ impl Template {
     }
 
     fn patch_gre(&self, header: &mut [u8], patch: &Patch) {
-        if self.sequence.is_some()
+        if self.has_sequence
             && let Some(field) = header.last_chunk_mut()
         {
             *field = patch.sequence.to_be_bytes();
@@ -340,7 +332,7 @@ fn gre_header(out: &mut Writer, tunnel: &TunnelConf) {
     let csum = tunnel.sends_checksum();
     let flags = bit(csum, GRE_CSUM)
         | bit(tunnel.out_key.is_some(), GRE_KEY)
-        | bit(tunnel.sequence.is_some(), GRE_SEQUENCE);
+        | bit(tunnel.has_sequence, GRE_SEQUENCE);
     out.put(&[flags, 0]);
     out.put(&EtherType::TEB.0.to_be_bytes());
     if csum {
@@ -349,7 +341,7 @@ fn gre_header(out: &mut Writer, tunnel: &TunnelConf) {
     if let Some(key) = tunnel.out_key {
         out.put(&key.to_be_bytes());
     }
-    if tunnel.sequence.is_some() {
+    if tunnel.has_sequence {
         out.put(&[0; 4]);
     }
     debug_assert!(out.len <= L3 + 40 + gre::LEN_MAX_BYTES);

@@ -78,8 +78,10 @@ pub(crate) trait Effects {
     fn wait(&mut self, port: PortId, meta: &Meta, frame: Self::Frame);
     /// True when one more ICMP answer may go out of `port` in this second; it counts.
     fn may_answer(&mut self, port: PortId, now: Tick) -> bool;
-    /// The next number from `next`, which uses it up for real; or what that would be.
-    fn number<N>(&mut self, next: impl FnOnce() -> N, upcoming: impl FnOnce() -> N) -> N;
+    /// The sequence number of the next packet of a tunnel.
+    fn sequence(&mut self, port: PortId) -> u32;
+    /// The identification of the next outer IPv4 packet that routers may fragment.
+    fn identification(&mut self) -> u16;
 }
 
 /// Effects that take place.
@@ -211,8 +213,11 @@ impl<I: FrameIo> Effects for Live<'_, I> {
         self.ledger.answers.admits(port, now)
     }
 
-    #[inline]
-    fn number<N>(&mut self, next: impl FnOnce() -> N, _upcoming: impl FnOnce() -> N) -> N {
-        next()
+    fn sequence(&mut self, port: PortId) -> u32 {
+        self.ledger.numbers.sequence(port)
+    }
+
+    fn identification(&mut self) -> u16 {
+        self.ledger.numbers.identification()
     }
 }

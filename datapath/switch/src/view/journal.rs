@@ -168,7 +168,11 @@ impl<I: FrameIo> Effects for Journal<'_, I> {
         self.ledger.answers.would_admit(port, now)
     }
 
-    fn number<N>(&mut self, _next: impl FnOnce() -> N, upcoming: impl FnOnce() -> N) -> N {
-        upcoming()
+    fn sequence(&mut self, port: PortId) -> u32 {
+        self.ledger.numbers.upcoming_sequence(port)
+    }
+
+    fn identification(&mut self) -> u16 {
+        self.ledger.numbers.upcoming_identification()
     }
 }

@@ -7,7 +7,7 @@ use super::sample::Recent;
 use crate::act::{PerSecond, Waiting};
 use crate::bridge::{Announcer, Moves};
 use crate::mcast::HeardFrames;
-use crate::{Fdb, Learned, PortId};
+use crate::{Fdb, Learned, Numbers, PortId};
 
 /// ICMP answers out of one port in one second, at most (RFC 1812 section 4.3.2.8).
 const ANSWERS_PER_SECOND_MAX: u16 = 100;
@@ -35,13 +35,15 @@ pub(crate) struct Ledger<F> {
     pub(crate) waiting: Waiting<F>,
     /// ICMP answers, as many as may be.
     pub(crate) answers: PerSecond,
+    /// Numbers of outer packets, which other workers draw from, too.
+    pub(crate) numbers: Numbers,
     /// Control frames for the control thread.
     pub(crate) punted: Vec<(PortId, Vec<u8>)>,
 }
 
 impl<F> Ledger<F> {
     /// Nothing yet.  `seed` scatters hash tables; `announces` says whether other workers listen.
-    pub(crate) fn new(seed: u64, announces: bool) -> Self {
+    pub(crate) fn new(seed: u64, announces: bool, numbers: Numbers) -> Self {
         Self {
             counters: Counters::default(),
             announcer: Announcer::new(announces),
@@ -52,6 +54,7 @@ impl<F> Ledger<F> {
             unknown_frames: 0,
             waiting: Waiting::default(),
             answers: PerSecond::new(ANSWERS_PER_SECOND_MAX),
+            numbers,
             punted: Vec::new(),
         }
     }

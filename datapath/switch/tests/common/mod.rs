@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 use weft_switch::trace::{self, Event, Ingress, Probe};
 use weft_switch::{
-    Batch, Datapath, FrameBuf, FrameIo, FrameQueue, LinkId, PortId, Snapshot, Station, Tick,
-    pipeline,
+    Batch, Datapath, FrameBuf, FrameIo, FrameQueue, LinkId, Numbers, PortId, Snapshot, Station,
+    Tick, pipeline,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -137,7 +137,7 @@ pub struct Switch {
 impl Switch {
     pub fn new(snapshot: Snapshot) -> Self {
         let mut switch = Self {
-            datapath: Datapath::new(7, false),
+            datapath: Datapath::new(7, false, Numbers::default()),
             snapshot: Snapshot::default(),
             io: TestIo::default(),
             batch: Batch::new(),

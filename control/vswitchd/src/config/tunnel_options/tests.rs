@@ -73,7 +73,7 @@ fn every_option_is_read() {
     );
     let gre = tunnel(TunnelType::Gre, &[REMOTE, ("seq", "true"), ("key", "5"), ("out_key", "6")]);
     assert_eq!((gre.in_key, gre.out_key), (InKey::Exact(5), OutKey::Number(6)));
-    assert!(gre.has_sequence && gre.conf().sequence.is_some());
+    assert!(gre.has_sequence && gre.conf().has_sequence);
 }
 
 /// An IPv4 address may be written as an IPv6 one.

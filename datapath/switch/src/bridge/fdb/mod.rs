@@ -11,9 +11,9 @@ mod announce;
 mod moves;
 mod sighting;
 
-pub use moves::Move;
 pub use announce::Announcement;
 pub(crate) use announce::Announcer;
+pub use moves::Move;
 pub(crate) use moves::Moves;
 pub use sighting::Sighting;
 
