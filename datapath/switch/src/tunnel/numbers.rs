@@ -72,8 +72,8 @@ impl Numbers {
 
     fn next(&self, port: PortId) -> Option<&AtomicU32> {
         // Allocates once for each part that has such a tunnel.
-        let part = self.part(port)?.get_or_init(|| Box::new([const { AtomicU32::new(0) }; PART]));
-        part.get(port.index() % PART)
+        let zeros = || Box::new([const { AtomicU32::new(0) }; PART]);
+        self.part(port)?.get_or_init(zeros).get(port.index() % PART)
     }
 }
 

@@ -29,6 +29,13 @@ const GRE_SEQUENCE: u8 = 0x10;
 /// What is sent when there is no TTL to inherit.
 const TTL_DEFAULT: u8 = 64;
 
+/// What follows the outer IP header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    Udp,
+    Gre { has_sequence: bool },
+}
+
 /// The outer headers of one tunnel with one next hop.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Template {
@@ -36,7 +43,7 @@ pub(crate) struct Template {
     /// 0 without a next hop.
     len: u8,
     is_ipv4: bool,
-    is_udp: bool,
+    carrier: Carrier,
     /// IPv4 without DF: packets have an identification.
     is_numbered: bool,
     /// UDP source ports: the first, and how many.
@@ -48,7 +55,6 @@ pub(crate) struct Template {
     /// A checksum is wanted: the sum of what it covers of the template, with lengths, ports and
     /// sequence number as zero.
     covered_sum: Option<u32>,
-    has_sequence: bool,
     /// The internal port whose bridge the packets enter, when that is the way; else they leave by
     /// the link of the next hop.
     pub(crate) enters: Option<PortId>,
@@ -60,14 +66,13 @@ impl Default for Template {
             bytes: [0; TEMPLATE_BYTES],
             len: 0,
             is_ipv4: true,
-            is_udp: false,
+            carrier: Carrier::Gre { has_sequence: false },
             is_numbered: false,
             source_ports: (0, 1),
             tos: OrInherit::Value(0),
             ttl: OrInherit::Value(TTL_DEFAULT),
             ip_sum: 0,
             covered_sum: None,
-            has_sequence: false,
             enters: None,
         }
     }
@@ -135,14 +140,17 @@ impl Template {
             bytes: out.bytes,
             len: u8::try_from(out.len).unwrap_or(0),
             is_ipv4,
-            is_udp,
+            carrier: if is_udp {
+                Carrier::Udp
+            } else {
+                Carrier::Gre { has_sequence: tunnel.has_sequence }
+            },
             is_numbered: is_ipv4 && !tunnel.df,
             source_ports: (first, last.saturating_sub(first).saturating_add(1)),
             tos: tunnel.tos,
             ttl: tunnel.ttl,
             ip_sum,
             covered_sum: tunnel.sends_checksum().then(|| u32::from(checksum::fold(covered))),
-            has_sequence: tunnel.has_sequence && !is_udp,
             enters: None,
         }
     }
@@ -180,13 +188,13 @@ impl Template {
         } else {
             self.patch_ipv6(front, &patch);
         }
-        if self.has_sequence {
+        if self.carrier == (Carrier::Gre { has_sequence: true }) {
             // Drawn when nothing can go wrong any more, so that none is missing.
             patch.sequence = effects.sequence(port);
         }
         let l4_at = L3 + if self.is_ipv4 { 20 } else { 40 };
         if let Some(header) = front.get_mut(l4_at..) {
-            if self.is_udp {
+            if self.carrier == Carrier::Udp {
                 self.patch_udp(header, &patch);
             } else {
                 self.patch_gre(header, &patch);
@@ -204,7 +212,7 @@ impl Template {
             // A packet whose time is up must not leave with 0 (RFC 1122 section 3.2.1.7).
             OrInherit::Inherit => inner.ttl().unwrap_or(TTL_DEFAULT).max(1),
         };
-        let source_port = if self.is_udp {
+        let source_port = if self.carrier == Carrier::Udp {
             let (first, count) = self.source_ports;
             let [_, _, high, low] =
                 (((u64::from(inner.flow_hash()) * u64::from(count)) >> 32) as u32).to_be_bytes();
@@ -276,7 +284,7 @@ impl Template {
     }
 
     fn patch_gre(&self, header: &mut [u8], patch: &Patch) {
-        if self.has_sequence
+        if self.carrier == (Carrier::Gre { has_sequence: true })
             && let Some(field) = header.last_chunk_mut()
         {
             *field = patch.sequence.to_be_bytes();

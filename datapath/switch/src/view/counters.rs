@@ -206,18 +206,24 @@ impl Counters {
 
     pub(crate) fn rx_drop(&mut self, port: PortId, reason: DropReason) {
         let drops = self.port_mut(port).and_then(|port| port.rx_drops.get_mut(reason as usize));
-        drops.into_iter().for_each(|count| *count += 1);
+        if let Some(count) = drops {
+            *count += 1;
+        }
     }
 
     pub(crate) fn tx_drop(&mut self, port: PortId, reason: DropReason) {
         let drops = self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize));
-        drops.into_iter().for_each(|count| *count += 1);
+        if let Some(count) = drops {
+            *count += 1;
+        }
     }
 
     pub(crate) fn link_drop(&mut self, link: LinkId, reason: DropReason) {
         let counters = self.links.get_mut(link.index());
         let drops = counters.and_then(|link| link.rx_drops.get_mut(reason as usize));
-        drops.into_iter().for_each(|count| *count += 1);
+        if let Some(count) = drops {
+            *count += 1;
+        }
     }
 
     /// Counts the fate of a frame that another worker handed over.

@@ -52,7 +52,9 @@ pub(crate) fn too_long<E: Effects>(
         }
         whole => {
             pass.effects.tx_drop(port_id, DropReason::ExceedsMtu);
-            whole.iter().for_each(|whole| answer(whole, meta, pass));
+            if let Some(whole) = &whole {
+                answer(whole, meta, pass);
+            }
         }
     }
     pass.effects.free(frame);
