@@ -68,6 +68,12 @@ impl<'a> Txn<'a> {
         single.filter(|_| !self.touched.contains_key(&id))
     }
 
+    /// The rows that have a single reference in a column, but for those whose reference is nil.
+    pub fn singles(&self, table: usize, column: usize) -> impl Iterator<Item = Uuid> {
+        let singles = self.db.table(table).and_then(|table| table.singles.get(column));
+        singles.into_iter().flatten().filter(|(_, to)| !to.is_nil()).map(|(row, _)| *row)
+    }
+
     /// Rows of `table` that this transaction touched and that exist.
     pub fn touched_rows(&self, table: usize) -> impl Iterator<Item = Uuid> + '_ {
         self.touched

@@ -18,6 +18,7 @@ use crate::store::database::{Change, Database};
 use crate::txn::integrity::Txn;
 use crate::txn::parser::{Member, Parser};
 use crate::txn::results::Results;
+use crate::txn::wait::IndexedWait;
 use crate::value::atom::Symbols;
 use crate::value::json::Json;
 use crate::value::schema::{ColumnRef, Schema, TableSchema};
@@ -75,6 +76,8 @@ pub fn execute<'j, J: Json<'j>>(
         total: operations.len(),
         comments: Vec::new(),
         durable: false,
+        indexed: None,
+        warm: None,
         context,
     };
     for operation in operations {
@@ -135,11 +138,21 @@ struct Run<'a, 'b> {
     total: usize,
     comments: Vec<String>,
     durable: bool,
+    /// The operation before, if the index showed that it holds.
+    indexed: Option<IndexedWait>,
+    /// The table and column whose index is in the caches of the processor.
+    warm: Option<(usize, usize)>,
     context: &'b Context<'b>,
 }
 
 impl Run<'_, '_> {
     fn operation<'j>(&mut self, json: impl Json<'j>) -> Result<Value, Stop> {
+        if let (Some(wait), Some(references)) = (&self.indexed, json.references_of_repetition())
+            && wait.holds_of(&self.txn, references)
+        {
+            return Ok(json!({}));
+        }
+        self.indexed = None;
         let mut parser = Parser::new(json, self.results.count() + 1, self.total)?;
         let name = parser.text(Member::Op);
         parser.check()?;

@@ -1,19 +1,25 @@
 //! `wait`: rows that must be, or must not be, as the client says.
 
 use std::collections::BTreeSet;
+use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::error::OvsdbError;
 use crate::store::database::Row;
 use crate::txn::condition::Condition;
+use crate::txn::integrity::Txn;
 use crate::txn::parser::{Member, Parser};
 use crate::txn::{Run, Stop, columns_from_json};
 use crate::value::datum::Datum;
 use crate::value::json::Json;
 use crate::value::schema::{ColumnRef, TableSchema};
+
+/// Operations of a transaction for which looking at a whole index pays.
+const WARMED_MIN: usize = 1000;
 
 impl Run<'_, '_> {
     pub(super) fn wait<'j, J: Json<'j>>(&mut self, parser: &mut Parser<J>) -> Result<Value, Stop> {
@@ -40,13 +46,23 @@ impl Run<'_, '_> {
             Some(json) => columns_from_json(table, json)?,
             None => (0..table.columns.len()).map(ColumnRef::Column).collect(),
         };
-        // The index first: it is smaller than the rows, for which the processor would wait.
-        let is_in_index = condition.row().is_some_and(|uuid| {
-            are_plainly(rows, table, &columns, |index, json| {
+        if equal && let Some(uuid) = condition.row() {
+            // The index first: it is smaller than the rows, for which the processor would wait.
+            let mut indexed = None;
+            let is_in_index = are_plainly(rows, table, &columns, |index, json| {
                 let single = self.txn.single((number, uuid), index);
+                indexed = single.map(|single| ((number, index), [uuid, single]));
                 single.is_some() && single == json.as_uuid()
-            })
-        });
+            });
+            if is_in_index {
+                self.warm(indexed.map(|(column, _)| column));
+                let references = parser.json.references();
+                self.indexed = indexed.zip(references).and_then(|((column, uuids), references)| {
+                    IndexedWait::new(column, uuids, references)
+                });
+                return Ok(json!({}));
+            }
+        }
         let is_met = || {
             let row = one_row(condition.matching(&self.txn, number, table));
             row.is_some_and(|row| {
@@ -55,7 +71,7 @@ impl Run<'_, '_> {
                 })
             })
         };
-        if equal && (is_in_index || is_met()) {
+        if equal && is_met() {
             return Ok(json!({}));
         }
         let mut expected: BTreeSet<Vec<Arc<Datum>>> = BTreeSet::new();
@@ -70,6 +86,16 @@ impl Run<'_, '_> {
             return Ok(json!({}));
         }
         self.unsatisfied(timeout)
+    }
+
+    /// When thousands of waits may follow, looks at the whole index once, in the order of its memory: the processor
+    /// fetches that ahead, and would wait for each of the places where the waits look.
+    fn warm(&mut self, column: Option<(usize, usize)>) {
+        if self.total < WARMED_MIN || self.warm == column {
+            return;
+        }
+        self.warm = column;
+        black_box(column.map(|(table, column)| self.txn.singles(table, column).count()));
     }
 
     fn unsatisfied(&self, timeout: Option<u64>) -> Result<Value, Stop> {
@@ -107,6 +133,41 @@ impl Run<'_, '_> {
     }
 }
 
+/// A wait for one row whose only column holds one reference: what it takes to answer the next one, which differs
+/// in the two uuids alone. `ovs-vsctl` sends one for each port of a bridge.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct IndexedWait {
+    table: usize,
+    column: usize,
+    /// Where among the references of the operation the row and what it refers to are.
+    row: usize,
+    reference: usize,
+}
+
+impl IndexedWait {
+    /// None when it does not show which reference is which.
+    fn new(
+        (table, column): (usize, usize),
+        [uuid, single]: [Uuid; 2],
+        references: &[Uuid],
+    ) -> Option<Self> {
+        let (row, reference) = match references {
+            [first, second] if first == second => return None,
+            [first, second] if (*first, *second) == (uuid, single) => (0, 1),
+            [first, second] if (*first, *second) == (single, uuid) => (1, 0),
+            _ => return None,
+        };
+        Some(Self { table, column, row, reference })
+    }
+
+    /// True when the same wait with these references holds; false also when the index does not show it.
+    pub(super) fn holds_of(&self, txn: &Txn<'_>, references: &[Uuid]) -> bool {
+        let Some(row) = references.get(self.row) else { return false };
+        let single = txn.single((self.table, *row), self.column);
+        single.is_some() && single.as_ref() == references.get(self.reference)
+    }
+}
+
 /// The only one of some rows.
 fn one_row<'r, U>(mut rows: impl Iterator<Item = (U, &'r Arc<Row>)>) -> Option<&'r Row> {
     let (_, row) = rows.next()?;
@@ -119,10 +180,10 @@ fn are_plainly<'j, J: Json<'j>>(
     rows: J,
     table: &TableSchema,
     columns: &[ColumnRef],
-    is: impl Fn(usize, J) -> bool,
+    mut is: impl FnMut(usize, J) -> bool,
 ) -> bool {
     let Some(members) = rows.array().and_then(|[only]| only.members()) else { return false };
-    let says = |column: &ColumnRef, name: &str, json: J| {
+    let mut says = |column: &ColumnRef, name: &str, json: J| {
         let ColumnRef::Column(index) = column else { return false };
         name == table.column_name(*column) && is(*index, json)
     };

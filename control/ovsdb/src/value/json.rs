@@ -35,6 +35,17 @@ pub trait Json<'a>: Copy {
         uuid_of(self.array()?)
     }
 
+    /// The references in it, in the order of the text, when it is an element of an array and says what the element
+    /// before it says but for them. None also when nobody has noticed.
+    fn references_of_repetition(self) -> Option<&'a [Uuid]> {
+        None
+    }
+
+    /// The references of a small object in the order of the text. None also when nobody has noted them.
+    fn references(self) -> Option<&'a [Uuid]> {
+        None
+    }
+
     /// True for the string `text`.
     fn is_text(self, text: &str) -> bool {
         self.as_text().is_some_and(|mine| mine == text)

@@ -3,5 +3,6 @@
 pub mod atom;
 pub mod datum;
 pub mod json;
+mod reader;
 pub mod schema;
 pub mod tape;

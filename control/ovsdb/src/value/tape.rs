@@ -2,7 +2,8 @@
 //!
 //! A client may send tens of thousands of operations in one message. As a tree each of them would be a dozen
 //! allocations; on the tape it is some entries of 16 bytes. What a string or number says is looked up in the text
-//! when somebody asks. References, `["uuid", "…"]`, are one entry, and their uuids are decoded at once.
+//! when somebody asks. References, `["uuid", "…"]`, are one entry, and their uuids are decoded at once. An object that
+//! differs from the element before it only in references is read by comparing the text between them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,15 +13,13 @@ use serde_json::{Number, Value};
 use uuid::Uuid;
 
 use crate::value::json::{Json, uuid_of};
-
-/// Deepest nesting that is read, as in `serde_json`.
-const DEPTH_MAX: usize = 127;
+use crate::value::reader::Reader;
 
 /// What the text of a reference starts with.
-const UUID_START: &[u8] = b"[\"uuid\",\"";
+pub(super) const UUID_START: &[u8] = b"[\"uuid\",\"";
 
 /// Where in the text of a reference its uuid ends.
-const UUID_END: usize = UUID_START.len() + 36;
+pub(super) const UUID_END: usize = UUID_START.len() + 36;
 
 /// A JSON text with the list of its values.
 #[derive(Debug)]
@@ -33,9 +32,9 @@ pub struct Tape<'a> {
 #[derive(Default)]
 pub struct Lists {
     /// Values in the order of the text; a container is followed by what it contains.
-    entries: Vec<Entry>,
+    pub(super) entries: Vec<Entry>,
     /// The uuids of the references.
-    uuids: Vec<Uuid>,
+    pub(super) uuids: Vec<Uuid>,
 }
 
 impl fmt::Debug for Lists {
@@ -45,7 +44,7 @@ impl fmt::Debug for Lists {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Null,
     Bool,
     Number,
@@ -60,14 +59,16 @@ enum Kind {
 }
 
 #[derive(Clone, Copy)]
-struct Entry {
-    kind: Kind,
+pub(super) struct Entry {
+    pub kind: Kind,
+    /// An object that differs from the element before it only in its references.
+    pub is_repetition: bool,
     /// Where in the text it starts, in bytes.
-    start: u32,
+    pub start: u32,
     /// Where a scalar ends, in bytes; how many elements or members a container has; which uuid a reference is.
-    extent: u32,
+    pub extent: u32,
     /// Number of the entry behind it and all that it contains.
-    next: u32,
+    pub next: u32,
 }
 
 impl Lists {
@@ -174,6 +175,18 @@ impl<'t> TapeValue<'t> {
 }
 
 impl<'t> Json<'t> for TapeValue<'t> {
+    fn references_of_repetition(self) -> Option<&'t [Uuid]> {
+        self.get().filter(|entry| entry.is_repetition).and_then(|_| self.references())
+    }
+
+    fn references(self) -> Option<&'t [Uuid]> {
+        let entry = self.of_kind(Kind::Object)?;
+        let inside = self.tape.lists.entries.get(self.entry as usize..entry.next as usize)?;
+        let mut references = inside.iter().filter(|entry| entry.kind == Kind::Reference);
+        let first = references.next()?.extent as usize;
+        self.tape.lists.uuids.get(first..first + 1 + references.count())
+    }
+
     fn to_value(self) -> Value {
         if let Some(text) = self.as_text() {
             return Value::from(text);
@@ -279,220 +292,4 @@ impl<'t> Iterator for Members<'t> {
         self.names.next.entry = value.tape.entry(value.entry)?.next;
         Some((name, value))
     }
-}
-
-/// Reads a text from its start. After None it may stand anywhere.
-struct Reader<'a> {
-    text: &'a [u8],
-    at: usize,
-    depth: usize,
-    lists: Lists,
-}
-
-impl<'a> Reader<'a> {
-    fn new(text: &'a str, mut lists: Lists) -> Self {
-        lists.entries.clear();
-        lists.uuids.clear();
-        Self { text: text.as_bytes(), at: 0, depth: 0, lists }
-    }
-
-    fn whole(mut self) -> Option<Lists> {
-        self.skip_space();
-        self.value()?;
-        self.skip_space();
-        (self.at == self.text.len()).then_some(self.lists)
-    }
-
-    fn rest(&self) -> &'a [u8] {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.get(self.at).copied()
-    }
-
-    /// The next byte that is no white space, which is passed.
-    fn take(&mut self) -> Option<u8> {
-        self.skip_space();
-        let byte = self.peek()?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
-            self.at += 1;
-        }
-    }
-
-    fn push(&mut self, kind: Kind, start: usize, extent: usize) -> Option<()> {
-        let next = u32::try_from(self.lists.entries.len() + 1).ok()?;
-        let [start, extent] = [u32::try_from(start).ok()?, u32::try_from(extent).ok()?];
-        self.lists.entries.push(Entry { kind, start, extent, next });
-        Some(())
-    }
-
-    fn value(&mut self) -> Option<()> {
-        match self.peek()? {
-            b'"' => self.string(),
-            b'[' => match self.reference() {
-                Some(()) => Some(()),
-                None => self.array(),
-            },
-            b'{' => self.object(),
-            b't' => self.word(b"true", Kind::Bool),
-            b'f' => self.word(b"false", Kind::Bool),
-            b'n' => self.word(b"null", Kind::Null),
-            _ => self.number(),
-        }
-    }
-
-    fn word(&mut self, word: &[u8], kind: Kind) -> Option<()> {
-        self.rest().strip_prefix(word)?;
-        self.push(kind, self.at, self.at + word.len())?;
-        self.at += word.len();
-        Some(())
-    }
-
-    fn number(&mut self) -> Option<()> {
-        let part_of_number =
-            |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
-        let length = self.rest().iter().take_while(part_of_number).count();
-        let text = self.rest().get(..length)?;
-        // One digit is a number for sure, and the most frequent one.
-        if !matches!(text, [b'0'..=b'9']) {
-            serde_json::from_slice::<Number>(text).ok()?;
-        }
-        self.push(Kind::Number, self.at, self.at + length)?;
-        self.at += length;
-        Some(())
-    }
-
-    fn string(&mut self) -> Option<()> {
-        let start = self.at + 1;
-        let mut at = start;
-        loop {
-            let rest = self.text.get(at..)?;
-            if let Some(eight) = rest.first_chunk() {
-                let special = special(u64::from_le_bytes(*eight));
-                if special == 0 {
-                    at += 8;
-                    continue;
-                }
-                at += special.trailing_zeros() as usize / 8;
-            }
-            match self.text.get(at)? {
-                b'"' => break,
-                b'\\' => return self.escaped(at),
-                0..0x20 => return None,
-                _ => at += 1,
-            }
-        }
-        self.at = at + 1;
-        self.push(Kind::Text, start, at)
-    }
-
-    /// A string whose first escape is at `at`.
-    fn escaped(&mut self, mut at: usize) -> Option<()> {
-        loop {
-            match self.text.get(at)? {
-                b'"' => break,
-                b'\\' => at += 2,
-                _ => at += 1,
-            }
-        }
-        let start = std::mem::replace(&mut self.at, at + 1);
-        serde_json::from_slice::<String>(self.text.get(start..=at)?).ok()?;
-        self.push(Kind::Escaped, start, at + 1)
-    }
-
-    /// A reference without white space; after None nothing is passed.
-    fn reference(&mut self) -> Option<()> {
-        let (uuid, behind) = self.rest().strip_prefix(UUID_START)?.split_at_checked(36)?;
-        behind.strip_prefix(b"\"]")?;
-        let uuid = Uuid::try_parse_ascii(uuid).ok()?;
-        self.push(Kind::Reference, self.at, self.lists.uuids.len())?;
-        self.lists.uuids.push(uuid);
-        self.at += UUID_END + 2;
-        Some(())
-    }
-
-    fn array(&mut self) -> Option<()> {
-        let container = self.open(Kind::Array)?;
-        let mut count = 0;
-        self.skip_space();
-        if self.peek()? == b']' {
-            self.at += 1;
-            return self.close(container, count);
-        }
-        loop {
-            self.skip_space();
-            self.value()?;
-            count += 1;
-            match self.take()? {
-                b',' => {}
-                b']' => return self.close(container, count),
-                _ => return None,
-            }
-        }
-    }
-
-    fn object(&mut self) -> Option<()> {
-        let container = self.open(Kind::Object)?;
-        let mut count = 0;
-        self.skip_space();
-        if self.peek()? == b'}' {
-            self.at += 1;
-            return self.close(container, count);
-        }
-        loop {
-            self.skip_space();
-            if self.peek()? != b'"' {
-                return None;
-            }
-            self.string()?;
-            if self.take()? != b':' {
-                return None;
-            }
-            self.skip_space();
-            self.value()?;
-            count += 1;
-            match self.take()? {
-                b',' => {}
-                b'}' => return self.close(container, count),
-                _ => return None,
-            }
-        }
-    }
-
-    /// Begins a container and passes its bracket: the number of its entry.
-    fn open(&mut self, kind: Kind) -> Option<usize> {
-        self.depth += 1;
-        if self.depth > DEPTH_MAX {
-            return None;
-        }
-        let container = self.lists.entries.len();
-        self.push(kind, self.at, 0)?;
-        self.at += 1;
-        Some(container)
-    }
-
-    fn close(&mut self, container: usize, count: u32) -> Option<()> {
-        self.depth -= 1;
-        let next = u32::try_from(self.lists.entries.len()).ok()?;
-        let entry = self.lists.entries.get_mut(container)?;
-        (entry.extent, entry.next) = (count, next);
-        Some(())
-    }
-}
-
-/// A one in each byte.
-const ONES: u64 = 0x0101_0101_0101_0101;
-
-/// The highest bit of the first byte that a string cannot hold as it is, a quote, backslash or control character,
-/// is set; bits above it may be.
-fn special(eight: u64) -> u64 {
-    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word;
-    let is = |byte: u8| below(eight ^ (ONES * u64::from(byte)), 1);
-    (is(b'"') | is(b'\\') | below(eight, 0x20)) & (ONES * 0x80)
 }

@@ -319,6 +319,8 @@ impl<S: Read + Write> Raw<S> {
                 Ok(0) => return None,
                 Ok(length) => self.framer.push(&buffer[..length]),
                 Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                // A signal came, such as that of a child that ended.
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => panic!("no message: {error}"),
             }
         }

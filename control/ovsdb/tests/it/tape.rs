@@ -312,6 +312,13 @@ fn text() -> impl Strategy<Value = String> {
     });
     prop_oneof![
         1 => prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()),
+        2 => (value.clone(), prop::collection::vec((0..20_u8, any::<bool>()), 1..5)).prop_map(|(value, uuids)| {
+            // Elements that repeat each other, most of them.
+            let element = |(n, is_same): &(u8, bool)| {
+                format!("{{\"a\":[{},[],{}],\"é\":{value}}}", reference(*n), if *is_same { "1" } else { "23" })
+            };
+            format!("[{}]", uuids.iter().map(element).collect::<Vec<_>>().join(","))
+        }),
         2 => value.clone(),
         1 => (value, any::<usize>(), any::<char>()).prop_map(|(mut text, at, what)| {
             let place = text.char_indices().map(|(index, _)| index).nth(at % text.len()).unwrap_or(0);
@@ -365,6 +372,38 @@ proptest! {
         let is_about_it = wait.contains(&format!("\"columns\":[\"{column}\"]"));
         prop_assert_eq!(results.contains("timed out"), is_about_it, "{}", results);
     }
+}
+
+/// Waits that differ in their references alone are each looked at.
+#[test]
+fn each_of_many_waits_counts() {
+    let wait = |row: u8, value: u8| {
+        json!({"op": "wait", "table": "T", "where": [["_uuid", "==", reference(row)]], "columns": ["one"],
+            "until": "==", "timeout": 0, "rows": [{"one": reference(value)}]})
+        .to_string()
+    };
+    let update = |row: u8, value: u8| {
+        json!({"op": "update", "table": "T", "where": [["_uuid", "==", reference(row)]],
+            "row": {"one": reference(value)}})
+        .to_string()
+    };
+    let results = |db: &mut Database, operations: &[String]| {
+        outcome_on(db, read(&format!("[{}]", operations.join(","))).root().all_elements()).0
+    };
+    let mut db = database();
+    // Which reference is which shows only where they differ.
+    let same = [wait(0, 0), wait(1, 1), wait(0, 0), update(0, 2), update(1, 3)];
+    assert_eq!(results(&mut db, &same), r#"[{},{},{},{"count":1},{"count":1}]"#);
+    assert_eq!(results(&mut db, &[wait(0, 2), wait(1, 3), wait(0, 2)]), "[{},{},{}]");
+    for wrong in [wait(0, 3), wait(1, 2), wait(2, 0), wait(3, 1), wait(2, 2)] {
+        let results = results(&mut db, &[wait(0, 2), wait(1, 3), wrong, wait(1, 3)]);
+        assert!(results.starts_with("[{},{},{\"") && results.ends_with("},null]"), "{results}");
+    }
+    // Changes of the same transaction count, and an operation in between ends the row of waits.
+    let changed = [wait(1, 3), wait(0, 2), update(0, 1), wait(1, 3), wait(0, 1)];
+    assert_eq!(results(&mut db, &changed), r#"[{},{},{"count":1},{},{}]"#);
+    let late = [update(0, 2), wait(1, 3), wait(0, 1)];
+    assert!(results(&mut db, &late).contains("timed out"));
 }
 
 /// A wait knows what the last transaction left.
