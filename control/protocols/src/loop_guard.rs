@@ -1,6 +1,6 @@
 //! Loop guard: finds loops that no spanning tree watches over, and opens them.
 //!
-//! A pure state machine, one for each bridge that asks for it.  It knows a loop by two signs:
+//! A pure state machine, one for each bridge that asks for it.  Two signs show a loop:
 //!
 //! - *our own probe*: a frame that the bridge sends out of each port once a second comes back, in
 //!   the VLAN that it was sent in.  See [`weft_wire::loop_probe`];
@@ -58,7 +58,7 @@ pub struct Moved {
     pub count: u32,
 }
 
-/// What is known of a port that is watched.
+/// A port that is watched, as it is outside of the guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GuardedPort {
     /// Its link is up.
@@ -167,7 +167,7 @@ impl LoopGuard {
         self.nonce
     }
 
-    /// Adds a port, or changes what is known of one.
+    /// Adds a port, or changes one.
     pub fn set_port(&mut self, id: PortKey, settings: GuardedPort) {
         let was_up = self.ports.get(&id).is_some_and(|port| port.settings.is_up);
         let port = self.ports.entry(id).or_insert(Port {

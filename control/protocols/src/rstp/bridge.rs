@@ -62,9 +62,9 @@ impl Rstp {
             let (times, is_rstp) = (self.bridge_times(), !settings.force_stp);
             for port in &mut self.ports {
                 let claim = own_claim(settings.identifier, port.identifier);
-                let (counts, owner_state) = (port.counts, port.owner_state);
+                let (counts, reported_state) = (port.counts, port.reported_state);
                 *port = Port::new(port.id, port.settings, claim, times, is_rstp);
-                (port.counts, port.owner_state) = (counts, owner_state);
+                (port.counts, port.reported_state) = (counts, reported_state);
             }
         }
         self.root_path = own_path(&settings);
@@ -125,7 +125,7 @@ impl Rstp {
         }
         for port in &mut self.ports {
             let to = port.state();
-            let from = std::mem::replace(&mut port.owner_state, to);
+            let from = std::mem::replace(&mut port.reported_state, to);
             if from != to {
                 self.actions.push(Action::State { port: port.id, from, to });
             }

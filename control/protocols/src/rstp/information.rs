@@ -64,10 +64,10 @@ impl Port {
         self.proposed = false;
         // betterorsameInfo(Mine).
         self.agreed &=
-            self.info_is == InfoIs::Mine && self.designated_priority <= self.held_priority;
+            self.info_is == InfoIs::Mine && self.designated_priority <= self.priority_vector;
         self.synced &= self.agreed;
-        self.held_priority = self.designated_priority;
-        self.held_times = self.designated_times;
+        self.priority_vector = self.designated_priority;
+        self.times = self.designated_times;
         self.updt_info = false;
         self.info_is = InfoIs::Mine;
         self.new_info = true;
@@ -97,9 +97,9 @@ impl Port {
         self.record_proposal(message);
         self.set_tc_flags(message);
         // betterorsameInfo(Received).
-        self.agree &= self.info_is == InfoIs::Received && claim <= self.held_priority;
-        self.held_priority = claim;
-        self.held_times = times;
+        self.agree &= self.info_is == InfoIs::Received && claim <= self.priority_vector;
+        self.priority_vector = claim;
+        self.times = times;
         self.updt_rcvd_info_while();
         self.info_is = InfoIs::Received;
         self.reselect = true;
@@ -109,21 +109,21 @@ impl Port {
     /// Section 17.21.8.
     fn rcv_info(&self, message: &Message) -> Received {
         let Some((claim, times)) = vector_of(message) else { return Received::Other };
-        let held = self.held_priority;
+        let own = self.priority_vector;
         match role_of(message) {
             SenderRole::Designated => {
-                let is_same = claim == held;
-                if is_same && times == self.held_times && self.info_is == InfoIs::Received {
+                let is_same = claim == own;
+                if is_same && times == self.times && self.info_is == InfoIs::Received {
                     Received::RepeatedDesignated
-                } else if is_superior(claim, held) || is_same && times != self.held_times {
+                } else if is_superior(claim, own) || is_same && times != self.times {
                     Received::SuperiorDesignated
-                } else if claim > held {
+                } else if claim > own {
                     Received::InferiorDesignated
                 } else {
                     Received::Other
                 }
             }
-            SenderRole::Root | SenderRole::AlternateOrBackup if claim >= held => {
+            SenderRole::Root | SenderRole::AlternateOrBackup if claim >= own => {
                 Received::InferiorRootOrAlternate
             }
             _ => Received::Other,
@@ -169,9 +169,9 @@ impl Port {
 
     /// Section 17.21.23.
     fn updt_rcvd_info_while(&mut self) {
-        let age = self.held_times.message_age + 1;
-        let is_good = age <= self.held_times.max_age;
-        self.timers.received_info = if is_good { 3 * self.held_times.hello } else { 0 };
+        let age = self.times.message_age + 1;
+        let is_good = age <= self.times.max_age;
+        self.timers.received_info = if is_good { 3 * self.times.hello } else { 0 };
     }
 }
 
@@ -194,7 +194,7 @@ fn role_of(message: &Message) -> SenderRole {
 }
 
 /// Section 17.6: better, or from the bridge and port that the port hears already and not the same.
-fn is_superior(heard: Claim, held: Claim) -> bool {
+fn is_superior(heard: Claim, own: Claim) -> bool {
     let number = |claim: Claim| (claim.bridge.address(), claim.port.0 & 0x0fff);
-    heard < held || heard != held && number(heard) == number(held)
+    heard < own || heard != own && number(heard) == number(own)
 }

@@ -14,7 +14,7 @@
 //! | port role transitions, port state transition | `transitions.rs` |
 //! | topology change | `topology.rs` |
 //!
-//! Where the printed standard has a known error (`recordDispute`), 802.1Q is followed.  A port that
+//! Where the printed standard has an error (`recordDispute`), 802.1Q is followed.  A port that
 //! hears its own BPDU discards for as long as that goes on.
 
 mod bridge;

@@ -120,8 +120,8 @@ pub(super) struct Port {
     // Port information and role selection.
     pub(super) info_is: InfoIs,
     /// `portPriority` and `portTimes`: the best that was heard on the LAN, or our own.
-    pub(super) held_priority: Claim,
-    pub(super) held_times: Times,
+    pub(super) priority_vector: Claim,
+    pub(super) times: Times,
     pub(super) designated_priority: Claim,
     pub(super) designated_times: Times,
     pub(super) reselect: bool,
@@ -143,8 +143,8 @@ pub(super) struct Port {
     pub(super) learning: bool,
     pub(super) forward: bool,
     pub(super) forwarding: bool,
-    /// The state that the owner knows: that of the last action.
-    pub(super) owner_state: PortState,
+    /// The state that the last action named.
+    pub(super) reported_state: PortState,
     // Migration, detection, transmission.
     pub(super) migration: Migration,
     pub(super) send_rstp: bool,
@@ -188,8 +188,8 @@ impl Port {
             enabled: settings.is_up,
             message: None,
             info_is: InfoIs::Disabled,
-            held_priority: claim,
-            held_times: times,
+            priority_vector: claim,
+            times,
             designated_priority: claim,
             designated_times: times,
             reselect: true,
@@ -209,7 +209,7 @@ impl Port {
             learning: false,
             forward: false,
             forwarding: false,
-            owner_state: PortState::Disabled,
+            reported_state: PortState::Disabled,
             migration: Migration::CheckingRstp,
             send_rstp: is_rstp,
             rcvd_rstp: false,
@@ -257,6 +257,6 @@ impl Port {
 
     /// The claim names another bridge than `own`.
     pub(super) fn is_led_by_other(&self, own: BridgeIdentifier) -> bool {
-        self.held_priority.bridge.address() != own.address()
+        self.priority_vector.bridge.address() != own.address()
     }
 }

@@ -40,10 +40,10 @@ impl Rstp {
             .iter()
             .filter(|port| port.info_is == InfoIs::Received && port.is_led_by_other(own))
             .map(|port| {
-                let cost = port.held_priority.cost.saturating_add(port.settings.path_cost);
-                let vector = Claim { cost, ..port.held_priority };
-                let message_age = port.held_times.message_age.saturating_add(1);
-                let times = Times { message_age, ..port.held_times };
+                let cost = port.priority_vector.cost.saturating_add(port.settings.path_cost);
+                let vector = Claim { cost, ..port.priority_vector };
+                let message_age = port.times.message_age.saturating_add(1);
+                let times = Times { message_age, ..port.times };
                 RootPath { vector, times, port: Some((port.id, port.identifier)) }
             })
             .filter(|path| path.vector < here.vector)
@@ -61,11 +61,11 @@ impl Rstp {
             let vector = best.vector;
             port.designated_priority = Claim { bridge: own, port: port.identifier, ..vector };
             port.designated_times = Times { hello, ..best.times };
-            let is_led_by_us = port.held_priority.bridge.address() == own.address();
-            let differs = port.held_priority != port.designated_priority
-                || port.held_times != port.designated_times;
+            let is_led_by_us = port.priority_vector.bridge.address() == own.address();
+            let differs = port.priority_vector != port.designated_priority
+                || port.times != port.designated_times;
             let is_root = best.port.is_some_and(|(id, _)| id == port.id);
-            let is_better = port.designated_priority < port.held_priority;
+            let is_better = port.designated_priority < port.priority_vector;
             (port.selected_role, port.updt_info) = match port.info_is {
                 InfoIs::Disabled => (PortRole::Disabled, false),
                 InfoIs::Aged => (PortRole::Designated, true),

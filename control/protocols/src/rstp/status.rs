@@ -32,7 +32,7 @@ impl Rstp {
 
 impl Port {
     pub(super) const fn status(&self) -> PortStatus {
-        let claim = self.held_priority;
+        let claim = self.priority_vector;
         PortStatus {
             identifier: self.identifier,
             number: self.settings.number,

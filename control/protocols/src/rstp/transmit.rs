@@ -1,4 +1,4 @@
-//! Which protocol a neighbour speaks, whether there is one, and what it is told: 802.1D-2004
+//! Which protocol a neighbour speaks, whether there is one, and what is sent to it: 802.1D-2004
 //! sections 17.24 to 17.26.
 
 use super::bridge::Rstp;

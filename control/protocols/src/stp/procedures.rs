@@ -48,15 +48,15 @@ impl Stp {
         self.actions.push(frame);
     }
 
-    /// Section 8.6.2: what was heard is better than what the port holds, or news from the same
+    /// Section 8.6.2: what was heard is better than what the port holds, or as good and from the same
     /// bridge and port.
     pub(super) fn supersedes_port_info(&self, port: &Port, info: &BpduInfo) -> bool {
         let heard = Claim::of(info);
-        let held = port.claim;
+        let recorded = port.claim;
         let by_bridge = |claim: Claim| (claim.root, claim.cost, claim.bridge);
-        by_bridge(heard) < by_bridge(held)
-            || by_bridge(heard) == by_bridge(held)
-                && (heard.bridge != self.settings.identifier || heard.port <= held.port)
+        by_bridge(heard) < by_bridge(recorded)
+            || by_bridge(heard) == by_bridge(recorded)
+                && (heard.bridge != self.settings.identifier || heard.port <= recorded.port)
     }
 
     /// Section 8.6.3, the record, and 8.6.4, its timers.

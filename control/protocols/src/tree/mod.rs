@@ -1,4 +1,4 @@
-//! What the two spanning tree protocols have in common: states, roles, and how a tree is driven.
+//! What the two spanning tree protocols share: states, roles, and how a tree is driven.
 //!
 //! Both are pure state machines.  A control thread owns one per bridge and
 //!

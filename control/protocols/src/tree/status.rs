@@ -54,7 +54,7 @@ pub struct PortStatus {
     pub state: PortState,
     /// It is taken for a port with no bridge behind it; never in STP.
     pub is_edge: bool,
-    /// Seconds for which it has been in that state; STP alone knows.
+    /// Seconds for which it has been in that state; STP alone counts them.
     pub secs_in_state: Option<u64>,
     /// The bridge that leads its LAN.
     pub designated_bridge: BridgeIdentifier,
@@ -71,7 +71,7 @@ pub struct PortCounts {
     pub tx: u64,
     /// Valid BPDUs received.
     pub rx: u64,
-    /// Frames received that were no BPDU, or none that the protocol knows.
+    /// Frames received that were no BPDU, or one of another version.
     pub error: u64,
     /// Seconds since it takes part; RSTP alone counts them.
     pub uptime_secs: u64,

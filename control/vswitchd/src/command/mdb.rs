@@ -11,6 +11,7 @@ use crate::process::unixctl::Answer;
 use crate::protocols::port_of;
 use crate::protocols::snooping::Snooping;
 use std::fmt::Write as _;
+use std::time::Instant;
 use weft_protocols::mcast::EntryKind;
 
 /// The commands of this family.
@@ -44,7 +45,7 @@ fn show(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     bridge(lent.desired, lent.ids, name)?;
     let table = lent.snooping.table(name).ok_or(DISABLED)?;
     let mut text = String::from(" port  VLAN  GROUP                Age\n");
-    for entry in table.entries(lent.snooping.now_secs()) {
+    for entry in table.entries(lent.snooping.clock_secs(Instant::now())) {
         let port = match ofport(lent.plan, lent.ids, port_of(entry.port)) {
             Some(LOCAL) => "LOCAL".to_owned(),
             Some(number) => number.to_string(),

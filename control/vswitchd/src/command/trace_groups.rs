@@ -5,6 +5,7 @@ use crate::protocols::key_of;
 use crate::trace::flow::{Flow, Net};
 use crate::trace::walk::Hop;
 use std::net::IpAddr;
+use std::time::Instant;
 use weft_protocols::PortKey;
 use weft_protocols::mcast::{EntryKind, Mdb};
 use weft_switch::Verdict;
@@ -54,7 +55,9 @@ fn data(lent: &Parts<'_>, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
             format!("-> forwarding to mcast {kind} port")
         }
     };
-    let of_vlan = table.entries(lent.snooping.now_secs()).filter(|entry| entry.vid == hop.meta.vid);
+    let of_vlan = table
+        .entries(lent.snooping.clock_secs(Instant::now()))
+        .filter(|entry| entry.vid == hop.meta.vid);
     let (mut members, mut routers) = (Vec::new(), Vec::new());
     for entry in of_vlan {
         match entry.kind {
@@ -76,7 +79,7 @@ fn data(lent: &Parts<'_>, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
 fn report(lent: &Parts<'_>, table: &Mdb, hop: &Hop) -> Vec<String> {
     let line =
         |port: PortKey, here, there| if port == key_of(hop.meta.ingress) { here } else { there };
-    let entries = table.entries(lent.snooping.now_secs());
+    let entries = table.entries(lent.snooping.clock_secs(Instant::now()));
     let routers = entries
         .filter(|entry| entry.kind == EntryKind::Router && entry.vid == hop.meta.vid)
         .map(|entry| {

@@ -230,7 +230,7 @@ impl Engine {
         self.plan = Standing { bridge_mtus, ..Standing::default() };
         self.views.rates = Rates::default();
         self.views.captures.tell_again();
-        self.protocols.snooping.tell_again();
+        self.protocols.snooping.publish_again();
     }
 
     /// First half of a change: nothing is sent any more to what goes; then it goes.
@@ -320,7 +320,7 @@ impl Engine {
         for port in &moved {
             self.protocols.snooping.forget_port(*port);
         }
-        self.protocols.tell_groups(&mut self.lower);
+        self.protocols.publish_groups(&mut self.lower);
         self.turn_trees();
         for port in moved {
             self.lower.workers.flush_fdb(None, Some(port), None);
@@ -402,7 +402,7 @@ impl Engine {
             self.views.coverage.add("worker_replaced", replaced.workers);
         }
         if replaced.has_lost {
-            self.protocols.snooping.tell_again();
+            self.protocols.snooping.publish_again();
             self.views.captures.tell_again();
         }
         replaced.has_closed_links

@@ -2,8 +2,8 @@
 
 use crate::config::desired::{Bridge, Desired, Port};
 use crate::config::names::PortName;
-use crate::protocols::spanning::{Errand, Member};
-use crate::protocols::{key_of, port_of};
+use crate::protocols::spanning::Member;
+use crate::protocols::{Errand, key_of, port_of};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use weft_protocols::loop_guard::{
@@ -161,11 +161,11 @@ impl Guard {
     ) {
         let mut stay = BTreeMap::new();
         for port in bridge.ports.values() {
-            let Some(known) = member(bridge, port) else { continue };
+            let Some(member) = member(bridge, port) else { continue };
             let settings =
-                GuardedPort { is_up: known.is_up, vid: known.vid.get(), group: known.group };
-            self.machine.set_port(key_of(known.id), settings);
-            stay.insert(known.id, (port.uuid, port.name.clone()));
+                GuardedPort { is_up: member.is_up, vid: member.vid.get(), group: member.group };
+            self.machine.set_port(key_of(member.id), settings);
+            stay.insert(member.id, (port.uuid, port.name.clone()));
         }
         for gone in self.members.keys().filter(|id| !stay.contains_key(*id)) {
             self.machine.remove_port(key_of(*gone));

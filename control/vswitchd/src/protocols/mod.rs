@@ -1,4 +1,9 @@
 //! The drivers of control protocols: time and frames in, gates and flushes out.
+//!
+//! A driver reads no clock.  It has `configure`, which makes its machines fit the rows; `receive`,
+//! for what workers hand up; `due`, which says when its next turn is; and `turn`, which lets time
+//! pass and returns what is to be done.  [`Protocols`] has the clock and carries that out.  A new
+//! protocol is a folder in `control/protocols`, a driver here, and a family of commands.
 
 pub mod guards;
 pub mod members;
@@ -13,8 +18,8 @@ use crate::config::desired::Desired;
 use crate::lower::Lower;
 use crate::plan::planned::Standing;
 use members::Members;
-use snooping::Snooping;
-use spanning::{Errand, Spanning};
+use snooping::{Changed, Snooping};
+use spanning::Spanning;
 use std::time::Instant;
 use weft_protocols::PortKey;
 use weft_switch::PortId;
@@ -29,8 +34,24 @@ pub(crate) const fn port_of(key: PortKey) -> PortId {
     PortId(key.0)
 }
 
+/// What a machine wants done outside of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Send a frame out of a port.
+    Send(PortId, Vec<u8>),
+    /// Forget what a bridge has learned, on all ports or one.
+    Flush(String, Option<PortId>),
+}
+
+/// What came of a turn.
+pub struct Turn {
+    /// What is to be done, oldest first, once gates are in force.
+    pub errands: Vec<Errand>,
+    /// Gates or ageing changed: a snapshot is due.
+    pub gates_changed: bool,
+}
+
 /// The state of control protocols.
-#[derive(Default)]
 pub struct Protocols {
     /// Spanning trees and loop guards.
     pub spanning: Spanning,
@@ -39,12 +60,20 @@ pub struct Protocols {
     states_changed: bool,
 }
 
+impl Default for Protocols {
+    fn default() -> Self {
+        let snooping = Snooping::new(Instant::now());
+        Self { spanning: Spanning::default(), snooping, states_changed: false }
+    }
+}
+
 impl Protocols {
     /// Makes the protocols fit what is wanted and planned.
     pub fn configure(&mut self, desired: &Desired, lower: &mut Lower, members: &Members<'_>) {
         let ids = &lower.ids;
         let member = |bridge: &_, port: &_| members.member(ids, bridge, port);
-        self.spanning.configure(desired, |bridge| members.address(bridge), member);
+        let now = Instant::now();
+        self.spanning.configure(desired, now, |bridge| members.address(bridge), member);
         let (bridge, port) = (|row: &_| ids.bridge(row), |row: &_| ids.port(row));
         let is_down = |name: &str| members.is_down(name);
         self.snooping.configure(desired, &members.plan.ports, bridge, port, is_down);
@@ -72,12 +101,11 @@ impl Protocols {
     /// Lets time pass for the trees and guards; what they want done, once gates are in force.
     #[must_use]
     pub fn tick(&mut self, lower: &mut Lower) -> Vec<Errand> {
-        self.spanning.tick();
-        let (errands, changed) = self.spanning.take_errands();
-        if changed {
+        let Turn { errands, gates_changed } = self.spanning.turn(Instant::now());
+        if gates_changed {
             lower.mark(self.spanning.all_members());
         }
-        self.states_changed |= changed;
+        self.states_changed |= gates_changed;
         errands
     }
 
@@ -103,23 +131,30 @@ impl Protocols {
         std::mem::take(&mut self.states_changed)
     }
 
-    /// Hands snooping what was heard, and workers what has become of it.
+    /// Hands snooping what was heard, and gives workers the lists that follow.
     pub fn turn_snooping(&mut self, lower: &mut Lower) {
+        let now = Instant::now();
         for heard in lower.workers.take_heard() {
-            self.snooping.receive(&heard);
+            self.snooping.receive(&heard, now);
         }
-        self.snooping.expire();
-        if self.snooping.may_tell() {
-            self.tell_groups(lower);
-        }
+        let changed = self.snooping.turn(now);
+        self.set_groups(changed, now, lower);
     }
 
-    /// Gives the workers the lists that have changed.
-    pub fn tell_groups(&mut self, lower: &mut Lower) {
-        let began = Instant::now();
-        for (bridge, groups) in self.snooping.take_news() {
+    /// Gives the workers the lists that have changed, without a pause.
+    pub fn publish_groups(&mut self, lower: &mut Lower) {
+        let now = Instant::now();
+        let changed = self.snooping.take_changed();
+        self.set_groups(changed, now, lower);
+    }
+
+    fn set_groups(&mut self, changed: Vec<Changed>, began: Instant, lower: &mut Lower) {
+        if changed.is_empty() {
+            return;
+        }
+        for (bridge, groups) in changed {
             lower.workers.set_groups(bridge, groups.as_ref());
         }
-        self.snooping.told(began);
+        self.snooping.published(began, Instant::now());
     }
 }

@@ -205,7 +205,7 @@ mod tests {
         ]);
         let medium = Medium { speed_mbps: Some(1000), is_full_duplex: Some(false) };
         let port = Keys(&keys).rstp_port(0x123, ADDRESS, true, &medium);
-        assert_eq!((port.identifier().0, port.path_cost), (0x6123, 20_000));
+        assert_eq!((port.identifier().0, port.priority, port.path_cost), (0x6123, 0x60, 20_000));
         assert!(port.admin_edge && !port.auto_edge && !port.point_to_point && port.is_up);
         let down = column(&[("rstp-admin-port-state", "False")]);
         let plain = Keys(&down).rstp_port(1, ADDRESS, true, &Medium::default());

@@ -1,8 +1,8 @@
 //! Multicast snooping, as this daemon drives it: one state machine for each bridge that wants one.
 //!
-//! What workers hear goes in, lists of ports come out.  A change is told to the workers at once, and
-//! those that follow it together: however many reports come in, making and telling lists takes a
-//! tenth of this thread's time at most.
+//! What workers hear goes in, lists of ports come out.  A change is published at once, and those that
+//! follow it together: however many reports come in, making and publishing lists takes a tenth of
+//! this thread's time at most.
 
 use crate::config::desired::Desired;
 use crate::plan::planned::Ports;
@@ -16,10 +16,10 @@ use weft_protocols::mcast::{Mdb, Traffic};
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::{BridgeId, PortId};
 
-/// Between two changes that workers are told of, at least.
+/// Between two times that lists are published, at least.
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 
-/// The pause is so many times as long as telling took.
+/// The pause is so many times as long as publishing took.
 const PAUSE_FACTOR: u32 = 10;
 
 /// How often what was heard is looked through for what is too old.
@@ -28,33 +28,39 @@ const EXPIRE: Duration = Duration::from_secs(1);
 struct Table {
     id: BridgeId,
     mdb: Mdb,
-    /// The workers have not been told of its last change.
-    is_news: bool,
+    /// Its last change is not published.
+    is_changed: bool,
     /// Ports whose link is down.
     down: BTreeSet<PortId>,
 }
 
 impl Table {
-    fn note_news(&mut self) {
-        self.is_news |= self.mdb.take_changed();
+    fn note_change(&mut self) {
+        self.is_changed |= self.mdb.take_changed();
     }
 }
 
-/// What is known of groups, bridge by bridge.
+/// The lists of a bridge that have changed; none when it snoops no more.
+pub type Changed = (BridgeId, Option<Arc<Groups>>);
+
+/// Who is a member of which group, bridge by bridge.
 pub struct Snooping {
     tables: BTreeMap<String, Table>,
     /// The bridge of each port.
     bridges: BTreeMap<PortId, String>,
-    /// Bridges that snoop no more, of which the workers have not been told.
+    /// Bridges that snoop no more, which is not published.
     ended: Vec<BridgeId>,
+    /// Where the clock of ages starts.
     started: Instant,
+    /// When it was last looked for what is too old.
     expired: Instant,
     pause_until: Instant,
 }
 
-impl Default for Snooping {
-    fn default() -> Self {
-        let now = Instant::now();
+impl Snooping {
+    /// No tables; the clock of ages starts at `now`.
+    #[must_use]
+    pub const fn new(now: Instant) -> Self {
         Self {
             tables: BTreeMap::new(),
             bridges: BTreeMap::new(),
@@ -64,9 +70,7 @@ impl Default for Snooping {
             pause_until: now,
         }
     }
-}
 
-impl Snooping {
     /// Makes the tables fit the configuration.  `bridge` and `port` give numbers by row, `is_down`
     /// says of a port that its device is there and has no link.
     pub fn configure(
@@ -90,7 +94,7 @@ impl Snooping {
             };
             let table = self.tables.entry(name.clone()).or_insert_with(|| {
                 tracing::info!("{name}: multicast snooping starts");
-                Table { id, mdb: Mdb::new(settings), is_news: true, down: BTreeSet::new() }
+                Table { id, mdb: Mdb::new(settings), is_changed: true, down: BTreeSet::new() }
             });
             table.mdb.configure(settings);
             let members: Vec<_> = ports
@@ -117,30 +121,34 @@ impl Snooping {
                 table.mdb.forget_port(key_of(*lost));
             }
             table.down = down;
-            table.note_news();
+            table.note_change();
         }
     }
 
-    /// Takes a frame that a worker heard.
-    pub fn receive(&mut self, heard: &Heard) {
-        let now = self.now_secs();
+    /// Takes a frame that a worker heard, at `now`.
+    pub fn receive(&mut self, heard: &Heard, now: Instant) {
+        let secs = self.clock_secs(now);
         let bridge = self.bridges.get(&heard.port);
         if let Some(table) = bridge.and_then(|bridge| self.tables.get_mut(bridge)) {
-            table.mdb.receive(key_of(heard.port), heard.vid, &heard.frame, now);
-            table.note_news();
+            table.mdb.receive(key_of(heard.port), heard.vid, &heard.frame, secs);
+            table.note_change();
         }
     }
 
-    /// Forgets what is too old, once a second.
-    pub fn expire(&mut self) {
-        if self.expired.elapsed() < EXPIRE {
-            return;
+    /// Takes a turn: forgets what is too old, once a second, and returns what is to be published.
+    pub fn turn(&mut self, now: Instant) -> Vec<Changed> {
+        if now >= self.expired + EXPIRE {
+            self.expire(now);
         }
-        self.expired = Instant::now();
-        let now = self.now_secs();
+        if now >= self.pause_until { self.take_changed() } else { Vec::new() }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        self.expired = now;
+        let secs = self.clock_secs(now);
         for table in self.tables.values_mut() {
-            table.mdb.expire(now);
-            table.note_news();
+            table.mdb.expire(secs);
+            table.note_change();
         }
     }
 
@@ -148,7 +156,7 @@ impl Snooping {
     pub fn flush(&mut self, bridge: &str) {
         if let Some(table) = self.tables.get_mut(bridge) {
             table.mdb.flush();
-            table.note_news();
+            table.note_change();
         }
     }
 
@@ -156,43 +164,37 @@ impl Snooping {
     pub fn forget_port(&mut self, port: PortId) {
         for table in self.tables.values_mut() {
             table.mdb.forget_port(key_of(port));
-            table.note_news();
+            table.note_change();
         }
     }
 
-    /// The workers are new and know nothing.
-    pub fn tell_again(&mut self) {
+    /// The workers are new: all lists are to be published again.
+    pub fn publish_again(&mut self) {
         for table in self.tables.values_mut() {
-            table.is_news = true;
+            table.is_changed = true;
         }
     }
 
-    /// True when enough time has passed since the workers were told of a change.
-    #[must_use]
-    pub fn may_tell(&self) -> bool {
-        Instant::now() >= self.pause_until
-    }
-
-    /// The lists that have changed; those of a bridge that snoops no more are absent.
-    pub fn take_news(&mut self) -> Vec<(BridgeId, Option<Arc<Groups>>)> {
+    /// What is to be published, whatever the pause.
+    pub fn take_changed(&mut self) -> Vec<Changed> {
         let ended = std::mem::take(&mut self.ended).into_iter().map(|id| (id, None));
         let changed = self.tables.values_mut().filter_map(|table| {
-            let is_news = std::mem::take(&mut table.is_news);
-            is_news.then(|| (table.id, Some(Arc::new(groups_of(&table.mdb)))))
+            let is_changed = std::mem::take(&mut table.is_changed);
+            is_changed.then(|| (table.id, Some(Arc::new(groups_of(&table.mdb)))))
         });
         ended.chain(changed).collect()
     }
 
-    /// The workers have been told; that began when `began` says.
-    pub fn told(&mut self, began: Instant) {
-        let pause = (began.elapsed() * PAUSE_FACTOR).max(PAUSE_MIN);
-        self.pause_until = Instant::now() + pause;
+    /// The workers have the lists: making and publishing them took from `began` to `now`.
+    pub fn published(&mut self, began: Instant, now: Instant) {
+        let took = now.saturating_duration_since(began);
+        self.pause_until = now + (took * PAUSE_FACTOR).max(PAUSE_MIN);
     }
 
     /// When the next turn is due, if one is.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        if !self.ended.is_empty() || self.tables.values().any(|table| table.is_news) {
+        if !self.ended.is_empty() || self.tables.values().any(|table| table.is_changed) {
             return Some(self.pause_until);
         }
         let holds = |table: &Table| table.mdb.group_count() + table.mdb.router_count() > 0;
@@ -210,10 +212,11 @@ impl Snooping {
         self.tables.keys().map(String::as_str)
     }
 
-    /// The clock of ages, in seconds.
+    /// What the clock of ages says at `now`, in seconds.
     #[must_use]
-    pub fn now_secs(&self) -> u32 {
-        u32::try_from(self.started.elapsed().as_secs()).unwrap_or(u32::MAX)
+    pub fn clock_secs(&self, now: Instant) -> u32 {
+        let elapsed = now.saturating_duration_since(self.started);
+        u32::try_from(elapsed.as_secs()).unwrap_or(u32::MAX)
     }
 }
 
@@ -238,6 +241,40 @@ mod tests {
     use weft_protocols::mcast::{SnoopingPort, SnoopingSettings};
     use weft_wire::vid::Vid;
 
+    /// IPv4, 20 bytes of header, and an `IGMPv2` report of 239.1.2.3.
+    fn report() -> Vec<u8> {
+        let mut report = vec![0x01, 0, 0x5e, 1, 2, 3, 2, 0, 0, 0, 0, 1];
+        report.extend([8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 1, 2, 0, 0, 10, 0, 0, 1, 239, 1, 2, 3]);
+        report.extend([0x16, 0, 0xf8, 0xfa, 239, 1, 2, 3]);
+        report
+    }
+
+    #[test]
+    fn changes_that_follow_wait_for_the_pause_and_members_go_with_age() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut snooping = Snooping::new(start);
+        let mut mdb = Mdb::new(SnoopingSettings { age_secs: 300, ..SnoopingSettings::default() });
+        mdb.set_ports([(PortKey(1), SnoopingPort::default())].into());
+        let table = Table { id: BridgeId(0), mdb, is_changed: true, down: BTreeSet::new() };
+        snooping.tables.insert("br0".to_owned(), table);
+        snooping.bridges.insert(PortId(1), "br0".to_owned());
+        assert_eq!(snooping.due(), Some(start));
+        assert_eq!(snooping.turn(start).len(), 1);
+        snooping.published(start, at(3));
+        // Publishing took 3 ms, so the pause is ten times as long.
+        let heard = Heard { port: PortId(1), vid: Vid::UNTAGGED, frame: report() };
+        snooping.receive(&heard, at(5));
+        assert_eq!(snooping.due(), Some(at(33)));
+        assert!(snooping.turn(at(32)).is_empty());
+        assert_eq!(snooping.turn(at(33)).len(), 1);
+        snooping.published(at(33), at(33));
+        assert_eq!(snooping.due(), Some(at(1000)), "somebody has to be looked after");
+        assert!(snooping.turn(at(299_900)).is_empty());
+        assert_eq!(snooping.turn(at(300_900)).len(), 1);
+        assert_eq!(snooping.due(), None);
+    }
+
     #[test]
     fn workers_get_what_the_table_says() {
         let settings =
@@ -246,10 +283,7 @@ mod tests {
         let port = |floods, floods_reports| SnoopingPort { floods, floods_reports };
         let ports = [port(false, false), port(true, false), port(false, true), port(false, false)];
         mdb.set_ports((1..).map(PortKey).zip(ports).collect());
-        // IPv4, 20 bytes of header, and an IGMPv2 report of 239.1.2.3.
-        let mut report = vec![0x01, 0, 0x5e, 1, 2, 3, 2, 0, 0, 0, 0, 1];
-        report.extend([8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 1, 2, 0, 0, 10, 0, 0, 1, 239, 1, 2, 3]);
-        report.extend([0x16, 0, 0xf8, 0xfa, 239, 1, 2, 3]);
+        let report = report();
         // The same host asks in VLAN 5 as a router: a general query.
         let mut query = report.clone();
         query.splice(34.., [0x11, 0, 0xee, 0xff, 0, 0, 0, 0]);

@@ -10,7 +10,7 @@ use crate::config::names::PortName;
 use crate::protocols::guards::Guards;
 use crate::protocols::settings::Keys;
 use crate::protocols::tree_view::{TreeView, state_name};
-use crate::protocols::{key_of, port_of};
+use crate::protocols::{Errand, Turn, key_of, port_of};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
@@ -27,7 +27,7 @@ use weft_wire::vid::Vid;
 /// How often time passes for the trees.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What is known of a port that may take part.
+/// A port that may take part, as its device and its row have it.
 #[derive(Clone, Debug)]
 pub struct Member {
     /// Its number in the datapath.
@@ -38,7 +38,7 @@ pub struct Member {
     pub source: MacAddr,
     /// Its link is up.
     pub is_up: bool,
-    /// Its speed and duplex, where they are known.
+    /// Its speed and duplex, where the device says them.
     pub medium: Medium,
     /// The VLAN of untagged frames.
     pub vid: Vid,
@@ -113,32 +113,19 @@ struct Tree {
     aging_secs: Option<u32>,
 }
 
-/// What the trees want done outside of them, bridge by bridge.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Errand {
-    /// Send a frame out of a port.
-    Send(PortId, Vec<u8>),
-    /// Forget what a bridge has learned, on all ports or one.
-    Flush(String, Option<PortId>),
-}
-
 /// What the tree of a bridge lets a port do.
 fn tree_gate(trees: &BTreeMap<String, Tree>, bridge: &str, port: PortId) -> Gate {
     trees.get(bridge).map_or(Gate::OPEN, |tree| tree.machine.tree().gate(key_of(port)))
 }
 
 /// The trees of all bridges, and the guards.
+#[derive(Default)]
 pub struct Spanning {
     trees: BTreeMap<String, Tree>,
     /// The loop guards.
     pub guards: Guards,
-    ticked: Instant,
-}
-
-impl Default for Spanning {
-    fn default() -> Self {
-        Self { trees: BTreeMap::new(), guards: Guards::default(), ticked: Instant::now() }
-    }
+    /// Up to when time has passed; none while there is neither a tree nor a guard.
+    ticked: Option<Instant>,
 }
 
 impl Spanning {
@@ -151,7 +138,7 @@ impl Spanning {
     /// When time is to pass for the trees and guards, if there are some.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        self.is_active().then(|| self.ticked + TICK)
+        Some(self.ticked? + TICK)
     }
 
     /// True when a bridge takes part, and its BPDUs are to be handed up.
@@ -188,17 +175,15 @@ impl Spanning {
         self.trees.get(bridge)?.aging_secs
     }
 
-    /// Makes the trees fit the configuration.  `address` gives a bridge's own address, `member`
-    /// what is known of a port of a bridge that is planned and may take part.
+    /// Makes the trees fit the configuration, at `now`.  `address` gives a bridge's own address, `member`
+    /// a port of a bridge that is planned and may take part.
     pub fn configure(
         &mut self,
         desired: &Desired,
+        now: Instant,
         address: impl Fn(&Bridge) -> Option<MacAddr>,
         member: impl Fn(&Bridge, &Port) -> Option<Member>,
     ) {
-        if !self.is_active() {
-            self.ticked = Instant::now();
-        }
         self.trees.retain(|name, tree| {
             let protocol = desired.bridges.get(name).and_then(|bridge| bridge.spanning);
             protocol == Some(tree.machine.protocol())
@@ -220,6 +205,7 @@ impl Spanning {
             tree.configure_ports(bridge, &member);
         }
         self.guards.configure(desired, &member);
+        self.ticked = self.is_active().then(|| self.ticked.unwrap_or(now));
     }
 
     /// Takes a frame that came in on `port` of a bridge.
@@ -231,11 +217,16 @@ impl Spanning {
         }
     }
 
-    /// Lets time pass up to now.
-    pub fn tick(&mut self) {
-        let elapsed = self.ticked.elapsed();
-        self.ticked += elapsed;
-        let millis = u32::try_from(elapsed.as_millis()).unwrap_or(u32::MAX);
+    /// Takes a turn: lets time pass up to `now`.
+    pub fn turn(&mut self, now: Instant) -> Turn {
+        if let Some(ticked) = &mut self.ticked {
+            let elapsed = now.saturating_duration_since(std::mem::replace(ticked, now));
+            self.pass(u32::try_from(elapsed.as_millis()).unwrap_or(u32::MAX));
+        }
+        self.take_turn()
+    }
+
+    fn pass(&mut self, millis: u32) {
         for tree in self.trees.values_mut() {
             tree.machine.tree_mut().tick(millis);
         }
@@ -243,8 +234,7 @@ impl Spanning {
         self.guards.tick(millis, |bridge, port| tree_gate(trees, bridge, port).forwards);
     }
 
-    /// What is to be done, and whether gates or aging changed, so that a snapshot is due.
-    pub fn take_errands(&mut self) -> (Vec<Errand>, bool) {
+    fn take_turn(&mut self) -> Turn {
         let (mut errands, mut changed) = (Vec::new(), false);
         for (name, tree) in &mut self.trees {
             for action in tree.machine.tree_mut().take_actions() {
@@ -272,7 +262,7 @@ impl Spanning {
             }
         }
         changed |= self.guards.take_errands(&mut errands);
-        (errands, changed)
+        Turn { errands, gates_changed: changed }
     }
 
     /// The trees of one protocol, by bridge.
