@@ -13,7 +13,6 @@ use crate::process::unixctl::Answer;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use weft_io::Queue;
 use weft_switch::{BridgeId, FdbRecord, PortId, WorkerId};
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -85,7 +84,7 @@ impl Reading {
         end: impl FnOnce(&mut N::Parts<'_>, Pieces) -> Step + 'static,
     ) -> Step
     where
-        Engine: Lend<N> + Lend<Counting>,
+        Engine: Lend<N>,
     {
         let (bridge, from) = (self.bridge, std::mem::take(&mut self.next));
         let asked: Vec<_> = from.keys().copied().collect();
@@ -93,18 +92,17 @@ impl Reading {
             bridge,
             from: from.get(&worker).copied().unwrap_or(0),
         });
-        let resume = move |engine: &mut Engine, answers: Vec<Event<Queue>>| {
+        Step::ask::<Counting>(question, move |counters, answers| {
             for event in answers {
                 let Event::Fdb { worker, records, next } = event else { continue };
                 self.pieces.push(records);
                 self.next.extend(next.map(|next| (worker, next)));
             }
             if self.next.is_empty() {
-                return end(&mut Lend::<N>::lend(engine), self.pieces);
+                return Step::next::<N>(move |lent| end(lent, self.pieces));
             }
-            self.go_on(Lend::<Counting>::lend(engine).workers, end)
-        };
-        Step::Ask(question, Box::new(resume))
+            self.go_on(counters.workers, end)
+        })
     }
 }
 

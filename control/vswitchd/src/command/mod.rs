@@ -141,41 +141,6 @@ fn all() -> Vec<Listed> {
 /// The order to end, and who waits for it to be done.
 pub type Exit = (Leave, tokio::sync::oneshot::Sender<Answer>);
 
-/// Answers a request, unless it is the order to end: that is answered when it is done.  What takes
-/// several turns goes to `errands`.
-pub(crate) fn answer(
-    request: Request,
-    engine: &mut Engine,
-    store: &mut Store,
-    errands: &mut Errands,
-) -> Option<Exit> {
-    let Request { target, method, params, reply } = request;
-    let (answer, leave) = match (target, method.as_str()) {
-        (Target::Database, "exit") => match check(&method, [0, 0], &params) {
-            Ok(()) => (Ok(String::new()), Some(Leave::Devices)),
-            Err(error) => (Err(error), None),
-        },
-        (Target::Database, _) => {
-            let now = |method: &str, params: &[String]| engine.command_now(method, params);
-            database::answer(store, now, &method, params, reply);
-            return None;
-        }
-        (Target::Switch, "exit") => exit(&params),
-        (Target::Switch, "list-commands") => (list(&params), None),
-        (Target::Switch, _) => {
-            let step = engine.command(&method, &params);
-            errands.after(step.unwrap_or_else(|text| Step::Done(Err(text))), Some(reply));
-            return None;
-        }
-    };
-    if let Some(leave) = leave {
-        return Some((leave, reply));
-    }
-    // Whoever asked may be gone.
-    let _ = reply.send(answer);
-    None
-}
-
 fn exit(params: &[String]) -> (Answer, Option<Leave>) {
     match params {
         [word] if word == "--cleanup" => (Ok(String::new()), Some(Leave::Nothing)),
@@ -185,6 +150,41 @@ fn exit(params: &[String]) -> (Answer, Option<Leave>) {
 }
 
 impl Engine {
+    /// Answers a request, unless it is the order to end: that is answered when it is done.  What takes
+    /// several turns goes to `errands`.
+    pub(crate) fn answer(
+        &mut self,
+        request: Request,
+        store: &mut Store,
+        errands: &mut Errands,
+    ) -> Option<Exit> {
+        let Request { target, method, params, reply } = request;
+        let (answer, leave) = match (target, method.as_str()) {
+            (Target::Database, "exit") => match check(&method, [0, 0], &params) {
+                Ok(()) => (Ok(String::new()), Some(Leave::Devices)),
+                Err(error) => (Err(error), None),
+            },
+            (Target::Database, _) => {
+                let now = |method: &str, params: &[String]| self.command_now(method, params);
+                database::answer(store, now, &method, params, reply);
+                return None;
+            }
+            (Target::Switch, "exit") => exit(&params),
+            (Target::Switch, "list-commands") => (list(&params), None),
+            (Target::Switch, _) => {
+                let step = self.command(&method, &params);
+                errands.after(step.unwrap_or_else(|text| Step::Done(Err(text))), Some(reply));
+                return None;
+            }
+        };
+        if let Some(leave) = leave {
+            return Some((leave, reply));
+        }
+        // Whoever asked may be gone.
+        let _ = reply.send(answer);
+        None
+    }
+
     /// Runs a command of the switch.
     fn command(&mut self, method: &str, params: &[String]) -> Result<Step, String> {
         let faults = AnyFamily::of::<fault::Faults>();

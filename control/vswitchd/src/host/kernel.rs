@@ -10,11 +10,9 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkBuffer, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::AddressMessage;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkInfo, LinkMessage, Stats64};
+use netlink_packet_route::link::{LinkMessage, Stats64};
 use netlink_packet_route::neighbour::NeighbourMessage;
-use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteType,
-};
+use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage};
 use netlink_packet_route::stats::{StatsAttribute, StatsFilterMask, StatsMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
@@ -23,26 +21,21 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
-use tokio::io::unix::AsyncFd;
 
 mod addresses;
+mod decode;
+mod monitor;
 mod neighbours;
+mod orders;
 
 use addresses::Addresses;
+use decode::{family, link, route, table_entry, target, way_to};
+pub use monitor::{Monitor, watched};
 pub use neighbours::Neighbour;
 use neighbours::neighbour;
 
-/// Multicast groups of rtnetlink: links, neighbours, IPv4 and IPv6 addresses, routes and rules.
-const GROUPS: [u32; 8] = [1, 3, 5, 7, 8, 9, 11, 19];
-
 /// How long the kernel may take for an answer, which it gives at once.
 const ANSWER_SECS_MAX: i64 = 2;
-
-/// `linux/rtnetlink.h`.
-const RT_TABLE_LOCAL: u8 = 255;
-
-/// Bytes of notifications that may wait for us before the kernel throws some away.
-const NOTICES_BYTES: usize = 4 << 20;
 
 /// One network device.
 #[expect(clippy::struct_excessive_bools, reason = "they are the flags of a device")]
@@ -147,57 +140,6 @@ pub struct Kernel {
     neighbours: HashMap<(u32, IpAddr), Neighbour>,
 }
 
-/// The notifications.
-pub struct Monitor(AsyncFd<Socket>);
-
-impl Monitor {
-    /// Joins the groups.  Must be called inside a tokio runtime.
-    ///
-    /// # Errors
-    /// When the kernel refuses the socket.
-    pub fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_ROUTE)?;
-        socket.bind_auto()?;
-        for group in GROUPS {
-            socket.add_membership(group)?;
-        }
-        // Best effort: too small a buffer means a dump more often.
-        let _ = socket.set_rx_buf_sz(NOTICES_BYTES);
-        socket.set_non_blocking(true)?;
-        Ok(Self(watched(socket)?))
-    }
-
-    /// One datagram of notifications, if one is there already; otherwise as [`Monitor::next`].
-    ///
-    /// # Errors
-    /// As [`Monitor::next`].
-    pub fn take(&self) -> io::Result<Option<Vec<u8>>> {
-        match self.0.get_ref().recv_from_full() {
-            Ok((bytes, _)) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Some(Vec::new())),
-            Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Waits for notifications and returns one datagram of them; `None` when some were lost and
-    /// the tables have to be read anew.  Loses nothing when it is dropped while it waits.
-    ///
-    /// # Errors
-    /// When the socket fails in another way.
-    pub async fn next(&self) -> io::Result<Option<Vec<u8>>> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            match ready.try_io(|socket| socket.get_ref().recv_from_full()) {
-                Ok(Ok((bytes, _))) => return Ok(Some(bytes)),
-                Ok(Err(error)) if error.raw_os_error() == Some(NO_BUFFERS) => return Ok(None),
-                Ok(Err(error)) => return Err(error),
-                Err(_would_block) => {}
-            }
-        }
-    }
-}
-
 /// Those of `addresses` that the device with this number has.
 pub(crate) fn addresses_of(
     addresses: &BTreeSet<(u32, IpAddr)>,
@@ -207,18 +149,6 @@ pub(crate) fn addresses_of(
     let from = addresses.range((ifindex, least)..);
     from.take_while(move |(of, _)| *of == ifindex).map(|(_, address)| *address)
 }
-
-/// A descriptor that tokio watches.
-///
-/// # Errors
-/// When it cannot be watched.
-#[expect(deprecated, reason = "its successor is unsafe; these descriptors are owned and stay")]
-pub fn watched<T: std::os::fd::AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
-    AsyncFd::new(owner)
-}
-
-/// `ENOBUFS`: notifications were lost.
-const NO_BUFFERS: i32 = rustix::io::Errno::NOBUFS.raw_os_error();
 
 impl Kernel {
     /// Opens the socket and reads the tables.  A [`Monitor`] must be open before, or changes
@@ -448,68 +378,6 @@ impl Kernel {
         Ok(answers.iter().filter_map(table_entry).collect())
     }
 
-    fn set_link(
-        &mut self,
-        ifindex: u32,
-        flags: LinkFlags,
-        change: LinkFlags,
-        attribute: Option<LinkAttribute>,
-    ) -> io::Result<()> {
-        let mut message = LinkMessage::default();
-        message.header.index = ifindex;
-        message.header.flags = flags;
-        message.header.change_mask = change;
-        message.attributes.extend(attribute);
-        self.request(RouteNetlinkMessage::SetLink(message), NLM_F_ACK)?;
-        Ok(())
-    }
-
-    /// Makes a device receive frames for any address, or no longer.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn set_promiscuous(&mut self, ifindex: u32, on: bool) -> io::Result<()> {
-        let flags = if on { LinkFlags::Promisc } else { LinkFlags::empty() };
-        self.set_link(ifindex, flags, LinkFlags::Promisc, None)
-    }
-
-    /// Sets a device up.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn set_up(&mut self, ifindex: u32) -> io::Result<()> {
-        self.set_link(ifindex, LinkFlags::Up, LinkFlags::Up, None)
-    }
-
-    /// Sets a device's MTU.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn set_mtu(&mut self, ifindex: u32, mtu: u32) -> io::Result<()> {
-        let none = LinkFlags::empty();
-        self.set_link(ifindex, none, none, Some(LinkAttribute::Mtu(mtu)))
-    }
-
-    /// Sets a device's MAC address.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn set_mac(&mut self, ifindex: u32, mac: [u8; 6]) -> io::Result<()> {
-        let none = LinkFlags::empty();
-        self.set_link(ifindex, none, none, Some(LinkAttribute::Address(mac.to_vec())))
-    }
-
-    /// Removes a device.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn delete_link(&mut self, ifindex: u32) -> io::Result<()> {
-        let mut message = LinkMessage::default();
-        message.header.index = ifindex;
-        self.request(RouteNetlinkMessage::DelLink(message), NLM_F_ACK)?;
-        Ok(())
-    }
-
     fn request(
         &mut self,
         message: RouteNetlinkMessage,
@@ -595,135 +463,4 @@ fn messages(mut bytes: &[u8]) -> Vec<NetlinkMessage<RouteNetlinkMessage>> {
         bytes = bytes.get(len.next_multiple_of(4).max(16)..).unwrap_or_default();
     }
     found
-}
-
-/// The question for the route to `target`, from `source` when that is given.
-fn way_to(target: IpAddr, source: Option<IpAddr>) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(target);
-    message.header.destination_prefix_length = prefix_len(target);
-    message.attributes.push(RouteAttribute::Destination(RouteAddress::from(target)));
-    if let Some(source) = source {
-        message.header.source_prefix_length = prefix_len(source);
-        message.attributes.push(RouteAttribute::Source(RouteAddress::from(source)));
-    }
-    message
-}
-
-/// One answer of a dump of routes, unless it is of another table or for multicast.
-fn table_entry(answer: &RouteNetlinkMessage) -> Option<(IpAddr, u8, Route)> {
-    let RouteNetlinkMessage::NewRoute(message) = answer else { return None };
-    let is_shown = [RouteHeader::RT_TABLE_MAIN, RT_TABLE_LOCAL].contains(&message.header.table);
-    let found = route(message).filter(|_| is_shown)?;
-    let (target, len) = target(message)?;
-    Some((target, len, found))
-}
-
-/// What a route leads to: an address, and how many of its bits count.
-fn target(message: &RouteMessage) -> Option<(IpAddr, u8)> {
-    let unspecified = match message.header.address_family {
-        AddressFamily::Inet => IpAddr::from([0; 4]),
-        AddressFamily::Inet6 => IpAddr::from([0; 16]),
-        _ => return None,
-    };
-    let target = message.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Destination(address) => ip(address),
-        _ => None,
-    });
-    Some((target.unwrap_or(unspecified), message.header.destination_prefix_length))
-}
-
-const fn family(address: IpAddr) -> AddressFamily {
-    match address {
-        IpAddr::V4(_) => AddressFamily::Inet,
-        IpAddr::V6(_) => AddressFamily::Inet6,
-    }
-}
-
-const fn prefix_len(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
-    }
-}
-
-fn mac(bytes: &[u8]) -> [u8; 6] {
-    bytes.try_into().unwrap_or_default()
-}
-
-fn link(message: &LinkMessage) -> Link {
-    let flags = message.header.flags;
-    let mut link = Link {
-        ifindex: message.header.index,
-        is_admin_up: flags.contains(LinkFlags::Up),
-        is_running: flags.contains(LinkFlags::LowerUp),
-        is_loopback: flags.contains(LinkFlags::Loopback),
-        is_promiscuous: flags.contains(LinkFlags::Promisc),
-        ..Link::default()
-    };
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name.clone_from(name),
-            LinkAttribute::Address(bytes) => link.mac = mac(bytes),
-            LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
-            LinkAttribute::CarrierChanges(count) => link.carrier_changes = *count,
-            LinkAttribute::Stats64(stats) => link.stats = LinkStats(*stats),
-            LinkAttribute::LinkInfo(infos) => {
-                for info in infos {
-                    if let LinkInfo::Kind(kind) = info {
-                        link.kind = kind.to_string();
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    link
-}
-
-fn route(message: &RouteMessage) -> Option<Route> {
-    let kind = message.header.kind;
-    if !matches!(kind, RouteType::Unicast | RouteType::Local) {
-        return None;
-    }
-    let mut found = Route {
-        ifindex: 0,
-        gateway: None,
-        source: None,
-        mtu: None,
-        is_local: kind == RouteType::Local,
-    };
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Oif(index) => found.ifindex = *index,
-            RouteAttribute::Gateway(address) => found.gateway = ip(address),
-            RouteAttribute::PrefSource(address) => found.source = ip(address),
-            RouteAttribute::Via(via) => found.gateway = via_address(via),
-            RouteAttribute::Metrics(metrics) => {
-                found.mtu = metrics.iter().find_map(|metric| match metric {
-                    RouteMetric::Mtu(mtu) => Some(*mtu),
-                    _ => None,
-                });
-            }
-            _ => {}
-        }
-    }
-    (found.ifindex != 0).then_some(found)
-}
-
-fn via_address(via: &netlink_packet_route::route::RouteVia) -> Option<IpAddr> {
-    use netlink_packet_route::route::RouteVia;
-    match via {
-        RouteVia::Inet(address) => Some(IpAddr::V4(*address)),
-        RouteVia::Inet6(address) => Some(IpAddr::V6(*address)),
-        _ => None,
-    }
-}
-
-const fn ip(address: &RouteAddress) -> Option<IpAddr> {
-    match address {
-        RouteAddress::Inet(address) => Some(IpAddr::V4(*address)),
-        RouteAddress::Inet6(address) => Some(IpAddr::V6(*address)),
-        _ => None,
-    }
 }

@@ -32,6 +32,8 @@ pub(crate) enum Step {
     Ask(Question, Resume),
     /// Rows are to have these values; it goes on when the database has been told: [`Step::write`].
     Write(Wanted, Resume),
+    /// It goes on in the next turn: [`Step::next`].
+    Next(Resume),
     /// The rest needs nothing of the engine and may take long: a thread makes it.
     Elsewhere(Box<dyn FnOnce() -> Answer + Send>),
 }
@@ -48,6 +50,14 @@ impl Step {
         let resume =
             move |engine: &mut Engine, answers| resume(&mut Lend::<N>::lend(engine), answers);
         Self::Ask(question, Box::new(resume))
+    }
+
+    /// Goes on with the parts that `N` names, in the next turn.
+    pub fn next<N: Needs>(resume: impl FnOnce(&mut N::Parts<'_>) -> Self + 'static) -> Self
+    where
+        Engine: Lend<N>,
+    {
+        Self::Next(Box::new(move |engine, _| resume(&mut Lend::<N>::lend(engine))))
     }
 
     /// Goes on with the parts that `N` names, when the database has been told.
@@ -122,6 +132,7 @@ impl Errands {
                 self.writes
                     .push(Write { wanted, errand: Errand { reply, question: None, resume } });
             }
+            Step::Next(resume) => self.waiting.push(Errand { reply, question: None, resume }),
             Step::Elsewhere(make) => {
                 drop(tokio::task::spawn_blocking(move || send(reply, make())));
             }

@@ -102,7 +102,7 @@ pub(super) fn neighbour(message: &NeighbourMessage) -> Option<(IpAddr, Neighbour
             NeighbourAttribute::Destination(NeighbourAddress::Inet6(ip)) => {
                 address = Some(IpAddr::V6(*ip));
             }
-            NeighbourAttribute::LinkLayerAddress(bytes) => target = Some(super::mac(bytes)),
+            NeighbourAttribute::LinkLayerAddress(bytes) => target = Some(super::decode::mac(bytes)),
             _ => {}
         }
     }

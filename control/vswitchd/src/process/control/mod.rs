@@ -6,7 +6,6 @@
 mod rows;
 mod timed;
 
-use crate::command;
 use crate::host::events::{KernelEvent, KernelEvents};
 use crate::host::kernel::watched;
 use crate::process::engine::{Engine, Leave};
@@ -201,7 +200,7 @@ impl Control {
             Wake::PathMtu(report) => self.note_report(&report),
             Wake::Command(request) => {
                 let Self { engine, store, errands, .. } = self;
-                let exit = command::answer(request, engine, store, errands);
+                let exit = engine.answer(request, store, errands);
                 return Ok(exit.map(|(leave, reply)| (leave, Some(reply))));
             }
             Wake::Capture(request) => {
