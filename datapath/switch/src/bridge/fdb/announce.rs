@@ -50,7 +50,9 @@ impl Announcer {
         station: Station,
         sighting: impl FnOnce() -> Option<Sighting>,
     ) {
+        // Of most frames there is nothing to say: they need no other look-up.
         if self.is_on
+            && learned != Learned::Unchanged
             && let Some(sighting) = sighting()
             && self.is_new_to_others(learned, sighting)
         {
