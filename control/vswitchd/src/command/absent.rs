@@ -9,7 +9,7 @@ use super::{Command, Family, command};
 use crate::config::desired::Desired;
 use crate::config::desired::{Interface, Port};
 use crate::config::names::PortName;
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
 
@@ -32,7 +32,7 @@ pub(crate) enum Absent {}
 /// What they work with.
 pub(crate) struct Parts<'a> {
     pub desired: &'a Desired,
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
 }
 
 impl Needs for Absent {

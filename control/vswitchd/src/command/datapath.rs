@@ -6,7 +6,7 @@ use crate::config::desired::Desired;
 use crate::host::links::Links;
 use crate::lower::publish::Ids;
 use crate::lower::workers::Workers;
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::plan::{Carrier, Held};
 use crate::process::errand::{Counters, Step, by_port};
 use crate::process::parts::Needs;
@@ -90,7 +90,7 @@ pub(crate) enum Datapaths {}
 /// What they work with.
 pub(crate) struct Parts<'a> {
     pub desired: &'a Desired,
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     pub links: &'a Links,
     pub ids: &'a Ids,
     pub workers: &'a mut Workers,

@@ -4,8 +4,8 @@ use super::{Command, Family, command, errand};
 use crate::config::desired::Desired;
 use crate::lower::publish::Ids;
 use crate::lower::workers::{Workers, fdb_stats};
+use crate::plan::installed::Installed;
 use crate::plan::ofport::LOCAL;
-use crate::plan::planned::Standing;
 use crate::process::engine::Engine;
 use crate::process::errand::{Counting, Step};
 use crate::process::parts::{Lend, Needs};
@@ -24,7 +24,7 @@ pub(crate) enum Fdb {}
 /// What they work with.
 pub(crate) struct Parts<'a> {
     pub desired: &'a Desired,
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     pub ids: &'a Ids,
     pub workers: &'a mut Workers,
 }
@@ -54,7 +54,7 @@ pub(super) fn bridge(desired: &Desired, ids: &Ids, name: &str) -> Result<BridgeI
 }
 
 /// The number that `fdb/show` prints for a port.
-pub(super) fn ofport(plan: &Standing, ids: &Ids, port: PortId) -> Option<u16> {
+pub(super) fn ofport(plan: &Installed, ids: &Ids, port: PortId) -> Option<u16> {
     let interface = ids.ports.key(port.0)?;
     plan.ports.get(interface).map(|port| port.ofport)
 }

@@ -9,7 +9,7 @@ use super::{Command, Family, command, errand};
 use crate::config::desired::Desired;
 use crate::lower::publish::Ids;
 use crate::lower::workers::{NoAnswer, Workers};
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::process::errand::{Counters, Step, by_port};
 use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
@@ -84,7 +84,7 @@ pub(super) struct Seen {
 pub(super) fn recent(
     workers: &mut Workers,
     desired: &Desired,
-    plan: &Standing,
+    plan: &Installed,
     ids: &Ids,
     datapath: &Datapath,
 ) -> Vec<Seen> {

@@ -3,7 +3,7 @@
 use super::{Command, Family, command};
 use crate::host::links::Links;
 use crate::lower::workers::Workers;
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
 use crate::process::vlog::Vlog;
@@ -16,7 +16,7 @@ pub(crate) enum General {}
 pub(crate) struct Parts<'a> {
     pub vlog: &'a mut Vlog,
     pub coverage: &'a Coverage,
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     pub links: &'a Links,
     pub workers: &'a mut Workers,
 }

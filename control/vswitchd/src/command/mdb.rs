@@ -4,8 +4,8 @@ use super::fdb::{bridge, ofport};
 use super::{Command, Family, command};
 use crate::config::desired::Desired;
 use crate::lower::publish::Ids;
+use crate::plan::installed::Installed;
 use crate::plan::ofport::LOCAL;
-use crate::plan::planned::Standing;
 use crate::process::parts::Needs;
 use crate::process::unixctl::Answer;
 use crate::protocols::port_of;
@@ -20,7 +20,7 @@ pub(crate) enum Groups {}
 /// What they work with.
 pub(crate) struct Parts<'a> {
     pub desired: &'a Desired,
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     pub ids: &'a Ids,
     pub snooping: &'a mut Snooping,
 }

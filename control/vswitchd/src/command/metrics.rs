@@ -9,7 +9,7 @@ use crate::host::links::Links;
 use crate::lower::publish::Ids;
 use crate::lower::workers::Workers;
 use crate::lower::workers::reports;
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::plan::{Carrier, Held};
 use crate::process::errand::{self, Step, by_port};
 use crate::process::parts::Needs;
@@ -27,7 +27,7 @@ pub(crate) enum Metrics {}
 /// What they work with.
 pub(crate) struct Parts<'a> {
     pub desired: &'a Desired,
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     pub kernel: &'a Kernel,
     pub links: &'a Links,
     pub ids: &'a Ids,

@@ -5,8 +5,8 @@ use crate::config::desired::tests::Fake;
 use crate::config::desired::{Desired, Rows};
 use crate::config::duplicates;
 use crate::config::news::News;
-use crate::plan::planned::Standing;
-use crate::plan::{Observed, PlannedPort, Scope, plan};
+use crate::plan::installed::Installed;
+use crate::plan::{Dirty, Observed, PlannedPort, plan};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -187,7 +187,7 @@ proptest! {
     ) {
         let mut world = World::new();
         let (mut known, mut desired) = (Known::default(), Desired::default());
-        let mut standing = Standing::default();
+        let mut installed = Installed::default();
         for edits in edits {
             let changed: Vec<_> = edits.iter().flat_map(|edit| world.edit(edit)).collect();
             let before = desired.clone();
@@ -202,22 +202,22 @@ proptest! {
                 let place = desired.interface(&port.interface);
                 place.is_some_and(|(bridge, _, _)| bridge.name == port.bridge)
             };
-            let held = standing.ports.iter().filter(stays);
+            let held = installed.ports.iter().filter(stays);
             let held = held.map(|port| (port.interface, port.ofport)).collect();
             let observed = Observed { ofports: held, ..Observed::default() };
-            let mut scope = Scope::of(&touched, &desired);
-            let nothing = Standing::default();
-            let mut whole = Standing::default();
-            whole.take_over(plan(&anew, &observed, &nothing, &Scope::all(&anew, &nothing)).unwrap());
-            let next = plan(&desired, &observed, &standing, &scope).unwrap_or_else(|| {
-                scope.linked = true;
-                plan(&desired, &observed, &standing, &scope).unwrap()
+            let mut dirty = Dirty::of(&touched, &desired);
+            let nothing = Installed::default();
+            let mut whole = Installed::default();
+            whole.take_over(plan(&anew, &observed, &nothing, &Dirty::everything(&anew, &nothing)).unwrap());
+            let next = plan(&desired, &observed, &installed, &dirty).unwrap_or_else(|| {
+                dirty.all = true;
+                plan(&desired, &observed, &installed, &dirty).unwrap()
             });
-            standing.take_over(next);
-            let ports = |of: &Standing| of.ports.iter().cloned().collect::<Vec<_>>();
-            prop_assert_eq!(ports(&standing), ports(&whole));
-            prop_assert_eq!(&standing.failures, &whole.failures);
-            prop_assert_eq!(&standing.complaints, &whole.complaints);
+            installed.take_over(next);
+            let ports = |of: &Installed| of.ports.iter().cloned().collect::<Vec<_>>();
+            prop_assert_eq!(ports(&installed), ports(&whole));
+            prop_assert_eq!(&installed.failures, &whole.failures);
+            prop_assert_eq!(&installed.complaints, &whole.complaints);
         }
     }
 }
@@ -244,7 +244,7 @@ fn a_row_that_says_the_same_touches_nothing_and_a_change_only_its_own() {
     assert_eq!(known.take_read(), 1);
 
     // The other end of a patch port is looked at with it, and nothing else is.
-    let scope = Scope::of(&touched, &desired);
+    let dirty = Dirty::of(&touched, &desired);
     let ends = [2, 3].map(|port| Uuid::from_u128(interface_row(port)));
-    assert_eq!(scope, Scope { linked: false, rows: BTreeSet::from(ends) });
+    assert_eq!(dirty, Dirty { all: false, interfaces: BTreeSet::from(ends) });
 }

@@ -5,7 +5,7 @@ use crate::host::links::{LinkError, Nic};
 use crate::host::nic::{NicOrder, OpenNic};
 use crate::host::parallel;
 use crate::lower::Lower;
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::plan::{Held, Step};
 use std::io;
 use weft_wire::mac::MacAddr;
@@ -17,7 +17,7 @@ pub struct Apply<'a> {
     /// The workers, which get queues.
     pub lower: &'a mut Lower,
     /// What forwards.
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
 }
 
 impl Apply<'_> {

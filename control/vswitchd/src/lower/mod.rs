@@ -7,7 +7,7 @@ pub(crate) mod rebalance;
 pub mod supervise;
 pub mod workers;
 
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use publish::Ids;
 use rebalance::Rebalance;
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,7 @@ impl Lower {
     }
 
     /// Forgets the addresses behind links that have lost their carrier.
-    pub fn forget_behind(&mut self, links: &[String], plan: &Standing) {
+    pub fn forget_behind(&mut self, links: &[String], plan: &Installed) {
         for name in links {
             let port = plan.ports.by_device(name);
             if let Some(id) = port.and_then(|port| self.ids.port(&port.interface)) {

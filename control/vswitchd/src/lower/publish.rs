@@ -13,7 +13,7 @@ use crate::config::desired::{Bridge, Desired};
 use crate::config::tunnel_options::Tunnel;
 use crate::host::links::{Link, Links};
 use crate::lower::{Lower, mirrors};
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::plan::{Carrier, Held, PlannedPort};
 use crate::protocols::spanning::Spanning;
 use crate::report::coverage::Coverage;
@@ -157,7 +157,7 @@ pub struct Publisher<'a> {
     /// What is wanted.
     pub desired: &'a Desired,
     /// What is planned.
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     /// What keeps ports from forwarding.
     pub spanning: &'a Spanning,
     /// Open links.
@@ -278,7 +278,7 @@ fn bridge_conf(bridge: &Bridge, ids: &Ids, spanning: &Spanning) -> BridgeConf {
     }
 }
 
-fn link_conf(plan: &Standing, ids: &Ids, name: &str, link: &Link) -> Option<LinkConf> {
+fn link_conf(plan: &Installed, ids: &Ids, name: &str, link: &Link) -> Option<LinkConf> {
     let role = match link.held {
         Held::Underlay => LinkRole::Underlay,
         Held::Tap | Held::Port => {

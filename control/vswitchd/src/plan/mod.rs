@@ -4,9 +4,9 @@
 //! limits, tunnels, next hops) is data, which [`Plan::ports`] lists and `publish.rs` turns
 //! into the next snapshot; there is no step for it, so none can be forgotten.
 
-pub mod common;
+pub mod facts;
+pub mod installed;
 pub mod ofport;
-pub mod planned;
 
 use crate::config::desired::known::Touched;
 use crate::config::desired::{Bridge, Desired, Interface, Kind, Port};
@@ -14,8 +14,8 @@ use crate::config::ignored;
 use crate::config::names::PortName;
 use crate::config::tunnel_options::{Identity, Tunnel};
 use crate::host::kernel::addresses_of;
-use crate::plan::common::Common;
-use crate::plan::planned::Standing;
+use crate::plan::facts::{NicFacts, SharedFacts};
+use crate::plan::installed::Installed;
 use crate::underlay::tunnels::{Nic, Path};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -61,7 +61,7 @@ pub struct OpenLink {
     pub ifindex: u32,
 }
 
-/// What there is, as far as it concerns the scope of a plan.
+/// What there is, as far as it concerns what is dirty.
 #[derive(Clone, Debug, Default)]
 pub struct Observed {
     /// The host's devices, by name.
@@ -188,6 +188,8 @@ pub struct PlannedPort {
     pub split_horizon: Option<String>,
     /// What of an internal port is for tunnels, when some of their packets may come to it.
     pub vtep: Option<Vtep>,
+    /// What it gives its bridge, when it is a NIC.
+    pub nic: Option<NicFacts>,
 }
 
 impl PlannedPort {
@@ -203,33 +205,33 @@ impl PlannedPort {
 
 /// What is to be planned anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Scope {
+pub struct Dirty {
     /// All interfaces but patch ports, since something has changed that they share.
-    pub linked: bool,
+    pub all: bool,
     /// These interfaces, whether they are wanted still or not.
-    pub rows: BTreeSet<Uuid>,
+    pub interfaces: BTreeSet<Uuid>,
 }
 
-impl Scope {
-    /// What has to do with these rows.
+impl Dirty {
+    /// What has to do with these changes of the configuration.
     #[must_use]
-    pub fn of(touched: &Touched, desired: &Desired) -> Self {
-        let mut rows = touched.interfaces.clone();
-        rows.extend(touched.peers.iter().filter_map(|peer| desired.patch(peer)));
-        Self { linked: touched.is_elsewhere, rows }
+    pub fn of(changed: &Touched, desired: &Desired) -> Self {
+        let mut interfaces = changed.interfaces.clone();
+        interfaces.extend(changed.peers.iter().filter_map(|peer| desired.patch(peer)));
+        Self { all: changed.is_elsewhere, interfaces }
     }
 
     /// Everything.
     #[must_use]
-    pub fn all(desired: &Desired, standing: &Standing) -> Self {
+    pub fn everything(desired: &Desired, installed: &Installed) -> Self {
         let wanted = desired.interfaces().map(|(_, _, interface)| interface.uuid);
-        let planned = standing.ports.iter().map(|port| port.interface);
-        let failed = standing.failures.keys().copied();
-        Self { linked: true, rows: wanted.chain(planned).chain(failed).collect() }
+        let planned = installed.ports.iter().map(|port| port.interface);
+        let failed = installed.failures.keys().copied();
+        Self { all: true, interfaces: wanted.chain(planned).chain(failed).collect() }
     }
 }
 
-/// The way from [`Observed`] to [`Desired`], as far as a [`Scope`] goes.
+/// The way from [`Observed`] to [`Desired`], as far as something is [`Dirty`].
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The interfaces that were planned anew; those that stand nowhere below are not wanted.
@@ -254,16 +256,16 @@ pub struct Plan {
     pub requested_mtus: BTreeMap<Uuid, u32>,
 }
 
-/// Works out the plan of what is in `scope`; all else is as in `standing`.  None when that would not
-/// be true, since something changes that others share: the scope is to be wider.
+/// Works out the plan of what is dirty; all else stays as installed.  None when more is dirty than
+/// that, since a fact changes that ports share: then plan with [`Dirty::all`].
 #[must_use]
 pub fn plan(
     desired: &Desired,
     observed: &Observed,
-    standing: &Standing,
-    scope: &Scope,
+    installed: &Installed,
+    dirty: &Dirty,
 ) -> Option<Plan> {
-    plan_for(numbers::NUMBERS_MAX, desired, observed, standing, scope)
+    plan_for(numbers::NUMBERS_MAX, desired, observed, installed, dirty)
 }
 
 /// The same, for a datapath that has `numbers_max` numbers for interfaces, and as many for bridges.
@@ -271,74 +273,43 @@ fn plan_for(
     numbers_max: usize,
     desired: &Desired,
     observed: &Observed,
-    standing: &Standing,
-    scope: &Scope,
+    installed: &Installed,
+    dirty: &Dirty,
 ) -> Option<Plan> {
-    if !scope.linked && standing.ports.len() >= numbers_max {
-        // Others wait for a number that may be left now.
-        return None;
-    }
-    let mut rows = scope.rows.clone();
-    let looked: Vec<_> = if scope.linked {
-        rows.extend(desired.linked().map(|(_, _, interface)| interface.uuid));
-        rows.extend(standing.ports.linked());
-        rows.extend(standing.failures.keys());
-        desired.linked().collect()
-    } else {
-        let wanted = rows.iter().filter_map(|row| desired.interface(row));
-        wanted.filter(|(.., interface)| !matches!(interface.kind, Kind::Patch(_))).collect()
-    };
-    let plan = Plan { looked_at: rows.len(), planned: rows, ..Plan::default() };
-    let common = Cow::Borrowed(standing.ports.common());
-    let wanted = BTreeMap::new();
-    let unnumbered = numbers::first_without_number(desired, numbers_max);
-    let mut planner = Planner {
-        desired,
-        observed,
-        standing,
-        numbers_max,
-        unnumbered,
-        looked,
-        common,
-        plan,
-        wanted,
-    };
-    if !scope.linked {
-        if !planner.may_be_alone() {
-            return None;
-        }
-        planner.leave_open();
-    }
+    let mut planner = Planner::new(numbers_max, desired, observed, installed, dirty);
+    planner.keep_open();
     planner.refuse();
     planner.links();
     planner.tunnels();
-    if scope.linked {
-        planner.common = Cow::Owned(Common::of(&planner.plan.ports));
-    } else if !planner.is_alone() {
-        return None;
-    }
     planner.patches();
     planner.limit();
+    if !dirty.all && planner.changes_shared_facts() {
+        return None;
+    }
+    if dirty.all {
+        planner.facts = Cow::Owned(SharedFacts::of(&planner.plan.ports));
+    }
     planner.closing();
     planner.opening();
-    planner.adjust(scope);
+    planner.adjust();
     planner.number();
-    planner.leave_out_what_stays(scope);
+    planner.leave_out_what_stays();
     Some(planner.plan)
 }
 
 struct Planner<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
-    standing: &'a Standing,
+    installed: &'a Installed,
+    dirty: &'a Dirty,
     /// Numbers that the datapath has for interfaces, and as many for bridges.
     numbers_max: usize,
     /// The first bridge by name that gets no number.
     unnumbered: Option<&'a str>,
-    /// All interfaces of the scope that are wanted, but patch ports.
+    /// All dirty interfaces that are wanted, but patch ports.
     looked: Vec<(&'a Bridge, &'a Port, &'a Interface)>,
-    /// What all tunnels have in common.
-    common: Cow<'a, Common>,
+    /// What ports share: as installed, or of all ports of this plan.
+    facts: Cow<'a, SharedFacts>,
     plan: Plan,
     /// Links that are to be open.
     wanted: BTreeMap<String, OpenLink>,
@@ -372,7 +343,38 @@ impl<'a> Taken<'a> {
     }
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    fn new(
+        numbers_max: usize,
+        desired: &'a Desired,
+        observed: &'a Observed,
+        installed: &'a Installed,
+        dirty: &'a Dirty,
+    ) -> Self {
+        let mut planned = dirty.interfaces.clone();
+        let looked: Vec<_> = if dirty.all {
+            planned.extend(desired.linked().map(|(_, _, interface)| interface.uuid));
+            planned.extend(installed.ports.linked());
+            planned.extend(installed.failures.keys());
+            desired.linked().collect()
+        } else {
+            let wanted = planned.iter().filter_map(|row| desired.interface(row));
+            wanted.filter(|(.., interface)| !matches!(interface.kind, Kind::Patch(_))).collect()
+        };
+        Self {
+            desired,
+            observed,
+            installed,
+            dirty,
+            numbers_max,
+            unnumbered: numbers::first_without_number(desired, numbers_max),
+            looked,
+            facts: Cow::Borrowed(installed.ports.facts()),
+            plan: Plan { looked_at: planned.len(), planned, ..Plan::default() },
+            wanted: BTreeMap::new(),
+        }
+    }
+
     fn fail(&mut self, interface: &Interface, text: String) {
         self.plan.failures.insert(interface.uuid, text);
     }
@@ -391,7 +393,39 @@ impl Planner<'_> {
             vlan: port.vlan.clone(),
             split_horizon: port.split_horizon.clone(),
             vtep: None,
+            nic: self.nic_facts(interface),
         });
+    }
+
+    fn nic_facts(&self, interface: &Interface) -> Option<NicFacts> {
+        if interface.kind != Kind::System {
+            return None;
+        }
+        let device = self.observed.devices.get(&interface.name)?;
+        let mac = Some(device.mac).filter(|mac| !mac.is_group() && !mac.is_zero());
+        Some(NicFacts { mac, mtu: device.mtu })
+    }
+
+    /// The links of ports that are not dirty stay open, and all that only tunnels have to do with.
+    fn keep_open(&mut self) {
+        if self.dirty.all {
+            return;
+        }
+        let of_ports = |link: &OpenLink| link.held != Held::Underlay;
+        let installed = self.installed_ports().filter(|port| port.carrier == Carrier::Link);
+        let mut own: BTreeSet<&str> = installed.map(|port| port.name.as_str()).collect();
+        let has_link = |kind: &Kind| matches!(kind, Kind::Internal | Kind::System);
+        let links = self.looked.iter().filter(|(.., interface)| has_link(&interface.kind));
+        own.extend(links.map(|(.., interface)| interface.name.as_str()));
+        let open = self.observed.open.iter();
+        let stay = open.filter(|(name, link)| !(of_ports(link) && own.contains(name.as_str())));
+        self.wanted = stay.map(|(name, link)| (name.clone(), *link)).collect();
+    }
+
+    /// What the dirty interfaces have been so far.
+    fn installed_ports(&self) -> impl Iterator<Item = &'a PlannedPort> + use<'a, '_> {
+        let installed = self.installed;
+        self.plan.planned.iter().filter_map(|row| installed.ports.get(row))
     }
 
     /// Fails what is in bridges that cannot be, and looks at it no more.
@@ -531,6 +565,10 @@ impl Planner<'_> {
 
     /// Packets of a tunnel that takes them from anywhere come in by any NIC that has its address.
     fn listen(&mut self, local: Local) {
+        if !self.dirty.all {
+            // It is one of several, or a new fact.
+            return;
+        }
         let is_meant = |address| local.address().is_none_or(|local| local == address);
         for (name, device) in &self.observed.devices {
             if addresses_of(&self.observed.addresses, device.ifindex).any(is_meant) {
@@ -616,7 +654,7 @@ impl Planner<'_> {
                 continue;
             }
             let mac = if interface.is_local(bridge) {
-                bridge.hwaddr.or_else(|| self.smallest_mac(bridge))
+                bridge.hwaddr.or_else(|| self.facts.nic_mac(&bridge.name))
             } else {
                 interface.mac
             };
@@ -625,32 +663,15 @@ impl Planner<'_> {
         macs
     }
 
-    fn system_devices<'s>(&'s self, bridge: &'s Bridge) -> impl Iterator<Item = &'s Device> {
-        let linked = self.desired.linked_of(bridge).map(|(_, _, interface)| interface);
-        linked
-            .filter(|interface| {
-                interface.kind == Kind::System
-                    && self.wanted.get(&interface.name).is_some_and(|link| link.held == Held::Port)
-            })
-            .filter_map(|interface| self.observed.devices.get(&interface.name))
-    }
-
-    fn smallest_mac(&self, bridge: &Bridge) -> Option<MacAddr> {
-        self.system_devices(bridge)
-            .map(|device| device.mac)
-            .filter(|mac| !mac.is_group() && !mac.is_zero())
-            .min()
-    }
-
     /// Addresses, MTUs and VTEPs of links that are, or will be, open.
-    fn adjust(&mut self, scope: &Scope) {
+    fn adjust(&mut self) {
         let macs = self.wanted_macs();
-        let mtus = scope.linked.then(|| {
+        let mtus = self.dirty.all.then(|| {
             let bridges = self.desired.bridges.values();
             bridges.map(|bridge| (bridge.name.clone(), self.bridge_mtu(bridge))).collect()
         });
         let mtu_of = |bridge: &Bridge| {
-            mtus.as_ref().unwrap_or(&self.standing.bridge_mtus).get(&bridge.name).copied()
+            mtus.as_ref().unwrap_or(&self.installed.bridge_mtus).get(&bridge.name).copied()
         };
         let mut steps = Vec::new();
         let mut requested = BTreeMap::new();
@@ -664,8 +685,8 @@ impl Planner<'_> {
         }
         self.plan.bridge_mtus = mtus;
         self.plan.requested_mtus = requested;
-        if scope.linked {
-            let udp_ports = self.common.udp_ports();
+        if self.dirty.all {
+            let udp_ports = self.facts.udp_ports();
             let links = self.wanted.iter().filter(|(_, link)| link.held == Held::Underlay);
             steps.extend(links.map(|(name, link)| Step::SetVteps {
                 name: name.clone(),
@@ -707,7 +728,7 @@ impl Planner<'_> {
             None if link.held == Held::Tap => {
                 let last = self.observed.bridge_mtus.get(&bridge.name).copied();
                 let follows = now == last.unwrap_or(MTU_DEFAULT)
-                    || self.standing.requested_mtus.get(&interface.uuid) == Some(&now);
+                    || self.installed.requested_mtus.get(&interface.uuid) == Some(&now);
                 if now > bridge_mtu || follows { bridge_mtu } else { now }
             }
             None => now,
@@ -717,11 +738,11 @@ impl Planner<'_> {
 
     /// Addresses of a device that remote ends may send to.
     fn vteps(&self, name: &str, ifindex: u32) -> BTreeSet<IpAddr> {
-        self.common.vteps(name, addresses_of(&self.observed.addresses, ifindex))
+        self.facts.vteps(name, addresses_of(&self.observed.addresses, ifindex))
     }
 
     /// What was looked at only because something else changed, and is as it was, needs nothing.
-    fn leave_out_what_stays(&mut self, scope: &Scope) {
+    fn leave_out_what_stays(&mut self) {
         let steps = self.plan.close.iter().chain(&self.plan.open);
         let moving: BTreeSet<&String> = steps.filter_map(Step::opens_or_closes).collect();
         let moves = |port: &PlannedPort| match &port.carrier {
@@ -733,10 +754,10 @@ impl Planner<'_> {
         };
         let stays = |port: &PlannedPort| {
             let row = &port.interface;
-            !scope.rows.contains(row)
+            !self.dirty.interfaces.contains(row)
                 && !moves(port)
-                && self.standing.ports.get(row) == Some(port)
-                && self.standing.error(row) == self.plan.complaints.get(row)
+                && self.installed.ports.get(row) == Some(port)
+                && self.installed.error(row) == self.plan.complaints.get(row)
         };
         let staying: BTreeSet<Uuid> =
             self.plan.ports.iter().filter(|port| stays(port)).map(|port| port.interface).collect();
@@ -746,10 +767,10 @@ impl Planner<'_> {
     }
 }
 
-mod alone;
+mod shared;
 
 #[cfg(test)]
-mod alone_tests;
+mod change_tests;
 
 mod numbers;
 pub use numbers::NUMBERS_MAX;

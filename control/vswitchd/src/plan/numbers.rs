@@ -28,14 +28,14 @@ impl Planner<'_> {
     /// Fails the interfaces that the datapath has no number for.  Whoever forwards already stays; of
     /// the others the first by name get one.
     pub(super) fn limit(&mut self) {
-        let standing = &self.standing.ports;
-        let planned_anew = self.plan.planned.iter().filter(|row| standing.get(row).is_some());
-        let room = self.numbers_max.saturating_sub(standing.len() - planned_anew.count());
+        let installed = &self.installed.ports;
+        let planned_anew = self.plan.planned.iter().filter(|row| installed.get(row).is_some());
+        let room = self.numbers_max.saturating_sub(installed.len() - planned_anew.count());
         if self.plan.ports.len() <= room {
             return;
         }
         self.plan.ports.sort_by_cached_key(|port| {
-            (standing.get(&port.interface).is_none(), port.bridge.clone(), port.name.clone())
+            (installed.get(&port.interface).is_none(), port.bridge.clone(), port.name.clone())
         });
         for port in self.plan.ports.split_off(room) {
             let text = format!(
@@ -52,8 +52,8 @@ impl Planner<'_> {
 
     /// The number that an interface has on this bridge, or that its row holds from an earlier run.
     pub(super) fn number_before(&self, bridge: &Bridge, row: &Uuid) -> Option<u16> {
-        let standing = self.standing.ports.get(row).filter(|port| port.bridge == bridge.name);
-        standing.map(|port| port.ofport).or_else(|| self.observed.ofports.get(row).copied())
+        let installed = self.installed.ports.get(row).filter(|port| port.bridge == bridge.name);
+        installed.map(|port| port.ofport).or_else(|| self.observed.ofports.get(row).copied())
     }
 
     /// Port numbers, bridge by bridge.
@@ -97,10 +97,10 @@ impl Planner<'_> {
             .filter_map(|place| self.desired.interface(&ports.get(*place)?.interface))
             .map(|(_, _, interface)| self.claim(bridge, interface))
             .collect();
-        let mut others = self.standing.ports.numbers(&bridge.name);
+        let mut others = self.installed.ports.numbers(&bridge.name);
         for row in &self.plan.planned {
-            let standing = self.standing.ports.get(row).filter(|port| port.bridge == bridge.name);
-            if let Some(port) = standing {
+            let installed = self.installed.ports.get(row).filter(|port| port.bridge == bridge.name);
+            if let Some(port) = installed {
                 others.remove(port.ofport);
             }
         }
@@ -117,8 +117,9 @@ impl Planner<'_> {
     fn plan_all_numbers(&mut self, bridge: &Bridge) {
         let forwarding: BTreeSet<Uuid> =
             self.plan.ports.iter().map(|port| port.interface).collect();
-        let stands =
-            |row: &Uuid| !self.plan.planned.contains(row) && self.standing.ports.get(row).is_some();
+        let stands = |row: &Uuid| {
+            !self.plan.planned.contains(row) && self.installed.ports.get(row).is_some()
+        };
         let interfaces = bridge.ports.values().flat_map(|port| &port.interfaces);
         let claims: Vec<_> = interfaces
             .filter(|interface| forwarding.contains(&interface.uuid) || stands(&interface.uuid))
@@ -127,13 +128,16 @@ impl Planner<'_> {
         let numbers = ofport::assign(&claims, NumberSet::default());
         for claim in &claims {
             let number = numbers.get(&claim.interface).copied().unwrap_or(0);
-            if let Some(standing) = self.standing.ports.get(&claim.interface)
-                && standing.ofport != number
+            if let Some(installed) = self.installed.ports.get(&claim.interface)
+                && installed.ofport != number
                 && self.plan.planned.insert(claim.interface)
             {
-                self.plan.ports.push(standing.clone());
-                if let Some(text) = self.standing.complaints.get(&claim.interface) {
+                self.plan.ports.push(installed.clone());
+                if let Some(text) = self.installed.complaints.get(&claim.interface) {
                     self.plan.complaints.insert(claim.interface, text.clone());
+                }
+                if let Some(mtu) = self.installed.requested_mtus.get(&claim.interface) {
+                    self.plan.requested_mtus.insert(claim.interface, *mtu);
                 }
             }
         }

@@ -38,6 +38,12 @@ impl NumberSet {
         }
     }
 
+    /// True when an interface would get none.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.lowest_free().is_none()
+    }
+
     /// The lowest number that is not there, from 1 to [`MAX`].
     fn lowest_free(&self) -> Option<u16> {
         let words = self.0.iter().copied().chain(std::iter::once(0)).enumerate();

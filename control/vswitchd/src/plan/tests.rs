@@ -142,8 +142,8 @@ fn changes(plan: &Plan) -> Vec<&Step> {
 fn plan(desired: &Desired, observed: &Observed) -> Plan {
     let mut desired = desired.clone();
     desired.index_again();
-    let nothing = Standing::default();
-    super::plan(&desired, observed, &nothing, &Scope::all(&desired, &nothing)).unwrap()
+    let nothing = Installed::default();
+    super::plan(&desired, observed, &nothing, &Dirty::everything(&desired, &nothing)).unwrap()
 }
 
 /// Those of the bridges, by name.
@@ -170,9 +170,9 @@ fn a_bridge_is_a_tap() {
 }
 
 /// The plan of everything, with three numbers for interfaces and three for bridges.
-fn plan_for_three(desired: &Desired, standing: &Standing) -> Plan {
-    let scope = Scope::all(desired, standing);
-    super::plan_for(3, desired, &Observed::default(), standing, &scope).unwrap()
+fn plan_for_three(desired: &Desired, installed: &Installed) -> Plan {
+    let dirty = Dirty::everything(desired, installed);
+    super::plan_for(3, desired, &Observed::default(), installed, &dirty).unwrap()
 }
 
 #[test]
@@ -186,23 +186,23 @@ fn interfaces_past_the_last_number_have_an_error_until_one_is_left() {
     let refused = |plan: &Plan| -> Vec<String> { plan.failures.values().cloned().collect() };
     let text =
         |name| format!("{name}: no number is left for it: at most 3 interfaces can be set up");
-    let mut standing = Standing::default();
-    let first = plan_for_three(&wanted(&[11, 12, 13]), &standing);
+    let mut installed = Installed::default();
+    let first = plan_for_three(&wanted(&[11, 12, 13]), &installed);
     assert_eq!(refused(&first), [text("c")]);
     assert_eq!((first.ports.len(), first.open.len()), (3, 3), "c is not opened either");
-    standing.take_over(first);
+    installed.take_over(first);
 
     // Another one with a better name: who forwards stays, also when it is planned alone.
     let next = wanted(&[11, 12, 13, 14]);
-    let alone = Scope { linked: false, rows: BTreeSet::from([Uuid::from_u128(14)]) };
+    let alone = Dirty { all: false, interfaces: BTreeSet::from([Uuid::from_u128(14)]) };
     let observed = Observed::default();
-    assert!(super::plan_for(3, &next, &observed, &standing, &alone).is_none());
-    let second = plan_for_three(&next, &standing);
+    assert!(super::plan_for(3, &next, &observed, &installed, &alone).is_none());
+    let second = plan_for_three(&next, &installed);
     assert_eq!(refused(&second), [text("c"), text("aa")]);
-    standing.take_over(second);
+    installed.take_over(second);
 
     // One goes: whoever is first has its number, and one still waits.
-    let third = plan_for_three(&wanted(&[12, 13, 14]), &standing);
+    let third = plan_for_three(&wanted(&[12, 13, 14]), &installed);
     assert_eq!(refused(&third), [text("c")]);
     assert!(third.ports.iter().any(|port| port.name == "aa"));
 }
@@ -221,7 +221,7 @@ fn bridges_past_the_last_number_are_refused() {
         wanted.bridges.insert(name, bridge);
     }
     wanted.index_again();
-    let planned = plan_for_three(&wanted, &Standing::default());
+    let planned = plan_for_three(&wanted, &Installed::default());
     let text = "br3: no number is left for it: at most 3 bridges can be set up".to_owned();
     assert_eq!(planned.failures, BTreeMap::from([(Uuid::from_u128(13), text)]));
     assert_eq!(planned.ports.len(), 2);
@@ -585,12 +585,13 @@ fn the_mtu_of_a_bridge_follows_its_ports_but_respects_the_operator() {
     assert_eq!(changes(&asked), [&set(1300)]);
     // When it asks no more, it follows again.
     let observed = carried_out(observed, &asked);
-    let mut standing = Standing::default();
-    standing.take_over(asked);
+    let mut installed = Installed::default();
+    installed.take_over(asked);
     let ports = &mut wanted.bridges.get_mut("br0").unwrap().ports;
     Arc::make_mut(ports.get_mut(&PortName::new("br0")).unwrap()).interfaces[0].mtu_request = None;
     wanted.index_again();
-    let after = super::plan(&wanted, &observed, &standing, &Scope::all(&wanted, &standing));
+    let after =
+        super::plan(&wanted, &observed, &installed, &Dirty::everything(&wanted, &installed));
     assert_eq!(changes(&after.unwrap()), [&set(1600)]);
 }
 

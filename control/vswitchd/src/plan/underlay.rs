@@ -11,10 +11,9 @@ impl Planner<'_> {
     /// While a tunnel has no route nothing is known of its MTU, and that of the bridge does not
     /// grow: routes flap.
     pub(super) fn bridge_mtu(&self, bridge: &Bridge) -> u32 {
-        let nics = self.system_devices(bridge).map(|device| device.mtu);
-        let (mut known, mut is_lost) = (nics.min(), false);
+        let (mut known, mut is_lost) = (self.facts.nic_mtu(&bridge.name), false);
         let carries_tunnels = self.carries_tunnels(bridge);
-        for (device, mtu) in self.common.mtus(&bridge.name) {
+        for (device, mtu) in self.facts.mtus(&bridge.name) {
             // Two bridges whose tunnels leave by each other would pull each other down for ever.
             if carries_tunnels && device.is_some_and(|device| self.is_tap(device)) {
                 continue;
@@ -35,12 +34,12 @@ impl Planner<'_> {
     fn carries_tunnels(&self, bridge: &Bridge) -> bool {
         let interfaces = self.desired.linked_of(bridge).map(|(_, _, interface)| interface);
         let mut internal = interfaces.filter(|interface| interface.kind == Kind::Internal);
-        !self.common.is_empty() && internal.any(|port| self.common.leaves_by(&port.name))
+        !self.facts.has_no_tunnels() && internal.any(|port| self.facts.leaves_by(&port.name))
     }
 
     /// Tells internal ports which of their addresses tunnel packets may be sent to.
     pub(super) fn mark_vteps(&mut self) {
-        if self.common.is_empty() {
+        if self.facts.has_no_tunnels() {
             return;
         }
         let mut marks = Vec::new();

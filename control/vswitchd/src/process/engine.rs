@@ -14,8 +14,8 @@ use crate::host::kernel::Changes;
 use crate::lower::publish::Publisher;
 use crate::lower::workers::StartError;
 use crate::lower::{Lower, mirrors, supervise};
-use crate::plan::planned::Standing;
-use crate::plan::{Carrier, Held, NUMBERS_MAX, Plan, Scope, Step, plan};
+use crate::plan::installed::Installed;
+use crate::plan::{Carrier, Dirty, Held, NUMBERS_MAX, Plan, Step, plan};
 use crate::process::vlog::Vlog;
 use crate::protocols::Protocols;
 use crate::protocols::members::Members;
@@ -41,7 +41,7 @@ pub struct Engine {
     /// What is wanted.
     pub config: Config,
     /// What was published last.
-    pub plan: Standing,
+    pub plan: Installed,
     /// What there is on the host.
     pub host: Host,
     /// Where the packets of tunnels go.
@@ -87,7 +87,7 @@ impl Engine {
     pub fn start(daemon: Daemon) -> Result<Self, StartError> {
         Ok(Self {
             config: Config::default(),
-            plan: Standing::default(),
+            plan: Installed::default(),
             host: Host::open(&daemon.rundir)?,
             underlay: Underlay::default(),
             lower: Lower::start()?,
@@ -180,13 +180,13 @@ impl Engine {
         }
         self.views.coverage.add("bridge_reconfigure", 1);
         self.restart_workers();
-        let mut scope = Scope::of(&touched, &self.config.desired);
-        let told = self.observer().follow_kernel(&mut scope);
+        let mut dirty = Dirty::of(&touched, &self.config.desired);
+        let told = self.observer().follow_kernel(&mut dirty);
         self.reported.mark(told);
         if !self.plan.is_complete {
-            scope = Scope::all(&self.config.desired, &self.plan);
+            dirty = Dirty::everything(&self.config.desired, &self.plan);
         }
-        self.change(rows, &mut scope);
+        self.change(rows, &mut dirty);
         let failed = self.host.failures.all().values().map(|(ifindex, _)| *ifindex);
         self.host.links.release_pins(failed);
         if retries {
@@ -200,15 +200,15 @@ impl Engine {
         true
     }
 
-    /// Plans the scope, and does what is planned; again, when a step fails.
-    fn change(&mut self, rows: &impl Rows, scope: &mut Scope) {
+    /// Plans what is dirty, and does what is planned; again, when a step fails.
+    fn change(&mut self, rows: &impl Rows, dirty: &mut Dirty) {
         let mut round = 1;
         loop {
-            let mut observed = self.observer().observe(rows, scope);
-            let next = plan(&self.config.desired, &observed, &self.plan, scope);
-            self.observer().keep_paths(scope, &mut observed);
+            let mut observed = self.observer().observe(rows, dirty);
+            let next = plan(&self.config.desired, &observed, &self.plan, dirty);
+            self.observer().keep_paths(dirty, &mut observed);
             let Some(next) = next else {
-                scope.linked = true;
+                dirty.all = true;
                 continue;
             };
             self.remove(&next);
@@ -227,7 +227,7 @@ impl Engine {
         self.host.links.close_all(names, &mut before);
         before.stop();
         let bridge_mtus = std::mem::take(&mut self.plan.bridge_mtus);
-        self.plan = Standing { bridge_mtus, ..Standing::default() };
+        self.plan = Installed { bridge_mtus, ..Installed::default() };
         self.views.rates = Rates::default();
         self.views.captures.tell_again();
         self.protocols.snooping.publish_again();

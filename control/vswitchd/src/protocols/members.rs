@@ -3,7 +3,7 @@
 use crate::config::desired::{Bridge, Port};
 use crate::host::Host;
 use crate::lower::publish::Ids;
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::plan::{Carrier, Held};
 use crate::protocols::spanning::Member;
 use weft_io::ethtool::Medium;
@@ -12,7 +12,7 @@ use weft_wire::mac::MacAddr;
 /// Where it stands what a port is.
 pub struct Members<'a> {
     /// What is planned.
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     /// Devices and links.
     pub host: &'a Host,
 }

@@ -16,7 +16,7 @@ pub use tree_view::TreeView;
 
 use crate::config::desired::Desired;
 use crate::lower::Lower;
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use members::Members;
 use snooping::{Changed, Snooping};
 use spanning::Spanning;
@@ -82,7 +82,7 @@ impl Protocols {
     }
 
     /// Hands the trees and guards what came in.
-    pub fn hear(&mut self, desired: &Desired, plan: &Standing, lower: &mut Lower) {
+    pub fn hear(&mut self, desired: &Desired, plan: &Installed, lower: &mut Lower) {
         for (port, frame) in lower.workers.take_punted() {
             let row = lower.ids.ports.key(port.0);
             if let Some(planned) = row.and_then(|row| plan.ports.get(row)) {

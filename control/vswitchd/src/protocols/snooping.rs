@@ -5,7 +5,7 @@
 //! this thread's time at most.
 
 use crate::config::desired::Desired;
-use crate::plan::planned::Ports;
+use crate::plan::installed::Ports;
 use crate::protocols::settings::Keys;
 use crate::protocols::{key_of, port_of};
 use std::collections::{BTreeMap, BTreeSet};

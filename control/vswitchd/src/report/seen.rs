@@ -4,7 +4,7 @@ use crate::config::desired::{Bridge, Desired, Interface, Protocol};
 use crate::config::tunnel_options::Tunnel;
 use crate::host::kernel::{Kernel, Link as Device};
 use crate::host::links::{Link, Links};
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::plan::{Carrier, PlannedPort};
 use crate::protocols::TreeView;
 use crate::protocols::spanning::Spanning;
@@ -21,7 +21,7 @@ pub struct Seen<'a> {
     /// What is wanted.
     pub desired: &'a Desired,
     /// What was published last.
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     /// The kernel's tables.
     pub kernel: &'a Kernel,
     /// Open links.

@@ -3,7 +3,7 @@
 use crate::config::desired::Desired;
 use crate::host::links::Links;
 use crate::lower::publish::Ids;
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::plan::{Carrier, PlannedPort};
 use crate::protocols::spanning::Spanning;
 use crate::trace::walk::{Fate, Hop, Output};
@@ -30,7 +30,7 @@ pub struct Source<'a> {
     /// What is wanted.
     pub desired: &'a Desired,
     /// What was published last.
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     /// Open links.
     pub links: &'a Links,
     /// Numbers.

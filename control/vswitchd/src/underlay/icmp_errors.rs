@@ -2,7 +2,7 @@
 
 use crate::host::kernel::watched;
 use crate::plan::Carrier;
-use crate::plan::planned::Standing;
+use crate::plan::installed::Installed;
 use crate::underlay::Underlay;
 use crate::underlay::path_mtu::{Fate, Report};
 use std::io;
@@ -83,7 +83,7 @@ impl Underlay {
     pub fn note_report(
         &mut self,
         report: &Report,
-        plan: &Standing,
+        plan: &Installed,
         source_ports: (u16, u16),
     ) -> Option<Noted> {
         let now = Instant::now();

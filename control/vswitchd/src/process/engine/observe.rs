@@ -4,8 +4,8 @@ use crate::config::desired::{Desired, Kind, Rows, port_number};
 use crate::host::Host;
 use crate::host::kernel::Changes;
 use crate::host::links::Link;
-use crate::plan::planned::Standing;
-use crate::plan::{Carrier, Device, Held, Observed, OpenLink, Scope};
+use crate::plan::installed::Installed;
+use crate::plan::{Carrier, Device, Dirty, Held, Observed, OpenLink};
 use crate::underlay::Underlay;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -16,39 +16,39 @@ use weft_wire::mac::MacAddr;
 /// What there is, and what is wanted of it.
 pub(super) struct Observer<'a> {
     pub desired: &'a Desired,
-    pub plan: &'a Standing,
+    pub plan: &'a Installed,
     pub host: &'a mut Host,
     pub underlay: &'a mut Underlay,
 }
 
 impl Observer<'_> {
-    /// Takes what depends on changes of the kernel into the scope.  Returns the interfaces whose devices
+    /// Takes what depends on changes of the kernel to be dirty.  Returns the interfaces whose devices
     /// may be in another state, which is in their rows and in no plan.
-    pub(super) fn follow_kernel(&mut self, scope: &mut Scope) -> Vec<Uuid> {
+    pub(super) fn follow_kernel(&mut self, dirty: &mut Dirty) -> Vec<Uuid> {
         let changes = self.host.take_changes();
-        let common = self.plan.ports.common();
-        let is_shared = |name: &str| common.is_open_to_all() || common.uses(name);
-        scope.linked |= changes.is_all
+        let facts = self.plan.ports.facts();
+        let is_shared = |name: &str| facts.is_open_to_all() || facts.uses(name);
+        dirty.all |= changes.is_all
             || changes.devices.iter().any(|(_, name)| is_shared(name))
             || changes.addresses.iter().any(|address| self.may_be_vtep(*address));
         let row = |(_, name): &(u32, String)| self.desired.linked_named(name);
-        scope.rows.extend(changes.devices.iter().filter_map(row));
-        let dirty = changes.links().filter_map(row).collect();
+        dirty.interfaces.extend(changes.devices.iter().filter_map(row));
+        let states = changes.links().filter_map(row).collect();
         self.invalidate_ways(&changes);
         if self.underlay.ways.is_behind(Instant::now()) {
-            scope.rows.extend(self.underlay.resolve(&mut self.host.kernel, self.desired));
+            dirty.interfaces.extend(self.underlay.resolve(&mut self.host.kernel, self.desired));
             self.underlay.ask_neighbours(&mut self.host.kernel);
         }
-        dirty
+        states
     }
 
     /// True when tunnels may have to do with an address of this host: there are some, and it is not
     /// one of those that each device gets by itself, on one that tunnels do not use.
     fn may_be_vtep(&self, (ifindex, address): (u32, IpAddr)) -> bool {
-        let common = self.plan.ports.common();
+        let facts = self.plan.ports.facts();
         let name = self.host.kernel.link(ifindex).map(|link| &link.name);
-        let is_used = common.is_open_to_all() || name.is_none_or(|name| common.uses(name));
-        !common.is_empty() && (is_used || !is_automatic(address))
+        let is_used = facts.is_open_to_all() || name.is_none_or(|name| facts.uses(name));
+        !facts.has_no_tunnels() && (is_used || !is_automatic(address))
     }
 
     /// Has the ways of tunnels looked at anew that depend on what has changed.
@@ -75,22 +75,22 @@ impl Observer<'_> {
     fn may_lead_away(&self, ifindex: u32, name: &str) -> bool {
         let held = self.host.links.get(name).is_some_and(|link| link.held != Held::Underlay);
         !held
-            || self.plan.ports.common().uses(name)
+            || self.plan.ports.facts().uses(name)
             || !self.host.kernel.addresses_of(ifindex).all(is_automatic)
     }
 
-    /// What there is for the interfaces of a scope.
-    pub(super) fn observe(&mut self, rows: &impl Rows, scope: &Scope) -> Observed {
+    /// What there is for what is dirty.
+    pub(super) fn observe(&mut self, rows: &impl Rows, dirty: &Dirty) -> Observed {
         let held = |row: &Uuid| match self.plan.ports.get(row) {
             None => Some((*row, port_number(rows, *row, "ofport")?)),
             Some(_) => None,
         };
-        let mut ofports: HashMap<_, _> = scope.rows.iter().filter_map(held).collect();
-        if scope.linked {
+        let mut ofports: HashMap<_, _> = dirty.interfaces.iter().filter_map(held).collect();
+        if dirty.all {
             let linked = self.desired.linked().map(|(_, _, interface)| &interface.uuid);
             ofports.extend(linked.filter_map(held));
         }
-        let observed = if scope.linked { self.observe_all() } else { self.observe_rows(scope) };
+        let observed = if dirty.all { self.observe_all() } else { self.observe_dirty(dirty) };
         Observed { ofports, ..observed }
     }
 
@@ -102,7 +102,6 @@ impl Observer<'_> {
         }
         self.underlay.resolve(&mut self.host.kernel, self.desired);
         self.underlay.ask_neighbours(&mut self.host.kernel);
-        let is_outgrown = |link: &Link| link.held != Held::Tap && link.mtu > link.mtu_max;
         let outgrown = self.host.links.iter().filter(|(_, link)| is_outgrown(link));
         Observed {
             devices: self.host.kernel.links().map(device).collect(),
@@ -117,10 +116,10 @@ impl Observer<'_> {
     }
 
     /// The same for some interfaces.
-    fn observe_rows(&mut self, scope: &Scope) -> Observed {
+    fn observe_dirty(&mut self, dirty: &Dirty) -> Observed {
         let mut paths = BTreeMap::new();
-        let mut names = BTreeSet::new();
-        for row in &scope.rows {
+        let (mut names, mut nics) = (BTreeSet::new(), BTreeSet::new());
+        for row in &dirty.interfaces {
             if let Some(port) = self.plan.ports.get(row)
                 && port.carrier == Carrier::Link
             {
@@ -135,7 +134,11 @@ impl Observer<'_> {
                     names.extend(path.egress.as_ref().map(|egress| egress.name.clone()));
                     paths.insert(*row, path);
                 }
-                _ => drop(names.insert(interface.name.clone())),
+                Kind::System => {
+                    nics.insert(interface.name.clone());
+                    names.insert(interface.name.clone());
+                }
+                Kind::Internal | Kind::Unusable(_) => drop(names.insert(interface.name.clone())),
             }
         }
         self.underlay.ask_for(&mut self.host.kernel, paths.values());
@@ -147,38 +150,46 @@ impl Observer<'_> {
             .filter_map(|name| Some((name, self.host.links.get(name)?)))
             .map(|(name, link)| (name.clone(), open(link)))
             .collect();
-        let ifindexes = links.iter().map(|(_, link)| link.ifindex);
+        let kernel = &self.host.kernel;
+        let numbered = links.iter().filter_map(|(_, link)| kernel.link(link.ifindex));
+        let named = nics.iter().filter_map(|name| kernel.link_named(name));
+        let devices: BTreeMap<String, Device> = numbered.chain(named).map(device).collect();
+        let ifindexes = devices.values().map(|device| device.ifindex);
+        let outgrown =
+            names.iter().filter(|name| self.host.links.get(name).is_some_and(is_outgrown));
         Observed {
-            devices: ifindexes
-                .clone()
-                .filter_map(|ifindex| self.host.kernel.link(ifindex))
-                .map(device)
-                .collect(),
             addresses: ifindexes
-                .flat_map(|it| self.host.kernel.addresses_of(it).map(move |address| (it, address)))
+                .flat_map(|it| kernel.addresses_of(it).map(move |address| (it, address)))
                 .collect(),
+            devices,
+            outgrown: outgrown.cloned().collect(),
             open: links.into_iter().collect(),
             paths,
+            ofports: HashMap::new(),
             failed: self.host.failures.all().clone(),
             bridge_mtus: self.plan.bridge_mtus.clone(),
-            ..Observed::default()
         }
     }
 
     /// Takes the paths back from a look.
-    pub(super) fn keep_paths(&mut self, scope: &Scope, observed: &mut Observed) {
+    pub(super) fn keep_paths(&mut self, dirty: &Dirty, observed: &mut Observed) {
         let mut found = std::mem::take(&mut observed.paths);
-        if scope.linked {
+        if dirty.all {
             self.underlay.paths = found;
             return;
         }
-        for row in &scope.rows {
+        for row in &dirty.interfaces {
             match found.remove(row) {
                 Some(path) => drop(self.underlay.paths.insert(*row, path)),
                 None => drop(self.underlay.paths.remove(row)),
             }
         }
     }
+}
+
+/// The device has a larger MTU by now than the queues of the link take.
+fn is_outgrown(link: &Link) -> bool {
+    link.held != Held::Tap && link.mtu > link.mtu_max
 }
 
 /// True for an address that each device gets by itself.

@@ -1,26 +1,62 @@
-//! What is planned by itself is what would be planned with everything.
+//! Planning what a change made dirty is planning everything, over random sequences of changes.
 
 use super::tests::{desired, device, interface, mac, path, port_of, tunnel_to};
 use super::*;
 use crate::config::tunnel_options::TunnelType;
 use proptest::prelude::*;
 
+/// Interfaces of any kind, then those called as NICs, then those called as bridges.
 const INTERFACES: u128 = 8;
+const NICS: u8 = 3;
 const BRIDGES: [&str; 2] = ["br0", "br1"];
 
 fn row(id: u128) -> Uuid {
     Uuid::from_u128(20 + id)
 }
 
+fn nic_name(nic: u8) -> String {
+    format!("eth{nic}")
+}
+
+fn nic_id(nic: u8) -> u128 {
+    INTERFACES + u128::from(nic)
+}
+
+fn local_id(bridge: usize) -> u128 {
+    INTERFACES + u128::from(NICS) + bridge as u128
+}
+
+fn name(id: u128) -> String {
+    let nics = (0..NICS).find(|nic| nic_id(*nic) == id).map(nic_name);
+    let bridge = (0..BRIDGES.len()).find(|bridge| local_id(*bridge) == id);
+    let bridge = bridge.and_then(|bridge| BRIDGES.get(bridge));
+    nics.or_else(|| bridge.map(ToString::to_string)).unwrap_or_else(|| format!("if{id}"))
+}
+
+/// Where an interface is, and what it is.
+#[derive(Clone, Debug)]
+struct Wanted {
+    bridge: usize,
+    kind: Kind,
+    mtu: Option<u32>,
+    ofport: Option<u16>,
+}
+
+impl Wanted {
+    fn new(bridge: usize, kind: Kind) -> Self {
+        Self { bridge, kind, mtu: None, ofport: None }
+    }
+}
+
 /// One thing that happens.
 #[derive(Clone, Debug)]
 enum Event {
-    /// An interface is on this bridge, and of this kind; or nowhere.
-    Interface(u128, Option<(usize, Kind, Option<u32>)>),
+    /// An interface is wanted so, or nowhere.
+    Interface(u128, Option<Wanted>),
     /// Packets to this remote end go another way: by a device, with an MTU.
     Way(u8, Option<(u8, u32)>),
-    /// A NIC has another MTU.
-    Device(u8, u32),
+    /// A NIC has another MTU and another address; or is gone, to come back with another number.
+    Nic(u8, Option<(u32, u8)>),
 }
 
 fn remote(last: u8) -> IpAddr {
@@ -54,13 +90,28 @@ fn events() -> impl Strategy<Value = Event> {
         1 => Just(Kind::Unusable("no".to_owned())),
     ];
     let mtu_request = prop::option::weighted(0.2, 500u32..1500);
-    let place = prop::option::weighted(0.7, (0..BRIDGES.len(), kind, mtu_request));
+    let ofport = prop::option::weighted(0.1, 1u16..6);
+    let place = (0..BRIDGES.len(), kind, mtu_request.clone(), ofport)
+        .prop_map(|(bridge, kind, mtu, ofport)| Wanted { bridge, kind, mtu, ofport });
+    let place = prop::option::weighted(0.7, place);
+    let nic_port = prop::option::weighted(0.6, (0..BRIDGES.len(), mtu_request.clone()));
+    let local = prop::option::weighted(0.8, mtu_request);
     let mtu = prop_oneof![3 => Just(1500u32), 1 => 600u32..1500];
     let way = prop::option::weighted(0.8, (0u8..5, mtu.clone()));
+    let nic = prop::option::weighted(0.8, (mtu, 0u8..6));
+    let port = |bridge, kind, mtu| Wanted { mtu, ..Wanted::new(bridge, kind) };
     prop_oneof![
         12 => (0..INTERFACES, place).prop_map(|(id, it)| Event::Interface(id, it)),
+        3 => (0..NICS, nic_port).prop_map(move |(nic, it)| {
+            let it = it.map(|(bridge, mtu)| port(bridge, Kind::System, mtu));
+            Event::Interface(nic_id(nic), it)
+        }),
+        1 => (0..BRIDGES.len(), local).prop_map(move |(bridge, it)| {
+            let it = it.map(|mtu| port(bridge, Kind::Internal, mtu));
+            Event::Interface(local_id(bridge), it)
+        }),
         4 => (0u8..3, way).prop_map(|(to, way)| Event::Way(to, way)),
-        1 => (0u8..3, mtu).prop_map(|(nic, mtu)| Event::Device(nic, mtu)),
+        2 => (0..NICS, nic).prop_map(|(nic, it)| Event::Nic(nic, it)),
     ]
 }
 
@@ -68,7 +119,7 @@ fn events() -> impl Strategy<Value = Event> {
 struct World {
     desired: Desired,
     observed: Observed,
-    standing: Standing,
+    installed: Installed,
     ways: BTreeMap<IpAddr, Path>,
     vteps: BTreeMap<String, (Vec<IpAddr>, Vec<u16>)>,
     ifindex: u32,
@@ -80,8 +131,8 @@ struct World {
 impl World {
     fn new() -> Self {
         let mut observed = Observed::default();
-        for (nic, ifindex) in (0u8..3).zip(3u32..) {
-            observed.devices.insert(format!("eth{nic}"), device(ifindex, nic));
+        for (nic, ifindex) in (0..NICS).zip(3u32..) {
+            observed.devices.insert(nic_name(nic), device(ifindex, nic));
             observed.addresses.insert((ifindex, IpAddr::from([10, 9, nic, 1])));
         }
         observed.devices.insert("if1".to_owned(), device(9, 9));
@@ -91,13 +142,14 @@ impl World {
             bridge
         });
         let mut wanted = Desired::of(bridges);
-        for (name, id) in BRIDGES.iter().zip(10u128..) {
-            wanted.put_port(name, port_of(interface(id, name, Kind::Internal)));
+        for (bridge, name) in BRIDGES.iter().enumerate() {
+            let local = interface(20 + local_id(bridge), name, Kind::Internal);
+            wanted.put_port(name, port_of(local));
         }
         Self {
             desired: wanted,
             observed,
-            standing: Standing::default(),
+            installed: Installed::default(),
             ways: BTreeMap::new(),
             vteps: BTreeMap::new(),
             ifindex: 100,
@@ -110,25 +162,25 @@ impl World {
     fn happen(&mut self, event: &Event) -> BTreeSet<Uuid> {
         match event {
             Event::Interface(id, place) => {
-                let name = format!("if{id}");
+                let name = name(*id);
                 let mut peers = BTreeSet::from([row(*id)]);
                 for bridge in BRIDGES {
                     let gone = self.desired.take_port(bridge, &PortName::new(&*name));
                     let gone = gone.iter().flat_map(|port| &port.interfaces);
                     peers.extend(gone.filter_map(|it| self.peer(&it.kind)));
                 }
-                if let Some((bridge, kind, mtu_request)) = place {
+                if let Some(Wanted { bridge, kind, mtu, ofport }) = place {
                     peers.extend(self.peer(kind));
                     let bridge = BRIDGES.get(*bridge).unwrap();
                     let it = interface(20 + id, &name, kind.clone());
-                    let it = Interface { mtu_request: *mtu_request, ..it };
+                    let it = Interface { mtu_request: *mtu, ofport_request: *ofport, ..it };
                     self.desired.put_port(bridge, port_of(it));
                 }
                 peers
             }
             Event::Way(to, None) => self.lead(*to, Path::none("no route")),
             Event::Way(to, Some((nic, mtu))) => {
-                let name = if *nic < 3 { format!("eth{nic}") } else { format!("if{nic}") };
+                let name = if *nic < NICS { nic_name(*nic) } else { format!("if{nic}") };
                 let Some(device) = self.observed.devices.get(&name) else {
                     return self.lead(*to, Path::none("no device"));
                 };
@@ -139,11 +191,28 @@ impl World {
                 self.linked |= self.observed.addresses.insert((device.ifindex, address));
                 self.lead(*to, way)
             }
-            Event::Device(nic, mtu) => {
-                let name = format!("eth{nic}");
-                self.observed.devices.get_mut(&name).unwrap().mtu = *mtu;
+            Event::Nic(nic, Some((mtu, last))) => {
+                let name = nic_name(*nic);
+                self.ifindex += 1;
+                let new = device(self.ifindex, 0);
+                let device = self.observed.devices.entry(name.clone()).or_insert(new);
+                (device.mtu, device.mac) = (*mtu, mac(*last));
                 self.changed.insert(name);
                 BTreeSet::new()
+            }
+            Event::Nic(nic, None) => {
+                let name = nic_name(*nic);
+                let Some(device) = self.observed.devices.remove(&name) else {
+                    return BTreeSet::new();
+                };
+                let addresses = self.observed.addresses.len();
+                self.observed.addresses.retain(|(ifindex, _)| *ifindex != device.ifindex);
+                self.linked |= self.observed.addresses.len() != addresses;
+                self.changed.insert(name.clone());
+                let leads = |way: &Path| way.egress.as_ref().is_some_and(|it| it.name == name);
+                let lost: Vec<u8> =
+                    (0u8..3).filter(|to| self.ways.get(&remote(*to)).is_some_and(leads)).collect();
+                lost.into_iter().flat_map(|to| self.lead(to, Path::none("gone"))).collect()
             }
         }
     }
@@ -163,10 +232,10 @@ impl World {
         tunnels.map(|(_, _, it)| it.uuid).collect()
     }
 
-    /// What the engine would look at for this scope.
-    fn look(&self, scope: &Scope) -> Observed {
+    /// What the engine would look at for this dirty.
+    fn look(&self, dirty: &Dirty) -> Observed {
         let mut all = self.observed.clone();
-        all.bridge_mtus = self.standing.bridge_mtus.clone();
+        all.bridge_mtus = self.installed.bridge_mtus.clone();
         for (_, _, it) in self.desired.linked() {
             if let Kind::Tunnel(tunnel) = &it.kind {
                 let none = Path::none("no route");
@@ -176,23 +245,26 @@ impl World {
                 all.paths.insert(it.uuid, way);
             }
         }
-        if scope.linked {
+        if dirty.all {
             return all;
         }
-        all.paths.retain(|row, _| scope.rows.contains(row));
+        all.paths.retain(|row, _| dirty.interfaces.contains(row));
         let mut names: BTreeSet<String> = BTreeSet::new();
-        for row in &scope.rows {
-            let standing = self.standing.ports.get(row);
+        for row in &dirty.interfaces {
+            let installed = self.installed.ports.get(row);
             names.extend(
-                standing.filter(|it| it.carrier == Carrier::Link).map(|it| it.name.clone()),
+                installed.filter(|it| it.carrier == Carrier::Link).map(|it| it.name.clone()),
             );
             names.extend(self.desired.interface(row).map(|(_, _, it)| it.name.clone()));
         }
         let egress = all.paths.values().filter_map(|path| path.egress.as_ref());
         names.extend(egress.map(|egress| egress.name.clone()));
         all.open.retain(|name, _| names.contains(name));
+        let nics = dirty.interfaces.iter().filter_map(|row| self.desired.interface(row));
+        let nics = nics.filter(|(.., it)| it.kind == Kind::System);
+        let nics: BTreeSet<&String> = nics.map(|(.., it)| &it.name).collect();
         let open = &all.open;
-        all.devices.retain(|name, _| open.contains_key(name));
+        all.devices.retain(|name, _| open.contains_key(name) || nics.contains(name));
         let devices = &all.devices;
         all.addresses.retain(|(of, _)| devices.values().any(|device| device.ifindex == *of));
         all
@@ -239,24 +311,24 @@ impl World {
                 }
             }
         }
-        self.standing.take_over(plan);
+        self.installed.take_over(plan);
     }
 
-    /// The scope of what has happened.
-    fn scope(&mut self, mut rows: BTreeSet<Uuid>) -> Scope {
-        let common = self.standing.ports.common();
-        let mut linked = std::mem::take(&mut self.linked) || !self.standing.is_complete;
+    /// The dirty of what has happened.
+    fn dirty(&mut self, mut rows: BTreeSet<Uuid>) -> Dirty {
+        let facts = self.installed.ports.facts();
+        let mut linked = std::mem::take(&mut self.linked) || !self.installed.is_complete;
         for name in std::mem::take(&mut self.changed) {
-            linked |= common.is_open_to_all() || common.uses(&name);
+            linked |= facts.is_open_to_all() || facts.uses(&name);
             rows.extend(self.desired.linked_named(&name));
         }
-        Scope { linked, rows }
+        Dirty { all: linked, interfaces: rows }
     }
 }
 
 /// Whoever has a UDP port now may be named in the stead of another who has it, too.
-fn failures(standing: &Standing) -> BTreeMap<Uuid, Option<&str>> {
-    let failures = standing.failures.iter();
+fn failures(installed: &Installed) -> BTreeMap<Uuid, Option<&str>> {
+    let failures = installed.failures.iter();
     failures.map(|(row, text)| (*row, text.split(" are those of ").next())).collect()
 }
 
@@ -265,46 +337,94 @@ fn steps(plan: &Plan) -> (BTreeSet<&Step>, BTreeSet<&Step>) {
     (plan.close.iter().collect(), open.collect())
 }
 
+/// Lets these things happen at once, plans what is dirty, compares that with the plan of everything,
+/// and carries it out.
+fn follow(world: &mut World, events: &[Event]) -> Result<(), TestCaseError> {
+    let rows = events.iter().flat_map(|event| world.happen(event)).collect();
+    let dirty = world.dirty(rows);
+    let everything = Dirty { all: true, ..dirty.clone() };
+    let whole =
+        plan(&world.desired, &world.look(&everything), &world.installed, &everything).unwrap();
+    let part = plan(&world.desired, &world.look(&dirty), &world.installed, &dirty);
+    let part = part.unwrap_or_else(|| whole.clone());
+    prop_assert_eq!(steps(&part), steps(&whole));
+    let mut expected = world.installed.clone();
+    let vteps: Vec<_> = whole
+        .open
+        .iter()
+        .filter_map(|step| match step {
+            Step::SetVteps { name, addresses, udp_ports } => {
+                Some((name.clone(), (addresses.clone(), udp_ports.clone())))
+            }
+            _ => None,
+        })
+        .collect();
+    expected.take_over(whole);
+    world.take(part);
+    let ports = |of: &Installed| of.ports.iter().cloned().collect::<Vec<_>>();
+    prop_assert_eq!(ports(&world.installed), ports(&expected));
+    prop_assert_eq!(failures(&world.installed), failures(&expected));
+    prop_assert_eq!(&world.installed.complaints, &expected.complaints);
+    prop_assert_eq!(&world.installed.bridge_mtus, &expected.bridge_mtus);
+    prop_assert_eq!(&world.installed.requested_mtus, &expected.requested_mtus);
+    prop_assert_eq!(&world.vteps.clone().into_iter().collect::<Vec<_>>(), &vteps);
+    let counted = SharedFacts::of(world.installed.ports.iter());
+    prop_assert_eq!(world.installed.ports.facts(), &counted);
+    Ok(())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
     #[test]
-    fn one_row_is_planned_as_with_all(
+    fn what_is_dirty_is_planned_as_everything_would_be(
         events in prop::collection::vec(prop::collection::vec(events(), 1..3), 1..25)
     ) {
         let mut world = World::new();
-        for events in events {
-            let rows = events.iter().flat_map(|event| world.happen(event)).collect();
-            let scope = world.scope(rows);
-            let everything = Scope { linked: true, ..scope.clone() };
-            let whole =
-                plan(&world.desired, &world.look(&everything), &world.standing, &everything).unwrap();
-            let alone = plan(&world.desired, &world.look(&scope), &world.standing, &scope);
-            let alone = alone.unwrap_or_else(|| whole.clone());
-            prop_assert_eq!(steps(&alone), steps(&whole));
-            let mut expected = world.standing.clone();
-            let vteps: Vec<_> = whole
-                .open
-                .iter()
-                .filter_map(|step| match step {
-                    Step::SetVteps { name, addresses, udp_ports } => {
-                        Some((name.clone(), (addresses.clone(), udp_ports.clone())))
-                    }
-                    _ => None,
-                })
-                .collect();
-            expected.take_over(whole);
-            world.take(alone);
-            let ports = |of: &Standing| of.ports.iter().cloned().collect::<Vec<_>>();
-            prop_assert_eq!(ports(&world.standing), ports(&expected));
-            prop_assert_eq!(failures(&world.standing), failures(&expected));
-            prop_assert_eq!(&world.standing.complaints, &expected.complaints);
-            prop_assert_eq!(&world.standing.bridge_mtus, &expected.bridge_mtus);
-            prop_assert_eq!(&world.standing.requested_mtus, &expected.requested_mtus);
-            prop_assert_eq!(&world.vteps.clone().into_iter().collect::<Vec<_>>(), &vteps);
-            let counted = Common::of(world.standing.ports.iter());
-            prop_assert_eq!(world.standing.ports.common(), &counted);
+        for events in &events {
+            follow(&mut world, events)?;
         }
     }
+}
+
+/// A port that gives its number to another is as it was otherwise: its `mtu_request` is remembered.
+#[test]
+fn who_gives_its_number_away_keeps_the_rest() {
+    let mut world = World::new();
+    let internal = |id, mtu, ofport| {
+        Event::Interface(id, Some(Wanted { mtu, ofport, ..Wanted::new(0, Kind::Internal) }))
+    };
+    for event in [internal(0, Some(500), None), internal(1, None, None), internal(1, None, Some(1))]
+    {
+        follow(&mut world, &[event]).unwrap();
+    }
+    let [moved, asks] = [0, 1].map(|id| world.installed.ports.get(&row(id)).unwrap().ofport);
+    assert_eq!((moved, asks), (2, 1));
+    assert_eq!(world.installed.requested_mtus, BTreeMap::from([(row(0), 500)]));
+}
+
+/// A NIC more, or less, concerns nobody while another one decides on address and MTU of the bridge.
+#[test]
+fn a_nic_is_planned_alone_unless_it_decides_for_its_bridge() {
+    let mut world = World::new();
+    let nic = |nic| Event::Interface(nic_id(nic), Some(Wanted::new(0, Kind::System)));
+    for event in [nic(0), Event::Way(0, None), Event::Way(1, None)] {
+        follow(&mut world, &[event]).unwrap();
+    }
+    let is_alone = |world: &mut World, event: &Event| {
+        let rows = world.happen(event);
+        let dirty = world.dirty(rows);
+        let next = plan(&world.desired, &world.look(&dirty), &world.installed, &dirty);
+        let is_alone = next.as_ref().is_some_and(|next| next.looked_at == 1);
+        next.into_iter().for_each(|next| world.take(next));
+        is_alone
+    };
+    assert!(is_alone(&mut world, &nic(1)));
+    assert!(is_alone(&mut world, &Event::Nic(1, Some((1600, 5)))));
+    assert!(is_alone(&mut world, &Event::Interface(nic_id(1), None)));
+    assert!(
+        !is_alone(&mut world, &Event::Interface(nic_id(0), None)),
+        "the bridge has its address"
+    );
 }
 
 /// Of many tunnels and internal ports, one is planned without a look at the others.
@@ -317,18 +437,18 @@ fn one_of_many_is_planned_alone() {
     };
     world.happen(&Event::Way(1, Some((0, 1500))));
     for id in 0..40 {
-        world.happen(&Event::Interface(id, Some((0, kind(id), None))));
+        world.happen(&Event::Interface(id, Some(Wanted::new(0, kind(id)))));
     }
     for _ in 0..3 {
-        let scope = Scope { linked: true, ..world.scope(BTreeSet::new()) };
-        let next = plan(&world.desired, &world.look(&scope), &world.standing, &scope).unwrap();
+        let dirty = Dirty { all: true, ..world.dirty(BTreeSet::new()) };
+        let next = plan(&world.desired, &world.look(&dirty), &world.installed, &dirty).unwrap();
         world.take(next);
     }
-    let alone = |world: &mut World, event: &Event| {
+    let looked_at = |world: &mut World, event: &Event| {
         let rows = world.happen(event);
-        let scope = world.scope(rows);
-        assert!(!scope.linked);
-        let next = plan(&world.desired, &world.look(&scope), &world.standing, &scope);
+        let dirty = world.dirty(rows);
+        assert!(!dirty.all);
+        let next = plan(&world.desired, &world.look(&dirty), &world.installed, &dirty);
         let planned = next.as_ref().map(|next| next.planned.len());
         if let Some(next) = next {
             world.take(next);
@@ -336,17 +456,20 @@ fn one_of_many_is_planned_alone() {
         planned
     };
     for id in [40, 41] {
-        assert_eq!(alone(&mut world, &Event::Interface(id, Some((0, kind(id), None)))), Some(1));
+        assert_eq!(
+            looked_at(&mut world, &Event::Interface(id, Some(Wanted::new(0, kind(id))))),
+            Some(1)
+        );
         // What the kernel says of a new TAP concerns nobody else.
-        let news = alone(&mut world, &Event::Interface(99, None)).unwrap();
+        let news = looked_at(&mut world, &Event::Interface(99, None)).unwrap();
         assert!(news <= 2, "{news}");
-        assert_eq!(alone(&mut world, &Event::Interface(id, None)), Some(1));
+        assert_eq!(looked_at(&mut world, &Event::Interface(id, None)), Some(1));
     }
     // A narrower tunnel, or one at a UDP port, concerns others.
     for kind in [TunnelType::Gre, TunnelType::Vxlan] {
         let more = [("remote_ip", "10.0.0.1"), ("csum", "true"), ("key", "99")];
         let kind = tunnel_to(kind, &more);
-        assert_eq!(alone(&mut world, &Event::Interface(50, Some((0, kind, None)))), None);
+        assert_eq!(looked_at(&mut world, &Event::Interface(50, Some(Wanted::new(0, kind)))), None);
         world.happen(&Event::Interface(50, None));
     }
 }

@@ -1,8 +1,7 @@
-//! The ports that forward, as planned last, by all that they are looked up by.
+//! What is installed: the ports that forward, as planned last, by all that they are looked up by.
 
 use crate::config::names::PortName;
-use crate::config::tunnel_options::{Identity, Tunnel};
-use crate::plan::common::Common;
+use crate::plan::facts::SharedFacts;
 use crate::plan::ofport::NumberSet;
 use crate::plan::{Carrier, Plan, PlannedPort};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -11,7 +10,7 @@ use uuid::Uuid;
 
 /// What was planned, change upon change.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub struct Installed {
     /// False until everything has been planned.
     pub is_complete: bool,
     /// All interfaces that forward.
@@ -27,7 +26,7 @@ pub struct Standing {
     pub requested_mtus: BTreeMap<Uuid, u32>,
 }
 
-impl Standing {
+impl Installed {
     /// The text for `Interface.error`, if there is one.
     #[must_use]
     pub fn error(&self, interface: &Uuid) -> Option<&String> {
@@ -70,10 +69,7 @@ pub struct Ports {
     numbers: BTreeMap<String, NumberSet>,
     /// Split-horizon groups, and how many ports are in each.
     groups: BTreeMap<String, usize>,
-    /// What tunnels have in common.
-    common: Common,
-    /// Tunnels by what tells them apart.
-    tunnels: HashMap<Identity, Uuid>,
+    facts: SharedFacts,
 }
 
 impl Ports {
@@ -90,10 +86,7 @@ impl Ports {
         if let Some(group) = &port.split_horizon {
             *self.groups.entry(group.clone()).or_default() += 1;
         }
-        self.common.add(&port);
-        if let Carrier::Tunnel(tunnel, _) = &port.carrier {
-            self.tunnels.insert(tunnel.identity(), row);
-        }
+        self.facts.add(&port);
         let port = Arc::new(port);
         self.ordered.insert((port.bridge.clone(), port.name.clone()), Arc::clone(&port));
         self.rows.insert(row, port);
@@ -110,12 +103,7 @@ impl Ports {
             self.by_port.remove(&port.port);
         }
         self.linked.remove(row);
-        self.common.take(&port);
-        if let Carrier::Tunnel(tunnel, _) = &port.carrier
-            && self.tunnel(tunnel) == Some(row)
-        {
-            self.tunnels.remove(&tunnel.identity());
-        }
+        self.facts.take(&port);
         if let Some(numbers) = self.numbers.get_mut(&port.bridge) {
             numbers.remove(port.ofport);
         }
@@ -166,16 +154,10 @@ impl Ports {
         &self.linked
     }
 
-    /// What tunnels have in common.
+    /// What they share.
     #[must_use]
-    pub const fn common(&self) -> &Common {
-        &self.common
-    }
-
-    /// The row of a tunnel that the datapath could not tell from this one.
-    #[must_use]
-    pub fn tunnel(&self, tunnel: &Tunnel) -> Option<&Uuid> {
-        self.tunnels.get(&tunnel.identity())
+    pub const fn facts(&self) -> &SharedFacts {
+        &self.facts
     }
 
     /// The interfaces of a bridge, by name.
