@@ -7,9 +7,10 @@ mod index;
 pub mod known;
 pub mod mirror;
 mod patch;
-mod trees;
+pub(super) mod trees;
 mod vlan;
 
+use crate::config::columns;
 use crate::config::ignored;
 use crate::config::names::PortName;
 use crate::config::news::News;
@@ -266,6 +267,7 @@ impl<R: Rows> Reader<'_, R> {
     }
 
     fn key(&self, table: &str, row: Uuid, column: &str, key: &str) -> Option<String> {
+        debug_assert!(columns::has_key(table, column, key), "{table} {column}:{key} is read");
         self.rows.datum(table, row, column)?.map_get(key).map(str::to_owned)
     }
 

@@ -1,46 +1,19 @@
 //! Columns of Open vSwitch's schema that have no effect here: kept, shown, and named in the log.
 //!
-//! What stands here is left out of `README.md`'s table of columns that do something, and goes when
-//! somebody builds it.
+//! `columns.rs` says which they are.
 
+use crate::config::columns::{self, Role};
 use crate::config::desired::{Bridge, ConfigError, Interface, Kind, Port, Rows};
 use uuid::Uuid;
 use weft_ovsdb::Datum;
 
-/// Columns that mean something as soon as they are not empty, zero or false.
-const COLUMNS: [(&str, &[&str]); 3] = [
-    (
-        "Bridge",
-        &["netflow", "sflow", "ipfix", "controller", "protocols", "flow_tables", "auto_attach"],
-    ),
-    ("Port", &["qos", "mac", "lacp", "bond_mode", "protected"]),
-    (
-        "Interface",
-        &[
-            "ingress_policing_rate",
-            "ingress_policing_burst",
-            "ingress_policing_kpkts_rate",
-            "ingress_policing_kpkts_burst",
-            "bfd",
-            "cfm_mpid",
-            "lldp",
-        ],
-    ),
-];
-
-/// Those among them without which a port does not do what was asked: its `error` says so.
-const MISSED: [(&str, &[&str]); 3] = [
-    ("Bridge", &["netflow", "sflow", "ipfix"]),
-    ("Port", &["qos"]),
-    ("Interface", &["ingress_policing_rate", "ingress_policing_kpkts_rate"]),
-];
-
 /// What a row asks for in vain, as `Port qos`.
 #[must_use]
 pub fn missed(rows: &impl Rows, table: &str, row: Uuid) -> Vec<String> {
-    let columns = MISSED.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, of)| of);
-    let is_set = |column: &&&str| rows.datum(table, row, column).and_then(meaning).is_some();
-    columns.iter().filter(is_set).map(|column| format!("{table} {column}")).collect()
+    let missed = columns::of(table).iter().filter(|column| column.role == Role::Misses);
+    let is_set = |name: &&str| rows.datum(table, row, name).and_then(meaning).is_some();
+    let set = missed.map(|column| column.name).filter(is_set);
+    set.map(|name| format!("{table} {name}")).collect()
 }
 
 /// The text for `Interface.error` of an interface that works, without what was asked for.
@@ -57,21 +30,15 @@ pub fn error(bridge: &Bridge, interface: &Interface) -> Option<String> {
     })
 }
 
-/// The columns of a table that stand here, which have to be monitored to be named.
-#[must_use]
-pub fn columns(table: &str) -> &'static [&'static str] {
-    COLUMNS.iter().find(|(name, _)| *name == table).map_or(&[], |(_, columns)| columns)
-}
-
 /// What is said of them.
 const NO_EFFECT: &str = "has no effect yet; kept";
 
 /// Names everything in a row that is set and has no effect.
 pub fn note(rows: &impl Rows, table: &'static str, row: Uuid, problems: &mut Vec<ConfigError>) {
-    for column in columns(table) {
-        if let Some(value) = rows.datum(table, row, column).and_then(meaning) {
+    for column in columns::of(table).iter().filter(|column| column.has_no_effect()) {
+        if let Some(value) = rows.datum(table, row, column.name).and_then(meaning) {
             let name = name(rows, table, row);
-            problems.push(problem(table, name, column, value, NO_EFFECT));
+            problems.push(problem(table, name, column.name, value, NO_EFFECT));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What the operator wants: rows of the database, typed and checked.
 
+pub mod columns;
 pub mod desired;
 pub mod duplicates;
 pub mod ignored;

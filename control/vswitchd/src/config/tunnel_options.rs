@@ -35,7 +35,7 @@ impl TunnelType {
     }
 
     /// Options that this type knows.
-    fn options(self) -> impl Iterator<Item = &'static str> {
+    pub fn options(self) -> impl Iterator<Item = &'static str> {
         let own: &[_] = match self {
             Self::Gre | Self::Ip6Gre => &["seq", "packet_type"],
             Self::Geneve => &["dst_port"],

@@ -1,6 +1,7 @@
 //! What became of it, back into the database: only columns that changed, and what belongs
 //! together in one transaction.
 
+use crate::config::columns::{self, Column};
 use crate::config::desired::Rows;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ pub struct Wanted(BTreeMap<(&'static str, Uuid), BTreeMap<&'static str, Datum>>)
 impl Wanted {
     /// Wants a value in a column.
     pub fn set(&mut self, table: &'static str, row: Uuid, column: &'static str, datum: Datum) {
+        debug_assert!(
+            columns::column(table, column).is_some_and(Column::is_filled),
+            "{table} {column} is filled: say so in columns.rs"
+        );
         self.0.entry((table, row)).or_default().insert(column, datum);
     }
 

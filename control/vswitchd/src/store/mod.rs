@@ -7,8 +7,8 @@ pub mod database;
 pub(crate) mod disk_fault;
 pub mod purge;
 
+use crate::config::columns;
 use crate::config::desired::Rows;
-use crate::config::ignored;
 use crate::report::status::{LOCK, Wanted};
 use crate::store::database::Database;
 use crate::store::disk_fault::is_disk_fault;
@@ -23,85 +23,6 @@ use weft_ovsdb::{Changes, Client, ClientError, Datum, ServerConfig, ServerError}
 
 /// The database.
 pub const DATABASE: &str = "Open_vSwitch";
-
-/// The tables that weftd reads or writes.
-const TABLES: [(&str, &[&str]); 7] = [
-    ("Open_vSwitch", &[]),
-    ("Controller", &["target", "status"]),
-    ("Datapath", &["capabilities"]),
-    (
-        "Bridge",
-        &[
-            "name",
-            "ports",
-            "mirrors",
-            "flood_vlans",
-            "fail_mode",
-            "other_config",
-            "datapath_type",
-            "datapath_id",
-            "datapath_version",
-            "stp_enable",
-            "rstp_enable",
-            "mcast_snooping_enable",
-            "status",
-            "rstp_status",
-        ],
-    ),
-    (
-        "Port",
-        &[
-            "name",
-            "interfaces",
-            "tag",
-            "trunks",
-            "cvlans",
-            "vlan_mode",
-            "other_config",
-            "status",
-            "statistics",
-            "rstp_status",
-            "rstp_statistics",
-        ],
-    ),
-    (
-        "Interface",
-        &[
-            "name",
-            "type",
-            "options",
-            "ofport",
-            "ofport_request",
-            "mac",
-            "mac_in_use",
-            "mtu",
-            "mtu_request",
-            "error",
-            "admin_state",
-            "link_state",
-            "link_resets",
-            "link_speed",
-            "duplex",
-            "ifindex",
-            "status",
-            "statistics",
-        ],
-    ),
-    (
-        "Mirror",
-        &[
-            "name",
-            "select_all",
-            "select_src_port",
-            "select_dst_port",
-            "select_vlan",
-            "output_port",
-            "output_vlan",
-            "snaplen",
-            "statistics",
-        ],
-    ),
-];
 
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
@@ -191,10 +112,7 @@ impl Store {
         };
         let mut client = Client::connect(&target).await?;
         client.lock(LOCK).await?;
-        let tables = TABLES.map(|(table, columns)| {
-            let more = ignored::columns(table).iter().filter(|column| !columns.contains(column));
-            (table, columns.iter().chain(more).copied().collect::<Vec<_>>())
-        });
+        let tables = columns::to_monitor();
         let tables: Vec<_> = tables.iter().map(|(table, all)| (*table, all.as_slice())).collect();
         client.monitor_all(DATABASE, &tables).await?;
         let mut store = Self {

@@ -7,9 +7,9 @@ use std::ops::RangeInclusive;
 use weft_wire::mac::MacAddr;
 
 /// A key of `other_config`, what it may be, and what is said when it is something else.
-type Number = (&'static str, RangeInclusive<u64>, &'static str);
+pub(in crate::config) type Number = (&'static str, RangeInclusive<u64>, &'static str);
 
-const BRIDGE: [Number; 10] = [
+pub(in crate::config) const BRIDGE: [Number; 10] = [
     ("stp-priority", 0..=65_535, "no number from 0 to 65535"),
     ("stp-hello-time", 1..=10, "no number from 1 to 10"),
     ("stp-max-age", 6..=40, "no number from 6 to 40"),
@@ -22,14 +22,14 @@ const BRIDGE: [Number; 10] = [
     ("rstp-force-protocol-version", 0..=2, "no number from 0 to 2"),
 ];
 
-const PORT: [Number; 4] = [
+pub(in crate::config) const PORT: [Number; 4] = [
     ("stp-port-priority", 0..=255, "no number from 0 to 255"),
     ("stp-path-cost", 0..=65_535, "no number from 0 to 65535"),
     ("rstp-port-priority", 0..=240, "no number from 0 to 240"),
     ("rstp-path-cost", 1..=200_000_000, "no number from 1 to 200000000"),
 ];
 
-const ADDRESSES: [&str; 2] = ["stp-system-id", "rstp-address"];
+pub(in crate::config) const ADDRESSES: [&str; 2] = ["stp-system-id", "rstp-address"];
 
 impl<R: Rows> Reader<'_, R> {
     /// Notes what of a bridge's `stp-*` and `rstp-*` cannot be taken as it is.
