@@ -2,7 +2,7 @@
 //! rows of the database.
 //!
 //! One thread, one loop (`process/control/`): the database, the kernel, control sockets, workers and
-//! timers, one event after the other.  A config change passes `config/desired.rs`, `plan/mod.rs`, `host/apply.rs`,
+//! timers, one event after the other.  A config change passes `config/desired/mod.rs`, `plan/mod.rs`, `host/apply.rs`,
 //! `lower/publish.rs` and `report/status.rs` in this order; `process/engine.rs` walks it.
 #![forbid(unsafe_code)]
 

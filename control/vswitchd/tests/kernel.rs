@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
-use weft_vswitchd::config::tunnel_options::{self, Tunnel, TunnelType};
+use weft_vswitchd::config::tunnel::{self, Tunnel, TunnelType};
 use weft_vswitchd::host::kernel::{Kernel, Monitor, Neighbour};
 use weft_vswitchd::underlay::tunnels::{Path, State, resolve};
 use weft_wire::mac::MacAddr;
@@ -44,7 +44,7 @@ fn address(text: &str) -> IpAddr {
 
 fn gre_to(remote: &str) -> Tunnel {
     let options = [("remote_ip".to_owned(), remote.to_owned())].into();
-    tunnel_options::read(TunnelType::Gre, "t", &options).unwrap().0
+    tunnel::read(TunnelType::Gre, "t", &options).unwrap().0
 }
 
 /// Takes in news until `done`, at most two seconds.

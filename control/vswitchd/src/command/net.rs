@@ -2,7 +2,7 @@
 //! tables of our own, so nothing differs from what `ip route` and `ip neigh` show and change.
 
 use super::{Command, Family, command};
-use crate::config::tunnel_options;
+use crate::config::tunnel;
 use crate::host::kernel::Kernel;
 use crate::host::kernel::Route;
 use crate::process::parts::Needs;
@@ -71,7 +71,7 @@ fn lookup(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let target: IpAddr =
         args.first().and_then(|text| text.parse().ok()).ok_or("Invalid parameters\n")?;
     if let Some(word) = args.get(1) {
-        let mark = word.strip_prefix("pkt_mark=").and_then(tunnel_options::number);
+        let mark = word.strip_prefix("pkt_mark=").and_then(tunnel::number);
         // No tunnel packet has a mark, so no way is for those that have one.
         if mark.ok_or("Invalid pkt_mark\n")? != 0 {
             return Err("Not found\n".to_owned());

@@ -1,7 +1,7 @@
 //! `tnl/ports/show`, `tnl/egress_port_range`, `ofproto/list-tunnels`.
 
 use super::{Command, Family, command};
-use crate::config::tunnel_options::{OutKey, Tunnel};
+use crate::config::tunnel::{OutKey, Tunnel};
 use crate::host::kernel::Kernel;
 use crate::lower::publish::Publisher;
 use crate::plan::{Carrier, PlannedPort};

@@ -208,7 +208,7 @@ const PORT: [Column; 16] = [
 const INTERFACE: [Column; 25] = [
     Column::new("name", Reads),
     Column::new("type", Reads),
-    // Keys of tunnels stand in the table of kinds, `tunnel_options`.
+    // Keys of tunnels stand in the table of kinds, `tunnel`.
     Column::map("options", &["peer"]),
     Column::new("ofport", Both),
     Column::new("ofport_request", Reads),

@@ -1,40 +1,40 @@
 //! What the operator wants: rows of the database, typed and checked.
 
+#[cfg(test)]
+mod cache_tests;
+pub mod changed_rows;
 pub mod columns;
 pub mod desired;
 pub mod duplicates;
 pub mod ignored;
-#[cfg(test)]
-mod known_tests;
 pub mod names;
-pub mod news;
-pub mod tunnel_options;
+pub mod tunnel;
 
-use desired::known::{Known, Touched};
+use changed_rows::ChangedRows;
+use desired::cache::{Cache, Changed};
 use desired::{Desired, Rows};
-use news::News;
 use std::collections::BTreeSet;
 
-/// What is wanted, as read last.
+/// What is wanted, as read last, and the cache of it.
 #[derive(Default)]
 pub struct Config {
-    /// It.
+    /// What is wanted.
     pub desired: Desired,
-    known: Known,
+    cache: Cache,
     /// Problems that were logged.
     logged: BTreeSet<String>,
 }
 
 impl Config {
-    /// Reads the rows that have changed.  Returns what differs from before, and how many ports were
+    /// Reads the rows that have changed.  Returns what changed, and how many ports were
     /// read for it.  A setting without effect is logged, and is no difference.
-    pub fn update(&mut self, rows: &impl Rows, news: &News) -> (Touched, u64) {
-        let touched = self.known.update(rows, news, &mut self.desired);
+    pub fn update(&mut self, rows: &impl Rows, changed_rows: &ChangedRows) -> (Changed, u64) {
+        let changed = self.cache.update(rows, changed_rows, &mut self.desired);
         let now: BTreeSet<String> = self.desired.problems.iter().map(ToString::to_string).collect();
         for problem in now.difference(&self.logged) {
             tracing::warn!("{problem}");
         }
         self.logged = now;
-        (touched, self.known.take_read())
+        (changed, self.cache.take_read())
     }
 }

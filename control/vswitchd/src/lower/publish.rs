@@ -10,7 +10,7 @@
 //! stops using, so that control frees it: nothing is freed on the fast path.
 
 use crate::config::desired::{Bridge, Desired};
-use crate::config::tunnel_options::Tunnel;
+use crate::config::tunnel::Tunnel;
 use crate::host::links::{Link, Links};
 use crate::lower::{Lower, mirrors};
 use crate::plan::installed::Installed;

@@ -4,7 +4,7 @@
 //! its bridge.  A NIC gives its bridge an address and an MTU.  Mostly many ports say the same, so that
 //! one more, or one less, changes nothing for the others.  [`SharedFacts`] counts who says what.
 
-use crate::config::tunnel_options::{Identity, Tunnel};
+use crate::config::tunnel::{Identity, Tunnel};
 use crate::plan::{Carrier, PlannedPort};
 use crate::underlay::tunnels::{Nic, Path};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -170,6 +170,7 @@ impl SharedFacts {
     /// True when nothing changes for other ports if those that `go` are replaced by those that `come`:
     /// tunnels need and leave the same, NICs give their bridges the same, no tunnel has to do with a
     /// device that comes or goes, and no two tunnels would be the same.
+    #[must_use]
     pub fn outlast(&self, go: &[&PlannedPort], come: &[&PlannedPort]) -> bool {
         let less = Self::of(go.iter().copied());
         let more = Self::of(come.iter().copied());

@@ -6,8 +6,8 @@
 //! `lend.rs`, the loop by name.
 
 use crate::config::Config;
+use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::Rows;
-use crate::config::news::News;
 use crate::host::Host;
 use crate::host::apply::Apply;
 use crate::host::kernel::Changes;
@@ -112,10 +112,10 @@ impl Engine {
     }
 
     /// The values that rows are to have, but for counters: what is not as it was reported last, and all
-    /// of the rows that `news` names.
-    pub fn statuses(&mut self, news: &News) -> Wanted {
+    /// of the rows that `changed` names.
+    pub fn statuses(&mut self, changed: &ChangedRows) -> Wanted {
         let mut reported = std::mem::take(&mut self.reported);
-        let wanted = reported.statuses(self.seen(), news);
+        let wanted = reported.statuses(self.seen(), changed);
         self.reported = reported;
         wanted
     }
@@ -157,30 +157,30 @@ impl Engine {
         self.host.has_changes() || self.underlay.ways.is_behind(Instant::now())
     }
 
-    /// Makes what is there equal to what is wanted, as far as that is possible, given that `news`
-    /// names what has changed.  Failures are those of single interfaces.  False when nothing was to be
+    /// Makes what is there equal to what is wanted, as far as that is possible, given that
+    /// `changed_rows` names the rows that changed.  Failures are those of single interfaces.  False when nothing was to be
     /// done: rows changed that say nothing of it, as those do that we write ourselves.
-    pub fn reconcile(&mut self, rows: &impl Rows, news: &News) -> bool {
-        let (mut touched, read) = self.config.update(rows, news);
+    pub fn reconcile(&mut self, rows: &impl Rows, changed_rows: &ChangedRows) -> bool {
+        let (mut changed, read) = self.config.update(rows, changed_rows);
         self.views.coverage.add("port_read", read);
         let retries = self.host.failures.is_due(Instant::now());
         if retries {
-            touched.is_elsewhere = true;
+            changed.shared = true;
             self.host.failures.begin(Instant::now());
         }
-        for row in &touched.interfaces {
+        for row in &changed.interfaces {
             // What is wanted otherwise than before is tried again at once.
             if let Some((_, _, interface)) = self.config.desired.interface(row) {
                 self.host.failures.forgive(&interface.name);
             }
         }
-        touched.is_elsewhere |= news.is_elsewhere;
-        if touched.is_empty() && !self.has_changes() && self.plan.is_complete {
+        changed.shared |= changed_rows.anything;
+        if changed.is_empty() && !self.has_changes() && self.plan.is_complete {
             return false;
         }
         self.views.coverage.add("bridge_reconfigure", 1);
         self.restart_workers();
-        let mut dirty = Dirty::of(&touched, &self.config.desired);
+        let mut dirty = Dirty::of(&changed, &self.config.desired);
         let told = self.observer().follow_kernel(&mut dirty);
         self.reported.mark(told);
         if !self.plan.is_complete {
@@ -192,7 +192,7 @@ impl Engine {
         if retries {
             self.host.failures.end(Instant::now());
         }
-        if touched.is_elsewhere {
+        if changed.shared {
             // Devices may be in another state, which is in no plan.
             let linked = self.config.desired.linked();
             self.reported.mark(linked.map(|(_, _, interface)| interface.uuid));

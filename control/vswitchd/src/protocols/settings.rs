@@ -3,6 +3,7 @@
 //! What cannot be taken as it is has its default or the nearest value here; the reader of the
 //! configuration names it in the log.
 
+use crate::config::columns;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use weft_io::ethtool::Medium;
@@ -18,6 +19,10 @@ pub(super) struct Keys<'a>(pub &'a BTreeMap<String, String>);
 
 impl<'a> Keys<'a> {
     fn text(self, key: &str) -> Option<&'a str> {
+        debug_assert!(
+            ["Bridge", "Port"].iter().any(|table| columns::has_key(table, "other_config", key)),
+            "{key} is read: say so in columns.rs"
+        );
         self.0.get(key).map(String::as_str)
     }
 

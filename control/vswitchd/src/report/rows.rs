@@ -1,7 +1,7 @@
 //! What rows were told, and what they are to be told now.
 
+use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::{Bridge, Desired, Protocol};
-use crate::config::news::News;
 use crate::protocols::TreeView;
 use crate::report::count::Written;
 use crate::report::seen::Seen;
@@ -41,13 +41,13 @@ impl Reported {
     /// The values that rows are to have, but for counters: what is not as it was told last, and all
     /// of the rows that changed since.
     #[must_use]
-    pub fn statuses(&mut self, seen: Seen<'_>, news: &News) -> Wanted {
+    pub fn statuses(&mut self, seen: Seen<'_>, changed: &ChangedRows) -> Wanted {
         let mut wanted = Wanted::default();
-        self.want_bridges(seen, news, &mut wanted);
+        self.want_bridges(seen, changed, &mut wanted);
         let mut rows = std::mem::take(&mut self.dirty);
-        rows.extend(news.of("Interface"));
+        rows.extend(changed.of("Interface"));
         for row in rows {
-            if news.has("Interface", &row) {
+            if changed.has("Interface", &row) {
                 self.counters.forget(&row);
             }
             let Some((_, _, interface)) = seen.desired.interface(&row) else {
@@ -61,7 +61,7 @@ impl Reported {
                 let text = seen.plan.failures.get(&row);
                 InterfaceStatus::failed(text.map_or("not set up yet", String::as_str))
             };
-            if self.interfaces.get(&row) != Some(&status) || news.has("Interface", &row) {
+            if self.interfaces.get(&row) != Some(&status) || changed.has("Interface", &row) {
                 status.want(row, &mut wanted);
                 self.interfaces.insert(row, status);
             }
@@ -71,7 +71,7 @@ impl Reported {
     }
 
     /// The rows of the switch and of bridges, and the states of spanning trees.
-    fn want_bridges(&self, seen: Seen<'_>, news: &News, wanted: &mut Wanted) {
+    fn want_bridges(&self, seen: Seen<'_>, changed: &ChangedRows, wanted: &mut Wanted) {
         if let Some(root) = seen.desired.root {
             let mut set = |column, datum| wanted.set("Open_vSwitch", root, column, datum);
             set("datapath_types", Datum::set_of_strings(["netdev", "system"]));
@@ -93,7 +93,7 @@ impl Reported {
         if !seen.spanning.is_active() {
             for (table, row) in ["Bridge", "Port"]
                 .iter()
-                .flat_map(|table| news.of(table).map(move |row| (*table, row)))
+                .flat_map(|table| changed.of(table).map(move |row| (*table, row)))
             {
                 for (_, column) in COLUMNS_OF_TREES {
                     wanted.set(table, row, column, Datum::map_of_strings::<&str, &str>([]));

@@ -1,7 +1,7 @@
 //! What bridges, ports and interfaces are like now, as rows and those who look are told.
 
 use crate::config::desired::{Bridge, Desired, Interface, Protocol};
-use crate::config::tunnel_options::Tunnel;
+use crate::config::tunnel::Tunnel;
 use crate::host::kernel::{Kernel, Link as Device};
 use crate::host::links::{Link, Links};
 use crate::plan::installed::Installed;

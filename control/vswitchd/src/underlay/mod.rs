@@ -3,22 +3,22 @@
 pub mod dead_ends;
 pub mod hop_probe;
 pub(crate) mod icmp_errors;
+pub mod path_cache;
 pub mod path_mtu;
 pub mod tunnels;
-pub mod ways;
 
 use crate::config::desired::{Desired, Kind};
-use crate::config::tunnel_options::Tunnel;
+use crate::config::tunnel::Tunnel;
 use crate::host::kernel::Kernel;
 use dead_ends::DeadEnds;
 use hop_probe::HopProbe;
+use path_cache::PathCache;
 use path_mtu::PathMtus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use tunnels::{Path, State};
 use uuid::Uuid;
-use ways::Ways;
 
 /// A neighbour is asked for again after so long, when the kernel has news of it: its entry may be
 /// deleted while it is resolved.  Without news, the loop's own interval of a second counts.
@@ -36,7 +36,7 @@ pub struct Underlay {
     /// The way of each tunnel.
     pub paths: BTreeMap<Uuid, Path>,
     /// What those ways were before.
-    pub ways: Ways,
+    pub ways: PathCache,
     /// What routers say of path MTUs.
     pub path_mtus: PathMtus,
     /// What they say of tunnels whose packets lead nowhere.

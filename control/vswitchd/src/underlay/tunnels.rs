@@ -1,6 +1,6 @@
 //! Where the packets of a tunnel go: the kernel's route and neighbour tables, asked and followed.
 
-use crate::config::tunnel_options::Tunnel;
+use crate::config::tunnel::Tunnel;
 use crate::host::kernel::{Kernel, Link, Neighbour, Route};
 use std::collections::BTreeSet;
 use std::net::IpAddr;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::config::desired::tests::Fake;
 use crate::config::desired::{Desired, Rows, trees};
-use crate::config::tunnel_options::TunnelType;
+use crate::config::tunnel::TunnelType;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use uuid::Uuid;

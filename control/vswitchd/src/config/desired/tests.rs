@@ -1,3 +1,4 @@
+use super::reader::cpus;
 use super::*;
 use proptest::prelude::*;
 use weft_ovsdb::Atom;

@@ -236,7 +236,7 @@ impl Control {
         }
         self.engine.turn_trees();
         if self.engine.protocols.take_states_changed() && self.store.is_active() {
-            self.tell(&crate::config::news::News::default());
+            self.tell(&crate::config::changed_rows::ChangedRows::default());
         }
     }
 

@@ -1,8 +1,8 @@
 //! Rows of the database in, and rows out; in between, what has changed is looked at.
 
 use super::Control;
+use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::Rows;
-use crate::config::news::News;
 use crate::host::kernel::{Changes, watched};
 use crate::report::status::{LOCK, Wanted};
 use anyhow::Context;
@@ -19,13 +19,13 @@ pub(super) struct Reconciliation {
     /// False while the database is out of reach; the switch goes on by what it knows.
     pub is_connected: bool,
     due: Option<Instant>,
-    news: News,
+    changed: ChangedRows,
 }
 
 impl Reconciliation {
     /// All is to be looked at, now.
     pub fn at_start() -> Self {
-        Self { is_connected: true, due: Some(Instant::now()), news: News::elsewhere() }
+        Self { is_connected: true, due: Some(Instant::now()), changed: ChangedRows::anything() }
     }
 
     /// When to look.
@@ -41,8 +41,8 @@ impl Reconciliation {
 
     /// Looks now, if something failed that is to be tried again, or something was left undone.
     pub fn tend(&mut self, has_failures_due: bool, is_behind: bool) {
-        self.news.is_elsewhere |= has_failures_due;
-        if self.news.is_elsewhere || is_behind {
+        self.changed.anything |= has_failures_due;
+        if self.changed.anything || is_behind {
             self.soon(Duration::ZERO);
         }
     }
@@ -64,7 +64,7 @@ impl Control {
             Ok(changes) if changes.has_no_news() => return Ok(()),
             Ok(changes) => {
                 self.store.note_controllers();
-                self.reconciliation.news.add_rows(changes.rows);
+                self.reconciliation.changed.add_rows(changes.rows);
                 if changes.stolen.iter().any(|lock| lock == LOCK) {
                     tracing::warn!("another switch has taken the database over");
                 }
@@ -98,28 +98,28 @@ impl Control {
         if !self.store.is_active() || self.store.uuids("Open_vSwitch").is_empty() {
             return Ok(());
         }
-        let news = std::mem::take(&mut self.reconciliation.news);
-        let has_planned = self.engine.reconcile(&self.store, &news);
+        let changed = std::mem::take(&mut self.reconciliation.changed);
+        let has_planned = self.engine.reconcile(&self.store, &changed);
         if self.engine.lower.take_restarted() {
             self.notices = watched(self.engine.lower.workers.notices()?)?;
         }
         if has_planned {
             // The devices that were just made or changed have their rows in this transaction.
-            let changes = self.kernel.note_all(&mut self.engine.host.kernel);
-            self.note_changes(changes);
+            let noted = self.kernel.note_all(&mut self.engine.host.kernel);
+            self.note_changes(noted);
         }
         if self.engine.has_changes() {
             // What was read instead of heard of is looked at, too.
             self.reconciliation.soon(SETTLE);
         }
         self.statistics.shorten(self.statistics_interval());
-        self.tell(&news);
+        self.tell(&changed);
         Ok(())
     }
 
     /// Writes what has become of the configuration.
-    pub(super) fn tell(&mut self, news: &News) {
-        let mut wanted = self.engine.statuses(news);
+    pub(super) fn tell(&mut self, changed: &ChangedRows) {
+        let mut wanted = self.engine.statuses(changed);
         self.store.want_controllers(&mut wanted);
         self.write(wanted);
     }

@@ -1,7 +1,7 @@
 //! Deadlines: who has a turn when its time has come.
 
 use super::Control;
-use crate::config::news::News;
+use crate::config::changed_rows::ChangedRows;
 use crate::host::kernel::{self, LinkStats};
 use crate::host::machine;
 use crate::process::engine::Engine;
@@ -175,7 +175,7 @@ impl Control {
         let has_changed = !changed.is_empty();
         reported.mark(changed);
         if has_changed && self.store.is_active() {
-            self.tell(&News::default());
+            self.tell(&ChangedRows::default());
         }
     }
 
@@ -205,7 +205,7 @@ impl Control {
         machine::want(&self.store, &self.engine.daemon.rundir, &mut wanted);
         self.write(wanted);
         if self.store.has_refused() {
-            self.tell(&News::default());
+            self.tell(&ChangedRows::default());
         }
         let Engine { reported, lower, .. } = &mut self.engine;
         self.errands.after(reported.counters.count_all(&mut lower.workers), None);

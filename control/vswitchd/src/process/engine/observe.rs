@@ -1,4 +1,4 @@
-//! What there is, as far as it concerns what is planned; and what follows from news of the kernel.
+//! What there is, as far as it concerns what is planned; and what follows from what the kernel says.
 
 use crate::config::desired::{Desired, Kind, Rows, port_number};
 use crate::host::Host;
@@ -151,9 +151,9 @@ impl Observer<'_> {
             .map(|(name, link)| (name.clone(), open(link)))
             .collect();
         let kernel = &self.host.kernel;
-        let numbered = links.iter().filter_map(|(_, link)| kernel.link(link.ifindex));
-        let named = nics.iter().filter_map(|name| kernel.link_named(name));
-        let devices: BTreeMap<String, Device> = numbered.chain(named).map(device).collect();
+        let by_number = links.iter().filter_map(|(_, link)| kernel.link(link.ifindex));
+        let by_name = nics.iter().filter_map(|name| kernel.link_named(name));
+        let devices: BTreeMap<String, Device> = by_number.chain(by_name).map(device).collect();
         let ifindexes = devices.values().map(|device| device.ifindex);
         let outgrown =
             names.iter().filter(|name| self.host.links.get(name).is_some_and(is_outgrown));

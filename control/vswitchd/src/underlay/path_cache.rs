@@ -5,7 +5,7 @@
 //! and the other end may go on to use the old one.  So the old next hop serves until the new one
 //! answers, and the old NIC is listened to for a while.
 
-use crate::config::tunnel_options::Tunnel;
+use crate::config::tunnel::Tunnel;
 use crate::underlay::tunnels::{Nic, Path, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -24,7 +24,7 @@ type Ends = (Option<IpAddr>, Local);
 
 /// The ways of all tunnels.  Those that differ in nothing but their keys have one together.
 #[derive(Debug, Default)]
-pub struct Ways {
+pub struct PathCache {
     found: BTreeMap<Ends, Way>,
     /// Those of the look before, as long as a look is taken.
     before: BTreeMap<Ends, Way>,
@@ -43,7 +43,7 @@ struct Way {
     left: BTreeMap<Nic, Instant>,
 }
 
-impl Ways {
+impl PathCache {
     /// Begins a look at all tunnels: ways that nobody asks for until its end are forgotten.
     pub fn begin(&mut self, now: Instant) {
         self.before = std::mem::take(&mut self.found);

@@ -1,32 +1,30 @@
-//! Planning what a change made dirty is planning everything, over random sequences of changes.
+//! A host to which things happen, and what was made of it.
 
-use super::tests::{desired, device, interface, mac, path, port_of, tunnel_to};
 use super::*;
-use crate::config::tunnel_options::TunnelType;
 use proptest::prelude::*;
 
 /// Interfaces of any kind, then those called as NICs, then those called as bridges.
-const INTERFACES: u128 = 8;
-const NICS: u8 = 3;
-const BRIDGES: [&str; 2] = ["br0", "br1"];
+pub(super) const INTERFACES: u128 = 8;
+pub(super) const NICS: u8 = 3;
+pub(super) const BRIDGES: [&str; 2] = ["br0", "br1"];
 
-fn row(id: u128) -> Uuid {
+pub(super) fn row(id: u128) -> Uuid {
     Uuid::from_u128(20 + id)
 }
 
-fn nic_name(nic: u8) -> String {
+pub(super) fn nic_name(nic: u8) -> String {
     format!("eth{nic}")
 }
 
-fn nic_id(nic: u8) -> u128 {
+pub(super) fn nic_id(nic: u8) -> u128 {
     INTERFACES + u128::from(nic)
 }
 
-fn local_id(bridge: usize) -> u128 {
+pub(super) fn local_id(bridge: usize) -> u128 {
     INTERFACES + u128::from(NICS) + bridge as u128
 }
 
-fn name(id: u128) -> String {
+pub(super) fn name(id: u128) -> String {
     let nics = (0..NICS).find(|nic| nic_id(*nic) == id).map(nic_name);
     let bridge = (0..BRIDGES.len()).find(|bridge| local_id(*bridge) == id);
     let bridge = bridge.and_then(|bridge| BRIDGES.get(bridge));
@@ -35,22 +33,22 @@ fn name(id: u128) -> String {
 
 /// Where an interface is, and what it is.
 #[derive(Clone, Debug)]
-struct Wanted {
-    bridge: usize,
-    kind: Kind,
-    mtu: Option<u32>,
-    ofport: Option<u16>,
+pub(super) struct Wanted {
+    pub(super) bridge: usize,
+    pub(super) kind: Kind,
+    pub(super) mtu: Option<u32>,
+    pub(super) ofport: Option<u16>,
 }
 
 impl Wanted {
-    fn new(bridge: usize, kind: Kind) -> Self {
+    pub(super) fn new(bridge: usize, kind: Kind) -> Self {
         Self { bridge, kind, mtu: None, ofport: None }
     }
 }
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
-enum Event {
+pub(super) enum Event {
     /// An interface is wanted so, or nowhere.
     Interface(u128, Option<Wanted>),
     /// Packets to this remote end go another way: by a device, with an MTU.
@@ -59,7 +57,7 @@ enum Event {
     Nic(u8, Option<(u32, u8)>),
 }
 
-fn remote(last: u8) -> IpAddr {
+pub(super) fn remote(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])
 }
 
@@ -81,7 +79,7 @@ fn tunnels() -> impl Strategy<Value = Kind> {
     })
 }
 
-fn events() -> impl Strategy<Value = Event> {
+pub(super) fn events() -> impl Strategy<Value = Event> {
     let kind = prop_oneof![
         6 => tunnels(),
         4 => Just(Kind::Internal),
@@ -116,20 +114,20 @@ fn events() -> impl Strategy<Value = Event> {
 }
 
 /// The host, and what was made of it.
-struct World {
-    desired: Desired,
-    observed: Observed,
-    installed: Installed,
+pub(super) struct World {
+    pub(super) desired: Desired,
+    pub(super) observed: Observed,
+    pub(super) installed: Installed,
     ways: BTreeMap<IpAddr, Path>,
-    vteps: BTreeMap<String, (Vec<IpAddr>, Vec<u16>)>,
+    pub(super) vteps: BTreeMap<String, (Vec<IpAddr>, Vec<u16>)>,
     ifindex: u32,
     /// Devices of which the kernel has news.
     changed: BTreeSet<String>,
-    linked: bool,
+    pub(super) linked: bool,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut observed = Observed::default();
         for (nic, ifindex) in (0..NICS).zip(3u32..) {
             observed.devices.insert(nic_name(nic), device(ifindex, nic));
@@ -159,7 +157,7 @@ impl World {
     }
 
     /// Does it; the rows that are concerned.
-    fn happen(&mut self, event: &Event) -> BTreeSet<Uuid> {
+    pub(super) fn happen(&mut self, event: &Event) -> BTreeSet<Uuid> {
         match event {
             Event::Interface(id, place) => {
                 let name = name(*id);
@@ -233,7 +231,7 @@ impl World {
     }
 
     /// What the engine would look at for this dirty.
-    fn look(&self, dirty: &Dirty) -> Observed {
+    pub(super) fn look(&self, dirty: &Dirty) -> Observed {
         let mut all = self.observed.clone();
         all.bridge_mtus = self.installed.bridge_mtus.clone();
         for (_, _, it) in self.desired.linked() {
@@ -271,7 +269,7 @@ impl World {
     }
 
     /// Carries a plan out.
-    fn take(&mut self, plan: Plan) {
+    pub(super) fn take(&mut self, plan: Plan) {
         for step in plan.close.iter().chain(&plan.open) {
             match step.clone() {
                 Step::Close { name, removes_device } => {
@@ -315,7 +313,7 @@ impl World {
     }
 
     /// The dirty of what has happened.
-    fn dirty(&mut self, mut rows: BTreeSet<Uuid>) -> Dirty {
+    pub(super) fn dirty(&mut self, mut rows: BTreeSet<Uuid>) -> Dirty {
         let facts = self.installed.ports.facts();
         let mut linked = std::mem::take(&mut self.linked) || !self.installed.is_complete;
         for name in std::mem::take(&mut self.changed) {
@@ -323,153 +321,5 @@ impl World {
             rows.extend(self.desired.linked_named(&name));
         }
         Dirty { all: linked, interfaces: rows }
-    }
-}
-
-/// Whoever has a UDP port now may be named in the stead of another who has it, too.
-fn failures(installed: &Installed) -> BTreeMap<Uuid, Option<&str>> {
-    let failures = installed.failures.iter();
-    failures.map(|(row, text)| (*row, text.split(" are those of ").next())).collect()
-}
-
-fn steps(plan: &Plan) -> (BTreeSet<&Step>, BTreeSet<&Step>) {
-    let open = plan.open.iter().filter(|step| !matches!(step, Step::SetVteps { .. }));
-    (plan.close.iter().collect(), open.collect())
-}
-
-/// Lets these things happen at once, plans what is dirty, compares that with the plan of everything,
-/// and carries it out.
-fn follow(world: &mut World, events: &[Event]) -> Result<(), TestCaseError> {
-    let rows = events.iter().flat_map(|event| world.happen(event)).collect();
-    let dirty = world.dirty(rows);
-    let everything = Dirty { all: true, ..dirty.clone() };
-    let whole =
-        plan(&world.desired, &world.look(&everything), &world.installed, &everything).unwrap();
-    let part = plan(&world.desired, &world.look(&dirty), &world.installed, &dirty);
-    let part = part.unwrap_or_else(|| whole.clone());
-    prop_assert_eq!(steps(&part), steps(&whole));
-    let mut expected = world.installed.clone();
-    let vteps: Vec<_> = whole
-        .open
-        .iter()
-        .filter_map(|step| match step {
-            Step::SetVteps { name, addresses, udp_ports } => {
-                Some((name.clone(), (addresses.clone(), udp_ports.clone())))
-            }
-            _ => None,
-        })
-        .collect();
-    expected.take_over(whole);
-    world.take(part);
-    let ports = |of: &Installed| of.ports.iter().cloned().collect::<Vec<_>>();
-    prop_assert_eq!(ports(&world.installed), ports(&expected));
-    prop_assert_eq!(failures(&world.installed), failures(&expected));
-    prop_assert_eq!(&world.installed.complaints, &expected.complaints);
-    prop_assert_eq!(&world.installed.bridge_mtus, &expected.bridge_mtus);
-    prop_assert_eq!(&world.installed.requested_mtus, &expected.requested_mtus);
-    prop_assert_eq!(&world.vteps.clone().into_iter().collect::<Vec<_>>(), &vteps);
-    let counted = SharedFacts::of(world.installed.ports.iter());
-    prop_assert_eq!(world.installed.ports.facts(), &counted);
-    Ok(())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
-    #[test]
-    fn what_is_dirty_is_planned_as_everything_would_be(
-        events in prop::collection::vec(prop::collection::vec(events(), 1..3), 1..25)
-    ) {
-        let mut world = World::new();
-        for events in &events {
-            follow(&mut world, events)?;
-        }
-    }
-}
-
-/// A port that gives its number to another is as it was otherwise: its `mtu_request` is remembered.
-#[test]
-fn who_gives_its_number_away_keeps_the_rest() {
-    let mut world = World::new();
-    let internal = |id, mtu, ofport| {
-        Event::Interface(id, Some(Wanted { mtu, ofport, ..Wanted::new(0, Kind::Internal) }))
-    };
-    for event in [internal(0, Some(500), None), internal(1, None, None), internal(1, None, Some(1))]
-    {
-        follow(&mut world, &[event]).unwrap();
-    }
-    let [moved, asks] = [0, 1].map(|id| world.installed.ports.get(&row(id)).unwrap().ofport);
-    assert_eq!((moved, asks), (2, 1));
-    assert_eq!(world.installed.requested_mtus, BTreeMap::from([(row(0), 500)]));
-}
-
-/// A NIC more, or less, concerns nobody while another one decides on address and MTU of the bridge.
-#[test]
-fn a_nic_is_planned_alone_unless_it_decides_for_its_bridge() {
-    let mut world = World::new();
-    let nic = |nic| Event::Interface(nic_id(nic), Some(Wanted::new(0, Kind::System)));
-    for event in [nic(0), Event::Way(0, None), Event::Way(1, None)] {
-        follow(&mut world, &[event]).unwrap();
-    }
-    let is_alone = |world: &mut World, event: &Event| {
-        let rows = world.happen(event);
-        let dirty = world.dirty(rows);
-        let next = plan(&world.desired, &world.look(&dirty), &world.installed, &dirty);
-        let is_alone = next.as_ref().is_some_and(|next| next.looked_at == 1);
-        next.into_iter().for_each(|next| world.take(next));
-        is_alone
-    };
-    assert!(is_alone(&mut world, &nic(1)));
-    assert!(is_alone(&mut world, &Event::Nic(1, Some((1600, 5)))));
-    assert!(is_alone(&mut world, &Event::Interface(nic_id(1), None)));
-    assert!(
-        !is_alone(&mut world, &Event::Interface(nic_id(0), None)),
-        "the bridge has its address"
-    );
-}
-
-/// Of many tunnels and internal ports, one is planned without a look at the others.
-#[test]
-fn one_of_many_is_planned_alone() {
-    let mut world = World::new();
-    let kind = |id: u128| match id % 2 {
-        0 => Kind::Internal,
-        _ => tunnel_to(TunnelType::Gre, &[("remote_ip", "10.0.0.1"), ("key", &id.to_string())]),
-    };
-    world.happen(&Event::Way(1, Some((0, 1500))));
-    for id in 0..40 {
-        world.happen(&Event::Interface(id, Some(Wanted::new(0, kind(id)))));
-    }
-    for _ in 0..3 {
-        let dirty = Dirty { all: true, ..world.dirty(BTreeSet::new()) };
-        let next = plan(&world.desired, &world.look(&dirty), &world.installed, &dirty).unwrap();
-        world.take(next);
-    }
-    let looked_at = |world: &mut World, event: &Event| {
-        let rows = world.happen(event);
-        let dirty = world.dirty(rows);
-        assert!(!dirty.all);
-        let next = plan(&world.desired, &world.look(&dirty), &world.installed, &dirty);
-        let planned = next.as_ref().map(|next| next.planned.len());
-        if let Some(next) = next {
-            world.take(next);
-        }
-        planned
-    };
-    for id in [40, 41] {
-        assert_eq!(
-            looked_at(&mut world, &Event::Interface(id, Some(Wanted::new(0, kind(id))))),
-            Some(1)
-        );
-        // What the kernel says of a new TAP concerns nobody else.
-        let news = looked_at(&mut world, &Event::Interface(99, None)).unwrap();
-        assert!(news <= 2, "{news}");
-        assert_eq!(looked_at(&mut world, &Event::Interface(id, None)), Some(1));
-    }
-    // A narrower tunnel, or one at a UDP port, concerns others.
-    for kind in [TunnelType::Gre, TunnelType::Vxlan] {
-        let more = [("remote_ip", "10.0.0.1"), ("csum", "true"), ("key", "99")];
-        let kind = tunnel_to(kind, &more);
-        assert_eq!(looked_at(&mut world, &Event::Interface(50, Some(Wanted::new(0, kind)))), None);
-        world.happen(&Event::Interface(50, None));
     }
 }

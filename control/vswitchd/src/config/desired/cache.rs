@@ -1,27 +1,27 @@
-//! The configuration kept true by the rows that change: what is not concerned is not read again.
+//! The cache of what was read: a change is read by its rows, all else stays.
 //!
-//! Reading everything is the same thing, with nothing known yet.
+//! Reading everything is the same thing, with an empty cache.
 
 use super::{Bridge, ConfigError, Desired, Kind, Port, Reader, Rows};
-use crate::config::news::News;
+use crate::config::changed_rows::ChangedRows;
 use crate::config::{duplicates, ignored};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use uuid::Uuid;
 use weft_ovsdb::{Atom, Datum};
 
-/// What differs from before.
+/// What of the configuration changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Touched {
+pub struct Changed {
     /// Interfaces that are new, gone or different, or in a bridge that is.
     pub interfaces: BTreeSet<Uuid>,
     /// Names that patch ports among them have for their other ends.
     pub peers: BTreeSet<String>,
-    /// Anything else.
-    pub is_elsewhere: bool,
+    /// Anything that interfaces share: settings of bridges, mirrors, settings of all.
+    pub shared: bool,
 }
 
-impl Touched {
+impl Changed {
     fn port(&mut self, port: &Port) {
         for interface in &port.interfaces {
             self.interfaces.insert(interface.uuid);
@@ -31,16 +31,16 @@ impl Touched {
         }
     }
 
-    /// True when nothing differs.
+    /// True when nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.interfaces.is_empty() && !self.is_elsewhere
+        self.interfaces.is_empty() && !self.shared
     }
 }
 
 /// All ports that were read, and who has them.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct Cache {
     ports: HashMap<Uuid, Arc<Port>>,
     /// What is wrong with a port; nothing for most.
     faults: BTreeMap<Uuid, Vec<ConfigError>>,
@@ -49,31 +49,31 @@ pub struct Known {
     /// The ports of each bridge, in order.
     lists: HashMap<Uuid, Vec<Uuid>>,
     /// The bridges that each port is in.
-    homes: Users,
+    homes: Owners,
     /// The ports that each interface is in.
-    users: Users,
+    users: Owners,
     /// Something was in two places last time.
-    was_shared: bool,
+    had_two_places: bool,
     /// Ports that were read since somebody asked.
     ports_read: u64,
 }
 
 /// Who has a row; and how many rows have several owners.
 #[derive(Debug, Default)]
-struct Users {
+struct Owners {
     owners: HashMap<Uuid, BTreeSet<Uuid>>,
-    shared: usize,
+    doubled: usize,
 }
 
-impl Users {
+impl Owners {
     fn add(&mut self, row: Uuid, owner: Uuid) {
         let owners = self.owners.entry(row).or_default();
-        self.shared += usize::from(owners.insert(owner) && owners.len() == 2);
+        self.doubled += usize::from(owners.insert(owner) && owners.len() == 2);
     }
 
     fn remove(&mut self, row: Uuid, owner: Uuid) {
         let Some(owners) = self.owners.get_mut(&row) else { return };
-        self.shared -= usize::from(owners.remove(&owner) && owners.len() == 1);
+        self.doubled -= usize::from(owners.remove(&owner) && owners.len() == 1);
         if owners.is_empty() {
             self.owners.remove(&row);
         }
@@ -93,14 +93,19 @@ struct Edit {
     put: Vec<Uuid>,
 }
 
-impl Known {
-    /// Makes `desired` what the rows say, given that `news` names all rows that have changed.
-    pub fn update(&mut self, rows: &impl Rows, news: &News, desired: &mut Desired) -> Touched {
-        if self.was_shared {
+impl Cache {
+    /// Makes `desired` what the rows say, given that `rows_changed` names all rows that changed.
+    pub fn update(
+        &mut self,
+        rows: &impl Rows,
+        rows_changed: &ChangedRows,
+        desired: &mut Desired,
+    ) -> Changed {
+        if self.had_two_places {
             return self.settle(rows, desired);
         }
-        match self.follow(rows, news, desired, false) {
-            Some(touched) => touched,
+        match self.follow(rows, rows_changed, desired, false) {
+            Some(changed) => changed,
             None => self.settle(rows, desired),
         }
     }
@@ -114,49 +119,51 @@ impl Known {
     pub(super) fn follow(
         &mut self,
         rows: &impl Rows,
-        news: &News,
+        rows_changed: &ChangedRows,
         desired: &mut Desired,
         may_share: bool,
-    ) -> Option<Touched> {
+    ) -> Option<Changed> {
         let mut reader = Reader { rows, problems: Vec::new() };
         let (root, bridges) = reader.root();
         let root_faults = std::mem::take(&mut reader.problems);
-        let stale = self.forget(news);
-        let edits: Vec<_> =
-            bridges.iter().filter_map(|row| self.edit(&mut reader, news, &stale, *row)).collect();
-        self.was_shared = self.homes.shared + self.users.shared > 0;
-        if self.was_shared && !may_share {
+        let stale = self.forget(rows_changed);
+        let edits: Vec<_> = bridges
+            .iter()
+            .filter_map(|row| self.edit(&mut reader, rows_changed, &stale, *row))
+            .collect();
+        self.had_two_places = self.homes.doubled + self.users.doubled > 0;
+        if self.had_two_places && !may_share {
             return None;
         }
-        let mut touched = self.leave_bridges(&bridges, desired);
-        touched.is_elsewhere |= desired.take_scalars(root);
+        let mut changed = self.leave_bridges(&bridges, desired);
+        changed.shared |= desired.take_scalars(root);
         for edit in edits {
-            self.apply(&mut reader, edit, &stale, desired, &mut touched);
+            self.apply(&mut reader, edit, &stale, desired, &mut changed);
         }
         let faults = bridges.iter().filter_map(|row| self.bridge_faults.get(row));
         let faults = faults.chain(self.faults.values()).flatten().cloned();
         desired.problems = root_faults.into_iter().chain(faults).collect();
-        Some(touched)
+        Some(changed)
     }
 
     /// The rare case: something is in two places, or was.  All is read anew, and settled.
-    fn settle(&mut self, rows: &impl Rows, desired: &mut Desired) -> Touched {
+    fn settle(&mut self, rows: &impl Rows, desired: &mut Desired) -> Changed {
         let mut fresh = Self { ports_read: self.ports_read, ..Self::default() };
         let mut now = Desired::default();
-        fresh.follow(rows, &News::default(), &mut now, true);
+        fresh.follow(rows, &ChangedRows::default(), &mut now, true);
         duplicates::settle(&mut now, desired);
-        let mut touched = Touched { is_elsewhere: true, ..Touched::default() };
+        let mut changed = Changed { shared: true, ..Changed::default() };
         for (_, port, _) in desired.interfaces().chain(now.interfaces()) {
-            touched.port(port);
+            changed.port(port);
         }
         (*self, *desired) = (fresh, now);
-        touched
+        changed
     }
 
     /// Forgets the ports that changed rows have a part in; returns them.
-    fn forget(&mut self, news: &News) -> HashMap<Uuid, Arc<Port>> {
-        let mut rows: BTreeSet<Uuid> = news.of("Port").collect();
-        rows.extend(news.of("Interface").flat_map(|row| self.users.of(row)));
+    fn forget(&mut self, rows_changed: &ChangedRows) -> HashMap<Uuid, Arc<Port>> {
+        let mut rows: BTreeSet<Uuid> = rows_changed.of("Port").collect();
+        rows.extend(rows_changed.of("Interface").flat_map(|row| self.users.of(row)));
         rows.into_iter().filter_map(|row| Some((row, self.drop_port(row)?))).collect()
     }
 
@@ -173,15 +180,15 @@ impl Known {
     fn edit<R: Rows>(
         &mut self,
         reader: &mut Reader<'_, R>,
-        news: &News,
+        rows_changed: &ChangedRows,
         stale: &HashMap<Uuid, Arc<Port>>,
         row: Uuid,
     ) -> Option<Edit> {
-        if self.lists.contains_key(&row) && !news.has("Bridge", &row) {
+        if self.lists.contains_key(&row) && !rows_changed.has("Bridge", &row) {
             let mut put: Vec<Uuid> = stale.keys().copied().collect();
             put.retain(|port| self.homes.of(*port).any(|home| home == row));
             self.read_ports(reader, &put);
-            let concerns_mirrors = news.of("Mirror").next().is_some();
+            let concerns_mirrors = rows_changed.of("Mirror").next().is_some();
             let name = reader.text("Bridge", row, "name");
             return (!put.is_empty() || concerns_mirrors).then_some(Edit {
                 bridge: None,
@@ -206,9 +213,9 @@ impl Known {
         let mut gone = Vec::new();
         for port in &left {
             self.homes.remove(*port, row);
-            let is_elsewhere = self.homes.of(*port).next().is_some();
+            let has_another = self.homes.of(*port).next().is_some();
             let known =
-                if is_elsewhere { self.ports.get(port).cloned() } else { self.drop_port(*port) };
+                if has_another { self.ports.get(port).cloned() } else { self.drop_port(*port) };
             gone.extend(known.or_else(|| stale.get(port).cloned()));
         }
         for port in &joined {
@@ -218,7 +225,7 @@ impl Known {
         Some(Edit { name: bridge.name.clone(), bridge: Some(bridge), gone, put })
     }
 
-    /// Reads those of these ports that are not known.
+    /// Reads those of these ports that are not in the cache.
     fn read_ports<R: Rows>(&mut self, reader: &mut Reader<'_, R>, rows: &[Uuid]) {
         for row in rows {
             if self.ports.contains_key(row) {
@@ -241,8 +248,8 @@ impl Known {
     }
 
     /// Takes out the bridges that are not listed any more.
-    fn leave_bridges(&mut self, listed: &[Uuid], desired: &mut Desired) -> Touched {
-        let mut touched = Touched::default();
+    fn leave_bridges(&mut self, listed: &[Uuid], desired: &mut Desired) -> Changed {
+        let mut changed = Changed::default();
         let gone: Vec<_> = desired
             .bridges
             .values()
@@ -250,9 +257,9 @@ impl Known {
             .map(|bridge| (bridge.uuid, bridge.name.clone()))
             .collect();
         for (row, name) in gone {
-            touched.is_elsewhere = true;
+            changed.shared = true;
             for port in desired.take_bridge(&name) {
-                touched.port(&port);
+                changed.port(&port);
             }
             self.bridge_faults.remove(&row);
             for port in self.lists.remove(&row).unwrap_or_default() {
@@ -262,7 +269,7 @@ impl Known {
                 }
             }
         }
-        touched
+        changed
     }
 
     fn apply<R: Rows>(
@@ -271,15 +278,15 @@ impl Known {
         edit: Edit,
         stale: &HashMap<Uuid, Arc<Port>>,
         desired: &mut Desired,
-        touched: &mut Touched,
+        changed: &mut Changed,
     ) {
         let Edit { bridge, name, gone, put } = edit;
         if let Some(bridge) = bridge {
-            desired.put_bridge(bridge, touched);
+            desired.put_bridge(bridge, changed);
         }
         for port in gone {
             desired.take_port(&name, &port.name);
-            touched.port(&port);
+            changed.port(&port);
         }
         for row in &put {
             let Some(port) = self.ports.get(row) else { continue };
@@ -293,9 +300,9 @@ impl Known {
             }
             if let Some(before) = stale.get(row) {
                 desired.take_port(&name, &before.name);
-                touched.port(before);
+                changed.port(before);
             }
-            touched.port(port);
+            changed.port(port);
             desired.put_port(&name, Arc::clone(port));
         }
         if let Some(bridge) = desired.bridges.get_mut(&name) {
@@ -303,7 +310,7 @@ impl Known {
             let mirrors = reader.mirrors(bridge.uuid, &bridge.ports);
             if mirrors != bridge.mirrors {
                 bridge.mirrors = mirrors;
-                touched.is_elsewhere = true;
+                changed.shared = true;
             }
             let faults = self.bridge_faults.entry(bridge.uuid).or_default();
             faults.retain(|fault| fault.table != super::mirror::TABLE);
@@ -351,19 +358,19 @@ impl Desired {
     }
 
     /// Adds or replaces a bridge, which keeps its ports and mirrors.
-    fn put_bridge(&mut self, mut bridge: Bridge, touched: &mut Touched) {
+    fn put_bridge(&mut self, mut bridge: Bridge, changed: &mut Changed) {
         let name = bridge.name.clone();
         let Some(old) = self.bridges.get_mut(&name) else {
-            touched.is_elsewhere = true;
+            changed.shared = true;
             self.bridges.insert(name, bridge);
             return;
         };
         let ports = std::mem::take(&mut old.ports);
         let mirrors = std::mem::take(&mut old.mirrors);
         if *old != bridge {
-            touched.is_elsewhere = true;
+            changed.shared = true;
             for port in ports.values() {
-                touched.port(port);
+                changed.port(port);
             }
         }
         (bridge.ports, bridge.mirrors) = (ports, mirrors);

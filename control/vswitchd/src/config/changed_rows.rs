@@ -1,22 +1,22 @@
-//! What has changed since the last reconciliation.
+//! The rows that changed since the last reconciliation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use uuid::Uuid;
 
-/// Changed rows, and whether anything else has changed.
+/// Changed rows, by table, and whether anything else may have changed.
 #[derive(Clone, Debug, Default)]
-pub struct News {
+pub struct ChangedRows {
     rows: BTreeMap<Arc<str>, BTreeSet<Uuid>>,
-    /// Anything may be other, or a failure is to be tried again.
-    pub is_elsewhere: bool,
+    /// Anything but rows may have changed, or a failure is to be tried again.
+    pub anything: bool,
 }
 
-impl News {
-    /// Anything may have changed, but for rows.
+impl ChangedRows {
+    /// No row, and anything else.
     #[must_use]
-    pub fn elsewhere() -> Self {
-        Self { rows: BTreeMap::new(), is_elsewhere: true }
+    pub fn anything() -> Self {
+        Self { rows: BTreeMap::new(), anything: true }
     }
 
     /// Adds changed rows, by table.

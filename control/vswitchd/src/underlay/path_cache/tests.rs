@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::tunnel_options::{TunnelType, read};
+use crate::config::tunnel::{TunnelType, read};
 use crate::underlay::tunnels::Egress;
 use weft_wire::mac::MacAddr;
 
@@ -26,7 +26,7 @@ fn by(ifindex: u32, state: State) -> Path {
 }
 
 /// One look, and the way that it finds.
-fn look(ways: &mut Ways, fresh: Path, now: Instant, is_usable: bool) -> Path {
+fn look(ways: &mut PathCache, fresh: Path, now: Instant, is_usable: bool) -> Path {
     ways.invalidate(|_, _| true);
     ways.begin(now);
     let path = ways.get_or(&tunnel(), now, || (fresh, |_: &Path| is_usable)).clone();
@@ -40,7 +40,7 @@ fn egress(path: &Path) -> (u32, bool) {
 
 #[test]
 fn the_old_next_hop_serves_until_the_new_one_answers() {
-    let (mut ways, start) = (Ways::default(), Instant::now());
+    let (mut ways, start) = (PathCache::default(), Instant::now());
     assert_eq!(egress(&look(&mut ways, by(1, State::Ready(ROUTER)), start, true)), (1, false));
     let held = look(&mut ways, by(2, State::Resolving), start, true);
     assert_eq!((egress(&held), held.asked), ((1, true), by(2, State::Resolving).asked));
@@ -66,7 +66,7 @@ fn nothing_is_held_for_long_or_without_use() {
         (|fresh| fresh.state = State::Unreachable("no route".to_owned()), Duration::ZERO, true),
     ];
     for (index, (change, after, is_usable)) in cases.into_iter().enumerate() {
-        let (mut ways, start) = (Ways::default(), Instant::now());
+        let (mut ways, start) = (PathCache::default(), Instant::now());
         look(&mut ways, by(1, State::Ready(ROUTER)), start, true);
         if !after.is_zero() {
             look(&mut ways, by(2, State::Resolving), start, true);
@@ -81,7 +81,7 @@ fn nothing_is_held_for_long_or_without_use() {
 
 #[test]
 fn a_nic_is_listened_to_for_a_while_after_the_way_has_left_it() {
-    let (mut ways, start) = (Ways::default(), Instant::now());
+    let (mut ways, start) = (PathCache::default(), Instant::now());
     let both: std::collections::BTreeSet<Nic> =
         [("eth1".to_owned(), 1), ("eth2".to_owned(), 2)].into();
     look(&mut ways, by(1, State::Ready(ROUTER)), start, true);
@@ -105,9 +105,9 @@ fn a_nic_is_listened_to_for_a_while_after_the_way_has_left_it() {
 
 #[test]
 fn the_kernel_is_asked_only_after_a_change() {
-    let (mut ways, now) = (Ways::default(), Instant::now());
+    let (mut ways, now) = (PathCache::default(), Instant::now());
     let mut asked = 0;
-    let mut look = |ways: &mut Ways, now| {
+    let mut look = |ways: &mut PathCache, now| {
         ways.begin(now);
         ways.get_or(&tunnel(), now, || {
             asked += 1;

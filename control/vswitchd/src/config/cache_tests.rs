@@ -1,10 +1,10 @@
 //! What is kept true by the rows that change is what would be read and planned from nothing.
 
-use crate::config::desired::known::Known;
+use crate::config::changed_rows::ChangedRows;
+use crate::config::desired::cache::Cache;
 use crate::config::desired::tests::Fake;
 use crate::config::desired::{Desired, Rows};
 use crate::config::duplicates;
-use crate::config::news::News;
 use crate::plan::installed::Installed;
 use crate::plan::{Dirty, Observed, PlannedPort, plan};
 use proptest::prelude::*;
@@ -159,14 +159,14 @@ impl World {
     }
 }
 
-fn news(changed: &[(&'static str, u128)]) -> News {
+fn changed_rows(changed: &[(&'static str, u128)]) -> ChangedRows {
     let mut rows: BTreeMap<Arc<str>, BTreeSet<Uuid>> = BTreeMap::new();
     for (table, row) in changed {
         rows.entry(Arc::from(*table)).or_default().insert(Uuid::from_u128(*row));
     }
-    let mut news = News::default();
-    news.add_rows(rows);
-    news
+    let mut all = ChangedRows::default();
+    all.add_rows(rows);
+    all
 }
 
 /// Read from nothing.
@@ -186,16 +186,16 @@ proptest! {
         edits in prop::collection::vec(prop::collection::vec(edit(), 1..4), 1..25)
     ) {
         let mut world = World::new();
-        let (mut known, mut desired) = (Known::default(), Desired::default());
+        let (mut cache, mut desired) = (Cache::default(), Desired::default());
         let mut installed = Installed::default();
         for edits in edits {
             let changed: Vec<_> = edits.iter().flat_map(|edit| world.edit(edit)).collect();
             let before = desired.clone();
-            let touched = known.update(&world.fake, &news(&changed), &mut desired);
+            let changed_now = cache.update(&world.fake, &changed_rows(&changed), &mut desired);
             let anew = read(&world.fake, &before);
             prop_assert_eq!(&desired.bridges, &anew.bridges);
             prop_assert_eq!(said(&desired), said(&anew));
-            prop_assert!(!touched.is_empty() || before.bridges == desired.bridges);
+            prop_assert!(!changed_now.is_empty() || before.bridges == desired.bridges);
 
             // A port that moves to another bridge has no number there.
             let stays = |port: &&PlannedPort| {
@@ -205,7 +205,7 @@ proptest! {
             let held = installed.ports.iter().filter(stays);
             let held = held.map(|port| (port.interface, port.ofport)).collect();
             let observed = Observed { ofports: held, ..Observed::default() };
-            let mut dirty = Dirty::of(&touched, &desired);
+            let mut dirty = Dirty::of(&changed_now, &desired);
             let nothing = Installed::default();
             let mut whole = Installed::default();
             whole.take_over(plan(&anew, &observed, &nothing, &Dirty::everything(&anew, &nothing)).unwrap());
@@ -229,22 +229,22 @@ fn a_row_that_says_the_same_touches_nothing_and_a_change_only_its_own() {
         world.edit(&Edit::Kind { port, kind: 3, peer: port ^ 1 });
         world.edit(&Edit::Place { port, bridges: BTreeSet::from([0]) });
     }
-    let (mut known, mut desired) = (Known::default(), Desired::default());
-    known.update(&world.fake, &News::default(), &mut desired);
-    assert_eq!(u128::from(known.take_read()), PORTS);
+    let (mut cache, mut desired) = (Cache::default(), Desired::default());
+    cache.update(&world.fake, &ChangedRows::default(), &mut desired);
+    assert_eq!(u128::from(cache.take_read()), PORTS);
 
     let changed = world.edit(&Edit::Status { port: 3, up: true });
-    assert!(known.update(&world.fake, &news(&changed), &mut desired).is_empty());
-    assert_eq!(known.take_read(), 1);
+    assert!(cache.update(&world.fake, &changed_rows(&changed), &mut desired).is_empty());
+    assert_eq!(cache.take_read(), 1);
 
     let changed = world.edit(&Edit::Tag { port: 3, tag: Some(5) });
-    let touched = known.update(&world.fake, &news(&changed), &mut desired);
-    assert_eq!(touched.interfaces, BTreeSet::from([Uuid::from_u128(interface_row(3))]));
-    assert!(!touched.is_elsewhere);
-    assert_eq!(known.take_read(), 1);
+    let changed_now = cache.update(&world.fake, &changed_rows(&changed), &mut desired);
+    assert_eq!(changed_now.interfaces, BTreeSet::from([Uuid::from_u128(interface_row(3))]));
+    assert!(!changed_now.shared);
+    assert_eq!(cache.take_read(), 1);
 
     // The other end of a patch port is looked at with it, and nothing else is.
-    let dirty = Dirty::of(&touched, &desired);
+    let dirty = Dirty::of(&changed_now, &desired);
     let ends = [2, 3].map(|port| Uuid::from_u128(interface_row(port)));
     assert_eq!(dirty, Dirty { all: false, interfaces: BTreeSet::from(ends) });
 }
