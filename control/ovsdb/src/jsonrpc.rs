@@ -10,7 +10,7 @@ use crate::value::json::Json;
 /// Deepest nesting of objects and arrays in a message.
 pub const DEPTH_MAX: usize = 100;
 
-/// Largest message, in bytes, unless told otherwise.
+/// Largest message, in bytes, unless its owner says otherwise.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 20;
 
 /// Storage that a framer keeps for messages to come.

@@ -47,7 +47,7 @@ impl State {
             let text = format!("{method} request params must be <db-name>, <id>, <requests>");
             return Err(OvsdbError::syntax(&params, text).to_json());
         };
-        let known = match kind {
+        let last_seen = match kind {
             Kind::Update3 => last_transaction(params.get(3).unwrap_or(&Value::Null))?,
             _ => Uuid::nil(),
         };
@@ -56,7 +56,7 @@ impl State {
         let spec = MonitorSpec::from_json(entry.db.schema(), requests, kind != Kind::Update)
             .map_err(|error| error.to_json())?;
         let last = entry.history.last();
-        let missed = entry.history.since(known).filter(|_| kind == Kind::Update3);
+        let missed = entry.history.since(last_seen).filter(|_| kind == Kind::Update3);
         let mut chunks = Vec::new();
         if kind == Kind::Update3 {
             let found = missed.is_some();

@@ -67,7 +67,7 @@ struct Open {
     /// When the peer last gave a sign of life.
     heard: Cell<Instant>,
     /// Unfinished input that is counted for the server.
-    held: Cell<usize>,
+    counted: Cell<usize>,
 }
 
 impl Open {
@@ -78,13 +78,13 @@ impl Open {
         slot.endpoint.phase.set(Phase::Active);
         *slot.endpoint.last_error.borrow_mut() = None;
         slot.inner.status_changed();
-        Self { slot, id, outbox, heard: Cell::new(Instant::now()), held: Cell::new(0) }
+        Self { slot, id, outbox, heard: Cell::new(Instant::now()), counted: Cell::new(0) }
     }
 
     /// Counts unfinished input; false when all sessions together hold too much and this one a good part.
     fn hold(&self, bytes: usize) -> bool {
         let inner = &self.slot.inner;
-        let total = inner.input_bytes.get() - self.held.replace(bytes) + bytes;
+        let total = inner.input_bytes.get() - self.counted.replace(bytes) + bytes;
         inner.input_bytes.set(total);
         total <= inner.limits.input_bytes_max || bytes <= FAIR_INPUT_BYTES
     }
