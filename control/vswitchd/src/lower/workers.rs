@@ -62,16 +62,31 @@ struct Open {
     answers: Vec<Event<Queue>>,
 }
 
-/// All workers.
-pub struct Workers {
-    handles: Vec<Handle<Queue>>,
+/// What workers have said unasked, until somebody takes it.
+#[derive(Default)]
+struct Unasked {
+    wanted_hops: Vec<PortId>,
+    punted: Vec<(PortId, Vec<u8>)>,
+    moves: Vec<Move>,
+    heard: Vec<Heard>,
+}
+
+impl Unasked {
+    fn note(&mut self, notice: Notice) {
+        match notice {
+            Notice::WantsNextHop(port) => self.wanted_hops.push(port),
+            Notice::Punted { port, frame } => self.punted.push((port, frame)),
+            Notice::Moved(moves) => self.moves.extend(moves),
+            Notice::Heard(heard) if self.heard.len() < HEARD_MAX => self.heard.push(heard),
+            Notice::Heard(_) => {}
+        }
+    }
+}
+
+/// Whether workers are well, and what became of those that are not.
+struct Health {
+    /// What was seen of each.
     watches: Vec<Watch>,
-    regions: Vec<RegionHandle>,
-    control: Waker,
-    /// Of outer packets; those who come later draw from them, too.
-    numbers: Numbers,
-    asked: u64,
-    open: BTreeMap<Question, Open>,
     /// Whether they are there.
     ping: Option<Question>,
     /// What became of those that are to be replaced.
@@ -82,10 +97,33 @@ pub struct Workers {
     failed_at: Option<Instant>,
     /// Threads that hang, and may come back.
     hanging: Vec<Handle<Queue>>,
-    wanted_hops: Vec<PortId>,
-    punted: Vec<(PortId, Vec<u8>)>,
-    moves: Vec<Move>,
-    heard: Vec<Heard>,
+}
+
+impl Health {
+    fn of(workers: usize) -> Self {
+        Self {
+            watches: (0..workers).map(|_| Watch::default()).collect(),
+            ping: None,
+            lost: BTreeMap::new(),
+            looked_at: Instant::now(),
+            failed_at: None,
+            hanging: Vec::new(),
+        }
+    }
+}
+
+/// All workers.
+pub struct Workers {
+    handles: Vec<Handle<Queue>>,
+    regions: Vec<RegionHandle>,
+    control: Waker,
+    /// Of outer packets; those who come later draw from them, too.
+    numbers: Numbers,
+    /// The number of the last question.
+    asked: u64,
+    open: BTreeMap<Question, Open>,
+    health: Health,
+    unasked: Unasked,
 }
 
 /// What the thread of a worker needs.
@@ -118,22 +156,14 @@ impl Workers {
         }
         let handles = spawn_all(configs, &control, rand_seed())?;
         Ok(Self {
-            watches: handles.iter().map(|_| Watch::default()).collect(),
+            health: Health::of(handles.len()),
             handles,
-            numbers: numbers.clone(),
             regions,
             control,
+            numbers: numbers.clone(),
             asked: 0,
             open: BTreeMap::new(),
-            ping: None,
-            lost: BTreeMap::new(),
-            looked_at: Instant::now(),
-            failed_at: None,
-            hanging: Vec::new(),
-            wanted_hops: Vec::new(),
-            punted: Vec::new(),
-            moves: Vec::new(),
-            heard: Vec::new(),
+            unasked: Unasked::default(),
         })
     }
 
@@ -198,7 +228,7 @@ impl Workers {
         let mut open = Open::default();
         for handle in self.handles.iter().filter(|handle| workers.contains(&handle.id)) {
             // A lost worker gets it in vain.
-            if !self.lost.contains_key(&handle.id) {
+            if !self.health.lost.contains_key(&handle.id) {
                 handle.ask(question.0, command(handle.id));
                 open.from.push(handle.id);
             }
@@ -248,18 +278,12 @@ impl Workers {
                 }
             }
             while let Some(notice) = handle.try_notice() {
-                match notice {
-                    Notice::WantsNextHop(port) => self.wanted_hops.push(port),
-                    Notice::Punted { port, frame } => self.punted.push((port, frame)),
-                    Notice::Moved(moves) => self.moves.extend(moves),
-                    Notice::Heard(heard) if self.heard.len() < HEARD_MAX => self.heard.push(heard),
-                    Notice::Heard(_) => {}
-                }
+                self.unasked.note(notice);
             }
             if let Some(text) = handle.end()
-                && !self.lost.contains_key(&handle.id)
+                && !self.health.lost.contains_key(&handle.id)
             {
-                self.lost.insert(handle.id, Loss::Ended(text.to_owned()));
+                self.health.lost.insert(handle.id, Loss::Ended(text.to_owned()));
             }
         }
         for event in late {
@@ -280,9 +304,9 @@ impl Workers {
 
     /// Nobody waits for lost workers.
     fn leave_lost(&mut self) {
-        if !self.lost.is_empty() {
+        if !self.health.lost.is_empty() {
             for open in self.open.values_mut() {
-                open.from.retain(|id| !self.lost.contains_key(id));
+                open.from.retain(|id| !self.health.lost.contains_key(id));
             }
         }
     }
@@ -290,16 +314,16 @@ impl Workers {
     /// When to look at the workers, if one owes an answer.
     #[must_use]
     pub fn due(&self) -> Option<Instant> {
-        self.is_owed().then(|| self.looked_at + LOOK)
+        self.is_owed().then(|| self.health.looked_at + LOOK)
     }
 
     /// Looks at the workers that owe an answer: to be called at [`Workers::due`].
     pub fn watch(&mut self) {
-        self.looked_at = Instant::now();
-        for (handle, watch) in self.handles.iter().zip(&mut self.watches) {
+        self.health.looked_at = Instant::now();
+        for (handle, watch) in self.handles.iter().zip(&mut self.health.watches) {
             let owes = self.open.values().any(|open| open.from.contains(&handle.id));
             if owes && let Some(loss) = watch.look(handle.rounds(), handle.thread()) {
-                self.lost.entry(handle.id).or_insert(loss);
+                self.health.lost.entry(handle.id).or_insert(loss);
             }
         }
         self.leave_lost();
@@ -312,22 +336,22 @@ impl Workers {
 
     /// Asks all workers whether they are there, unless one still owes the last such answer.
     pub fn ping(&mut self) {
-        if let Some(ping) = self.ping.filter(|ping| self.is_answered(*ping)) {
+        if let Some(ping) = self.health.ping.filter(|ping| self.is_answered(*ping)) {
             self.open.remove(&ping);
-            self.ping = None;
+            self.health.ping = None;
         }
-        if self.ping.is_none() {
-            self.ping = Some(self.ask(|_| Command::Ping));
+        if self.health.ping.is_none() {
+            self.health.ping = Some(self.ask(|_| Command::Ping));
         }
     }
 
     /// Workers that have ended or hang; a new one is to take the place of each.
     #[must_use]
     pub fn lost(&self) -> Vec<(WorkerId, String)> {
-        if self.failed_at.is_some_and(|at| at.elapsed() < REPLACE_AGAIN) {
+        if self.health.failed_at.is_some_and(|at| at.elapsed() < REPLACE_AGAIN) {
             return Vec::new();
         }
-        self.lost.iter().map(|(id, loss)| (*id, loss.to_string())).collect()
+        self.health.lost.iter().map(|(id, loss)| (*id, loss.to_string())).collect()
     }
 
     /// Starts a worker in the place of a lost one.  It has neither snapshot nor queues.  A thread that
@@ -336,7 +360,7 @@ impl Workers {
     /// # Errors
     /// [`StartError`]; the worker stays lost.
     pub fn replace(&mut self, id: WorkerId) -> Result<(), StartError> {
-        self.failed_at = Some(Instant::now());
+        self.health.failed_at = Some(Instant::now());
         let place = id.index();
         let cpu = self.handles.get(place).and_then(|handle| handle.cpu);
         // One that has ended left its chunks.  Those of a thread that hangs are its own: there it gets other memory.
@@ -348,17 +372,17 @@ impl Workers {
         let config = equip(cpu, pool, &self.numbers)?;
         let old = spawn_again(config, place, &mut self.handles, &self.control, rand_seed())?;
         if let (Some(old_region), Some(watch)) =
-            (self.regions.get_mut(place), self.watches.get_mut(place))
+            (self.regions.get_mut(place), self.health.watches.get_mut(place))
         {
             (*old_region, *watch) = (region, Watch::default());
         }
-        self.lost.remove(&id);
-        self.failed_at = None;
+        self.health.lost.remove(&id);
+        self.health.failed_at = None;
         if let Some(old) = old
             && old.is_alive()
         {
             old.send(Command::Stop);
-            self.hanging.push(old);
+            self.health.hanging.push(old);
         }
         Ok(())
     }
@@ -366,14 +390,14 @@ impl Workers {
     /// How many threads hang that were replaced.
     #[must_use]
     pub fn hanging(&self) -> usize {
-        self.hanging.len()
+        self.health.hanging.len()
     }
 
     /// True when a thread that was replaced has ended meanwhile: its sockets are closed.
     pub fn bury(&mut self) -> bool {
-        let before = self.hanging.len();
-        self.hanging.retain(Handle::is_alive);
-        self.hanging.len() < before
+        let before = self.health.hanging.len();
+        self.health.hanging.retain(Handle::is_alive);
+        self.health.hanging.len() < before
     }
 
     /// Makes a worker fail, for a test.
@@ -390,17 +414,17 @@ impl Workers {
     /// The control frames that came in.  To be called after [`Workers::wanted_hops`], which reads
     /// what the workers have to say.
     pub fn take_punted(&mut self) -> Vec<(PortId, Vec<u8>)> {
-        std::mem::take(&mut self.punted)
+        std::mem::take(&mut self.unasked.punted)
     }
 
     /// Moves of stations in bridges with a loop guard, as [`Workers::take_punted`].
     pub fn take_moves(&mut self) -> Vec<Move> {
-        std::mem::take(&mut self.moves)
+        std::mem::take(&mut self.unasked.moves)
     }
 
     /// The IGMP and MLD frames that were heard, likewise.
     pub fn take_heard(&mut self) -> Vec<Heard> {
-        std::mem::take(&mut self.heard)
+        std::mem::take(&mut self.unasked.heard)
     }
 
     /// Makes all workers use these lists for frames to groups, and waits until they do.
@@ -412,7 +436,8 @@ impl Workers {
 
     /// Sends a control frame out of a port.  Any worker can: it hands over what is another's.
     pub fn transmit(&self, port: PortId, frame: Vec<u8>) {
-        let mut working = self.handles.iter().filter(|handle| !self.lost.contains_key(&handle.id));
+        let mut working =
+            self.handles.iter().filter(|handle| !self.health.lost.contains_key(&handle.id));
         if let Some(handle) = working.next() {
             handle.send(Command::Transmit { port, frame });
         }
@@ -610,7 +635,7 @@ impl Workers {
     pub fn wanted_hops(&mut self) -> Vec<PortId> {
         self.control.drain();
         self.hear();
-        std::mem::take(&mut self.wanted_hops)
+        std::mem::take(&mut self.unasked.wanted_hops)
     }
 
     /// Stops all workers; their queues are closed by then, but for those of a thread that hangs.
