@@ -82,16 +82,18 @@ bpf: ## Rebuild the committed eBPF object (installs its toolchain)
 	ebpf/toolchain.sh
 	ebpf/build.sh
 
-install: ## Install weftd and weft below PREFIX (/usr/local)
+install: ## Install weftd and weft below PREFIX (/usr/local), their debug files beside them
 	@test -x $(TARGET_DIR)/release/weftd || { echo "run make build first" >&2; exit 1; }
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin
 	install -m 755 $(TARGET_DIR)/release/weftd $(DESTDIR)$(PREFIX)/sbin/weftd
 	install -m 755 $(TARGET_DIR)/release/weft $(DESTDIR)$(PREFIX)/bin/weft
+	control/deb/split.sh $(DESTDIR)$(PREFIX)/sbin/weftd $(DESTDIR)$(PREFIX)/sbin/.debug/weftd.debug
+	control/deb/split.sh $(DESTDIR)$(PREFIX)/bin/weft $(DESTDIR)$(PREFIX)/bin/.debug/weft.debug
 
 manuals: ## Manual pages and shell completions, in target/manuals
 	$(CARGO) run --quiet --locked -p weft-cli --example manuals -- $(TARGET_DIR)/manuals
 
-deb: build manuals ## A Debian package: programs, service, manual pages, completions
+deb: build manuals ## Debian packages: programs, service, manual pages, completions; debug symbols
 	control/deb/build.sh $(TARGET_DIR)
 
 clean: ## Remove what was built

@@ -46,6 +46,7 @@ fail() {
 
 # The copy: what is written stays in memory and dies with the namespace.
 deb=$(mktemp) && cat "$2"/weft_*.deb >"$deb"
+symbols=$(mktemp) && cat "$2"/weft-dbgsym_*.deb >"$symbols"
 room=$(mktemp -d)
 mount -t tmpfs room "$room"
 mkdir "$room"/{upper,work,root}
@@ -58,6 +59,7 @@ mount --rbind /dev "$root/dev"
 mkdir -p "$root/tmp/package"
 mount -t tmpfs package "$root/tmp/package"
 mv "$deb" "$root/tmp/package/weft.deb"
+mv "$symbols" "$root/tmp/package/weft-dbgsym.deb"
 inside() { chroot "$root" env -i PATH=/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"; }
 mkdir -p /run/netns
 mount -t tmpfs names /run/netns
@@ -251,6 +253,19 @@ for _ in $(seq 50); do [ -e "$log" ] && break || sleep 0.1; done
 vsctl add-port br0 rotated -- set interface rotated type=internal
 grep -q 'rotated: internal port' "$log" || fail "the new log is not written"
 vsctl del-port rotated
+
+echo "== debug symbols"
+# Where main() is, which a stripped program cannot tell: by the other package, and not without it.
+inside dpkg -i /tmp/package/weft-dbgsym.deb
+for program in /usr/sbin/weftd /usr/bin/weft; do
+    main=$(inside nm "/usr/lib/debug$program.debug" | sed -n 's/ T main$//p')
+    line() { inside addr2line -f -e "$program" "0x$main" | head -n 1; }
+    [ "$(line)" = main ] || fail "$program: no symbols: $(line)"
+    mv "$root/usr/lib/debug$program.debug" "$root/tmp/package/aside"
+    [ "$(line)" != main ] || fail "$program is not stripped"
+    mv "$root/tmp/package/aside" "$root/usr/lib/debug$program.debug"
+done
+inside dpkg -r weft-dbgsym
 
 echo "== upgrade"
 # Who disabled the service wants it so after an upgrade.

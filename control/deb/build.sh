@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the Debian package from programs that are built already:
+# Builds the Debian packages from programs that are built already: weft, and weft-dbgsym with what debuggers
+# and backtraces need besides.
 #   control/deb/build.sh TARGET_DIR [OUTPUT_DIR]
 # TARGET_DIR/release holds weftd and weft, TARGET_DIR/manuals the pages and completions.
 set -euo pipefail
@@ -10,9 +11,11 @@ release=$target/release
 manuals=$target/manuals
 version=$("$release/weft" --version | awk '{print $2}')
 arch=$(dpkg --print-architecture)
-root=$(mktemp -d "${TMPDIR:-/tmp}/weft-deb.XXXXXX")
-trap 'rm -rf "$root"' EXIT
-chmod 755 "$root"
+work=$(mktemp -d "${TMPDIR:-/tmp}/weft-deb.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+root=$work/weft
+debug=$work/weft-dbgsym
+mkdir "$root" "$debug"
 
 # The newest version of the C library's symbols that the programs use.
 libc_needed() {
@@ -22,7 +25,9 @@ libc_needed() {
 
 install -D -m 755 "$release/weftd" "$root/usr/sbin/weftd"
 install -D -m 755 "$release/weft" "$root/usr/bin/weft"
-strip --strip-unneeded "$root/usr/sbin/weftd" "$root/usr/bin/weft"
+for program in usr/sbin/weftd usr/bin/weft; do
+    "$here/split.sh" "$root/$program" "$debug/usr/lib/debug/$program.debug"
+done
 # Scripts know the client by this name.
 ln -s weft "$root/usr/bin/ovs-vsctl"
 # What a stock switch's package has besides.
@@ -91,3 +96,19 @@ Description: virtual switch on AF_XDP, driven by the tools of Open vSwitch
  are in openvswitch-common, which may stay installed.
 EOF
 dpkg-deb --root-owner-group --build "$root" "$output/weft_${version}_$arch.deb"
+
+install -d "$debug/DEBIAN"
+cat >"$debug/DEBIAN/control" <<EOF
+Package: weft-dbgsym
+Version: $version
+Architecture: $arch
+Maintainer: The Weft authors <weft@example.org>
+Section: debug
+Priority: optional
+Installed-Size: $(du -ks "$debug" | cut -f1)
+Depends: weft (= $version)
+Description: debug symbols for weft
+ Backtraces and debuggers find the names of functions and lines of weftd and
+ weft in these files.
+EOF
+dpkg-deb --root-owner-group -Zgzip -z1 --build "$debug" "$output/weft-dbgsym_${version}_$arch.deb"
