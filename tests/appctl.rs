@@ -350,7 +350,8 @@ fn levels_of_modules_decide_what_is_logged() {
         assert_eq!(count("|unixctl|DBG|"), 0);
         switch.appctl("vlog/set unixctl:file:dbg");
         garble();
-        let is_logged = || count("|unixctl|DBG|control connection: ") == 1;
+        // Connections of before may end as late as now, each in its own way.
+        let is_logged = || count("|unixctl|DBG|control connection: expected value") == 1;
         assert!(within(Duration::from_secs(10), is_logged), "{}", switch.log());
 
         // Rotation, as logrotate does it.

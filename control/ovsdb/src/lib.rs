@@ -14,7 +14,7 @@
 //! | [`net`] | the server's sockets, and its tasks around the disk |
 //! | [`client`] | the other side: a connection, a replica, the JSON of operations |
 //!
-//! Both sides use [`jsonrpc`] and [`error`]. A folder uses those above it; `client` uses `value`, `net::tls`,
+//! Both sides use [`jsonrpc`] and [`value`]. A folder uses those above it; `client` uses `value`, `net::tls`,
 //! and the names of the kinds of `monitor`.
 //!
 //! # Life of a transaction
@@ -43,7 +43,6 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
-pub mod error;
 pub mod jsonrpc;
 pub mod methods;
 pub mod monitor;
@@ -54,10 +53,12 @@ pub mod value;
 
 pub use client::replica::{Replica, ReplicaRow, ReplicaTable};
 pub use client::{Changes, Client, ClientError};
-pub use error::OvsdbError;
+
+pub use methods::limits::Limits;
 pub use methods::state::Memory;
-pub use net::server::{Limits, Server, ServerConfig, ServerError};
+pub use net::server::{Server, ServerConfig, ServerError};
 pub use net::tls::TlsFiles;
 pub use store::log::FaultHandle;
 pub use value::atom::Atom;
 pub use value::datum::Datum;
+pub use value::error::OvsdbError;

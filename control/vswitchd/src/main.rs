@@ -6,11 +6,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::Path;
 use std::process::ExitCode;
 use tokio::task::LocalSet;
+use weft_vswitchd::process::detach;
 use weft_vswitchd::process::options::{Options, folder};
 use weft_vswitchd::process::run::run;
-use weft_vswitchd::process::vlog::Vlog;
-use weft_vswitchd::process::{detach, doctor, vlog};
+use weft_vswitchd::report::doctor;
 use weft_vswitchd::store::OVS_VERSION;
+use weft_vswitchd::vlog::{self, Vlog};
 
 fn main() -> ExitCode {
     let options = Options::parse();

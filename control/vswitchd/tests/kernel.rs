@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use std::process::Command;
 use std::time::{Duration, Instant};
 use weft_vswitchd::config::tunnel::{self, Tunnel, TunnelType};
-use weft_vswitchd::host::kernel::{Kernel, Monitor, Neighbour};
-use weft_vswitchd::underlay::tunnels::{Path, State, resolve};
+use weft_vswitchd::netlink::kernel::{Kernel, Monitor, Neighbour};
+use weft_vswitchd::plan::path::{Path, State};
+use weft_vswitchd::underlay::tunnels::resolve;
 use weft_wire::mac::MacAddr;
 
 /// Runs this test again as the only one of a process in namespaces of its own; true inside it.

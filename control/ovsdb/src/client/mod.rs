@@ -19,10 +19,10 @@ use uuid::Uuid;
 
 use crate::client::link::Link;
 use crate::client::replica::{Replica, RowChange, Shape};
-use crate::error::OvsdbError;
 use crate::jsonrpc::{self, FrameError, Framer, Message};
 use crate::monitor::Kind;
 use crate::net::tls::TlsFiles;
+use crate::value::error::OvsdbError;
 use crate::value::schema::{Schema, SchemaError};
 
 /// Larger messages are read on a thread of their own: whoever waits for them does other things, too.

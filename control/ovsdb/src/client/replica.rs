@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::monitor::Kind;
 use crate::value::atom::parse_uuid;
 use crate::value::datum::Datum;
+use crate::value::error::OvsdbError;
 use crate::value::schema::{ColumnType, Schema};
 
 static EMPTY: Datum = Datum::Set(Vec::new());

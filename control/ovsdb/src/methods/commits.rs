@@ -8,16 +8,17 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::error::OvsdbError;
 use crate::jsonrpc::Envelope;
 use crate::methods::lock::SessionId;
 use crate::methods::state::State;
 use crate::monitor::outbox::LAGGING_BYTES;
 use crate::monitor::{Kind, MonitorSpec};
+use crate::store::Commit;
 use crate::store::database::Change;
 use crate::store::log::Fault;
 use crate::txn::results::Results;
-use crate::txn::{Commit, Context, Execution, execute};
+use crate::txn::{Context, Execution, execute};
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::tape::{Tape, TapeValue};
 

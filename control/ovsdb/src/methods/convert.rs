@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::methods::lock::SessionId;
 use crate::methods::state::{Answer, State};
 use crate::monitor::history::History;
 use crate::store::database::{Database, Row};
 use crate::txn::integrity::Txn;
 use crate::value::datum::Datum;
+use crate::value::error::OvsdbError;
 use crate::value::schema::{Schema, TableSchema};
 
 /// The rows of `old` under `schema`. Tables and columns that it lacks go, new columns get their default, and

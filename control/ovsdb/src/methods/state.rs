@@ -9,19 +9,19 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::jsonrpc::{Envelope, FrameError, Shape};
 use crate::methods::commits::{Pending, Unsynced};
+use crate::methods::limits::Limits;
 use crate::methods::lock::{LockEvent, Locks, SessionId};
 use crate::methods::upgrade::upgrade;
 use crate::monitor::history::History;
 use crate::monitor::initial::Initials;
 use crate::monitor::outbox::{Chunk, Outbox};
 use crate::monitor::{Kind, Monitor, MonitorSpec};
-use crate::net::server::Limits;
 use crate::store::database::Database;
 use crate::store::log::{Compacted, Compaction, Fault, FaultHandle, Log, LogError};
 use crate::value::atom::is_id;
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::schema::{SERVER_SCHEMA, Schema};
 use crate::value::tape::{Lists, Tape, TapeValue};
@@ -147,7 +147,7 @@ impl State {
                 let schema = entry.db.schema();
                 let row = json!({
                     "name": schema.name, "model": "standalone", "connected": true, "leader": true,
-                    "schema": crate::error::sorted_json(schema.json())});
+                    "schema": crate::value::error::sorted_json(schema.json())});
                 if !is_described {
                     return json!({"op": "insert", "table": "Database", "row": row});
                 }

@@ -5,12 +5,12 @@ use std::rc::{Rc, Weak};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::methods::lock::SessionId;
 use crate::methods::state::{Answer, State};
 use crate::monitor::outbox::Chunk;
 use crate::monitor::{Kind, Monitor, MonitorSpec};
 use crate::value::atom::parse_uuid;
+use crate::value::error::OvsdbError;
 
 impl State {
     /// None when the answer is on its way already.

@@ -15,13 +15,13 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::monitor::history::Merged;
 use crate::store::database::{Change, Database, Row};
 use crate::txn::columns_from_json;
 use crate::txn::condition::Condition;
 use crate::value::atom::Atom;
 use crate::value::datum::Datum;
+use crate::value::error::OvsdbError;
 use crate::value::schema::{ColumnRef, Schema, TableSchema};
 
 /// Which generation of the protocol a monitor speaks.

@@ -10,9 +10,9 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 use sha1::{Digest, Sha1};
 
+use crate::store::Commit;
 use crate::store::database::{Change, Database, Row};
 use crate::store::log::LogError;
-use crate::txn::Commit;
 use crate::value::atom::parse_uuid;
 use crate::value::datum::Datum;
 use crate::value::schema::{Schema, TableSchema};

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::store::database::{Row, Table};
 use crate::txn::integrity::Txn;
 use crate::value::atom::{AtomType, Symbols};
 use crate::value::datum::Datum;
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::schema::{ColumnRef, TableSchema};
 

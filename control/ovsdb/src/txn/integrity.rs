@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::store::database::{
     Change, Database, IndexKey, Row, Target, column_references, fresh_version, index_key,
     references, same,
 };
 use crate::value::atom::Atom;
 use crate::value::datum::{Datum, Side, merge, without_common_ends};
+use crate::value::error::OvsdbError;
 use crate::value::schema::{ColumnSchema, Schema, TableSchema};
 
 /// Number of the table and name of the row.

@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::error::OvsdbError;
-use crate::store::database::{Change, Database};
+use crate::store::Commit;
+use crate::store::database::Database;
 use crate::txn::integrity::Txn;
 use crate::txn::parser::{Member, Parser};
 use crate::txn::results::Results;
 use crate::txn::wait::IndexedWait;
 use crate::value::atom::Symbols;
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::schema::{ColumnRef, Schema, TableSchema};
 
@@ -29,17 +30,6 @@ pub struct Context<'a> {
     pub owns_lock: &'a dyn Fn(&str) -> bool,
     /// How long this transaction has been waiting already.
     pub waited: Duration,
-}
-
-/// A transaction that passed every check and is about to become visible.
-#[derive(Debug)]
-pub struct Commit {
-    /// The rows that changed.
-    pub changes: Vec<Change>,
-    /// The texts of its `comment` operations, a line each.
-    pub comment: Option<String>,
-    /// A `commit` operation asked for the disk.
-    pub durable: bool,
 }
 
 /// How a transaction ended.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::error::OvsdbError;
 use crate::store::database::Row;
 use crate::value::atom::{Atom, AtomType, Symbols};
 use crate::value::datum::Datum;
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::schema::{BaseType, ColumnRef, ColumnType, TableSchema};
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::store::database::Row;
 use crate::txn::condition::Condition;
 use crate::txn::mutate::Mutation;
@@ -15,6 +14,7 @@ use crate::txn::parser::{Member, Parser};
 use crate::txn::{Run, Stop, columns_from_json};
 use crate::value::atom::parse_uuid;
 use crate::value::datum::Datum;
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::schema::{ColumnRef, TableSchema};
 

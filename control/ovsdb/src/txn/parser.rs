@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use crate::error::OvsdbError;
 use crate::value::atom::is_id;
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::schema::{Schema, TableSchema};
 

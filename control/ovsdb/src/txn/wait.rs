@@ -8,13 +8,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::store::database::Row;
 use crate::txn::condition::Condition;
 use crate::txn::integrity::Txn;
 use crate::txn::parser::{Member, Parser};
 use crate::txn::{Run, Stop, columns_from_json};
 use crate::value::datum::Datum;
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::schema::{ColumnRef, TableSchema};
 

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 
 /// The type of an atom.

@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::value::atom::{Atom, Symbols};
+use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::schema::ColumnType;
 

@@ -2,6 +2,7 @@
 
 pub mod atom;
 pub mod datum;
+pub mod error;
 pub mod json;
 mod reader;
 pub mod schema;

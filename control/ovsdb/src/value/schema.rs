@@ -6,9 +6,9 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::error::OvsdbError;
 use crate::value::atom::{Atom, AtomType, is_id};
 use crate::value::datum::Datum;
+use crate::value::error::OvsdbError;
 
 /// The `Open_vSwitch` schema, version 8.3.1, as text.
 pub const VSWITCH_SCHEMA: &str = include_str!("../../schema/vswitch.ovsschema");

@@ -30,7 +30,7 @@ impl Store {
         let context = Context { owns_lock: &|_| false, waited: std::time::Duration::ZERO };
         let schema = std::sync::Arc::clone(self.db.schema());
         let log = &mut self.log;
-        let mut persist = |commit: &weft_ovsdb::txn::Commit| {
+        let mut persist = |commit: &weft_ovsdb::store::Commit| {
             log.append(&schema, commit).unwrap();
             Ok(())
         };

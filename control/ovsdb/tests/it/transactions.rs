@@ -7,8 +7,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use weft_ovsdb::OvsdbError;
+use weft_ovsdb::store::Commit;
 use weft_ovsdb::store::database::{Change, Database};
-use weft_ovsdb::txn::{Commit, Context, Execution, execute};
+use weft_ovsdb::txn::{Context, Execution, execute};
 use weft_ovsdb::value::schema::Schema;
 
 /// Root rows refer strongly and weakly to leaves; leaves are collected; names are unique.

@@ -9,9 +9,9 @@ use super::{Command, Family, command};
 use crate::config::desired::Desired;
 use crate::config::desired::{Interface, Port};
 use crate::config::names::PortName;
+use crate::engine::parts::Needs;
 use crate::plan::installed::Installed;
-use crate::process::parts::Needs;
-use crate::process::unixctl::Answer;
+use crate::serve::unixctl::Answer;
 
 const BONDS: &str = "bonds are not supported yet\n";
 const BFD: &str = "BFD is not supported yet\n";

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::{check, general, listing, unknown};
-use crate::process::unixctl::Answer;
+use crate::serve::unixctl::Answer;
 use crate::store::Store;
 use crate::store::database::Database;
 use weft_ovsdb::Server;

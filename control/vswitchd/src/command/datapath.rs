@@ -3,14 +3,14 @@
 use super::{Command, Family, command, errand};
 use crate::config::desired::Bridge;
 use crate::config::desired::Desired;
+use crate::engine::errand::{Counters, Step, by_port};
+use crate::engine::parts::Needs;
 use crate::host::links::Links;
 use crate::lower::publish::Ids;
-use crate::lower::workers::Workers;
 use crate::plan::installed::Installed;
 use crate::plan::{Carrier, Held};
-use crate::process::errand::{Counters, Step, by_port};
-use crate::process::parts::Needs;
 use crate::trace::odp::number;
+use crate::workers::Workers;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uuid::Uuid;

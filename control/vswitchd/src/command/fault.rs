@@ -1,9 +1,9 @@
 //! `weft/fail-worker`: with `--test-faults`, makes a worker fail.
 
 use super::{Command, Family, command};
-use crate::lower::workers::Workers;
-use crate::process::parts::Needs;
-use crate::process::unixctl::Answer;
+use crate::engine::parts::Needs;
+use crate::serve::unixctl::Answer;
+use crate::workers::Workers;
 use std::time::Duration;
 use weft_worker::Fault;
 

@@ -2,14 +2,14 @@
 
 use super::{Command, Family, command, errand};
 use crate::config::desired::Desired;
+use crate::engine::Engine;
+use crate::engine::errand::{Counting, Step};
+use crate::engine::parts::{Lend, Needs};
 use crate::lower::publish::Ids;
-use crate::lower::workers::{Workers, fdb_stats};
 use crate::plan::installed::Installed;
 use crate::plan::ofport::LOCAL;
-use crate::process::engine::Engine;
-use crate::process::errand::{Counting, Step};
-use crate::process::parts::{Lend, Needs};
-use crate::process::unixctl::Answer;
+use crate::serve::unixctl::Answer;
+use crate::workers::{Workers, fdb_stats};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;

@@ -1,13 +1,13 @@
 //! `version`, `vlog/*`, `coverage/show`, `memory/show`.
 
 use super::{Command, Family, command};
+use crate::coverage::Coverage;
+use crate::engine::parts::Needs;
 use crate::host::links::Links;
-use crate::lower::workers::Workers;
 use crate::plan::installed::Installed;
-use crate::process::parts::Needs;
-use crate::process::unixctl::Answer;
-use crate::process::vlog::Vlog;
-use crate::report::coverage::Coverage;
+use crate::serve::unixctl::Answer;
+use crate::vlog::Vlog;
+use crate::workers::Workers;
 
 /// The commands of this family.
 pub(crate) enum General {}

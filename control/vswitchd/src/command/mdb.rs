@@ -3,13 +3,13 @@
 use super::fdb::{bridge, ofport};
 use super::{Command, Family, command};
 use crate::config::desired::Desired;
+use crate::engine::parts::Needs;
 use crate::lower::publish::Ids;
 use crate::plan::installed::Installed;
 use crate::plan::ofport::LOCAL;
-use crate::process::parts::Needs;
-use crate::process::unixctl::Answer;
 use crate::protocols::port_of;
 use crate::protocols::snooping::Snooping;
+use crate::serve::unixctl::Answer;
 use std::fmt::Write as _;
 use std::time::Instant;
 use weft_protocols::mcast::EntryKind;

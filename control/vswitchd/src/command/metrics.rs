@@ -4,17 +4,17 @@
 
 use super::{Command, Family};
 use crate::config::desired::Desired;
-use crate::host::kernel::Kernel;
+use crate::engine::errand::{self, Step, by_port};
+use crate::engine::parts::Needs;
 use crate::host::links::Links;
 use crate::lower::publish::Ids;
-use crate::lower::workers::Workers;
-use crate::lower::workers::reports;
+use crate::netlink::kernel::Kernel;
 use crate::plan::installed::Installed;
+use crate::plan::path::State;
 use crate::plan::{Carrier, Held};
-use crate::process::errand::{self, Step, by_port};
-use crate::process::parts::Needs;
-use crate::process::turns::TurnLog;
-use crate::underlay::tunnels::State;
+use crate::turns::TurnLog;
+use crate::workers::Workers;
+use crate::workers::reports;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uuid::Uuid;

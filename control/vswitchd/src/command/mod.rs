@@ -11,6 +11,7 @@ pub(crate) mod fdb;
 pub(crate) mod flows;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 pub(crate) mod general;
+mod lend;
 pub(crate) mod mdb;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 pub(crate) mod metrics;
@@ -26,10 +27,10 @@ mod trace_groups;
 #[expect(clippy::unnecessary_wraps, reason = "all commands have one signature")]
 pub(crate) mod weft;
 
-use crate::process::engine::{Engine, Leave};
-use crate::process::errand::{Errands, Step};
-use crate::process::parts::{Lend, Needs};
-use crate::process::unixctl::{Answer, Request, Target};
+use crate::engine::errand::{Errands, Step};
+use crate::engine::parts::{Lend, Needs};
+use crate::engine::{Engine, Leave};
+use crate::serve::unixctl::{Answer, Request, Target};
 use crate::store::Store;
 use std::fmt::Write as _;
 

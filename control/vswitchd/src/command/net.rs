@@ -3,11 +3,11 @@
 
 use super::{Command, Family, command};
 use crate::config::tunnel;
-use crate::host::kernel::Kernel;
-use crate::host::kernel::Route;
-use crate::process::parts::Needs;
-use crate::process::unixctl::Answer;
-use crate::underlay::tunnels::Path;
+use crate::engine::parts::Needs;
+use crate::netlink::kernel::Kernel;
+use crate::netlink::kernel::Route;
+use crate::plan::path::Path;
+use crate::serve::unixctl::Answer;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -6,9 +6,9 @@
 use super::datapath::datapaths;
 use super::flows::recent;
 use super::{Command, Family, command};
+use crate::engine::parts::Needs;
 use crate::lower::publish::Publisher;
-use crate::process::parts::Needs;
-use crate::process::unixctl::Answer;
+use crate::serve::unixctl::Answer;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use weft_switch::WorkerId;

@@ -2,9 +2,9 @@
 
 use super::{Command, Family, command};
 use crate::config::desired::Protocol;
-use crate::process::parts::Needs;
-use crate::process::unixctl::Answer;
+use crate::engine::parts::Needs;
 use crate::protocols::spanning::Spanning;
+use crate::serve::unixctl::Answer;
 
 /// The commands of this family.
 pub(crate) enum Trees {}

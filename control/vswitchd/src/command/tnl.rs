@@ -2,11 +2,11 @@
 
 use super::{Command, Family, command};
 use crate::config::tunnel::{OutKey, Tunnel};
-use crate::host::kernel::Kernel;
+use crate::engine::parts::Needs;
 use crate::lower::publish::Publisher;
+use crate::netlink::kernel::Kernel;
 use crate::plan::{Carrier, PlannedPort};
-use crate::process::parts::Needs;
-use crate::process::unixctl::Answer;
+use crate::serve::unixctl::Answer;
 use crate::trace::odp::number;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

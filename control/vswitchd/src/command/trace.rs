@@ -1,17 +1,17 @@
 //! `ofproto/trace` and `weft/trace`: one frame's walk through the real stages.
 
 use super::{Command, Family, command, trace_groups};
-use crate::lower::workers::Workers;
+use crate::engine::parts::Needs;
 use crate::plan::ofport::LOCAL;
 use crate::plan::{Held, PlannedPort};
-use crate::process::parts::Needs;
-use crate::process::unixctl::Answer;
 use crate::protocols::snooping::Snooping;
+use crate::serve::unixctl::Answer;
 use crate::trace::explain::Names;
 use crate::trace::explain::Source;
 use crate::trace::flow::{self, Flow};
 use crate::trace::odp::{Style, number};
 use crate::trace::walk::{Hop, hops, slow_path};
+use crate::workers::Workers;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use weft_switch::trace::{Ingress, Probe};

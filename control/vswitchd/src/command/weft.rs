@@ -3,21 +3,21 @@
 use super::fdb::{Pieces, Reading, merged};
 use super::{Command, Family, command};
 use crate::config::desired::Interface;
+use crate::engine::errand::{self, Step, by_port};
+use crate::engine::parts::Needs;
 use crate::host::links::Link;
 use crate::host::taps::TapState;
 use crate::lower::publish::Ids;
-use crate::lower::workers::Workers;
-use crate::lower::workers::{fdb_stats, reports};
+use crate::plan::path::Path;
+use crate::plan::path::State;
 use crate::plan::{Carrier, Held, PlannedPort};
-use crate::process::errand::{self, Step, by_port};
-use crate::process::parts::Needs;
-use crate::process::turns::TurnLog;
-use crate::process::unixctl::Answer;
 use crate::protocols::snooping::Snooping;
-use crate::report::count::{Rates, traffic};
+use crate::report::counters::{Rates, traffic};
 use crate::report::seen::Seen;
-use crate::underlay::tunnels::Path;
-use crate::underlay::tunnels::State;
+use crate::serve::unixctl::Answer;
+use crate::turns::TurnLog;
+use crate::workers::Workers;
+use crate::workers::{fdb_stats, reports};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -61,7 +61,7 @@ const COMMANDS: &[Command<Weft>] = &[
     super::errand::<Weft>("weft/fdb", "[bridge]", 0, 1, fdb),
     command::<Weft>("weft/turns", "[clear]", 0, 1, turns),
     command::<Weft>("weft/doctor", "", 0, 0, |lent, _| {
-        text(&crate::process::doctor::examine(lent.seen, lent.paths, lent.storage))
+        text(&crate::report::doctor::examine(lent.seen, lent.paths, lent.storage))
     }),
 ];
 

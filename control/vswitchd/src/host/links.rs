@@ -1,13 +1,13 @@
 //! The links that we hold open: XDP programs, `AF_XDP` queues, TAPs.  Opened whole or not at all.
 
 use crate::host::descriptors::{self, NoDescriptors};
-use crate::host::kernel::{self, Kernel};
 use crate::host::nic::{NicOrder, OpenNic, driver, rx_queues};
 use crate::host::parallel;
 use crate::host::pins::Pins;
 use crate::host::taps::LinkTap;
-use crate::lower::workers::{NoWorker, Workers};
+use crate::netlink::kernel::{self, Kernel};
 use crate::plan::Held;
+use crate::workers::{NoWorker, Workers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;

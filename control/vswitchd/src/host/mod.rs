@@ -1,19 +1,15 @@
 //! The host: the kernel's tables, and the devices, programs and sockets that are opened.
 
-pub(crate) mod apply;
 pub(crate) mod descriptors;
-pub mod events;
 pub mod failures;
-pub mod kernel;
 pub mod links;
-pub mod machine;
 pub(crate) mod nic;
 pub(crate) mod parallel;
 pub(crate) mod pins;
 pub mod taps;
 
+use crate::netlink::kernel::{Changes, Kernel};
 use failures::Failures;
-use kernel::{Changes, Kernel};
 use links::Links;
 use pins::Pins;
 use std::collections::BTreeSet;
@@ -35,9 +31,9 @@ pub struct Host {
     /// What of the kernel's tables was not looked at yet.
     changes: Changes,
     /// NICs that were not promiscuous before they were ports.
-    promiscuous: BTreeSet<String>,
+    pub(crate) promiscuous: BTreeSet<String>,
     /// NICs whose sockets a worker has that hangs.
-    stuck_nics: BTreeSet<String>,
+    pub(crate) stuck_nics: BTreeSet<String>,
 }
 
 impl Host {
@@ -59,7 +55,7 @@ impl Host {
 
     /// The device of an open link, unless it is out of sight.
     #[must_use]
-    pub fn device(&self, name: &str) -> Option<&kernel::Link> {
+    pub fn device(&self, name: &str) -> Option<&crate::netlink::kernel::Link> {
         self.links.device(name, &self.kernel)
     }
 

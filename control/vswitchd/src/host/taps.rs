@@ -19,8 +19,8 @@
 //! count: it would slow every port down, for what may be of no port at all.
 
 use crate::host::links::{Link, LinkError, Links};
-use crate::lower::workers::Workers;
 use crate::plan::Held;
+use crate::workers::Workers;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};

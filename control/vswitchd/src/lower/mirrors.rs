@@ -3,12 +3,10 @@
 use crate::config::desired::mirror::{Output, Selection};
 use crate::config::desired::{Bridge, Desired, Port};
 use crate::lower::publish::Ids;
-use crate::lower::workers::Workers;
-use crate::report::status::{Wanted, count};
+use crate::workers::Workers;
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
-use weft_ovsdb::Datum;
-use weft_switch::{Counters, MirrorConf, MirrorId, MirrorOutput, MirroredPorts, PortId};
+use weft_switch::{MirrorConf, MirrorId, MirrorOutput, MirroredPorts, PortId};
 
 /// The mirrors of a bridge.  One whose output port does not run is left out.
 #[must_use]
@@ -57,15 +55,5 @@ pub fn number(desired: &Desired, ids: &mut Ids, workers: &Workers) {
             Some((_, false)) => {}
             None => tracing::warn!("mirror {row}: there are {MIRRORS_MAX} already; ignored"),
         }
-    }
-}
-
-/// `Mirror.statistics`.
-pub fn want_statistics(bridge: &Bridge, ids: &Ids, counters: &Counters, wanted: &mut Wanted) {
-    for mirror in &bridge.mirrors {
-        let number = ids.mirrors.get(&mirror.uuid).map(MirrorId);
-        let Some(counted) = number.and_then(|id| counters.mirror(id)) else { continue };
-        let figures = [("tx_bytes", count(counted.bytes)), ("tx_packets", count(counted.frames))];
-        wanted.set("Mirror", mirror.uuid, "statistics", Datum::map_of_integers(figures));
     }
 }

@@ -1,13 +1,14 @@
 //! From a plan to the workers: snapshots, questions, and which worker has which link.
 
+pub(crate) mod apply;
 pub(crate) mod mirrors;
 pub mod placement;
 pub mod publish;
 pub(crate) mod rebalance;
 pub mod supervise;
-pub mod workers;
 
 use crate::plan::installed::Installed;
+use crate::workers::{StartError, Workers};
 use publish::Ids;
 use rebalance::Rebalance;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
 use weft_switch::{PortId, Snapshot};
-use workers::{StartError, Workers};
 
 /// The workers, and what they forward by.
 pub struct Lower {

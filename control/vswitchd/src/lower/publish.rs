@@ -11,18 +11,18 @@
 
 use crate::config::desired::{Bridge, Desired};
 use crate::config::tunnel::Tunnel;
+use crate::coverage::Coverage;
 use crate::host::links::{Link, Links};
 use crate::lower::{Lower, mirrors};
 use crate::plan::installed::Installed;
+use crate::plan::path::{Path, State};
 use crate::plan::{Carrier, Held, PlannedPort};
-use crate::protocols::spanning::Spanning;
-use crate::report::coverage::Coverage;
-use crate::underlay::tunnels::{Path, State};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
+use weft_protocols::tree::Gate;
 use weft_switch::{
     BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, NextHop, PortConf, PortId, PortKind, Reach,
     Snapshot, SnapshotBuilder, TunnelConf, WorkerId,
@@ -152,6 +152,26 @@ impl Ids {
     }
 }
 
+/// What control protocols say of a bridge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BridgeGate {
+    /// Addresses are forgotten after so many seconds, while a topology change lasts.
+    pub fdb_age_secs: Option<u32>,
+    /// Frames of a spanning tree are taken from the bridge.
+    pub takes_bpdus: bool,
+    /// The number in the probes of its loop guard, if it has one.
+    pub loop_guard: Option<u64>,
+}
+
+/// What control protocols let ports and bridges do: snapshots obey it.
+pub trait Gates {
+    /// What a port of a bridge may do with data frames.
+    fn port(&self, bridge: &str, port: PortId) -> Gate;
+
+    /// What they say of a bridge.
+    fn bridge(&self, bridge: &str) -> BridgeGate;
+}
+
 /// What snapshots are made of, and the workers that they go to.
 pub struct Publisher<'a> {
     /// What is wanted.
@@ -159,7 +179,7 @@ pub struct Publisher<'a> {
     /// What is planned.
     pub plan: &'a Installed,
     /// What keeps ports from forwarding.
-    pub spanning: &'a Spanning,
+    pub gates: &'a dyn Gates,
     /// Open links.
     pub links: &'a mut Links,
     /// The workers.
@@ -201,12 +221,12 @@ impl Publisher<'_> {
         touched: &BTreeSet<PortId>,
         mut changed: BTreeSet<LinkId>,
     ) -> Option<Snapshot> {
-        let Self { desired, plan, spanning, .. } = self;
+        let Self { desired, plan, gates, .. } = self;
         let Lower { ids, snapshot, .. } = &*self.lower;
         let mut builder = SnapshotBuilder::edit(snapshot);
         builder.reads_inner_tags(desired.reads_inner_tags);
         let bridges = desired.bridges.values().filter_map(|bridge| {
-            Some((ids.bridge(&bridge.uuid)?, bridge_conf(bridge, ids, spanning)))
+            Some((ids.bridge(&bridge.uuid)?, bridge_conf(bridge, ids, *gates)))
         });
         builder.bridges(bridges);
         for id in touched {
@@ -244,7 +264,7 @@ impl Publisher<'_> {
         let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
         conf.split_horizon = group.unwrap_or(0);
         conf.vtep = port.vtep.clone().map(Box::new);
-        let gate = self.spanning.gate(&port.bridge, id);
+        let gate = self.gates.port(&port.bridge, id);
         (conf.forwards, conf.learns) = (gate.forwards, gate.learns);
         Some(conf)
     }
@@ -265,13 +285,14 @@ fn kind(port: &PlannedPort, clamps_mss: bool, links: &Links, ids: &Ids) -> Optio
     }
 }
 
-fn bridge_conf(bridge: &Bridge, ids: &Ids, spanning: &Spanning) -> BridgeConf {
+fn bridge_conf(bridge: &Bridge, ids: &Ids, gates: &dyn Gates) -> BridgeConf {
+    let gate = gates.bridge(&bridge.name);
     BridgeConf {
-        fdb_age_secs: spanning.aging_secs(&bridge.name).unwrap_or(bridge.fdb_age_secs),
-        takes_bpdus: spanning.runs(&bridge.name),
+        fdb_age_secs: gate.fdb_age_secs.unwrap_or(bridge.fdb_age_secs),
+        takes_bpdus: gate.takes_bpdus,
         fdb_entries_max: bridge.fdb_entries_max,
         forward_reserved: bridge.forward_reserved,
-        loop_guard: spanning.guards.nonce(&bridge.name),
+        loop_guard: gate.loop_guard,
         forwards: bridge.forwards,
         flood_vlans: bridge.flood_vlans.clone().map(Box::new),
         mirrors: mirrors::confs(bridge, ids),

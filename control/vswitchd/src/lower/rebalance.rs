@@ -8,7 +8,7 @@ use crate::host::links::{Link, Links};
 use crate::host::taps::TapState;
 use crate::lower::placement::{self, Places};
 use crate::lower::publish::Publisher;
-use crate::lower::workers::{NoWorker, Workers};
+use crate::workers::{NoWorker, Workers};
 use std::time::{Duration, Instant};
 use weft_switch::WorkerId;
 

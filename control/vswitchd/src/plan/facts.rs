@@ -5,8 +5,8 @@
 //! one more, or one less, changes nothing for the others.  [`SharedFacts`] counts who says what.
 
 use crate::config::tunnel::{Identity, Tunnel};
+use crate::plan::path::{Nic, Path};
 use crate::plan::{Carrier, PlannedPort};
-use crate::underlay::tunnels::{Nic, Path};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use uuid::Uuid;

@@ -9,6 +9,7 @@ pub mod installed;
 mod model;
 mod numbers;
 pub mod ofport;
+pub mod path;
 mod ports;
 mod shared;
 mod steps;

@@ -6,7 +6,7 @@ use crate::config::desired::Desired;
 use crate::config::desired::cache::Changed;
 use crate::config::names::PortName;
 use crate::config::tunnel::Tunnel;
-use crate::underlay::tunnels::Path;
+use crate::plan::path::Path;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 
 use super::{Device, Held, MTU_DEFAULT, Planner, Step};
 use crate::config::desired::{Bridge, Interface, Kind};
-use crate::host::kernel::addresses_of;
+use crate::netlink::kernel::addresses_of;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use weft_wire::mac::MacAddr;

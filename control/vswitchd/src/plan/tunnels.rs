@@ -3,8 +3,8 @@
 use super::{Carrier, Held, OpenLink, Planner};
 use crate::config::desired::Kind;
 use crate::config::tunnel::{Identity, Tunnel};
-use crate::host::kernel::addresses_of;
-use crate::underlay::tunnels::{Nic, Path};
+use crate::netlink::kernel::addresses_of;
+use crate::plan::path::{Nic, Path};
 use std::collections::{BTreeMap, BTreeSet};
 use weft_switch::{Encap, Local};
 

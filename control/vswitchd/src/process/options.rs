@@ -1,7 +1,7 @@
 //! The command line of weftd.
 
 use crate::process::run::RunConfig;
-use crate::report::metrics::MetricsTarget;
+use crate::serve::metrics::MetricsTarget;
 use crate::store::StoreConfig;
 use crate::store::purge::Purge;
 use clap::Parser;

@@ -4,7 +4,7 @@
 //! The lock belongs to the process and goes with the first descriptor of the file that is closed,
 //! so the file is opened once and kept open for life.
 
-use crate::store::disk_fault::is_disk_fault;
+use crate::disk_fault::is_disk_fault;
 use rustix::fs::{FlockOperation, fcntl_lock};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};

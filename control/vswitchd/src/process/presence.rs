@@ -3,9 +3,9 @@
 use crate::process::options::RUNDIR_USUAL;
 use crate::process::pidfile::Pidfiles;
 use crate::process::run::RunConfig;
-use crate::process::unixctl::{self, REQUESTS_MAX, Request, Target, Unixctl};
-use crate::report::capture::{self, CaptureSocket};
-use crate::report::metrics::Metrics;
+use crate::serve::capture::{self, CaptureSocket};
+use crate::serve::metrics::Metrics;
+use crate::serve::unixctl::{self, REQUESTS_MAX, Request, Target, Unixctl};
 use anyhow::{Context, anyhow};
 use std::io::ErrorKind;
 use std::path::Path;

@@ -1,14 +1,14 @@
 //! Starts the daemon, runs the control loop, and ends.
 
-use crate::host::events::KernelEvents;
+use crate::engine::{Daemon, Engine, Leave};
+use crate::netlink::events::KernelEvents;
 use crate::process::control::Control;
-use crate::process::engine::{Daemon, Engine, Leave};
 use crate::process::presence::Presence;
-use crate::process::vlog::Vlog;
-use crate::report::metrics::MetricsTarget;
+use crate::serve::metrics::MetricsTarget;
 use crate::store::database::Database;
 use crate::store::purge::Purge;
 use crate::store::{Store, StoreConfig};
+use crate::vlog::Vlog;
 use anyhow::Context;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -7,6 +7,7 @@
 
 use crate::config::desired::{Bridge, Desired, Port, Protocol};
 use crate::config::names::PortName;
+use crate::lower::publish::{BridgeGate, Gates};
 use crate::protocols::guards::Guards;
 use crate::protocols::settings::Keys;
 use crate::protocols::tree_view::{TreeView, state_name};
@@ -128,6 +129,24 @@ pub struct Spanning {
     ticked: Option<Instant>,
 }
 
+impl Gates for Spanning {
+    fn port(&self, bridge: &str, port: PortId) -> Gate {
+        if self.guards.is_open(bridge, port) {
+            tree_gate(&self.trees, bridge, port)
+        } else {
+            Gate::CLOSED
+        }
+    }
+
+    fn bridge(&self, bridge: &str) -> BridgeGate {
+        BridgeGate {
+            fdb_age_secs: self.trees.get(bridge).and_then(|tree| tree.aging_secs),
+            takes_bpdus: self.runs(bridge),
+            loop_guard: self.guards.nonce(bridge),
+        }
+    }
+}
+
 impl Spanning {
     /// True when time has to pass for a tree or a guard.
     #[must_use]
@@ -147,16 +166,6 @@ impl Spanning {
         self.trees.contains_key(bridge)
     }
 
-    /// What a port may do with data frames.
-    #[must_use]
-    pub fn gate(&self, bridge: &str, port: PortId) -> Gate {
-        if self.guards.is_open(bridge, port) {
-            tree_gate(&self.trees, bridge, port)
-        } else {
-            Gate::CLOSED
-        }
-    }
-
     /// Why a port forwards nothing for now, in words; none for a port that forwards.
     #[must_use]
     pub fn blocked(&self, bridge: &str, port: PortId) -> Option<String> {
@@ -167,12 +176,6 @@ impl Spanning {
         let protocol = tree.machine.protocol().name();
         (!tree.machine.tree().gate(key_of(port)).forwards)
             .then(|| format!("{protocol} keeps it out"))
-    }
-
-    /// Seconds after which stations are forgotten, while the topology changes.
-    #[must_use]
-    pub fn aging_secs(&self, bridge: &str) -> Option<u32> {
-        self.trees.get(bridge)?.aging_secs
     }
 
     /// Makes the trees fit the configuration, at `now`.  `address` gives a bridge's own address, `member`

@@ -1,17 +1,16 @@
 //! What became of it: rows, counters, copies of frames.
 
-pub mod capture;
-pub mod count;
-pub mod coverage;
-pub mod metrics;
+pub mod counters;
+pub mod doctor;
+pub mod machine;
 pub(crate) mod rows;
 pub mod seen;
 pub mod status;
 
-use crate::process::turns::TurnLog;
-use capture::Captures;
-use count::Rates;
-use coverage::Coverage;
+use crate::coverage::Coverage;
+use crate::serve::capture::Captures;
+use crate::turns::TurnLog;
+use counters::Rates;
 use std::collections::BTreeMap;
 use weft_switch::WorkerId;
 use weft_worker::Report;

@@ -3,7 +3,7 @@
 use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::{Bridge, Desired, Protocol};
 use crate::protocols::TreeView;
-use crate::report::count::Written;
+use crate::report::counters::Written;
 use crate::report::seen::Seen;
 use crate::report::status::{InterfaceStatus, Wanted};
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -2,15 +2,15 @@
 
 use crate::config::desired::{Bridge, Desired, Interface, Protocol};
 use crate::config::tunnel::Tunnel;
-use crate::host::kernel::{Kernel, Link as Device};
 use crate::host::links::{Link, Links};
+use crate::netlink::kernel::{Kernel, Link as Device};
 use crate::plan::installed::Installed;
+use crate::plan::path::{Path, State};
 use crate::plan::{Carrier, PlannedPort};
 use crate::protocols::TreeView;
 use crate::protocols::spanning::Spanning;
 use crate::report::status::InterfaceStatus;
 use crate::underlay::dead_ends::DeadEnds;
-use crate::underlay::tunnels::{Path, State};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use weft_wire::mac::MacAddr;

@@ -172,7 +172,7 @@ pub fn traffic_statistics(counters: &PortCounters) -> [(&'static str, i64); 4] {
 #[must_use]
 pub fn link_statistics(
     counters: &PortCounters,
-    link: Option<&crate::host::kernel::Link>,
+    link: Option<&crate::netlink::kernel::Link>,
     missed_frames: u64,
 ) -> [(&'static str, i64); 14] {
     let stats = link.map(|link| link.stats.0).unwrap_or_default();

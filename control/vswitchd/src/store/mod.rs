@@ -4,14 +4,13 @@
 //! a foreign one.
 
 pub mod database;
-pub(crate) mod disk_fault;
 pub mod purge;
 
 use crate::config::columns;
 use crate::config::desired::Rows;
+use crate::disk_fault::is_disk_fault;
 use crate::report::status::{LOCK, Wanted};
 use crate::store::database::Database;
-use crate::store::disk_fault::is_disk_fault;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,15 +1,11 @@
 //! Next hops that frames are sent to and none come from.  The kernel would believe in such a neighbour
 //! for most of a minute, since packets past it confirm nothing; so it is asked to look.
 
-use crate::host::kernel::Kernel;
-use crate::process::errand::{Counters, Step, by_port};
-use crate::process::parts::Needs;
+use crate::plan::path::{Path, State};
 use crate::underlay::Hop;
-use crate::underlay::tunnels::{Path, State};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use weft_switch::PortCounters;
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(2);
@@ -19,25 +15,25 @@ const SILENT_LOOKS_MAX: u8 = 2;
 
 /// Frames sent to a neighbour by all tunnels, and received by them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Traffic {
-    sent: u64,
-    received: u64,
+pub(crate) struct Traffic {
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
 }
 
 /// What was counted at the last look.
 #[derive(Debug, Default)]
 pub struct HopProbe {
-    looked_at: Option<Instant>,
+    pub(crate) looked_at: Option<Instant>,
     hops: BTreeMap<Hop, (Traffic, u8)>,
 }
 
 impl HopProbe {
-    fn is_due(&self, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
         self.looked_at.is_none_or(|at| now.saturating_duration_since(at) >= LOOK)
     }
 
     /// Takes over what is counted now; the answer is who is to be asked.
-    fn turn(&mut self, counted: BTreeMap<Hop, Traffic>) -> Vec<Hop> {
+    pub(crate) fn turn(&mut self, counted: BTreeMap<Hop, Traffic>) -> Vec<Hop> {
         let before = std::mem::take(&mut self.hops);
         let mut suspects = Vec::new();
         for (hop, traffic) in counted {
@@ -56,63 +52,8 @@ impl HopProbe {
     }
 }
 
-/// A look that is under way.
-struct Looked {
-    ways: HashMap<Uuid, Hop>,
-    counted: BTreeMap<Hop, Traffic>,
-}
-
-/// What a look changes.
-pub(crate) enum Probing {}
-
-/// The looks so far, and who is asked.
-pub(crate) struct Parts<'a> {
-    pub probe: &'a mut HopProbe,
-    pub kernel: &'a mut Kernel,
-}
-
-impl Needs for Probing {
-    type Parts<'a> = Parts<'a>;
-}
-
-impl HopProbe {
-    /// Has the kernel look after next hops that are silent, every now and then.
-    pub(crate) fn begin(
-        &mut self,
-        now: Instant,
-        paths: &BTreeMap<Uuid, Path>,
-        counters: Counters<'_>,
-    ) -> Option<Step> {
-        if !self.is_due(now) {
-            return None;
-        }
-        self.looked_at = Some(now);
-        let ways: HashMap<Uuid, Hop> = ready(paths).collect();
-        let rows = ways.keys().copied().collect();
-        let looked = Looked { ways, counted: BTreeMap::new() };
-        Some(by_port::<Probing, _>(counters, rows, looked, look_at_port, ask_silent))
-    }
-}
-
-fn look_at_port(_: &mut Parts<'_>, looked: &mut Looked, row: &Uuid, counters: &PortCounters) {
-    if let Some(hop) = looked.ways.get(row) {
-        let traffic = looked.counted.entry(*hop).or_default();
-        traffic.sent += counters.tx_frames;
-        traffic.received += counters.rx_frames;
-    }
-}
-
-fn ask_silent(lent: &mut Parts<'_>, looked: Looked) -> Step {
-    for (ifindex, next_hop) in lent.probe.turn(looked.counted) {
-        if let Err(error) = lent.kernel.probe_neighbour(ifindex, next_hop) {
-            tracing::debug!("asking whether {next_hop} is still there: {error}");
-        }
-    }
-    Step::Done(Ok(String::new()))
-}
-
 /// Tunnels that send, and where to.
-fn ready(paths: &BTreeMap<Uuid, Path>) -> impl Iterator<Item = (Uuid, Hop)> + '_ {
+pub(crate) fn ready(paths: &BTreeMap<Uuid, Path>) -> impl Iterator<Item = (Uuid, Hop)> + '_ {
     paths.iter().filter_map(|(row, path)| {
         let State::Ready(_) = path.state else { return None };
         let hop = (path.egress.as_ref()?.ifindex, path.next_hop?);

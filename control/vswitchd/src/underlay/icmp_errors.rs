@@ -1,6 +1,6 @@
 //! What routers of the underlay say reaches the host's kernel; raw sockets hear it as well.
 
-use crate::host::kernel::watched;
+use crate::netlink::kernel::watched;
 use crate::plan::Carrier;
 use crate::plan::installed::Installed;
 use crate::underlay::Underlay;

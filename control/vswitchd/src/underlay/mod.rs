@@ -9,7 +9,8 @@ pub mod tunnels;
 
 use crate::config::desired::{Desired, Kind};
 use crate::config::tunnel::Tunnel;
-use crate::host::kernel::Kernel;
+use crate::netlink::kernel::Kernel;
+use crate::plan::path::{Path, State};
 use dead_ends::DeadEnds;
 use hop_probe::HopProbe;
 use path_cache::PathCache;
@@ -17,7 +18,6 @@ use path_mtu::PathMtus;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
-use tunnels::{Path, State};
 use uuid::Uuid;
 
 /// A neighbour is asked for again after so long, when the kernel has news of it: its entry may be

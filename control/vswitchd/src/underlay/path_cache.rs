@@ -6,7 +6,7 @@
 //! answers, and the old NIC is listened to for a while.
 
 use crate::config::tunnel::Tunnel;
-use crate::underlay::tunnels::{Nic, Path, State};
+use crate::plan::path::{Nic, Path, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

@@ -1,7 +1,7 @@
 //! Path MTUs: what routers of the underlay say by ICMP, believed only when it quotes a packet that
 //! one of our tunnels may have sent.  Pure; RFC 1191, RFC 8201.
 
-use crate::underlay::tunnels::Path;
+use crate::plan::path::Path;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

@@ -13,11 +13,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rustix::fs::{FallocateFlags, fallocate};
 
 use super::{Log, LogError};
-use crate::error::{OvsdbError, system_text};
 use crate::store::database::Database;
 use crate::store::files::with_suffix;
 use crate::store::lockfile::LockFile;
 use crate::store::record::MAGIC;
+use crate::value::error::{OvsdbError, system_text};
 
 /// Why nothing can be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

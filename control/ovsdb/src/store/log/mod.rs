@@ -24,11 +24,11 @@ use std::sync::Arc;
 pub use mend::{Fault, FaultHandle};
 use mend::{Rewrite, Undone};
 
+use crate::store::Commit;
 use crate::store::database::{Change, Database};
 use crate::store::files::{rename, replace, resolve, temporary, with_suffix};
 use crate::store::lockfile::LockFile;
 use crate::store::record::{load, record, transaction_json};
-use crate::txn::Commit;
 use crate::value::schema::{Schema, SchemaError};
 
 /// Files smaller than this are never compacted by themselves.

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::names::PortName;
 use crate::config::tunnel::{self, TunnelType};
-use crate::underlay::tunnels::{Egress, Path, State};
+use crate::plan::path::{Egress, Path, State};
 use std::net::IpAddr;
 use std::sync::Arc;
 use weft_switch::{VlanConf, Vtep};

@@ -6,13 +6,13 @@
 mod rows;
 mod timed;
 
-use crate::host::events::{KernelEvent, KernelEvents};
-use crate::host::kernel::watched;
-use crate::process::engine::{Engine, Leave};
-use crate::process::errand::{Errands, Ready};
+use crate::engine::errand::{Errands, Ready};
+use crate::engine::{Engine, Leave};
+use crate::netlink::events::{KernelEvent, KernelEvents};
+use crate::netlink::kernel::watched;
 use crate::process::presence::Presence;
-use crate::process::unixctl::{Answer, Request};
-use crate::report::capture;
+use crate::serve::capture;
+use crate::serve::unixctl::{Answer, Request};
 use crate::store::{Store, StoreConfig};
 use crate::underlay::icmp_errors::{Noted, UnderlayErrors};
 use crate::underlay::path_mtu::Report;

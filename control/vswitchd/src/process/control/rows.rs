@@ -3,7 +3,7 @@
 use super::Control;
 use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::Rows;
-use crate::host::kernel::{Changes, watched};
+use crate::netlink::kernel::{Changes, watched};
 use crate::report::status::{LOCK, Wanted};
 use anyhow::Context;
 use std::time::{Duration, Instant};

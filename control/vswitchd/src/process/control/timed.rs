@@ -2,10 +2,10 @@
 
 use super::Control;
 use crate::config::changed_rows::ChangedRows;
-use crate::host::kernel::{self, LinkStats};
-use crate::host::machine;
-use crate::process::engine::Engine;
-use crate::process::errand::Counters;
+use crate::engine::Engine;
+use crate::engine::errand::Counters;
+use crate::netlink::kernel::{self, LinkStats};
+use crate::report::machine;
 use crate::report::status::Wanted;
 use std::io;
 use std::time::{Duration, Instant};

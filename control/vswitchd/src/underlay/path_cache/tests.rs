@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::tunnel::{TunnelType, read};
-use crate::underlay::tunnels::Egress;
+use crate::plan::path::Egress;
 use weft_wire::mac::MacAddr;
 
 const ROUTER: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);

@@ -2,9 +2,9 @@
 
 use crate::host::links::Links;
 use crate::plan::Held;
+use crate::plan::path::Path;
+use crate::plan::path::State;
 use crate::report::seen::Seen;
-use crate::underlay::tunnels::Path;
-use crate::underlay::tunnels::State;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;

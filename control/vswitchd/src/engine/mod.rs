@@ -5,26 +5,32 @@
 //! is to be done.  Everything else takes the parts that it needs: commands and errands by
 //! `lend.rs`, the loop by name.
 
+pub mod count;
+pub(crate) mod errand;
+mod observe;
+pub(crate) mod parts;
+pub(crate) mod probing;
+
 use crate::config::Config;
 use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::Rows;
 use crate::host::Host;
-use crate::host::apply::Apply;
-use crate::host::kernel::Changes;
+use crate::lower::apply::Apply;
 use crate::lower::publish::Publisher;
-use crate::lower::workers::StartError;
 use crate::lower::{Lower, mirrors, supervise};
+use crate::netlink::kernel::Changes;
 use crate::plan::installed::Installed;
 use crate::plan::{Carrier, Dirty, Held, NUMBERS_MAX, Plan, Step, plan};
-use crate::process::vlog::Vlog;
 use crate::protocols::Protocols;
 use crate::protocols::members::Members;
 use crate::report::Views;
-use crate::report::count::Rates;
+use crate::report::counters::Rates;
 use crate::report::rows::Reported;
 use crate::report::seen::Seen;
 use crate::report::status::Wanted;
 use crate::underlay::Underlay;
+use crate::vlog::Vlog;
+use crate::workers::StartError;
 use observe::Observer;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -125,7 +131,7 @@ impl Engine {
         Publisher {
             desired: &self.config.desired,
             plan: &self.plan,
-            spanning: &self.protocols.spanning,
+            gates: &self.protocols.spanning,
             links: &mut self.host.links,
             lower: &mut self.lower,
             coverage: &mut self.views.coverage,
@@ -435,5 +441,3 @@ impl Engine {
         self.lower.workers.stop();
     }
 }
-
-mod observe;

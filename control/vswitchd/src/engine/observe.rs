@@ -2,8 +2,8 @@
 
 use crate::config::desired::{Desired, Kind, Rows, port_number};
 use crate::host::Host;
-use crate::host::kernel::Changes;
 use crate::host::links::Link;
+use crate::netlink::kernel::Changes;
 use crate::plan::installed::Installed;
 use crate::plan::{Carrier, Device, Dirty, Held, Observed, OpenLink};
 use crate::underlay::Underlay;
@@ -206,7 +206,7 @@ fn is_within(address: IpAddr, target: IpAddr, len: u8) -> bool {
     equal_bits >= u32::from(len)
 }
 
-fn device(link: &crate::host::kernel::Link) -> (String, Device) {
+fn device(link: &crate::netlink::kernel::Link) -> (String, Device) {
     let device = Device {
         ifindex: link.ifindex,
         mac: MacAddr(link.mac),

@@ -148,7 +148,7 @@ impl CaptureSocket {
     /// # Errors
     /// When the socket cannot be made.
     pub fn listen(path: &Path, requests: mpsc::Sender<Request>) -> std::io::Result<Self> {
-        let listener = crate::process::unixctl::bind(path)?;
+        let listener = crate::serve::unixctl::bind(path)?;
         let task = tokio::task::spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let requests = requests.clone();

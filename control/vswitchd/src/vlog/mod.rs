@@ -8,7 +8,7 @@ mod moment;
 mod names;
 mod syslog;
 
-use crate::store::disk_fault::is_disk_fault;
+use crate::disk_fault::is_disk_fault;
 use moment::Moment;
 use names::MODULES;
 use std::collections::BTreeMap;

@@ -3,17 +3,19 @@
 //! A worker answers at its next batch boundary, which is microseconds away.  Control waits for the
 //! answers that a change of the configuration depends on ([`Workers::wait`]); all others come when
 //! they come ([`Workers::take_answered`]).  An answer to a question that nobody asks any more is
-//! dropped, whatever it says.  A worker that has ended, or that does nothing for [`STUCK_AFTER`] while
-//! a question waits for it, is lost (`supervise.rs`): nobody waits for it any more, and the engine puts
+//! dropped, whatever it says.  A worker that has ended, or that does nothing for [`watch::STUCK_AFTER`] while
+//! a question waits for it, is lost (`watch.rs`): nobody waits for it any more, and the engine puts
 //! a new one in its place.  What a worker says unasked is kept until the engine asks for it.
 
-use crate::lower::supervise::{Loss, Watch};
+pub mod watch;
+
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use watch::{Loss, Watch};
 use weft_io::{ChunkPool, Queue, Region, RegionConfig, RegionHandle, WorkerIo};
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};

@@ -4,12 +4,12 @@
 //! thousands of ports or addresses, is an errand: each step ends with an answer, or with what is to come
 //! before the next one.  Others are served in between, so a step looks names and numbers up anew.
 
+use crate::engine::Engine;
+use crate::engine::parts::{Lend, Needs};
 use crate::lower::publish::Ids;
-use crate::lower::workers::{Question, Workers};
-use crate::process::engine::Engine;
-use crate::process::parts::{Lend, Needs};
-use crate::process::unixctl::{Answer, REQUESTS_MAX};
 use crate::report::status::Wanted;
+use crate::serve::unixctl::{Answer, REQUESTS_MAX};
+use crate::workers::{Question, Workers};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::oneshot;

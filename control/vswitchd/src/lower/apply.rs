@@ -79,7 +79,7 @@ impl Apply<'_> {
         &mut self,
         name: &str,
         what: &str,
-        change: impl FnOnce(&mut crate::host::kernel::Kernel, u32) -> io::Result<()>,
+        change: impl FnOnce(&mut crate::netlink::kernel::Kernel, u32) -> io::Result<()>,
     ) {
         let Some(ifindex) = self.host.device(name).map(|link| link.ifindex) else { return };
         match change(&mut self.host.kernel, ifindex) {
@@ -210,7 +210,7 @@ impl Apply<'_> {
     }
 
     /// As a port of a bridge a NIC must take frames for all stations behind it.
-    fn make_promiscuous(&mut self, link: &crate::host::kernel::Link, is_adopted: bool) {
+    fn make_promiscuous(&mut self, link: &crate::netlink::kernel::Link, is_adopted: bool) {
         let name = &link.name;
         if !link.is_promiscuous
             && let Err(error) = self.host.kernel.set_promiscuous(link.ifindex, true)

@@ -3,13 +3,13 @@
 use crate::command::{
     absent, datapath, fault, fdb, flows, general, mdb, metrics, net, pmd, stp, tnl, trace, weft,
 };
-use crate::process::engine::Engine;
-use crate::process::errand::{Counters, Counting};
-use crate::process::parts::Lend;
-use crate::report::count;
+use crate::engine::Engine;
+use crate::engine::count;
+use crate::engine::errand::{Counters, Counting};
+use crate::engine::parts::Lend;
+use crate::engine::probing;
 use crate::report::seen::Seen;
 use crate::trace::explain::Source;
-use crate::underlay::hop_probe;
 
 impl Lend<Counting> for Engine {
     fn lend(&mut self) -> Counters<'_> {
@@ -37,9 +37,9 @@ impl Lend<count::Statistics> for Engine {
     }
 }
 
-impl Lend<hop_probe::Probing> for Engine {
-    fn lend(&mut self) -> hop_probe::Parts<'_> {
-        hop_probe::Parts { probe: &mut self.underlay.hop_probe, kernel: &mut self.host.kernel }
+impl Lend<probing::Probing> for Engine {
+    fn lend(&mut self) -> probing::Parts<'_> {
+        probing::Parts { probe: &mut self.underlay.hop_probe, kernel: &mut self.host.kernel }
     }
 }
 
@@ -124,7 +124,7 @@ impl Lend<tnl::Tunnels> for Engine {
             publisher: crate::lower::publish::Publisher {
                 desired: &config.desired,
                 plan,
-                spanning: &protocols.spanning,
+                gates: &protocols.spanning,
                 links: &mut host.links,
                 lower,
                 coverage: &mut views.coverage,
@@ -141,7 +141,7 @@ impl Lend<pmd::Threads> for Engine {
             publisher: crate::lower::publish::Publisher {
                 desired: &config.desired,
                 plan,
-                spanning: &protocols.spanning,
+                gates: &protocols.spanning,
                 links: &mut host.links,
                 lower,
                 coverage: &mut views.coverage,

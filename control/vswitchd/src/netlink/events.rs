@@ -1,6 +1,6 @@
 //! What the kernel says of its tables, and what is read when it could not be heard.
 
-use crate::host::kernel::{Changes, Kernel, Monitor};
+use crate::netlink::kernel::{Changes, Kernel, Monitor};
 use std::io;
 
 /// Notifications of the kernel.

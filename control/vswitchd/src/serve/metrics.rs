@@ -2,7 +2,7 @@
 //!
 //! This file moves bytes; the page is what the command `weft/metrics` answers.
 
-use crate::process::unixctl::{Request, Target, bind};
+use crate::serve::unixctl::{Request, Target, bind};
 use std::fmt::{self, Display, Formatter};
 use std::io;
 use std::net::SocketAddr;

@@ -1,90 +1,22 @@
 //! Counters on their way into rows: read for some ports at a time, written where they have moved.
 
+use crate::config::desired::Bridge;
+use crate::engine::errand::{self, ByPort, Step};
+use crate::engine::parts::Needs;
 use crate::host::links::Link;
-use crate::lower::mirrors;
 use crate::lower::publish::Ids;
-use crate::lower::workers::{Workers, reports};
 use crate::plan::{Carrier, PlannedPort};
-use crate::process::errand::{self, ByPort, Step};
-use crate::process::parts::Needs;
+use crate::report::counters::{Rates, Written, traffic};
 use crate::report::seen::Seen;
-use crate::report::status::{Wanted, link_statistics, traffic_statistics, udp6_statistics};
-use std::collections::{BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use crate::report::status::{Wanted, count, link_statistics, traffic_statistics, udp6_statistics};
+use crate::workers::{Workers, reports};
+use std::collections::HashMap;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
-use weft_switch::{Counters, PortCounters};
+use weft_switch::{Counters, MirrorId, PortCounters};
 use weft_worker::Command;
 
-/// After a change of the configuration counters are written so soon.
-const FIRST: Duration = Duration::from_millis(200);
-
-/// Traffic of ports as it was, for rates.
-#[derive(Debug, Default)]
-pub struct Rates {
-    /// When it was read.
-    pub at: Option<Instant>,
-    /// Frames and bytes received, and sent, by interface.
-    pub traffic: HashMap<Uuid, [u64; 4]>,
-}
-
-impl Rates {
-    /// Takes over what was read now.
-    pub fn note(&mut self, traffic: HashMap<Uuid, [u64; 4]>) {
-        (self.at, self.traffic) = (Some(Instant::now()), traffic);
-    }
-}
-
-/// Frames and bytes that a port received, and sent.
-#[must_use]
-pub const fn traffic(counters: &PortCounters) -> [u64; 4] {
-    [counters.rx_frames, counters.rx_bytes, counters.tx_frames, counters.tx_bytes]
-}
-
-/// The numbers in `statistics`, and when they are written next.
-#[derive(Default)]
-pub struct Written {
-    /// By interface, as they were written last.
-    numbers: HashMap<Uuid, Box<[i64]>>,
-    /// Interfaces that forward since a moment ago: their counters are not in their rows yet.
-    fresh: BTreeSet<Uuid>,
-    /// When those are read.
-    fresh_due: Option<Instant>,
-    /// Whether all are being read.
-    is_counting: bool,
-}
-
 impl Written {
-    /// The counters of these are to be in their rows soon, not only at the end of the interval.
-    pub fn begin(&mut self, interfaces: impl IntoIterator<Item = Uuid>) {
-        self.fresh.extend(interfaces);
-        if !self.fresh.is_empty() && self.fresh_due.is_none() {
-            self.fresh_due = Some(Instant::now() + FIRST);
-        }
-    }
-
-    /// When the counters of new interfaces are to be written, if there are some.
-    #[must_use]
-    pub const fn due(&self) -> Option<Instant> {
-        self.fresh_due
-    }
-
-    /// Whether the counters of all ports are being read.
-    #[must_use]
-    pub const fn is_counting(&self) -> bool {
-        self.is_counting
-    }
-
-    /// An interface has no counters, or others may be in its row.
-    pub fn forget(&mut self, interface: &Uuid) {
-        self.numbers.remove(interface);
-    }
-
-    /// Nothing is known of what is in rows.
-    pub fn forget_all(&mut self) {
-        self.numbers.clear();
-    }
-
     /// Reads the counters of all ports, and writes those that have moved.
     pub(crate) fn count_all(&mut self, workers: &mut Workers) -> Step {
         self.is_counting = true;
@@ -212,7 +144,7 @@ impl Count {
             wanted.set("Interface", *interface, "statistics", none);
         }
         for bridge in lent.seen.desired.bridges.values() {
-            mirrors::want_statistics(bridge, lent.ids, &counters, &mut wanted);
+            want_mirror_statistics(bridge, lent.ids, &counters, &mut wanted);
             lent.seen.want_tree_statistics(bridge, &mut wanted);
             if lent.seen.spanning.is_active() {
                 lent.seen.want_tree_states(bridge, &mut wanted);
@@ -222,5 +154,15 @@ impl Count {
             lent.written.is_counting = false;
             Step::Done(Ok(String::new()))
         })
+    }
+}
+
+/// `Mirror.statistics`.
+fn want_mirror_statistics(bridge: &Bridge, ids: &Ids, counters: &Counters, wanted: &mut Wanted) {
+    for mirror in &bridge.mirrors {
+        let number = ids.mirrors.get(&mirror.uuid).map(MirrorId);
+        let Some(counted) = number.and_then(|id| counters.mirror(id)) else { continue };
+        let figures = [("tx_bytes", count(counted.bytes)), ("tx_packets", count(counted.frames))];
+        wanted.set("Mirror", mirror.uuid, "statistics", Datum::map_of_integers(figures));
     }
 }
