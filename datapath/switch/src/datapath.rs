@@ -3,7 +3,7 @@
 use crate::act::{Crossing, send, send_tunnelled};
 use crate::mcast::{Heard, Snooping};
 use crate::pass::Pass;
-use crate::view::sample::Flow;
+use crate::view::sample::Sample;
 use crate::view::{Effects, Journal, Ledger, Live};
 use crate::{
     Announcement, BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Meta, Move,
@@ -221,20 +221,20 @@ impl<F: FrameBuf> Datapath<F> {
         }
     }
 
-    /// Tells the time for [`Datapath::recent_flows`], in milliseconds since the datapath started.
+    /// Tells the time for [`Datapath::samples`], in milliseconds since the datapath started.
     pub const fn set_clock_ms(&mut self, now_ms: u64) {
-        self.ledger.recent.now_ms = now_ms;
+        self.ledger.samples.now_ms = now_ms;
     }
 
     /// What came in during the last `age_max_ms` milliseconds, sampled (see [`crate::view::sample`]).
     #[must_use]
-    pub fn recent_flows(&self, age_max_ms: u64) -> Vec<Flow> {
-        self.ledger.recent.flows(age_max_ms)
+    pub fn samples(&self, age_max_ms: u64) -> Vec<Sample> {
+        self.ledger.samples.list(age_max_ms)
     }
 
-    /// Forgets what came in: [`Datapath::recent_flows`] begins anew.
-    pub fn forget_recent_flows(&mut self) {
-        self.ledger.recent.clear();
+    /// Forgets what came in: [`Datapath::samples`] begins anew.
+    pub fn forget_samples(&mut self) {
+        self.ledger.samples.clear();
     }
 
     /// Frames that were flooded because their destination was not known.

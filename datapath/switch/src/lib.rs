@@ -33,6 +33,6 @@ pub use tunnel::{
     Csum, Encap, InKey, Local, NextHop, Numbers, OrInherit, Reach, TunnelConf, TunnelKey,
     TunnelTable,
 };
-pub use view::sample::Flow;
+pub use view::sample::Sample;
 pub use view::trace;
 pub use view::{Capture, Counters, Direction, LinkCounters, MirrorCounters, PortCounters};

@@ -139,9 +139,9 @@ fn nobody_else_hears_of_a_traced_frame() {
     assert!(switch.datapath.set_capture(None).is_some(), "the sink is back in its place");
     assert_eq!(switch.datapath.take_wants_next_hop().count(), 0);
     assert_eq!(switch.datapath.take_announcements().count(), 0);
-    assert!(switch.datapath.recent_flows(u64::MAX).is_empty());
+    assert!(switch.datapath.samples(u64::MAX).is_empty());
     switch.receive(LinkId(0), &[frame(9, 1, 64)], Tick(5));
-    assert_eq!(switch.datapath.recent_flows(u64::MAX).len(), 1, "real ones are noted");
+    assert_eq!(switch.datapath.samples(u64::MAX).len(), 1, "real ones are noted");
 }
 
 #[test]

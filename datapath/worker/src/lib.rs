@@ -25,8 +25,8 @@ use std::sync::Arc;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, Counters, FdbRecord, FdbStats, Flow, FrameQueue, LinkId, MirrorId, Move,
-    PortCounters, PortId, Snapshot, Station, WorkerId,
+    BridgeId, Capture, Counters, FdbRecord, FdbStats, FrameQueue, LinkId, MirrorId, Move,
+    PortCounters, PortId, Sample, Snapshot, Station, WorkerId,
 };
 use weft_wire::{mac::MacAddr, vid::Vid};
 
@@ -141,13 +141,13 @@ pub enum Command<Q: FrameQueue> {
     },
     /// Take these frames through the stages without side effects.  Answer: [`Event::Traced`].
     Trace(Vec<Probe>),
-    /// List what came in during the last so many milliseconds.  Answer: [`Event::Flows`].
-    DumpFlows {
+    /// List what came in during the last so many milliseconds.  Answer: [`Event::Samples`].
+    DumpSamples {
         /// Milliseconds.
         age_max_ms: u64,
     },
-    /// Forget what [`Command::DumpFlows`] lists.  No answer.
-    ForgetFlows,
+    /// Forget what [`Command::DumpSamples`] lists.  No answer.
+    ForgetSamples,
     /// Another worker was started anew: talk to it by these lanes from now on.  No answer.
     Meet(Box<Peer<Q::Frame>>),
     /// Say that you are there.  Answer: [`Event::Pong`].
@@ -198,12 +198,12 @@ pub enum Event<Q> {
     /// What the stages did with each probe; `None` for one that found no free frame.
     Traced(Vec<Option<Vec<trace::Event>>>),
     /// Recent traffic, unsorted.
-    Flows {
+    Samples {
         /// Which worker saw it.
         worker: WorkerId,
         /// One for each kind of frame.
-        flows: Vec<Flow>,
-        /// The clock of [`Flow::used_at_ms`].
+        samples: Vec<Sample>,
+        /// The clock of [`Sample::used_at_ms`].
         now_ms: u64,
     },
     /// Counters, as asked for.

@@ -323,12 +323,12 @@ impl<I: FrameIo> Loop<I> {
                 }
             }
             Command::Trace(probes) => self.trace(&probes),
-            Command::DumpFlows { age_max_ms } => {
+            Command::DumpSamples { age_max_ms } => {
                 let (worker, now_ms) = (self.id, self.now_ms);
-                let flows = self.datapath.recent_flows(age_max_ms);
-                self.answer(Event::Flows { worker, flows, now_ms });
+                let samples = self.datapath.samples(age_max_ms);
+                self.answer(Event::Samples { worker, samples, now_ms });
             }
-            Command::ForgetFlows => self.datapath.forget_recent_flows(),
+            Command::ForgetSamples => self.datapath.forget_samples(),
             Command::Meet(peer) => self.io.meet(*peer, self.datapath.counters_mut()),
             Command::Ping => self.answer(Event::Pong),
             Command::Fail(fault) => fault.happen(),

@@ -24,7 +24,7 @@ use std::time::Instant;
 use uuid::Uuid;
 use weft_io::Queue;
 use weft_switch::trace::{self, Ingress, Probe};
-use weft_switch::{Flow as Recent, PortCounters, WorkerId};
+use weft_switch::{PortCounters, Sample, WorkerId};
 use weft_worker::Event;
 
 /// A stock switch forgets a flow that was not used for so long (`max-idle`).
@@ -76,7 +76,7 @@ const COMMANDS: &[Command<Flows>] = &[
 /// A flow, and what is known of it.
 pub(super) struct Seen {
     worker: WorkerId,
-    flow: Recent,
+    sample: Sample,
     idle_ms: u64,
 }
 
@@ -89,18 +89,18 @@ pub(super) fn recent(
     datapath: &Datapath,
 ) -> Vec<Seen> {
     let mut seen = Vec::new();
-    for (worker, now_ms, flows) in workers.flows(AGE_MAX_MS) {
-        for flow in flows {
-            let row = ids.ports.key(flow.key.ingress.0);
+    for (worker, now_ms, samples) in workers.samples(AGE_MAX_MS) {
+        for sample in samples {
+            let row = ids.ports.key(sample.key.ingress.0);
             let port = row.and_then(|row| plan.ports.get(row));
             let bridge = port.and_then(|port| desired.bridges.get(&port.bridge));
             if bridge.is_some_and(|bridge| datapath.has(bridge)) {
-                let idle_ms = now_ms.saturating_sub(flow.used_at_ms);
-                seen.push(Seen { worker, flow, idle_ms });
+                let idle_ms = now_ms.saturating_sub(sample.used_at_ms);
+                seen.push(Seen { worker, sample, idle_ms });
             }
         }
     }
-    seen.sort_by_key(|seen| (seen.worker, seen.flow.key));
+    seen.sort_by_key(|seen| (seen.worker, seen.sample.key));
     seen
 }
 
@@ -233,8 +233,8 @@ fn check_filter(lent: &Parts<'_>, filter: Option<&str>) -> Result<(), String> {
 
 fn passes(lent: &Parts<'_>, filter: Option<&str>, seen: &Seen) -> Result<bool, String> {
     let Some(filter) = filter else { return Ok(true) };
-    let port = u16::try_from(number(seen.flow.key.ingress)).ok();
-    let flow = Flow::of_frame(port, &seen.flow.frame());
+    let port = u16::try_from(number(seen.sample.key.ingress)).ok();
+    let flow = Flow::of_frame(port, &seen.sample.frame());
     flow::matches(filter, &flow, |name| filter_port(lent, name))
         .map_err(|error| filter_error(&error, filter))
 }
@@ -269,8 +269,8 @@ impl Dump {
             return Step::Done((self.end)(self.lines));
         }
         let probe = |seen: &Seen| Probe {
-            ingress: Ingress::Port(seen.flow.key.ingress),
-            frame: seen.flow.frame(),
+            ingress: Ingress::Port(seen.sample.key.ingress),
+            frame: seen.sample.frame(),
             learns: false,
         };
         let question = workers.ask_trace(some.iter().map(probe).collect());
@@ -290,7 +290,7 @@ impl Dump {
     }
 
     fn line(&self, seen: &Seen, events: Vec<trace::Event>, names: &Names<'_>) -> String {
-        let (flow, style) = (&seen.flow, self.style);
+        let (flow, style) = (&seen.sample, self.style);
         let hops = hops(events);
         let actions = match slow_path(&hops) {
             Some(slow) => format!("userspace(pid=0,slow_path({slow}))"),
@@ -328,7 +328,7 @@ fn ufid(seen: &Seen) -> Uuid {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let half = |salt: u64| {
         let mut hasher = DefaultHasher::new();
-        (salt, seen.worker, seen.flow.key).hash(&mut hasher);
+        (salt, seen.worker, seen.sample.key).hash(&mut hasher);
         hasher.finish()
     };
     Uuid::from_u64_pair(half(0), half(1))
@@ -357,7 +357,7 @@ fn dpif_dump_flows(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String
     let mut seen = recent_of(lent, datapath);
     let names = Names::new(lent.source);
     seen.retain(|seen| {
-        names.planned(seen.flow.key.ingress).is_some_and(|port| port.bridge == *bridge)
+        names.planned(seen.sample.key.ingress).is_some_and(|port| port.bridge == *bridge)
     });
     let end = |lines: Lines| Ok(lines.into_iter().map(|(_, line)| line).collect());
     Ok(Dump::new(seen, datapath, style, end).go_on(lent.workers))

@@ -12,7 +12,7 @@ use crate::serve::unixctl::Answer;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use weft_switch::WorkerId;
-use weft_switch::view::sample::FLOWS_MAX;
+use weft_switch::view::sample::SAMPLES_MAX;
 use weft_worker::Report;
 
 const MEGAFLOWS: &str = "there are no megaflows: each frame is looked up\n";
@@ -245,7 +245,7 @@ fn upcalls(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
             text,
             "{}:\n  flows         : (current {flows}) (limit {})\n  ufid enabled : true\n",
             datapath.name,
-            FLOWS_MAX * workers,
+            SAMPLES_MAX * workers,
         );
     }
     Ok(text)

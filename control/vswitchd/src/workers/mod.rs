@@ -20,7 +20,7 @@ use weft_io::{ChunkPool, Queue, Region, RegionConfig, RegionHandle, WorkerIo};
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, FdbRecord, FdbStats, Flow, LinkId, MirrorId, Move, Numbers, PortId,
+    BridgeId, Capture, FdbRecord, FdbStats, LinkId, MirrorId, Move, Numbers, PortId, Sample,
     Snapshot, Station, WorkerId,
 };
 use weft_wire::mac::MacAddr;
@@ -607,19 +607,19 @@ impl Workers {
         self.ask_some(&[WorkerId(0)], |_| Command::Trace(probes.take().unwrap_or_default()))
     }
 
-    /// What came in lately: of each worker its flows, and the clock of their times.
-    pub fn flows(&mut self, age_max_ms: u64) -> Vec<(WorkerId, u64, Vec<Flow>)> {
-        let question = self.ask(|_| Command::DumpFlows { age_max_ms });
-        let flows = self.wait(question).into_iter().filter_map(|event| match event {
-            Event::Flows { worker, flows, now_ms } => Some((worker, now_ms, flows)),
+    /// What came in lately: of each worker its samples, and the clock of their times.
+    pub fn samples(&mut self, age_max_ms: u64) -> Vec<(WorkerId, u64, Vec<Sample>)> {
+        let question = self.ask(|_| Command::DumpSamples { age_max_ms });
+        let samples = self.wait(question).into_iter().filter_map(|event| match event {
+            Event::Samples { worker, samples, now_ms } => Some((worker, now_ms, samples)),
             _ => None,
         });
-        flows.collect()
+        samples.collect()
     }
 
     /// Forgets what came in lately.
     pub fn forget_flows(&self) {
-        self.tell(|| Command::ForgetFlows);
+        self.tell(|| Command::ForgetSamples);
     }
 
     /// Figures of every worker, and the counters of links and mirrors.

@@ -121,7 +121,7 @@ impl<I: FrameIo> Effects for Live<'_, I> {
 
     #[inline]
     fn sample(&mut self, batch: &Batch<I::Frame>) {
-        self.ledger.recent.sample(batch);
+        self.ledger.samples.sample(batch);
     }
 
     #[inline]

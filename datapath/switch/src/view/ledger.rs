@@ -3,7 +3,7 @@
 use super::capture::Capture;
 use super::counters::Counters;
 use super::effects::Heard;
-use super::sample::Recent;
+use super::sample::Samples;
 use crate::act::{PerSecond, Waiting};
 use crate::bridge::{Announcer, Moves};
 use crate::mcast::HeardFrames;
@@ -28,7 +28,7 @@ pub(crate) struct Ledger<F> {
     /// Who wants copies of frames.
     pub(crate) capture: Option<Box<dyn Capture>>,
     /// What came in lately.
-    pub(crate) recent: Recent,
+    pub(crate) samples: Samples,
     /// Frames flooded because their destination was not known.
     pub(crate) unknown_frames: u64,
     /// Frames that wait for the next hops of their tunnels.
@@ -50,7 +50,7 @@ impl<F> Ledger<F> {
             moves: Moves::default(),
             heard: HeardFrames::default(),
             capture: None,
-            recent: Recent::new(seed),
+            samples: Samples::new(seed),
             unknown_frames: 0,
             waiting: Waiting::default(),
             answers: PerSecond::new(ANSWERS_PER_SECOND_MAX),

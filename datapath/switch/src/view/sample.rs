@@ -1,4 +1,4 @@
-//! Recent traffic, sampled: what `dpctl/dump-flows` is made from.
+//! Samples traffic, sampled: what `dpctl/dump-flows` is made from.
 //!
 //! Noting a frame is a look into a table, so noting every one of a full batch would show.  Small
 //! batches, which come when there is time, are all noted; of fuller ones, one in [`SAMPLED_OF`] and
@@ -16,17 +16,17 @@ const SMALL_FRAMES: usize = 4;
 /// Of larger batches, one in so many is noted.
 const SAMPLED_OF: u32 = 64;
 
-/// Bytes kept of the newest frame of a flow: Ethernet, two tags, IPv6, and what NDP asks for.
+/// Bytes kept of the newest frame of a sample: Ethernet, two tags, IPv6, and what NDP asks for.
 pub const HEAD_BYTES: usize = 88;
 
-/// Flows that one worker remembers.
-pub const FLOWS_MAX: usize = BUCKETS * BUCKET_FLOWS;
+/// Samples that one worker remembers.
+pub const SAMPLES_MAX: usize = BUCKETS * BUCKET_SAMPLES;
 const BUCKETS: usize = 512;
-const BUCKET_FLOWS: usize = 4;
+const BUCKET_SAMPLES: usize = 4;
 
-/// What frames of one flow have in common.
+/// What frames of one sample have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FlowKey {
+pub struct SampleKey {
     /// Port they came in on.
     pub ingress: PortId,
     /// Destination.
@@ -58,9 +58,9 @@ pub enum Fragment {
 
 /// Frames that were alike, lately.
 #[derive(Clone, Copy, Debug)]
-pub struct Flow {
+pub struct Sample {
     /// What they have in common.
-    pub key: FlowKey,
+    pub key: SampleKey,
     /// The start of the newest of them.
     pub head: [u8; HEAD_BYTES],
     /// Length of the newest frame, in bytes; what is beyond `head` is not kept.
@@ -74,7 +74,7 @@ pub struct Flow {
     pub used_at_ms: u64,
 }
 
-impl Flow {
+impl Sample {
     /// The newest frame, with zeros for what was not kept.
     #[must_use]
     pub fn frame(&self) -> Vec<u8> {
@@ -84,9 +84,9 @@ impl Flow {
     }
 }
 
-/// The flows that one worker saw.
-pub(crate) struct Recent {
-    buckets: Vec<[Option<Flow>; BUCKET_FLOWS]>,
+/// The samples that one worker saw.
+pub(crate) struct Samples {
+    buckets: Vec<[Option<Sample>; BUCKET_SAMPLES]>,
     hasher: foldhash::fast::FixedState,
     /// Full batches since the last that was noted.
     passed: u32,
@@ -96,10 +96,10 @@ pub(crate) struct Recent {
     pub(crate) now_ms: u64,
 }
 
-impl Recent {
+impl Samples {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
-            buckets: vec![[None; BUCKET_FLOWS]; BUCKETS],
+            buckets: vec![[None; BUCKET_SAMPLES]; BUCKETS],
             hasher: foldhash::fast::FixedState::with_seed(seed),
             passed: 0,
             noted_at_ms: 0,
@@ -120,7 +120,7 @@ impl Recent {
             u64::from(std::mem::take(&mut self.passed))
         };
         for (frame, meta) in batch.frames.iter().zip(&batch.metas) {
-            if is_flow(meta)
+            if is_sampled(meta)
                 && let Some(key) = key(meta.ingress, frame.bytes())
             {
                 self.note(key, frame.bytes(), weight);
@@ -128,58 +128,59 @@ impl Recent {
         }
     }
 
-    fn note(&mut self, key: FlowKey, bytes: &[u8], weight: u64) {
+    fn note(&mut self, key: SampleKey, bytes: &[u8], weight: u64) {
         let hash = self.hasher.hash_one(key);
         // The number of buckets is a power of two; the mask keeps what is cut off out of play.
         let at = usize::try_from(hash & (BUCKETS as u64 - 1)).unwrap_or(0);
         let Some(bucket) = self.buckets.get_mut(at) else { return };
-        let known = bucket.iter().position(|flow| flow.is_some_and(|flow| flow.key == key));
+        let known = bucket.iter().position(|sample| sample.is_some_and(|sample| sample.key == key));
         let oldest = || {
-            let age = |flow: &Option<Flow>| flow.map_or(0, |flow| flow.used_at_ms);
-            (0..BUCKET_FLOWS).min_by_key(|at| bucket.get(*at).map_or(0, age)).unwrap_or(0)
+            let age = |sample: &Option<Sample>| sample.map_or(0, |sample| sample.used_at_ms);
+            (0..BUCKET_SAMPLES).min_by_key(|at| bucket.get(*at).map_or(0, age)).unwrap_or(0)
         };
         let at = known.unwrap_or_else(oldest);
         let Some(slot) = bucket.get_mut(at) else { return };
-        let empty = Flow { key, head: [0; HEAD_BYTES], len: 0, frames: 0, bytes: 0, used_at_ms: 0 };
-        let (flow, counted) = match slot {
-            Some(flow) if flow.key == key => (flow, weight),
+        let empty =
+            Sample { key, head: [0; HEAD_BYTES], len: 0, frames: 0, bytes: 0, used_at_ms: 0 };
+        let (sample, counted) = match slot {
+            Some(sample) if sample.key == key => (sample, weight),
             slot => (slot.insert(empty), weight.saturating_sub(1)),
         };
-        flow.frames += counted;
-        flow.bytes += counted * bytes.len() as u64;
-        flow.used_at_ms = self.now_ms;
-        flow.len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
-        flow.head.fill(0);
-        flow.head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        sample.frames += counted;
+        sample.bytes += counted * bytes.len() as u64;
+        sample.used_at_ms = self.now_ms;
+        sample.len = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+        sample.head.fill(0);
+        sample.head.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
     }
 
     /// Forgets all of them.
     pub(crate) fn clear(&mut self) {
-        self.buckets.fill([None; BUCKET_FLOWS]);
+        self.buckets.fill([None; BUCKET_SAMPLES]);
     }
 
-    /// The flows that were used in the last `age_max_ms`.
-    pub(crate) fn flows(&self, age_max_ms: u64) -> Vec<Flow> {
+    /// The samples that were used in the last `age_max_ms`.
+    pub(crate) fn list(&self, age_max_ms: u64) -> Vec<Sample> {
         let all = self.buckets.iter().flatten().flatten();
-        all.filter(|flow| self.now_ms.saturating_sub(flow.used_at_ms) < age_max_ms)
+        all.filter(|sample| self.now_ms.saturating_sub(sample.used_at_ms) < age_max_ms)
             .copied()
             .collect()
     }
 }
 
 /// A frame that has a port, and a whole L2 header.
-const fn is_flow(meta: &Meta) -> bool {
+const fn is_sampled(meta: &Meta) -> bool {
     !matches!(meta.verdict, Verdict::Drop(DropReason::Truncated | DropReason::NoPort))
         && meta.ingress.0 != Meta::NO_PORT.0
 }
 
 /// The key of a frame that came in on `ingress`; `None` when its L2 header is cut short.
 #[must_use]
-pub fn key(ingress: PortId, bytes: &[u8]) -> Option<FlowKey> {
+pub fn key(ingress: PortId, bytes: &[u8]) -> Option<SampleKey> {
     let l2 = parse_l2(bytes).ok()?;
     let packet = bytes.get(l2.l3_offset..)?;
     let is_group_arp = l2.ethertype == EtherType::ARP && l2.target.is_group();
-    Some(FlowKey {
+    Some(SampleKey {
         ingress,
         target: l2.target,
         source: l2.source,
@@ -246,37 +247,37 @@ mod tests {
 
     #[test]
     fn small_batches_are_counted_to_the_frame() {
-        let mut recent = Recent::new(1);
+        let mut recent = Samples::new(1);
         for _ in 0..7 {
             recent.sample(&batch(1, 1));
         }
         recent.sample(&batch(3, 2));
-        let mut flows = recent.flows(10_000);
-        flows.sort_by_key(|flow| flow.key);
-        let counts: Vec<_> = flows.iter().map(|flow| (flow.frames, flow.bytes)).collect();
+        let mut samples = recent.list(10_000);
+        samples.sort_by_key(|sample| sample.key);
+        let counts: Vec<_> = samples.iter().map(|sample| (sample.frames, sample.bytes)).collect();
         assert_eq!(counts, [(6, 600), (2, 200)], "without the first");
     }
 
     #[test]
     fn full_batches_are_estimated_without_bias() {
-        let mut recent = Recent::new(1);
+        let mut recent = Samples::new(1);
         for round in 0..64 * 10 {
             recent.now_ms = round / 40;
             recent.sample(&batch(32, 1));
         }
-        let flows = recent.flows(10_000);
-        assert_eq!(flows.len(), 1);
+        let samples = recent.list(10_000);
+        assert_eq!(samples.len(), 1);
         // All but the batches since the last that was noted.
-        let frames = flows.first().map_or(0, |flow| flow.frames);
+        let frames = samples.first().map_or(0, |sample| sample.frames);
         assert!((64 * 9 * 32..=64 * 10 * 32).contains(&frames), "{frames}");
     }
 
     #[test]
     fn what_was_not_used_is_not_shown_and_makes_room() {
-        let mut recent = Recent::new(1);
+        let mut recent = Samples::new(1);
         recent.sample(&batch(1, 1));
         recent.now_ms = 10_000;
-        assert_eq!(recent.flows(10_000).len(), 0);
+        assert_eq!(recent.list(10_000).len(), 0);
         for round in 0..20_u8 {
             for source in 0..=255 {
                 let mut one = batch(1, source);
@@ -284,8 +285,8 @@ mod tests {
                 recent.sample(&one);
             }
         }
-        assert!(recent.flows(10_000).len() <= FLOWS_MAX);
-        assert!(recent.flows(10_000).len() > FLOWS_MAX * 9 / 10);
+        assert!(recent.list(10_000).len() <= SAMPLES_MAX);
+        assert!(recent.list(10_000).len() > SAMPLES_MAX * 9 / 10);
     }
 
     #[test]
