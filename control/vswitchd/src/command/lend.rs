@@ -23,14 +23,7 @@ impl Lend<count::Statistics> for Engine {
         count::Parts {
             written: &mut reported.counters,
             rates: &mut views.rates,
-            seen: Seen {
-                desired: &config.desired,
-                plan,
-                kernel: &host.kernel,
-                links: &host.links,
-                dead_ends: &underlay.dead_ends,
-                spanning: &protocols.spanning,
-            },
+            seen: Seen::of(config, plan, host, underlay, protocols),
             ids: &lower.ids,
             workers: &mut lower.workers,
         }
@@ -200,14 +193,7 @@ impl Lend<weft::Weft> for Engine {
     fn lend(&mut self) -> weft::Parts<'_> {
         let Self { config, plan, host, underlay, lower, protocols, views, daemon, .. } = self;
         weft::Parts {
-            seen: Seen {
-                desired: &config.desired,
-                plan,
-                kernel: &host.kernel,
-                links: &host.links,
-                dead_ends: &underlay.dead_ends,
-                spanning: &protocols.spanning,
-            },
+            seen: Seen::of(config, plan, host, underlay, protocols),
             paths: &underlay.paths,
             ids: &lower.ids,
             workers: &mut lower.workers,

@@ -107,14 +107,7 @@ impl Engine {
     /// What there is to report.
     #[must_use]
     pub fn seen(&self) -> Seen<'_> {
-        Seen {
-            desired: &self.config.desired,
-            plan: &self.plan,
-            kernel: &self.host.kernel,
-            links: &self.host.links,
-            dead_ends: &self.underlay.dead_ends,
-            spanning: &self.protocols.spanning,
-        }
+        Seen::of(&self.config, &self.plan, &self.host, &self.underlay, &self.protocols)
     }
 
     /// The values that rows are to have, but for counters: what is not as it was reported last, and all

@@ -1,15 +1,18 @@
 //! What bridges, ports and interfaces are like now, as rows and those who look are told.
 
+use crate::config::Config;
 use crate::config::desired::{Bridge, Desired, Interface, Protocol};
 use crate::config::tunnel::Tunnel;
+use crate::host::Host;
 use crate::host::links::{Link, Links};
 use crate::netlink::kernel::{Kernel, Link as Device};
 use crate::plan::installed::Installed;
 use crate::plan::path::{Path, State};
 use crate::plan::{Carrier, PlannedPort};
-use crate::protocols::TreeView;
 use crate::protocols::spanning::Spanning;
+use crate::protocols::{Protocols, TreeView};
 use crate::report::status::InterfaceStatus;
+use crate::underlay::Underlay;
 use crate::underlay::dead_ends::DeadEnds;
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -33,6 +36,25 @@ pub struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
+    /// What there is to look at in these parts.
+    #[must_use]
+    pub const fn of(
+        config: &'a Config,
+        plan: &'a Installed,
+        host: &'a Host,
+        underlay: &'a Underlay,
+        protocols: &'a Protocols,
+    ) -> Self {
+        Self {
+            desired: &config.desired,
+            plan,
+            kernel: &host.kernel,
+            links: &host.links,
+            dead_ends: &underlay.dead_ends,
+            spanning: &protocols.spanning,
+        }
+    }
+
     /// The text for `Interface.error`: why an interface does not work, or not as it was asked to.
     #[must_use]
     pub fn error(&self, interface: &Interface) -> Option<String> {
