@@ -154,7 +154,7 @@ fn is_shown(types: &str) -> Result<bool, String> {
 }
 
 fn forget(lent: &Parts<'_>) -> Answer {
-    lent.workers.forget_flows();
+    lent.workers.forget_samples();
     Ok(String::new())
 }
 

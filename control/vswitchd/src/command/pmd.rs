@@ -191,7 +191,7 @@ fn perf(lent: &mut Parts<'_>, args: &[String]) -> Answer {
 
 /// As a stock switch deletes flows: they are noted anew with the next frames.
 fn forget_flows(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
-    lent.publisher.lower.workers.forget_flows();
+    lent.publisher.lower.workers.forget_samples();
     Ok(String::new())
 }
 
