@@ -17,19 +17,21 @@ use netlink_packet_route::stats::{StatsAttribute, StatsFilterMask, StatsMessage}
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::AsFd;
 
 mod addresses;
 mod decode;
+mod link_table;
 mod monitor;
 mod neighbours;
 mod orders;
 
 use addresses::Addresses;
 use decode::{family, link, route, table_entry, target, way_to};
+use link_table::LinkTable;
 pub use monitor::{Monitor, watched};
 pub use neighbours::Neighbour;
 use neighbours::neighbour;
@@ -135,7 +137,7 @@ impl Changes {
 pub struct Kernel {
     socket: Socket,
     sequence: u32,
-    links: BTreeMap<u32, Link>,
+    links: LinkTable,
     addresses: Addresses,
     neighbours: HashMap<(u32, IpAddr), Neighbour>,
 }
@@ -180,7 +182,7 @@ impl Kernel {
         Ok(Self {
             socket,
             sequence: 0,
-            links: BTreeMap::new(),
+            links: LinkTable::default(),
             addresses: Addresses::default(),
             neighbours: HashMap::new(),
         })
@@ -198,7 +200,7 @@ impl Kernel {
     /// Takes in counters of links.
     pub fn note_counters(&mut self, counters: Vec<(u32, LinkStats)>) {
         for (ifindex, stats) in counters {
-            if let Some(link) = self.links.get_mut(&ifindex) {
+            if let Some(link) = self.links.get_mut(ifindex) {
                 link.stats = stats;
             }
         }
@@ -238,7 +240,7 @@ impl Kernel {
                 if message.header.interface_family == AddressFamily::Unspec =>
             {
                 let index = message.header.index;
-                let gone = self.links.remove(&index);
+                let gone = self.links.remove(index);
                 changes = gone.as_ref().map(Changes::of_link).unwrap_or_default();
                 changes.addresses = self.addresses.remove_device(index);
                 self.neighbours.retain(|(of, _), _| *of != index);
@@ -282,7 +284,7 @@ impl Kernel {
         }
         let link = link(message);
         let mut changes = Changes::default();
-        match self.links.get(&link.ifindex) {
+        match self.links.get(link.ifindex) {
             None => changes = Changes::of_link(&link),
             Some(old) => {
                 let names = [&old.name, &link.name].map(|name| (link.ifindex, name.clone()));
@@ -294,25 +296,25 @@ impl Kernel {
                 }
             }
         }
-        self.links.insert(link.ifindex, link);
+        self.links.insert(link);
         changes
     }
 
     /// All devices, in the order of their numbers.
     pub fn links(&self) -> impl Iterator<Item = &Link> {
-        self.links.values()
+        self.links.iter()
     }
 
     /// The device with this number.
     #[must_use]
     pub fn link(&self, ifindex: u32) -> Option<&Link> {
-        self.links.get(&ifindex)
+        self.links.get(ifindex)
     }
 
     /// The device with this name.
     #[must_use]
     pub fn link_named(&self, name: &str) -> Option<&Link> {
-        self.links.values().find(|link| link.name == name)
+        self.links.named(name)
     }
 
     /// All local addresses that can be used, with the number of their device.
