@@ -3,7 +3,7 @@
 //! [`Engine::reconcile`] is that whole way: read what is wanted, look at what is there, plan,
 //! remove, add, publish.  It runs after every change of either side, and does nothing when nothing
 //! is to be done.  Everything else takes the parts that it needs: commands and errands by
-//! `lend.rs`, the loop by name.
+//! `command/lend.rs`, the loop by name.
 
 pub mod count;
 pub(crate) mod errand;
