@@ -30,7 +30,8 @@ impl Planner<'_> {
             let stays = new.get(&old.interface).filter(|new| new.bridge == old.bridge);
             let leaves_number =
                 stays.is_none() && self.installed.ports.numbers(&old.bridge).is_full();
-            leaves_number || self.leaves_identity(old, stays.copied())
+            let stays = stays.copied();
+            leaves_number || self.leaves_identity(old, stays) || self.leaves_udp_port(old, stays)
         })
     }
 
@@ -45,6 +46,23 @@ impl Planner<'_> {
         !keeps
             && failed.filter_map(|row| self.desired.interface(row)).any(|(.., interface)| {
                 matches!(&interface.kind, Kind::Tunnel(tunnel) if tunnel.identity() == identity)
+            })
+    }
+
+    /// True when a tunnel leaves a UDP port that another kind of tunnel was to have.  Even when a third one
+    /// takes it at once: who gets it is for all of them to find out.
+    fn leaves_udp_port(&self, old: &PlannedPort, new: Option<&PlannedPort>) -> bool {
+        let Carrier::Tunnel(tunnel, _) = &old.carrier else { return false };
+        let encap = tunnel.encap;
+        let keeps = new.is_some_and(
+            |new| matches!(&new.carrier, Carrier::Tunnel(tunnel, _) if tunnel.encap == encap),
+        );
+        let failed = self.installed.failures.keys();
+        encap.udp_port().is_some()
+            && !keeps
+            && failed.filter_map(|row| self.desired.interface(row)).any(|(.., interface)| {
+                matches!(&interface.kind, Kind::Tunnel(tunnel)
+                    if tunnel.encap != encap && tunnel.encap.udp_port() == encap.udp_port())
             })
     }
 }

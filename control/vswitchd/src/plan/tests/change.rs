@@ -81,6 +81,25 @@ fn who_gives_its_number_away_keeps_the_rest() {
     assert_eq!(world.installed.requested_mtus, BTreeMap::from([(row(0), 500)]));
 }
 
+/// A UDP port that a tunnel leaves is for whoever waits for it, not for another that comes with the same change.
+#[test]
+fn who_waits_for_a_udp_port_gets_it() {
+    let mut world = World::new();
+    let tunnel = |id, bridge, kind| {
+        let options = [("remote_ip", "10.0.0.1"), ("dst_port", "4789")];
+        Event::Interface(id, Some(Wanted::new(bridge, tunnel_to(kind, &options))))
+    };
+    let events = [
+        vec![tunnel(5, 1, TunnelType::Geneve)],
+        vec![tunnel(0, 0, TunnelType::Vxlan)],
+        vec![tunnel(1, 1, TunnelType::Geneve), Event::Interface(5, None)],
+    ];
+    for events in events {
+        follow(&mut world, &events).unwrap();
+    }
+    assert!(world.installed.ports.get(&row(0)).is_some());
+}
+
 /// A NIC more, or less, concerns nobody while another one decides on address and MTU of the bridge.
 #[test]
 fn a_nic_is_planned_alone_unless_it_decides_for_its_bridge() {
