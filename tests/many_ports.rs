@@ -13,7 +13,8 @@ const PORTS: usize = 40;
 const ROUNDS: usize = 20;
 
 /// Sends from `e1`..`eN`, all in one namespace: broadcasts of each port, then a frame from each
-/// port to each other one.
+/// port to each other one.  All ports take turns, so that no port sends a burst: a worker may have to
+/// wait for its processor longer than a quiet port has memory for.
 const TALK: &str = r#"
 import socket, struct, sys, time
 ports, rounds = int(sys.argv[1]), int(sys.argv[2])
@@ -29,8 +30,8 @@ def send(number, to):
 for _ in range(rounds):
     for number in range(1, ports + 1):
         send(number, b"\xff" * 6)
-for number in range(1, ports + 1):
-    for other in range(1, ports + 1):
+for other in range(1, ports + 1):
+    for number in range(1, ports + 1):
         if other != number:
             send(number, mac(other))
 "#;
