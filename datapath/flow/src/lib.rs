@@ -12,12 +12,14 @@ pub mod field;
 mod matching;
 mod port;
 pub mod request;
+mod rule;
 mod version;
 
 pub use action::Action;
 pub use field::{Field, Place, Slot, Subfield};
 pub use matching::{Bits, Match};
 pub use port::PortNo;
+pub use rule::{Rule, RuleId};
 pub use version::Version;
 
 /// The id of a group: 0 to `0xffff_ff00`.
