@@ -29,13 +29,44 @@ pub(crate) fn decap<E: Effects>(
 }
 
 /// Leaves the inner frame in `frame`, and says which tunnel port it came in on.
+#[inline]
 pub(crate) fn strip<E: Effects>(
     frame: &mut E::Frame,
     completes: bool,
     pass: &mut Pass<'_, E>,
 ) -> Result<PortId, DropReason> {
-    let snapshot = pass.snapshot;
-    let outer = outer::read(frame.bytes(), &snapshot.tunnels)?;
+    let Inner { port, at, bytes, lacks_checksum } =
+        open(frame.bytes_mut(), pass.snapshot, completes)?;
+    if !frame.trim_front(at) {
+        return Err(DropReason::IpTruncated);
+    }
+    // Padding of the underlay ends here.
+    frame.truncate(bytes);
+    if lacks_checksum {
+        pass.effects.took_udp6_zero(port);
+    }
+    Ok(port)
+}
+
+/// The inner frame of an underlay packet.
+struct Inner {
+    /// The tunnel port it came in on.
+    port: PortId,
+    /// Where in the packet it starts.
+    at: usize,
+    /// How long it is.
+    bytes: usize,
+    /// The packet was UDP over IPv6 without a checksum.
+    lacks_checksum: bool,
+}
+
+/// Reads and checks the outer headers of an underlay packet, and finishes the inner frame in its place.
+///
+/// It takes bytes, and neither frames nor effects: there is one copy of it for live frames and for traces.  With
+/// two the compiler puts the parser and the look-up of the tunnel into neither, and a small frame costs 1.2 times
+/// as many cycles.
+fn open(packet: &mut [u8], snapshot: &Snapshot, completes: bool) -> Result<Inner, DropReason> {
+    let outer = outer::read(packet, &snapshot.tunnels)?;
     let port = snapshot.tunnels.find(outer.key)?;
     if outer.lacks_checksum && !accepts_no_checksum(snapshot, port) {
         return Err(DropReason::Udp6Zero);
@@ -47,31 +78,24 @@ pub(crate) fn strip<E: Effects>(
     if outer.inner_bytes < ethernet::LEN_BYTES {
         return Err(DropReason::InnerShort);
     }
-    let Outer { inner_at, inner_bytes, ecn, check, lacks_checksum, .. } = outer;
+    let Outer { inner_at: at, inner_bytes: bytes, ecn, check, lacks_checksum, .. } = outer;
     if let Some(check) = check {
-        check.verify(frame.bytes_mut(), inner_at, completes)?;
+        check.verify(packet, at, completes)?;
     }
-    if !frame.trim_front(inner_at) {
-        return Err(DropReason::IpTruncated);
-    }
-    // Padding of the underlay ends here.
-    frame.truncate(inner_bytes);
+    let inner = packet.get_mut(at..at + bytes).ok_or(DropReason::IpTruncated)?;
     if ecn != 0 {
-        combine_ecn(frame.bytes_mut(), ecn)?;
+        combine_ecn(inner, ecn)?;
     }
     if completes {
         // Whether there was one to complete makes no difference.
-        let _ = partial::complete(frame.bytes_mut());
+        let _ = partial::complete(inner);
     }
     if snapshot.tunnels.clamps_mss()
         && let Some(tunnel) = snapshot.port(port).and_then(|port| port.tunnel())
     {
-        tunnel.clamp_mss(frame.bytes_mut());
+        tunnel.clamp_mss(inner);
     }
-    if lacks_checksum {
-        pass.effects.took_udp6_zero(port);
-    }
-    Ok(port)
+    Ok(Inner { port, at, bytes, lacks_checksum })
 }
 
 /// True for a tunnel that takes UDP over IPv6 without a checksum.  RFC 6936 section 5 wants that
