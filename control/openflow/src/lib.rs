@@ -1,2 +1,4 @@
 //! The messages of `OpenFlow` 1.0 to 1.5, between bytes and values.  This crate knows no switch.
 #![forbid(unsafe_code)]
+
+pub mod bytes;
