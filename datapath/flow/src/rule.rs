@@ -16,8 +16,9 @@ pub struct Rule {
     pub id: RuleId,
     /// Where it is.
     pub table: TableId,
-    /// 0 to 65535: the larger wins.
-    pub priority: u16,
+    /// The larger wins.  Messages know 0 to 65535; flows above are the switch's own, and no
+    /// message sees or changes them.
+    pub priority: u32,
     /// What its controller calls it.
     pub cookie: u64,
     /// Which packets it takes.

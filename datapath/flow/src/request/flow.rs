@@ -24,7 +24,8 @@ pub enum FlowCommand {
 pub struct FlowFlags {
     /// Tells when the flow goes.
     pub sends_flow_removed: bool,
-    /// Refused when another flow of this priority may match the same packet.  Not kept.
+    /// Refused when another flow of this priority may match the same packet.  Kept, as replies of
+    /// 1.3 and later show it.
     pub checks_overlap: bool,
     /// Counters begin anew.
     pub resets_counts: bool,
