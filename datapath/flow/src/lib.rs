@@ -9,6 +9,7 @@
 
 pub mod action;
 pub mod field;
+mod group;
 mod matching;
 mod port;
 pub mod request;
@@ -17,6 +18,7 @@ mod version;
 
 pub use action::Action;
 pub use field::{Field, Place, Slot, Subfield};
+pub use group::{Group, Meter};
 pub use matching::{Bits, Match};
 pub use port::PortNo;
 pub use rule::{Rule, RuleId};

@@ -223,6 +223,8 @@ refusals! {
     TableModBadTable = "OFPTMFC_BAD_TABLE",
     /// No such configuration.
     TableModBadConfig = "OFPTMFC_BAD_CONFIG",
+    /// The connection may not.
+    TableModEperm = "OFPTMFC_EPERM",
 
     /// No such port.
     QueueBadPort = "OFPQOFC_BAD_PORT",
