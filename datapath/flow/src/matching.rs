@@ -180,7 +180,12 @@ impl Match {
         let protocol = |number| is(Slot::NwProto, number);
         // A later fragment has no ports.
         let first = || self.slot(Slot::NwFrag).value & 2 == 0;
-        let nd = |kind| is(Slot::TpSrc, kind) && is(Slot::TpDst, 0);
+        // Type and code of ICMP are the low bytes of what has the ports of others.
+        let byte = |slot: Slot, value: u128| {
+            let bits = self.slot(slot);
+            bits.mask & 0xff == 0xff && bits.value == value
+        };
+        let nd = |kind| byte(Slot::TpSrc, kind) && byte(Slot::TpDst, 0);
         let icmpv6 = || ipv6() && protocol(58) && first();
         match prerequisite {
             Prerequisite::None => true,
@@ -201,16 +206,21 @@ impl Match {
             Prerequisite::Nd => icmpv6() && (nd(135) || nd(136)),
             Prerequisite::NdSolicit => icmpv6() && nd(135),
             Prerequisite::NdAdvert => icmpv6() && nd(136),
-            Prerequisite::Ct => (ipv4() || ipv6()) && self.has_tracked(),
-            Prerequisite::CtIpv4 => ipv4() && self.has_tracked(),
-            Prerequisite::CtIpv6 => ipv6() && self.has_tracked(),
+            Prerequisite::Ct => (ipv4() || ipv6()) && self.has_connection(),
+            Prerequisite::CtIpv4 => ipv4() && self.has_connection(),
+            Prerequisite::CtIpv6 => ipv6() && self.has_connection(),
         }
     }
 
-    /// True when all packets that it takes went through connection tracking.
-    fn has_tracked(&self) -> bool {
+    /// True when all packets that it takes have a connection, or are said to be valid.
+    fn has_connection(&self) -> bool {
+        const NEW_TO_REPLY: u128 = 0x0f;
+        const INVALID: u128 = 0x10;
         const TRACKED: u128 = 0x20;
-        self.slot(Slot::CtState).value & TRACKED != 0
+        const TRANSLATED: u128 = 0xc0;
+        let state = self.slot(Slot::CtState);
+        let is_valid = state.mask & INVALID != 0 && state.value & INVALID == 0;
+        state.value & (NEW_TO_REPLY | TRANSLATED) != 0 || (state.value & TRACKED != 0 && is_valid)
     }
 }
 

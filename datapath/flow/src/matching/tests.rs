@@ -49,6 +49,35 @@ fn later_fragments_have_no_ports() {
     assert!(!tcp.has(Prerequisite::Tcp));
 }
 
+#[test]
+fn neighbour_discovery_is_told_by_type_and_code() {
+    let mut nd = Match::any();
+    for (name, value) in
+        [("eth_type", 0x86dd), ("nw_proto", 58), ("icmpv6_type", 135), ("icmpv6_code", 0)]
+    {
+        assert!(!nd.has(Prerequisite::Nd));
+        nd.set_exact(field(name), value);
+    }
+    assert!(nd.has(Prerequisite::NdSolicit) && !nd.has(Prerequisite::NdAdvert));
+}
+
+#[test]
+fn connections_are_told_by_their_state() {
+    // Asked of stock: which states let a flow match ct_nw_proto.
+    for (value, mask, has) in [
+        (0x20, 0x20, false),
+        (0x20, 0x30, true),
+        (0x21, 0x21, true),
+        (0x30, 0x30, false),
+        (0, 0, false),
+    ] {
+        let mut of = Match::any();
+        of.set_exact(field("eth_type"), 0x0800);
+        of.set(field("ct_state"), value, mask);
+        assert_eq!(of.has(Prerequisite::Ct), has, "{value:#x}/{mask:#x}");
+    }
+}
+
 /// Small matches and keys over three slots, so that they meet.
 fn small() -> impl Strategy<Value = Match> {
     let bits = || (0u128..4, 0u128..4).prop_map(|(value, mask)| Bits::new(value, mask));
