@@ -2,3 +2,6 @@
 #![forbid(unsafe_code)]
 
 pub mod bytes;
+pub mod error;
+pub mod frame;
+pub mod hello;

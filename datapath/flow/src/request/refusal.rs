@@ -47,7 +47,7 @@ refusals! {
     /// No such table.
     BadTableId = "OFPBRC_BAD_TABLE_ID",
     /// The connection is a slave.
-    IsSlave = "OFPBRC_IS_SLAVE",
+    IsSlave = "OFPBRC_IS_SECONDARY",
     /// No such port.
     BadPort = "OFPBRC_BAD_PORT",
     /// A packet that cannot be one.
@@ -68,8 +68,8 @@ refusals! {
     FmBadEvent = "NXBRC_FM_BAD_EVENT",
     /// An error that cannot be encoded.
     UnencodableError = "NXBRC_UNENCODABLE_ERROR",
-    /// No such packet-in format.
-    PinBadFormat = "NXBRC_BAD_PACKET_IN_FORMAT",
+    /// Nothing collects these statistics.
+    NotConfigured = "NXST_NOT_CONFIGURED",
 
     /// No such action.
     ActionBadType = "OFPBAC_BAD_TYPE",
@@ -172,6 +172,8 @@ refusals! {
     FlowModUnsupported = "OFPFMFC_UNSUPPORTED",
     /// A hardware table.
     Hardware = "NXFMFC_HARDWARE",
+    /// An option of tunnels that the map does not have.
+    InvalidTlvField = "NXFMFC_INVALID_TLV_FIELD",
     /// No such table by the id of tables.
     NxBadTableId = "NXFMFC_BAD_TABLE_ID",
 
