@@ -1,15 +1,17 @@
 //! Flows as values: fields, matches, actions, and the requests that change tables.
 //!
 //! One form for all versions of `OpenFlow`: the codec makes these values from bytes, tables keep
-//! them, the datapath decides by them, and texts are printed from them.  This crate knows no wire
-//! format, no socket and no clock.
+//! them, the datapath decides by them, and texts are printed from them.  This crate knows no message
+//! of `OpenFlow`, no socket and no clock.
 //!
 //! Read [`field`] first: a [`Field`] is what a message names, a [`Slot`] is where its bits are.
+//! A [`Key`] has a value for each slot: what tables know of a packet.
 #![forbid(unsafe_code)]
 
 pub mod action;
 pub mod field;
 mod group;
+pub mod key;
 mod matching;
 mod port;
 pub mod request;
@@ -19,6 +21,7 @@ mod version;
 pub use action::Action;
 pub use field::{Field, Place, Slot, Subfield};
 pub use group::{Group, Meter};
+pub use key::{Key, Mask};
 pub use matching::{Bits, Match};
 pub use port::PortNo;
 pub use rule::{Rule, RuleId};

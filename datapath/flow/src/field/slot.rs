@@ -89,6 +89,8 @@ pub enum Slot {
     EthType,
     /// The outer tag with bit 12 set, or 0 without one.
     VlanTci,
+    /// The tag behind that one, in the same form, where two are looked at.  No field names it.
+    InnerTci,
     /// The outer MPLS label stack entry.
     MplsLse,
     /// IPv4 source; the sender's address of ARP.
@@ -154,6 +156,7 @@ impl Slot {
             | Self::CtTpDst
             | Self::EthType
             | Self::VlanTci
+            | Self::InnerTci
             | Self::TpSrc
             | Self::TpDst => 16,
             Self::Ipv6Label => 20,
