@@ -1,0 +1,8 @@
+//! Flows and actions as text: what `ovs-ofctl` and `ofproto/trace` print and read
+//! (ovs-fields(7), ovs-actions(7)).
+#![forbid(unsafe_code)]
+
+mod names;
+pub mod print;
+
+pub use names::{Names, Numbers};

@@ -1,0 +1,25 @@
+//! Names of ports and tables in texts.
+
+use weft_flow::{PortNo, TableId};
+
+/// What ports and tables are called.
+pub trait Names {
+    /// The name of a port that has one; reserved numbers have names anyway.
+    fn port(&self, port: PortNo) -> Option<&str>;
+    /// The name of a table that has one.
+    fn table(&self, table: TableId) -> Option<&str>;
+}
+
+/// Numbers, for who wants no names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Numbers;
+
+impl Names for Numbers {
+    fn port(&self, _: PortNo) -> Option<&str> {
+        None
+    }
+
+    fn table(&self, _: TableId) -> Option<&str> {
+        None
+    }
+}
