@@ -28,7 +28,7 @@ pub(super) fn v4(key: &mut Words, bytes: &[u8]) -> Option<()> {
     key.set(Slot::NwTtl, header.ttl.into());
     key.set(Slot::NwFrag, fragment.into());
     key.set(Slot::NwProto, header.protocol.0.into());
-    if fragment & LATER == 0 { upper::v4(key, header.protocol, payload) } else { Some(()) }
+    if fragment & LATER == 0 { upper::read(key, header.protocol, payload) } else { Some(()) }
 }
 
 pub(super) fn v6(key: &mut Words, bytes: &[u8]) -> Option<()> {
@@ -42,7 +42,7 @@ pub(super) fn v6(key: &mut Words, bytes: &[u8]) -> Option<()> {
     key.set(Slot::NwTtl, header.hop_limit.into());
     key.set(Slot::NwFrag, walk.fragment.into());
     key.set(Slot::NwProto, walk.protocol.0.into());
-    if walk.fragment & LATER == 0 { upper::v6(key, walk.protocol, walk.rest) } else { Some(()) }
+    if walk.fragment & LATER == 0 { upper::read(key, walk.protocol, walk.rest) } else { Some(()) }
 }
 
 /// Where a walk along extension headers is.

@@ -5,7 +5,7 @@ use super::{set_mac, take};
 use crate::Slot;
 use weft_wire::icmp::v6::{NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION};
 use weft_wire::tlv::{NdOptions, Tlv, Tlvs};
-use weft_wire::{IpProtocol, MacAddr};
+use weft_wire::{IpProtocol, MacAddr, TcpHeader};
 
 const SCTP: IpProtocol = IpProtocol(132);
 
@@ -13,7 +13,8 @@ const SCTP: IpProtocol = IpProtocol(132);
 const SOURCE_ADDRESS: u8 = 1;
 const TARGET_ADDRESS: u8 = 2;
 
-pub(super) fn v4(key: &mut Words, protocol: IpProtocol, bytes: &[u8]) -> Option<()> {
+/// Reads what a protocol's packet says.  ICMP over IPv6 and `ICMPv6` over IPv4 are read as well.
+pub(super) fn read(key: &mut Words, protocol: IpProtocol, bytes: &[u8]) -> Option<()> {
     match protocol {
         IpProtocol::ICMP | IpProtocol::IGMP => {
             let &[kind, code, ..] = bytes.first_chunk::<8>()?;
@@ -21,21 +22,18 @@ pub(super) fn v4(key: &mut Words, protocol: IpProtocol, bytes: &[u8]) -> Option<
             key.set(Slot::TpDst, code.into());
             Some(())
         }
-        _ => ports(key, protocol, bytes),
-    }
-}
-
-pub(super) fn v6(key: &mut Words, protocol: IpProtocol, bytes: &[u8]) -> Option<()> {
-    match protocol {
         IpProtocol::ICMPV6 => icmpv6(key, bytes),
-        // Over IPv6 too these numbers are what they are over IPv4.
-        _ => v4(key, protocol, bytes),
+        _ => ports(key, protocol, bytes),
     }
 }
 
 fn ports(key: &mut Words, protocol: IpProtocol, bytes: &[u8]) -> Option<()> {
     let header_len = match protocol {
-        IpProtocol::TCP => 20,
+        IpProtocol::TCP => {
+            // With options, if it says so.
+            TcpHeader::parse(bytes).ok()?;
+            20
+        }
         IpProtocol::UDP => 8,
         SCTP => 12,
         _ => return Some(()),
@@ -66,7 +64,7 @@ fn icmpv6(key: &mut Words, bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// The addresses in the options; a second one of the same kind makes both void.
+/// The addresses in the options; a second one of the same kind makes them and the target void.
 fn nd_options(key: &mut Words, bytes: &[u8]) {
     let mut addresses = [None::<MacAddr>; 2];
     let mut first = 0;
@@ -82,6 +80,7 @@ fn nd_options(key: &mut Words, bytes: &[u8]) {
         // One of zeros is none.
         if address.is_some_and(|was| !was.is_zero()) {
             addresses = [None; 2];
+            key.set(Slot::NdTarget, 0);
             break;
         }
         *address = Some(MacAddr(mac));
