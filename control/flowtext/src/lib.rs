@@ -2,7 +2,9 @@
 //! (ovs-fields(7), ovs-actions(7)).
 #![forbid(unsafe_code)]
 
+mod flags;
 mod names;
 pub mod print;
+pub mod read;
 
 pub use names::{Names, Numbers};

@@ -6,6 +6,8 @@ use weft_flow::{PortNo, TableId};
 pub trait Names {
     /// The name of a port that has one; reserved numbers have names anyway.
     fn port(&self, port: PortNo) -> Option<&str>;
+    /// The port with a name.
+    fn port_number(&self, name: &str) -> Option<PortNo>;
     /// The name of a table that has one.
     fn table(&self, table: TableId) -> Option<&str>;
 }
@@ -16,6 +18,10 @@ pub struct Numbers;
 
 impl Names for Numbers {
     fn port(&self, _: PortNo) -> Option<&str> {
+        None
+    }
+
+    fn port_number(&self, _: &str) -> Option<PortNo> {
         None
     }
 

@@ -1,7 +1,7 @@
 //! A match, in the order in which flows are listed.
 
-use super::{flags, port_text, value};
-use crate::Names;
+use super::{port_text, value};
+use crate::{Names, flags};
 use std::fmt::Write;
 use weft_flow::field::ones;
 use weft_flow::{Bits, Match, PortNo, Slot};

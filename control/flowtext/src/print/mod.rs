@@ -2,7 +2,6 @@
 
 mod action;
 mod ct;
-mod flags;
 mod learn;
 mod matching;
 mod select;

@@ -1,7 +1,7 @@
 //! Values of fields, with their masks.
 
-use super::{flags, port_text};
-use crate::Names;
+use super::port_text;
+use crate::{Names, flags};
 use std::net::{Ipv4Addr, Ipv6Addr};
 use weft_flow::field::{Style, ones};
 use weft_flow::{Bits, Field, PortNo};

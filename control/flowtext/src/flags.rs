@@ -3,15 +3,15 @@
 use weft_flow::field::ones;
 
 /// States of connection tracking, bit 0 first.
-const CT_STATE: &[&str] = &["new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"];
+pub(crate) const CT_STATE: &[&str] = &["new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"];
 /// Flags of TCP, bit 0 first.
-const TCP: &[&str] =
+pub(crate) const TCP: &[&str] =
     &["fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns", "[200]", "[400]", "[800]"];
 /// Flags of tunnels, bit 0 first.
-pub(super) const TUNNEL: &[&str] = &["oam"];
+pub(crate) const TUNNEL: &[&str] = &["oam"];
 
 /// The flags that count, each with its sign, in the order of bits.
-pub(super) fn signed(value: u128, mask: u128, names: &[&str]) -> String {
+pub(crate) fn signed(value: u128, mask: u128, names: &[&str]) -> String {
     let mut out = String::new();
     for (bit, name) in names.iter().enumerate() {
         if mask >> bit & 1 == 1 {
@@ -23,12 +23,12 @@ pub(super) fn signed(value: u128, mask: u128, names: &[&str]) -> String {
 }
 
 /// Flags of TCP.
-pub(super) fn tcp(value: u128, mask: u128) -> String {
+pub(crate) fn tcp(value: u128, mask: u128) -> String {
     whole(value, mask, ones(12), TCP)
 }
 
 /// State of connection tracking.
-pub(super) fn ct_state(value: u128, mask: u128) -> String {
+pub(crate) fn ct_state(value: u128, mask: u128) -> String {
     whole(value, mask, ones(8), CT_STATE)
 }
 

@@ -166,7 +166,8 @@ fn set_if_possible(of: &mut Match, field: Field, value: u128, mask: u128) {
         _ => value,
     };
     let mask = match field.name() {
-        "ip_frag" => 0xff,
+        // Texts do not show a mask of the second.
+        "ip_frag" | "tun_gbp_flags" => 0xff,
         "tun_flags" => 1,
         "ct_state" => mask & 0xff | 0x22,
         "nw_tos" => 0xfc,

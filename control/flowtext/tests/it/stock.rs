@@ -1,9 +1,6 @@
 //! What is printed here is what `ovs-ofctl` prints: it reads our text and prints it again.
 
-#![expect(clippy::expect_used, reason = "a test may panic")]
-
-mod generate;
-
+use crate::generate;
 use std::process::Command;
 use weft_flow::{Action, Match};
 use weft_flowtext::{Numbers, print};
