@@ -10,11 +10,14 @@
 
 pub mod action;
 pub mod field;
+#[cfg(test)]
+mod frames;
 mod group;
 pub mod key;
 mod matching;
 mod port;
 pub mod request;
+pub mod rewrite;
 mod rule;
 mod version;
 

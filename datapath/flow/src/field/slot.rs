@@ -193,6 +193,45 @@ impl Slot {
         }
     }
 
+    /// True for what is in the headers of a frame; the other slots go along with it.
+    #[must_use]
+    pub const fn is_header(self) -> bool {
+        matches!(
+            self,
+            Self::EthDst
+                | Self::EthSrc
+                | Self::EthType
+                | Self::VlanTci
+                | Self::InnerTci
+                | Self::MplsLse
+        ) || self.is_behind_tags()
+    }
+
+    /// True for what is in the network header or behind it.
+    #[must_use]
+    pub const fn is_behind_tags(self) -> bool {
+        matches!(
+            self,
+            Self::NwSrc
+                | Self::NwDst
+                | Self::Ipv6Src
+                | Self::Ipv6Dst
+                | Self::Ipv6Label
+                | Self::NwTos
+                | Self::NwTtl
+                | Self::NwFrag
+                | Self::NwProto
+                | Self::ArpSha
+                | Self::ArpTha
+                | Self::NdTarget
+                | Self::NdReserved
+                | Self::NdOptionsType
+                | Self::TcpFlags
+                | Self::TpSrc
+                | Self::TpDst
+        )
+    }
+
     /// All its bits set.
     #[must_use]
     pub const fn ones(self) -> u128 {
