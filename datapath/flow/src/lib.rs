@@ -19,6 +19,7 @@ mod port;
 pub mod request;
 pub mod rewrite;
 mod rule;
+pub mod tlv;
 mod version;
 
 pub use action::Action;
@@ -28,6 +29,7 @@ pub use key::{Key, Mask};
 pub use matching::{Bits, Match};
 pub use port::PortNo;
 pub use rule::{Rule, RuleId};
+pub use tlv::TlvMap;
 pub use version::Version;
 
 /// The id of a group: 0 to `0xffff_ff00`.

@@ -139,6 +139,10 @@ impl Match {
             }
             _ => {}
         }
+        if let Some(number) = field.tun_metadata_number() {
+            let present = 1 << number;
+            self.add(Slot::TunPresent, Bits::new(present, present));
+        }
         for place in field.places().iter().filter(|place| place.field_bit < 128) {
             let bits = Bits::new(value, mask);
             self.add(place.slot, bits.shifted(place.slot_bit, place.field_bit, place.bits));

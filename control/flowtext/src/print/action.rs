@@ -89,7 +89,7 @@ fn resubmit(to: Resubmit, names: &dyn Names) -> String {
 }
 
 fn controller(of: &Controller) -> String {
-    let meter = of.provider_meter.or(of.meter);
+    let meter = of.meter;
     if of.reason == 1
         && of.controller_id == 0
         && of.userdata.is_empty()
@@ -166,7 +166,7 @@ fn fields(action: &Action, names: &dyn Names) -> String {
                 mask => format!("set_field:{value}/{}->{field}", long_hex(&mask)),
             }
         }
-        Action::Move { source, destination } => {
+        Action::Move { source, destination, .. } => {
             format!("move:{}->{}", subfield_text(*source), subfield_text(*destination))
         }
         Action::Push(bits) => format!("push:{}", subfield_text(*bits)),
@@ -226,8 +226,8 @@ fn others(action: &Action, names: &dyn Names) -> String {
         Action::SetIpDscp(tos) => format!("mod_nw_tos:{tos}"),
         Action::SetIpEcn(ecn) => format!("mod_nw_ecn:{ecn}"),
         Action::SetIpTtl(ttl) => format!("mod_nw_ttl:{ttl}"),
-        Action::SetL4SrcPort(port) => format!("mod_tp_src:{port}"),
-        Action::SetL4DstPort(port) => format!("mod_tp_dst:{port}"),
+        Action::SetL4SrcPort { port, .. } => format!("mod_tp_src:{port}"),
+        Action::SetL4DstPort { port, .. } => format!("mod_tp_dst:{port}"),
         Action::DecTtl { controllers, lists_ids } => dec_ttl(controllers, *lists_ids),
         Action::SetMplsLabel(label) => format!("set_mpls_label({label})"),
         Action::SetMplsTc(class) => format!("set_mpls_tc({class})"),

@@ -18,8 +18,20 @@ pub struct Controller {
     pub pauses: bool,
     /// The meter of these packets.
     pub meter: Option<MeterId>,
-    /// How a meter that was given as `controller` is named: the provider's.
-    pub provider_meter: Option<MeterId>,
+    /// True for the form with properties, even when the older form could say the same.
+    pub has_properties: bool,
+}
+
+/// The form that bits of a field are set in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SetForm {
+    /// `set_field`.
+    #[default]
+    Field,
+    /// `load`: a run of bits.
+    Load,
+    /// `load` with value and mask of the whole field.
+    LoadMasked,
 }
 
 /// `set_field` of a tunnel option wider than 128 bits: words of 128 bits, the last bytes first.
@@ -31,6 +43,8 @@ pub struct LongValue {
     pub value: [u128; 8],
     /// Which are set.
     pub mask: [u128; 8],
+    /// The form that it was sent in.
+    pub form: SetForm,
 }
 
 /// What a hash is taken of.
@@ -127,6 +141,8 @@ pub struct Resubmit {
     pub table: TableId,
     /// Look up by the addresses of the connection's original direction.
     pub with_ct: bool,
+    /// True for the form that names a table.
+    pub names_table: bool,
 }
 
 /// Flags of `learn`.

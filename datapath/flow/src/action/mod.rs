@@ -8,7 +8,8 @@ mod kinds;
 pub use kinds::{
     Bundle, BundleAlgorithm, Conjunction, Controller, Ct, FinTimeout, HashFields, Learn,
     LearnDestination, LearnFlags, LearnSource, LearnSpec, LongValue, Multipath, MultipathAlgorithm,
-    Nat, NatAddresses, NatFlags, Resubmit, Sample, SampleDirection, SampleNumber, ZoneSource,
+    Nat, NatAddresses, NatFlags, Resubmit, Sample, SampleDirection, SampleNumber, SetForm,
+    ZoneSource,
 };
 
 use crate::{Field, GroupId, MeterId, PortNo, Subfield, TableId};
@@ -24,7 +25,7 @@ pub enum Action {
     Output {
         /// Where to, a reserved number too.
         port: PortNo,
-        /// Bytes for the controller; 0 for other ports.
+        /// Bytes for the controller; means nothing for other ports, but replies have it.
         max_len: u16,
     },
     /// Sends the packet out of the port whose number some bits of a field are.
@@ -65,6 +66,8 @@ pub enum Action {
         mask: u128,
         /// True when the packet must have a tag already, by what the flow matches or did before.
         has_vlan: bool,
+        /// The form that it was sent in.
+        form: SetForm,
     },
     /// Sets an option of tunnels that is wider than 128 bits.
     SetLong(Box<LongValue>),
@@ -74,6 +77,8 @@ pub enum Action {
         source: Subfield,
         /// To; as many bits.
         destination: Subfield,
+        /// True for the form `copy_field`, false for `move`.
+        is_copy: bool,
     },
     /// Pushes bits onto the stack.
     Push(Subfield),
@@ -122,9 +127,19 @@ pub enum Action {
     /// `mod_nw_ttl`.
     SetIpTtl(u8),
     /// `mod_tp_src` of 1.0 and 1.1.
-    SetL4SrcPort(u16),
+    SetL4SrcPort {
+        /// The number.
+        port: u16,
+        /// The protocol that the packet must have, by what the flow matches; 0: not said.
+        protocol: u8,
+    },
     /// `mod_tp_dst` of 1.0 and 1.1.
-    SetL4DstPort(u16),
+    SetL4DstPort {
+        /// The number.
+        port: u16,
+        /// The protocol that the packet must have, by what the flow matches; 0: not said.
+        protocol: u8,
+    },
     /// Decrements the TTL; a packet with 0 or 1 goes to these controllers and no further.
     DecTtl {
         /// Ids of controllers; `dec_ttl` without ids has 0.

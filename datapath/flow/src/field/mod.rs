@@ -114,6 +114,8 @@ pub(crate) struct Row {
     pub(crate) prerequisite: Prerequisite,
     /// The header of `OpenFlow` 1.0's extended match.
     pub(crate) nxm: Option<Header>,
+    /// The header of the Open Networking Foundation's extensions, and from which version on.
+    pub(crate) onf: Option<(Header, Version)>,
     /// The header of OXM, and from which version on.
     pub(crate) oxm: Option<(Header, Version)>,
     pub(crate) places: &'static [Place],
@@ -162,10 +164,10 @@ impl Field {
         table::by_name(name).map(Self)
     }
 
-    /// The field that a header on the wire names.
+    /// The field that a header on the wire names by class and number.
     #[must_use]
-    pub fn by_header(header: Header) -> Option<Self> {
-        table::by_header(header).map(Self)
+    pub fn by_header(class: Class, number: u8) -> Option<Self> {
+        table::by_header(class, number).map(Self)
     }
 
     fn row(self) -> &'static Row {
@@ -227,10 +229,30 @@ impl Field {
         self.row().nxm
     }
 
+    /// Its header among the extensions of the Open Networking Foundation, and the version that brought it.
+    #[must_use]
+    pub fn onf(self) -> Option<(Header, Version)> {
+        self.row().onf
+    }
+
     /// Its header in OXM, and the version that brought it.
     #[must_use]
     pub fn oxm(self) -> Option<(Header, Version)> {
         self.row().oxm
+    }
+
+    /// The header that messages of a version name it by: the newest that the version has, or its
+    /// first one if all are newer.  Version 1.0 has the header of NXM.
+    #[must_use]
+    pub fn header(self, version: Version) -> Option<Header> {
+        let row = self.row();
+        let mut chosen = row.nxm;
+        for (header, since) in row.onf.into_iter().chain(row.oxm) {
+            if chosen.is_none() || version >= since {
+                chosen = Some(header);
+            }
+        }
+        chosen
     }
 
     /// Where its bits are.  The places of a field cover all of its bits, once.

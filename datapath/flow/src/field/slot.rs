@@ -42,6 +42,9 @@ pub enum Slot {
     TunGtpuFlags,
     /// GTP-U message type.
     TunGtpuMsgtype,
+    /// Which options the tunnel has, one bit for each number of a field, 0 to 63.  Whoever matches
+    /// an option, even with no bit of it, asks for its bit here.
+    TunPresent,
     /// 128 bits of a tunnel option: the field's number (0 to 63), and which word of it, counted
     /// from its last bytes (0 to 7).
     TunMetadata(u8, u8),
@@ -180,7 +183,7 @@ impl Slot {
             | Self::NwDst
             | Self::NdReserved => 32,
             Self::EthDst | Self::EthSrc | Self::ArpSha | Self::ArpTha => 48,
-            Self::TunId | Self::Metadata => 64,
+            Self::TunId | Self::TunPresent | Self::Metadata => 64,
             Self::TunIpv6Src
             | Self::TunIpv6Dst
             | Self::TunMetadata(..)

@@ -11,6 +11,8 @@ use super::Style::{
 use super::{Class, Header, Place, Row, Slot, Style};
 use crate::Version;
 use Version::{V12, V13, V15};
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 /// A header.
 const fn h(class: Class, number: u8, name: &'static str) -> Header {
@@ -42,13 +44,30 @@ const fn row(
     prerequisite: Pre,
     places: &'static [Place],
 ) -> Row {
-    Row { names, bits, maskable, writable, style, prerequisite, nxm: None, oxm: None, places }
+    Row {
+        names,
+        bits,
+        maskable,
+        writable,
+        style,
+        prerequisite,
+        nxm: None,
+        onf: None,
+        oxm: None,
+        places,
+    }
 }
 
 impl Row {
     /// With a header of NXM.
     const fn nxm(mut self, class: Class, number: u8, name: &'static str) -> Self {
         self.nxm = Some(h(class, number, name));
+        self
+    }
+
+    /// With a header of the Open Networking Foundation, since 1.3.
+    const fn onf(mut self, number: u8, name: &'static str) -> Self {
+        self.onf = Some((h(Class::Onf, number, name), V13));
         self
     }
 
@@ -306,6 +325,7 @@ pub(super) static ROWS: &[Row] = &[
         "CT_TP_DST",
     ),
     row(&["actset_output"], 32, EXACT, PortWide, Pre::None, &[p(Slot::ActsetOutput, 0, 0, 32)])
+        .onf(43, "ACTSET_OUTPUT")
         .oxm(Class::Basic, 43, "ACTSET_OUTPUT", V15),
     row(&["reg0"], 32, BOTH, Hexadecimal, Pre::None, &[p(Slot::Reg(0), 0, 0, 32)]).nxm(
         Class::Nxm1,
@@ -637,6 +657,7 @@ pub(super) static ROWS: &[Row] = &[
         .oxm(Class::Basic, 14, "TCP_DST", V12),
     row(&["tcp_flags"], 12, MASK, TcpFlags, Pre::Tcp, &[p(Slot::TcpFlags, 0, 0, 12)])
         .nxm(Class::Nxm1, 34, "TCP_FLAGS")
+        .onf(42, "TCP_FLAGS")
         .oxm(Class::Basic, 42, "TCP_FLAGS", V15),
     row(&["udp_src"], 16, BOTH, Decimal, Pre::Udp, &[p(Slot::TpSrc, 0, 0, 16)])
         .nxm(Class::Nxm0, 11, "UDP_SRC")
@@ -691,17 +712,31 @@ pub(super) static ROWS: &[Row] = &[
     ),
 ];
 
+/// The number of the row with each name.
+static NAMES: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| {
+    let rows = (0u16..).zip(ROWS);
+    rows.flat_map(|(number, row)| row.names.iter().map(move |name| (*name, number))).collect()
+});
+
+/// The number of the row with each header.
+static HEADERS: LazyLock<HashMap<(Class, u8), u16>> = LazyLock::new(|| {
+    let headers = |row: &'static Row| {
+        let newer = row.onf.into_iter().chain(row.oxm).map(|(header, _)| header);
+        row.nxm.into_iter().chain(newer)
+    };
+    let rows = (0u16..).zip(ROWS);
+    rows.flat_map(|(number, row)| {
+        headers(row).map(move |header| ((header.class, header.number), number))
+    })
+    .collect()
+});
+
 /// The number of the row with a name.
 pub(super) fn by_name(name: &str) -> Option<u16> {
-    let row = ROWS.iter().position(|row| row.names.contains(&name))?;
-    u16::try_from(row).ok()
+    NAMES.get(name).copied()
 }
 
 /// The number of the row with a header.
-pub(super) fn by_header(header: Header) -> Option<u16> {
-    let is = |of: Header| of.class == header.class && of.number == header.number;
-    let row = ROWS
-        .iter()
-        .position(|row| row.nxm.is_some_and(is) || row.oxm.is_some_and(|(of, _)| is(of)))?;
-    u16::try_from(row).ok()
+pub(super) fn by_header(class: Class, number: u8) -> Option<u16> {
+    HEADERS.get(&(class, number)).copied()
 }

@@ -1,4 +1,5 @@
-use super::{Class, Field, Header, Slot};
+use super::{Class, Field, Slot};
+use crate::Version;
 use std::collections::BTreeSet;
 
 #[test]
@@ -30,13 +31,14 @@ fn names_and_headers_are_unique() {
             assert!(names.insert(*name), "{name}");
             assert_eq!(Field::by_name(name), Some(field));
         }
-        for header in field.nxm().into_iter().chain(field.oxm().map(|(header, _)| header)) {
+        let newer = field.onf().into_iter().chain(field.oxm()).map(|(header, _)| header);
+        for header in field.nxm().into_iter().chain(newer) {
             assert!(headers.insert((header.class, header.number)), "{field:?} {header:?}");
-            assert_eq!(Field::by_header(header), Some(field));
+            assert_eq!(Field::by_header(header.class, header.number), Some(field));
         }
     }
     assert_eq!(Field::by_name("nothing"), None);
-    assert_eq!(Field::by_header(Header { class: Class::Basic, number: 127, name: "" }), None);
+    assert_eq!(Field::by_header(Class::Basic, 127), None);
 }
 
 #[test]
@@ -54,4 +56,18 @@ fn registers_overlap() {
     );
     assert_eq!(Field::reg(16), None);
     assert_eq!(Field::tun_metadata(63).and_then(Field::tun_metadata_number), Some(63));
+}
+
+#[test]
+fn versions_name_fields_by_their_newest_header() {
+    let class = |name: &str, version| {
+        Field::by_name(name).and_then(|field| field.header(version)).map(|header| header.class)
+    };
+    assert_eq!(class("tcp_flags", Version::V12), Some(Class::Nxm1));
+    assert_eq!(class("tcp_flags", Version::V13), Some(Class::Onf));
+    assert_eq!(class("tcp_flags", Version::V15), Some(Class::Basic));
+    assert_eq!(class("actset_output", Version::V10), Some(Class::Onf));
+    assert_eq!(class("xreg0", Version::V10), Some(Class::PacketRegisters));
+    assert_eq!(class("tun_id", Version::V12), Some(Class::Nxm1));
+    assert_eq!(class("dl_vlan", Version::V15), None);
 }

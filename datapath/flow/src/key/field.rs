@@ -19,13 +19,17 @@ impl Key {
         })
     }
 
-    /// Sets the bits in `mask` of a field of at most 128 bits.  `in_port` takes a 16-bit number.
+    /// Sets the bits in `mask` of a field of at most 128 bits.  `in_port` takes a 16-bit number.  An
+    /// option of a tunnel is there afterwards.
     pub fn set_field(&mut self, field: Field, value: u128, mask: u128) {
         if field.name() == "in_port" {
             let value = self.field(field) & !mask | value & mask;
             let port = PortNo::from_u16(u16::try_from(value & ones(16)).unwrap_or_default());
             self.set(Slot::InPort, port.0.into());
             return;
+        }
+        if let Some(number) = field.tun_metadata_number() {
+            self.set(Slot::TunPresent, self.get(Slot::TunPresent) | 1 << number);
         }
         for place in places(field) {
             let keep = (mask >> place.field_bit & ones(place.bits)) << place.slot_bit;

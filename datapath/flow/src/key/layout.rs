@@ -23,9 +23,9 @@ pub(super) enum Spot {
 }
 
 const TUNNEL: usize = 22;
-const L2: usize = 34;
-const L3: usize = 37;
-const L4: usize = 43;
+const L2: usize = 35;
+const L3: usize = 38;
+const L4: usize = 44;
 
 /// A part of a key.  A lookup reads them in this order and stops where nothing can match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,6 +122,7 @@ const fn tunnel_spot(slot: Slot) -> Spot {
         Slot::TunErspanDir => bits(TUNNEL + 7, 40),
         Slot::TunErspanHwid => bits(TUNNEL + 7, 48),
         Slot::TunGtpuMsgtype => bits(TUNNEL + 7, 56),
+        Slot::TunPresent => bits(TUNNEL + 12, 0),
         Slot::TunMetadata(0, 0) => wide(TUNNEL + 8),
         Slot::TunMetadata(1, 0) => wide(TUNNEL + 10),
         Slot::TunMetadata(number, word) => Spot::Option((number as u16) << 8 | word as u16),
@@ -159,7 +160,7 @@ const fn header_spot(slot: Slot) -> Spot {
 }
 
 /// The slots that have a word; registers and the other options are counted.
-pub(super) const SLOTS: [Slot; 57] = [
+pub(super) const SLOTS: [Slot; 58] = [
     Slot::RecircId,
     Slot::DpHash,
     Slot::TunId,
@@ -178,6 +179,7 @@ pub(super) const SLOTS: [Slot; 57] = [
     Slot::TunErspanHwid,
     Slot::TunGtpuFlags,
     Slot::TunGtpuMsgtype,
+    Slot::TunPresent,
     Slot::TunMetadata(0, 0),
     Slot::TunMetadata(1, 0),
     Slot::Metadata,

@@ -19,7 +19,7 @@ use words::Words;
 
 /// All that tables can know of a packet.  Slots of headers that it lacks are zero.
 ///
-/// It is a plain block of 49 words and a map of those that are not zero; only tunnel options beyond
+/// It is a plain block of 50 words and a map of those that are not zero; only tunnel options beyond
 /// the first 128 bits of options 0 and 1 lie elsewhere.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Key(Words);

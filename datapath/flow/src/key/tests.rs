@@ -48,7 +48,7 @@ fn slots_lie_apart_and_each_word_is_in_one_stage() {
     }
     let stages = Stage::ALL.map(Stage::words);
     assert_eq!(stages.iter().fold(0, |all, words| all | words), ((1 << WORDS) - 1) | 1 << 63);
-    assert_eq!(stages.iter().map(|words| words.count_ones()).sum::<u32>(), 50);
+    assert_eq!(stages.iter().map(|words| words.count_ones()).sum::<u32>(), 51);
 }
 
 #[test]
@@ -135,6 +135,9 @@ proptest! {
         prop_assert_eq!(key.field(field), matching.get(field).value);
         let mut covered = Mask::default();
         covered.cover_subfield(Subfield::whole(field));
+        if let Some(number) = field.tun_metadata_number() {
+            covered.cover(Slot::TunPresent, 1 << number);
+        }
         let mut all = Match::any();
         all.set_exact(field, 0);
         prop_assert_eq!(covered, Mask::of(&all));

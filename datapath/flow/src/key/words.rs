@@ -6,7 +6,7 @@ use crate::Slot;
 use crate::field::ones;
 
 /// How many words there are.
-pub(super) const WORDS: usize = 49;
+pub(super) const WORDS: usize = 50;
 
 /// The bit in a map that stands for the options that have no word.
 pub(super) const OPTIONS: u64 = 1 << 63;

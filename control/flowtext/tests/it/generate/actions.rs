@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use weft_flow::action::{
     Bundle, BundleAlgorithm, Controller, Ct, HashFields, Learn, LearnDestination, LearnFlags,
     LearnSource, LearnSpec, Multipath, MultipathAlgorithm, Nat, NatAddresses, NatFlags, Resubmit,
-    Sample, SampleDirection, SampleNumber, ZoneSource,
+    Sample, SampleDirection, SampleNumber, SetForm, ZoneSource,
 };
 use weft_flow::field::ones;
 use weft_flow::{Action, Field, GroupId, PortNo, Subfield, TableId};
@@ -68,7 +68,13 @@ fn set_field() -> impl Strategy<Value = Action> {
     prop::sample::select(fields).prop_flat_map(|field| {
         (value(), mask(field)).prop_map(move |(value, mask)| {
             let value = if field.name() == "in_port" { value & 0x7fff } else { value };
-            Action::SetField { field, value: value & mask, mask, has_vlan: false }
+            Action::SetField {
+                field,
+                value: value & mask,
+                mask,
+                has_vlan: false,
+                form: SetForm::Field,
+            }
         })
     })
 }
@@ -84,7 +90,7 @@ fn controller() -> impl Strategy<Value = Action> {
                 userdata: userdata.into(),
                 pauses,
                 meter: None,
-                provider_meter: None,
+                has_properties: true,
             };
             // Without anything special it is an output.
             if of.controller_id == 0 && of.reason == 1 && of.userdata.is_empty() && !of.pauses {
@@ -101,7 +107,12 @@ fn resubmit() -> impl Strategy<Value = Action> {
     (port, table).prop_filter_map("says something", |(in_port, table)| {
         let is_possible = table != TableId::ALL || in_port != PortNo::IN_PORT;
         // With a connection it needs a match that has one.
-        is_possible.then_some(Action::Resubmit(Resubmit { in_port, table, with_ct: false }))
+        is_possible.then_some(Action::Resubmit(Resubmit {
+            in_port,
+            table,
+            with_ct: false,
+            names_table: true,
+        }))
     })
 }
 
@@ -144,7 +155,13 @@ fn ct() -> impl Strategy<Value = Action> {
         (prop::sample::select(vec!["ct_mark", "ct_label"]), value()).prop_map(|(name, value)| {
             let field = field(name);
             let mask = ones(field.bits());
-            Action::SetField { field, value: value & mask, mask, has_vlan: false }
+            Action::SetField {
+                field,
+                value: value & mask,
+                mask,
+                has_vlan: false,
+                form: SetForm::Field,
+            }
         }),
         0..3,
     );
@@ -323,7 +340,7 @@ fn plain() -> BoxedStrategy<Action> {
         2 => any::<u16>().prop_map(|group| Action::Group(GroupId(group.into()))),
         6 => set_field(),
         3 => (bits(), bits()).prop_filter_map("as wide", |(source, destination)| {
-            (source.bits == destination.bits).then_some(Action::Move { source, destination })
+            (source.bits == destination.bits).then_some(Action::Move { source, destination, is_copy: true })
         }),
         2 => bits().prop_map(Action::Push),
         2 => bits().prop_map(Action::Pop),
