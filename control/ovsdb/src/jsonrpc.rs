@@ -60,10 +60,27 @@ impl Framer {
 
     /// Adds bytes from the stream. Call [`Framer::next_frame`] until it has no more before adding again.
     pub fn push(&mut self, bytes: &[u8]) {
+        self.forget_taken();
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Where to append the bytes of the stream that come next, in the place of [`Framer::push`], when they go on with
+    /// a large message: there is room for many, and they are not copied once more. None when no such message is under
+    /// way; a stream that is idle has no room of its own.
+    pub fn room(&mut self) -> Option<&mut Vec<u8>> {
+        if self.buffered() < IDLE_BYTES_MAX {
+            return None;
+        }
+        self.forget_taken();
+        self.buffer.reserve(IDLE_BYTES_MAX);
+        Some(&mut self.buffer)
+    }
+
+    /// Drops the messages that were taken.
+    fn forget_taken(&mut self) {
         self.buffer.drain(..self.start);
         self.scanned -= self.start;
         self.start = 0;
-        self.buffer.extend_from_slice(bytes);
     }
 
     /// Takes the storage in `spare` for a large message that comes in, and leaves it there when that is
@@ -194,19 +211,23 @@ impl Scan {
         let escapes = block.iter().fold(0, |some, it| some | u8::from(*it == b'\\'));
         let opens = block.map(|it| u8::from(it | 0x20 == b'{'));
         let closes = block.map(|it| u8::from(it | 0x20 == b'}'));
-        let (mut in_string, mut ups, mut downs) = (self.in_string, 0, 0);
+        // A byte has a one in it when what it says holds: 64 of them are added without a carry.
+        let (mut in_string, mut ups, mut downs) = (u64::from(self.in_string), 0, 0);
         for ((quotes, opens), closes) in words(&quotes).zip(words(&opens)).zip(words(&closes)) {
             // In each byte: the number of quotes up to it, and from that whether it is outside of strings.
-            let outside = !quotes.wrapping_mul(ONES) ^ (u64::from(in_string) * ONES);
-            ups += sum(opens & outside);
-            downs += sum(closes & outside);
-            in_string ^= sum(quotes) % 2 == 1;
+            let quotes = quotes.wrapping_mul(ONES);
+            let outside = !(quotes ^ in_string.wrapping_neg());
+            ups += opens & outside;
+            downs += closes & outside;
+            // The last byte has the number of all.
+            in_string ^= quotes >> 56 & 1;
         }
+        let (ups, downs) = (sum(ups), sum(downs));
         if escapes > 0 || downs >= self.depth || self.depth + ups > DEPTH_MAX {
             return false;
         }
         self.depth = self.depth + ups - downs;
-        self.in_string = in_string;
+        self.in_string = in_string == 1;
         true
     }
 }

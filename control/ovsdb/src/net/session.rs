@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::jsonrpc::Framer;
 use crate::monitor::outbox::{Outbox, Sending};
@@ -165,12 +165,16 @@ async fn read<R: AsyncRead + Unpin>(
     }
 }
 
-/// Reads once, through a buffer that all sessions share: an idle one holds none.
+/// Reads once: through a buffer that all sessions share, so that an idle one holds none; the rest of a large message
+/// to where it belongs.
 async fn fill<R: AsyncRead + Unpin>(
     inner: &Inner,
     reader: &mut R,
     framer: &mut Framer,
 ) -> io::Result<usize> {
+    if let Some(room) = framer.room() {
+        return reader.read_buf(room).await;
+    }
     poll_fn(|context| {
         let mut buffer = inner.buffer.borrow_mut();
         let mut buffer = ReadBuf::new(&mut buffer);

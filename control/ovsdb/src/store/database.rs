@@ -88,18 +88,22 @@ pub fn fresh_version() -> Uuid {
 /// The values of one index for one row.
 pub type IndexKey = Vec<Arc<Datum>>;
 
+/// Values by uuid. `ovs-vsctl` makes one look-up for each port of a bridge: a hash that costs less than that of the
+/// standard library pays.
+pub(crate) type UuidMap<V> = HashMap<Uuid, V, foldhash::fast::RandomState>;
+
 /// A table in memory.
 #[derive(Debug, Default)]
 pub struct Table {
     pub(crate) rows: BTreeMap<Uuid, Arc<Row>>,
     /// Row of this table -> strong references to it from other rows.
-    pub(crate) strong: HashMap<Uuid, usize>,
+    pub(crate) strong: UuidMap<usize>,
     /// Row of this table -> rows (table, uuid) that refer to it weakly.
-    pub(crate) weak: HashMap<Uuid, BTreeSet<(usize, Uuid)>>,
+    pub(crate) weak: UuidMap<BTreeSet<(usize, Uuid)>>,
     /// One per index of the schema.
     pub(crate) indexes: Vec<HashMap<IndexKey, Uuid>>,
     /// By column: the rows that hold one reference there, and which.
-    pub(crate) singles: Vec<HashMap<Uuid, Uuid>>,
+    pub(crate) singles: Vec<UuidMap<Uuid>>,
     /// By group of rows: another value after each commit that changed one of them.
     stamps: Vec<Uuid>,
 }
@@ -168,7 +172,7 @@ impl Database {
             .iter()
             .map(|table| Table {
                 indexes: table.indexes.iter().map(|_| HashMap::new()).collect(),
-                singles: table.columns.iter().map(|_| HashMap::new()).collect(),
+                singles: table.columns.iter().map(|_| UuidMap::default()).collect(),
                 stamps: (0..GROUPS).map(|_| fresh_version()).collect(),
                 ..Table::default()
             })

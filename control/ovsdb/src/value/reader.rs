@@ -13,10 +13,9 @@ const DEPTH_MAX: usize = 127;
 /// A small object with references, as the next element of its array may repeat it.
 struct Pattern {
     text: Range<usize>,
-    entries: Range<usize>,
+    entry: usize,
     /// Where its references start, in bytes from its own start.
     references: Vec<usize>,
-    first_uuid: usize,
 }
 
 /// Values in the largest object that is a pattern.
@@ -24,16 +23,17 @@ const PATTERN_MAX: usize = 64;
 
 impl Pattern {
     /// The object whose entries end the lists, from `entry` on; None when it is none, or too large, or refers to
-    /// nothing.
+    /// nothing, or contains repetitions itself.
     fn new(lists: &Lists, text: Range<usize>, entry: usize) -> Option<Self> {
-        let entries = entry..lists.entries.len();
-        let inside = lists.entries.get(entries.clone()).filter(|all| all.len() <= PATTERN_MAX)?;
+        let inside = lists.entries.get(entry..).filter(|all| all.len() <= PATTERN_MAX)?;
         inside.first().filter(|entry| entry.kind == Kind::Object)?;
+        if inside.iter().any(|entry| entry.kind == Kind::Repetition) {
+            return None;
+        }
         let references = inside.iter().filter(|entry| entry.kind == Kind::Reference);
         let references: Vec<usize> =
             references.map(|entry| entry.start as usize - text.start).collect();
-        let first_uuid = lists.uuids.len() - references.len();
-        (!references.is_empty()).then_some(Self { text, entries, references, first_uuid })
+        (!references.is_empty()).then_some(Self { text, entry, references })
     }
 }
 
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
     fn push(&mut self, kind: Kind, start: usize, extent: usize) -> Option<()> {
         let next = u32::try_from(self.lists.entries.len() + 1).ok()?;
         let [start, extent] = [u32::try_from(start).ok()?, u32::try_from(extent).ok()?];
-        self.lists.entries.push(Entry { kind, is_repetition: false, start, extent, next });
+        self.lists.entries.push(Entry { kind, references: 0, start, extent, next });
         Some(())
     }
 
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
     /// Reads an object that says what the pattern says but for its references; after None nothing is passed.
     fn repeat(&mut self, pattern: &Pattern) -> Option<()> {
         let (model, here) = (self.text.get(pattern.text.clone())?, self.rest());
-        let (first_uuid, first_entry) = (self.lists.uuids.len(), self.lists.entries.len());
+        let first_uuid = self.lists.uuids.len();
         let mut at = 0;
         let mut is_same = || {
             for start in &pattern.references {
@@ -219,23 +219,13 @@ impl<'a> Reader<'a> {
             self.lists.uuids.truncate(first_uuid);
             return None;
         }
-        let moved = |from: usize, to: usize| u32::try_from(to - from).ok();
-        let text = moved(pattern.text.start, self.at)?;
-        let entries = moved(pattern.entries.start, first_entry)?;
-        let uuids = moved(pattern.first_uuid, first_uuid)?;
-        self.lists.entries.extend_from_within(pattern.entries.clone());
-        for entry in self.lists.entries.iter_mut().skip(first_entry) {
-            entry.start += text;
-            entry.next += entries;
-            entry.extent += match entry.kind {
-                Kind::Array | Kind::Object => 0,
-                Kind::Reference => uuids,
-                _ => text,
-            };
-        }
-        if let Some(object) = self.lists.entries.get_mut(first_entry) {
-            object.is_repetition = true;
-        }
+        self.lists.entries.push(Entry {
+            kind: Kind::Repetition,
+            references: u8::try_from(pattern.references.len()).ok()?,
+            start: u32::try_from(self.at).ok()?,
+            extent: u32::try_from(first_uuid).ok()?,
+            next: u32::try_from(pattern.entry).ok()?,
+        });
         self.at += model.len();
         Some(())
     }

@@ -3,10 +3,13 @@
 //! A client may send tens of thousands of operations in one message. As a tree each of them would be a dozen
 //! allocations; on the tape it is some entries of 16 bytes. What a string or number says is looked up in the text
 //! when somebody asks. References, `["uuid", "…"]`, are one entry, and their uuids are decoded at once. An object that
-//! differs from the element before it only in references is read by comparing the text between them.
+//! differs from the element before it only in references is read by comparing the text between them, and is one entry
+//! too: what is in it is looked up in the other one.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::num::NonZeroU32;
+use std::ops::Range;
 
 use serde::de::Error as _;
 use serde_json::{Number, Value};
@@ -56,18 +59,21 @@ pub(super) enum Kind {
     Reference,
     Array,
     Object,
+    /// An element of an array: an object that differs from an earlier one, its pattern, only in its references.
+    Repetition,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Entry {
     pub kind: Kind,
-    /// An object that differs from the element before it only in its references.
-    pub is_repetition: bool,
+    /// How many references a repetition has.
+    pub references: u8,
     /// Where in the text it starts, in bytes.
     pub start: u32,
-    /// Where a scalar ends, in bytes; how many elements or members a container has; which uuid a reference is.
+    /// Where a scalar ends, in bytes; how many elements or members a container has; which uuid a reference is, or the
+    /// first one of a repetition.
     pub extent: u32,
-    /// Number of the entry behind it and all that it contains.
+    /// Number of the entry behind it and all that it contains; of a repetition, the pattern.
     pub next: u32,
 }
 
@@ -98,7 +104,7 @@ impl<'a> Tape<'a> {
     /// The whole value.
     #[must_use]
     pub fn root(&self) -> TapeValue<'_> {
-        TapeValue { tape: self, entry: 0, part: Part::Whole }
+        TapeValue { tape: self, entry: 0, part: Part::Whole, repetition: None }
     }
 
     /// The same with a text of its own.
@@ -138,11 +144,48 @@ pub struct TapeValue<'t> {
     tape: &'t Tape<'t>,
     entry: u32,
     part: Part,
+    /// The repetition that it is, or is in: what its entry says is moved there.
+    repetition: Option<NonZeroU32>,
 }
 
 impl<'t> TapeValue<'t> {
     fn get(self) -> Option<Entry> {
-        self.tape.entry(self.entry).filter(|_| self.part == Part::Whole)
+        self.moved_entry().filter(|_| self.part == Part::Whole)
+    }
+
+    /// Its entry, as it were if no repetition was a single one. `next` stays in the pattern.
+    fn moved_entry(self) -> Option<Entry> {
+        let mut entry = self.tape.entry(self.entry)?;
+        if let Some(repetition) = self.repetition {
+            let repetition = self.tape.entry(repetition.get())?;
+            let pattern = Self { entry: repetition.next, repetition: None, ..self };
+            let by = repetition.start - self.tape.entry(pattern.entry)?.start;
+            entry.start += by;
+            entry.extent += match entry.kind {
+                Kind::Array | Kind::Object | Kind::Repetition => 0,
+                Kind::Reference => repetition.extent - pattern.noted_references()?.start,
+                Kind::Null | Kind::Bool | Kind::Number | Kind::Text | Kind::Escaped => by,
+            };
+        }
+        Some(entry)
+    }
+
+    /// Which uuids the references in an object are, if it has some and no repetitions.
+    fn noted_references(self) -> Option<Range<u32>> {
+        let entry = self.tape.entry(self.entry)?;
+        let inside = self.tape.lists.entries.get(self.entry as usize..entry.next as usize)?;
+        let (mut first, mut count) = (None, 0);
+        for entry in inside {
+            match entry.kind {
+                Kind::Repetition => return None,
+                Kind::Reference => {
+                    first.get_or_insert(entry.extent);
+                    count += 1;
+                }
+                _ => {}
+            }
+        }
+        first.map(|first| first..first + count)
     }
 
     fn of_kind(self, kind: Kind) -> Option<Entry> {
@@ -164,7 +207,7 @@ impl<'t> TapeValue<'t> {
 
     /// The text of a string that is part of a reference.
     fn part_text(self) -> Option<&'t str> {
-        let start = self.tape.entry(self.entry)?.start;
+        let start = self.moved_entry()?.start;
         let [quoted, end] = [UUID_START.len(), UUID_END].map(|it| u32::try_from(it).unwrap_or(0));
         match self.part {
             Part::Whole => None,
@@ -176,15 +219,18 @@ impl<'t> TapeValue<'t> {
 
 impl<'t> Json<'t> for TapeValue<'t> {
     fn references_of_repetition(self) -> Option<&'t [Uuid]> {
-        self.get().filter(|entry| entry.is_repetition).and_then(|_| self.references())
+        let entry = self.tape.entry(self.repetition?.get()).filter(|it| it.next == self.entry)?;
+        let first = entry.extent as usize;
+        self.tape.lists.uuids.get(first..first + usize::from(entry.references))
     }
 
     fn references(self) -> Option<&'t [Uuid]> {
-        let entry = self.of_kind(Kind::Object)?;
-        let inside = self.tape.lists.entries.get(self.entry as usize..entry.next as usize)?;
-        let mut references = inside.iter().filter(|entry| entry.kind == Kind::Reference);
-        let first = references.next()?.extent as usize;
-        self.tape.lists.uuids.get(first..first + 1 + references.count())
+        self.of_kind(Kind::Object)?;
+        if self.repetition.is_some() {
+            return self.references_of_repetition();
+        }
+        let Range { start, end } = self.noted_references()?;
+        self.tape.lists.uuids.get(start as usize..end as usize)
     }
 
     fn to_value(self) -> Value {
@@ -262,10 +308,15 @@ impl<'t> Iterator for Elements<'t> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let value = self.next;
-        match value.part {
-            Part::Whole => self.next.entry = value.tape.entry(value.entry)?.next,
-            Part::Tag | Part::Uuid => self.next.part = Part::Uuid,
+        let mut value = self.next;
+        match (value.part, value.tape.entry(value.entry)?) {
+            (Part::Whole, Entry { kind: Kind::Repetition, next: pattern, .. }) => {
+                self.next.entry += 1;
+                value.repetition = NonZeroU32::new(value.entry);
+                value.entry = pattern;
+            }
+            (Part::Whole, entry) => self.next.entry = entry.next,
+            (Part::Tag | Part::Uuid, _) => self.next.part = Part::Uuid,
         }
         Some(value)
     }

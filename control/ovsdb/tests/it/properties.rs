@@ -140,6 +140,34 @@ proptest! {
         prop_assert!(framer.buffered() <= blank.len());
     }
 
+    /// Large messages too, the rest of which goes straight to where it belongs.
+    #[test]
+    fn large_messages_come_out_however_they_are_read(
+        sizes in prop::collection::vec(0..100_000_usize, 1..3), cuts in prop::collection::vec(1..80_000_usize, 1..9),
+    ) {
+        let message = |size: &usize| format!("{{\"{}\":[]}}", "a".repeat(*size));
+        let messages: Vec<String> = sizes.iter().map(message).collect();
+        let stream = messages.concat();
+        let (mut framer, mut spare) = (Framer::new(1 << 20), Vec::new());
+        let (mut found, mut rest, mut cuts) = (Vec::new(), stream.as_bytes(), cuts.iter().cycle());
+        while !rest.is_empty() {
+            let (piece, tail) = rest.split_at(rest.len().min(*cuts.next().unwrap()));
+            let buffered = framer.buffered();
+            match framer.room() {
+                Some(room) => room.extend(piece),
+                None => framer.push(piece),
+            }
+            prop_assert_eq!(framer.buffered(), buffered + piece.len());
+            while let Some(frame) = framer.next_frame().unwrap() {
+                found.push(String::from_utf8(frame.to_vec()).unwrap());
+            }
+            framer.share(&mut spare);
+            rest = tail;
+        }
+        prop_assert_eq!(found, messages);
+        prop_assert!(framer.room().is_none());
+    }
+
     #[test]
     fn noise_never_panics_and_never_grows(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let mut framer = Framer::new(128);

@@ -249,6 +249,19 @@ fn assert_same<'t>(tape: impl Json<'t>, tree: &Value) {
     }
 }
 
+/// Objects that repeat each other, most of them, with `value` in each.
+fn repetitions(value: &str, uuids: &[(u8, bool)]) -> String {
+    let element = |(n, is_same): &(u8, bool)| {
+        let number = if *is_same { 1 } else { 23 };
+        format!("{{\"a\":[{},[],{number}],\"é\":{value}}}", reference(*n))
+    };
+    format!("[{}]", uuids.iter().map(element).collect::<Vec<_>>().join(","))
+}
+
+fn uuids() -> impl Strategy<Value = Vec<(u8, bool)>> {
+    prop::collection::vec((0..20_u8, any::<bool>()), 1..5)
+}
+
 /// Texts that are JSON, or nearly.
 fn text() -> impl Strategy<Value = String> {
     let piece = select(vec![
@@ -312,13 +325,9 @@ fn text() -> impl Strategy<Value = String> {
     });
     prop_oneof![
         1 => prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()),
-        2 => (value.clone(), prop::collection::vec((0..20_u8, any::<bool>()), 1..5)).prop_map(|(value, uuids)| {
-            // Elements that repeat each other, most of them.
-            let element = |(n, is_same): &(u8, bool)| {
-                format!("{{\"a\":[{},[],{}],\"é\":{value}}}", reference(*n), if *is_same { "1" } else { "23" })
-            };
-            format!("[{}]", uuids.iter().map(element).collect::<Vec<_>>().join(","))
-        }),
+        2 => (value.clone(), uuids()).prop_map(|(value, uuids)| repetitions(&value, &uuids)),
+        1 => (value.clone(), uuids(), uuids())
+            .prop_map(|(value, inner, uuids)| repetitions(&repetitions(&value, &inner), &uuids)),
         2 => value.clone(),
         1 => (value, any::<usize>(), any::<char>()).prop_map(|(mut text, at, what)| {
             let place = text.char_indices().map(|(index, _)| index).nth(at % text.len()).unwrap_or(0);
