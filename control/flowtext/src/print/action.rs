@@ -4,9 +4,9 @@ use super::{ct, learn, port_text, select, subfield_text, value};
 use crate::Names;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
-use weft_flow::action::{Controller, Resubmit, Sample, SampleDirection, SampleNumber};
+use weft_flow::action::{Controller, Resubmit, Sample, SampleDirection, SampleNumber, SetForm};
 use weft_flow::field::ones;
-use weft_flow::{Action, Bits, PortNo, TableId};
+use weft_flow::{Action, Bits, Field, PortNo, Subfield, TableId};
 
 /// The actions of a list, with commas between them.
 pub(super) fn list(out: &mut String, actions: &[Action], names: &dyn Names) {
@@ -142,6 +142,9 @@ fn bytes(of: &[u8]) -> String {
 /// What is done with fields.
 fn fields(action: &Action, names: &dyn Names) -> String {
     match action {
+        Action::SetField { field, value, mask, form: SetForm::Load, .. } => {
+            loads(*field, Bits { value: *value, mask: *mask })
+        }
         Action::SetField { field, value, mask, .. } => {
             let bits = Bits { value: *value, mask: *mask };
             format!("set_field:{}->{}", value::field(*field, bits, names), field.name())
@@ -177,6 +180,24 @@ fn fields(action: &Action, names: &dyn Names) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// Runs of at most 64 bits, the lowest first, each a `load`.
+fn loads(field: Field, bits: Bits) -> String {
+    const RUN_BITS_MAX: u32 = 64;
+    let mut runs = Vec::new();
+    let mut offset = 0;
+    while let Some(mask) = bits.mask.checked_shr(offset).filter(|mask| *mask != 0) {
+        offset += mask.trailing_zeros();
+        let run = (bits.mask >> offset).trailing_ones().min(RUN_BITS_MAX);
+        let value = bits.value >> offset & ones(run);
+        // A field has at most 992 bits.
+        let narrow = |bits: u32| u16::try_from(bits).unwrap_or(u16::MAX);
+        let to = Subfield { field, offset: narrow(offset), bits: narrow(run) };
+        runs.push(format!("load:{}->{}", value::hex(value), subfield_text(to)));
+        offset += run;
+    }
+    runs.join(",")
 }
 
 /// Words of 128 bits, the last bytes first, as one hexadecimal number.

@@ -61,3 +61,10 @@ fn actions_are_printed_as_by_stock() {
         compare(&generate::flows(400), "OpenFlow15", "OXM-OpenFlow15");
     }
 }
+
+#[test]
+fn loads_are_printed_as_by_stock() {
+    if has_stock() {
+        compare(&generate::loads(400), "OpenFlow10", "NXM");
+    }
+}

@@ -79,6 +79,16 @@ fn set_field() -> impl Strategy<Value = Action> {
     })
 }
 
+/// A run of bits of a register, at most 64.
+pub fn load() -> impl Strategy<Value = Action> {
+    let bits = bits().prop_filter("one run", |bits| bits.bits <= 64);
+    (bits, value()).prop_map(|(to, value)| {
+        let mask = ones(to.bits.into()) << to.offset;
+        let value = value << to.offset & mask;
+        Action::SetField { field: to.field, value, mask, has_vlan: false, form: SetForm::Load }
+    })
+}
+
 fn controller() -> impl Strategy<Value = Action> {
     let userdata = prop::collection::vec(any::<u8>(), 0..5);
     (any::<u16>(), 0u16..3, 0u8..3, userdata, any::<bool>()).prop_map(

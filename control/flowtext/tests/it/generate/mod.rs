@@ -32,6 +32,11 @@ pub fn flows(count: usize) -> Vec<(Match, Vec<Action>)> {
     draw(count, &flow.prop_filter("layers fit", |(of, actions)| has_layers(of, actions)))
 }
 
+pub fn loads(count: usize) -> Vec<(Match, Vec<Action>)> {
+    let loads = prop::collection::vec(actions::load(), 0..4);
+    draw(count, &loads.prop_map(|loads| (Match::any(), loads)))
+}
+
 /// Whether a flow has the layers that its actions need.
 fn has_layers(of: &Match, actions: &[Action]) -> bool {
     actions.iter().all(|action| match action {
