@@ -14,7 +14,6 @@ pub(crate) mod probing;
 use crate::config::Config;
 use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::Rows;
-use crate::config::names::PortName;
 use crate::host::Host;
 use crate::lower::apply::Apply;
 use crate::lower::publish::Publisher;
@@ -38,7 +37,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 use uuid::Uuid;
 use weft_ovsdb::FaultHandle;
-use weft_switch::{BridgeId, IfaceId, PortId};
+use weft_switch::{BridgeId, PortId};
 
 /// Plans that one reconciliation may need: a step that fails changes the plan.
 const ROUNDS_MAX: usize = 4;
@@ -254,31 +253,19 @@ impl Engine {
         if gone.is_empty() && closing.is_empty() {
             return;
         }
-        let mut left = BTreeSet::new();
         for row in &gone {
-            left.extend(self.plan.ports.remove(row).map(|port| port.port.clone()));
-        }
-        for port in &left {
-            self.lower.mark_port(port);
+            self.plan.ports.remove(row);
+            self.lower.mark_row(row);
         }
         self.leave_underlays(&closing);
         self.publisher().install();
         for row in gone {
-            self.lower.ids.ifaces.take_back(&row);
-        }
-        self.retire(&left);
-        self.apply().close_links(&next.close);
-    }
-
-    /// Takes the numbers of those of `ports` back that have no interface any more, and forgets what was
-    /// learned there.  To be called when nothing is sent to them any more.
-    fn retire(&mut self, ports: &BTreeSet<PortName>) {
-        for port in ports.iter().filter(|port| self.plan.ports.by_port(port).is_none()) {
-            if let Some(number) = self.lower.ids.ports.take_back(port) {
+            if let Some(number) = self.lower.ids.ports.take_back(&row) {
                 self.lower.workers.flush_fdb(None, Some(PortId(number)), None);
                 self.protocols.snooping.forget_port(PortId(number));
             }
         }
+        self.apply().close_links(&next.close);
     }
 
     /// Tunnels that leave by a NIC that is closed have no way any more.
@@ -292,7 +279,7 @@ impl Engine {
             let mut left = port.clone();
             left.leave_underlays(closing);
             if left != *port {
-                self.lower.mark_port(&left.port);
+                self.lower.mark_row(&row);
                 self.plan.ports.insert(left);
             }
         }
@@ -315,9 +302,8 @@ impl Engine {
         mirrors::number(&self.config.desired, &mut self.lower.ids, &self.lower.workers);
         let moved = self.moved_vlans(&next);
         self.views.coverage.add("port_planned", next.looked_at as u64);
-        let left = self.left_ports(&next);
-        for port in next.ports.iter().map(|port| &port.port).chain(&left) {
-            self.lower.mark_port(port);
+        for row in &next.planned {
+            self.lower.mark_row(row);
         }
         self.reported.mark(next.planned.iter().copied());
         let groups: BTreeSet<String> =
@@ -338,7 +324,6 @@ impl Engine {
         for port in moved {
             self.lower.workers.flush_fdb(None, Some(port), None);
         }
-        self.retire(&left);
     }
 
     fn number_bridges(&mut self) {
@@ -353,19 +338,18 @@ impl Engine {
         }
     }
 
-    /// New interfaces begin with counters of zero.
+    /// New ports begin with counters of zero.
     fn number_ports(&mut self, next: &Plan) {
         let mut fresh = Vec::new();
         for port in &next.ports {
-            // The plan has no more of them than there are numbers, and each port has one at least.
-            let _ = self.lower.ids.ports.give(&port.port);
-            if let Some((number, true)) = self.lower.ids.ifaces.give(&port.interface) {
-                self.lower.ids.outer.restart(IfaceId(number));
-                fresh.push((IfaceId(number), port.interface));
+            // The plan has no more of them than there are numbers.
+            if let Some((number, true)) = self.lower.ids.ports.give(&port.interface) {
+                self.lower.ids.outer.restart(PortId(number));
+                fresh.push((PortId(number), port.interface));
             }
         }
         if !fresh.is_empty() {
-            self.lower.workers.clear_ifaces(&fresh.iter().map(|(id, _)| *id).collect());
+            self.lower.workers.clear_ports(&fresh.iter().map(|(id, _)| *id).collect());
         }
         self.reported.counters.begin(fresh.into_iter().map(|(_, row)| row));
     }
@@ -375,16 +359,7 @@ impl Engine {
         let moved = next.ports.iter().filter(|port| {
             self.plan.ports.get(&port.interface).is_some_and(|old| old.vlan != port.vlan)
         });
-        moved.filter_map(|port| self.lower.ids.port(&port.port)).collect()
-    }
-
-    /// Ports whose interface is in another one in `next`.
-    fn left_ports(&self, next: &Plan) -> BTreeSet<PortName> {
-        let left = next.ports.iter().filter_map(|port| {
-            let old = &self.plan.ports.get(&port.interface)?.port;
-            (*old != port.port).then(|| old.clone())
-        });
-        left.collect()
+        moved.filter_map(|port| self.lower.ids.port(&port.interface)).collect()
     }
 
     /// Hands the trees what came in, lets time pass for them, and does what they ask for.
@@ -399,8 +374,8 @@ impl Engine {
     /// Takes in what workers say, but for spanning trees.
     pub fn hear_workers(&mut self) {
         let Self { lower, underlay, host, protocols, .. } = self;
-        for iface in lower.workers.wanted_hops() {
-            if let Some(tunnel) = lower.ids.row(iface) {
+        for port in lower.workers.wanted_hops() {
+            if let Some(tunnel) = lower.ids.ports.key(port.0) {
                 underlay.want_next_hop(&mut host.kernel, tunnel);
             }
         }
@@ -437,7 +412,7 @@ impl Engine {
         let Self { views, plan, lower, .. } = self;
         let number = |name: &str| {
             let port = plan.ports.by_port_or_interface(name)?;
-            lower.ids.iface(&port.interface)
+            lower.ids.port(&port.interface)
         };
         if views.captures.follow(number) {
             lower.workers.set_capture(|| views.captures.sink());

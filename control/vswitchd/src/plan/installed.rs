@@ -62,8 +62,7 @@ pub struct Ports {
     /// By bridge and name of the interface.
     ordered: BTreeMap<(String, String), Arc<PlannedPort>>,
     by_interface: HashMap<String, Uuid>,
-    /// Mostly one for each port.
-    by_port: HashMap<PortName, Vec<Uuid>>,
+    by_port: HashMap<PortName, Uuid>,
     /// All but patch ports.
     linked: BTreeSet<Uuid>,
     /// By bridge.
@@ -79,7 +78,7 @@ impl Ports {
         self.remove(&port.interface);
         let row = port.interface;
         self.by_interface.insert(port.name.clone(), row);
-        self.by_port.entry(port.port.clone()).or_default().push(row);
+        self.by_port.insert(port.port.clone(), row);
         if !matches!(port.carrier, Carrier::Patch { .. }) {
             self.linked.insert(row);
         }
@@ -100,11 +99,8 @@ impl Ports {
         if self.by_interface.get(&port.name) == Some(row) {
             self.by_interface.remove(&port.name);
         }
-        if let Some(rows) = self.by_port.get_mut(&port.port) {
-            rows.retain(|other| other != row);
-            if rows.is_empty() {
-                self.by_port.remove(&port.port);
-            }
+        if self.by_port.get(&port.port) == Some(row) {
+            self.by_port.remove(&port.port);
         }
         self.linked.remove(row);
         self.facts.take(&port);
@@ -134,16 +130,10 @@ impl Ports {
         self.get(self.by_interface.get(name)?)
     }
 
-    /// The interfaces of the port of this name.
-    pub fn of_port(&self, name: &PortName) -> impl Iterator<Item = &PlannedPort> {
-        let rows = self.by_port.get(name).into_iter().flatten();
-        rows.filter_map(|row| self.get(row))
-    }
-
-    /// The first interface of the port of this name.
+    /// The interface of the port of this name.
     #[must_use]
     pub fn by_port(&self, name: &PortName) -> Option<&PlannedPort> {
-        self.of_port(name).next()
+        self.get(self.by_port.get(name)?)
     }
 
     /// What somebody means who typed a name: a port, else an interface.
