@@ -5,3 +5,5 @@ pub mod bytes;
 pub mod error;
 pub mod frame;
 pub mod hello;
+pub mod matching;
+pub mod oxm;

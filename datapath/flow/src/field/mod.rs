@@ -196,7 +196,11 @@ impl Field {
     /// How many bytes it has on the wire; an option of a tunnel has what the map of options says.
     #[must_use]
     pub fn bytes(self) -> usize {
-        self.row().bits.div_ceil(8) as usize
+        match self.row().bits {
+            // Labels of IPv6 and MPLS.
+            20 => 4,
+            bits => bits.div_ceil(8) as usize,
+        }
     }
 
     /// Whether a match may have a mask for it.
