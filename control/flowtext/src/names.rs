@@ -10,6 +10,8 @@ pub trait Names {
     fn port_number(&self, name: &str) -> Option<PortNo>;
     /// The name of a table that has one.
     fn table(&self, table: TableId) -> Option<&str>;
+    /// The table with a name.
+    fn table_number(&self, name: &str) -> Option<TableId>;
 }
 
 /// Numbers, for who wants no names.
@@ -26,6 +28,10 @@ impl Names for Numbers {
     }
 
     fn table(&self, _: TableId) -> Option<&str> {
+        None
+    }
+
+    fn table_number(&self, _: &str) -> Option<TableId> {
         None
     }
 }

@@ -1,6 +1,6 @@
 //! What cannot be read, in the words of `ovs-ofctl`.
 
-use weft_flow::Field;
+use weft_flow::{Field, Subfield};
 
 /// The first thing in a text that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,45 @@ pub enum ReadError {
     NoMask(Field),
     /// A field without what must be in front of it.
     MissingPrerequisite(Field),
+    /// No field is called so.
+    UnknownField(String),
+    /// A field that actions cannot set.
+    NotWritable(Field),
+    /// No action is called so.
+    UnknownAction(String),
+    /// An action has no such argument.
+    UnknownArgument {
+        /// The action.
+        action: &'static str,
+        /// What stands there.
+        argument: String,
+    },
+    /// No such port to send to.
+    UnknownOutput(String),
+    /// No such table.
+    UnknownTable(String),
+    /// Neither port nor table.
+    EmptyResubmit,
+    /// No `->` with a destination behind it.
+    NoArrow(String),
+    /// A number that needs more bits.
+    DoesNotFit {
+        /// The number.
+        value: u128,
+        /// The bits that there are.
+        bits: u16,
+    },
+    /// Other widths on both sides of an arrow.
+    OtherWidth {
+        /// From.
+        source: Subfield,
+        /// To.
+        destination: Subfield,
+    },
+    /// `drop` beside other actions.
+    DropWithOthers,
+    /// Actions inside actions, deeper than anybody needs.
+    TooDeep,
 }
 
 impl std::fmt::Display for ReadError {
@@ -67,6 +106,30 @@ impl std::fmt::Display for ReadError {
             Self::MissingPrerequisite(field) => {
                 write!(f, "{}: prerequisites of this field are missing", field.name())
             }
+            Self::UnknownField(name) => write!(f, "{name}: unknown field"),
+            Self::NotWritable(field) => write!(f, "{} is read-only", field.name()),
+            Self::UnknownAction(name) => write!(f, "unknown action {name}"),
+            Self::UnknownArgument { action, argument } => {
+                write!(f, "invalid argument to \"{action}\" action: `{argument}'")
+            }
+            Self::UnknownOutput(name) => write!(f, "{name}: output to unknown port"),
+            Self::UnknownTable(name) => write!(f, "{name}: unknown table"),
+            Self::EmptyResubmit => {
+                f.write_str("at least one \"in_port\" or \"table\" must be specified on resubmit")
+            }
+            Self::NoArrow(text) => write!(f, "{text}: missing `->'"),
+            Self::DoesNotFit { value, bits } => {
+                write!(f, "value {value:#x} does not fit into {bits} bits")
+            }
+            Self::OtherWidth { source, destination } => write!(
+                f,
+                "source field is {} bits wide but destination is {} bits wide",
+                source.bits, destination.bits
+            ),
+            Self::DropWithOthers => {
+                f.write_str("\"drop\" must not be accompanied by any other action or instruction")
+            }
+            Self::TooDeep => f.write_str("actions are nested too deeply"),
         }
     }
 }

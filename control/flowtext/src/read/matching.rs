@@ -1,5 +1,6 @@
 //! Matches: words with commas between them.
 
+use super::words::words;
 use super::{ReadError, value};
 use crate::Names;
 use weft_flow::{Bits, Field, Match, Slot};
@@ -63,20 +64,6 @@ fn rank(name: &str) -> u8 {
     }
 }
 
-/// The words of a text, which commas and blanks part; parentheses keep theirs.
-fn words(text: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0u32;
-    let parts = text.split(move |c: char| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 0 && (c == ',' || c.is_ascii_whitespace())
-    });
-    parts.filter(|word| !word.is_empty())
-}
-
 fn protocol(of: &mut Match, word: &str) -> Result<(), ReadError> {
     if word == "eth" {
         of.set_slot(Slot::PacketType, Bits::new(0, Slot::PacketType.ones()));
@@ -130,40 +117,11 @@ fn set(of: &mut Match, name: &str, text: &str, names: &dyn Names) -> Result<(), 
 
 /// An option of tunnels: hexadecimal digits, as many as it takes.
 fn option(of: &mut Match, field: Field, number: u8, text: &str) -> Result<(), ReadError> {
-    let (value, mask) = text.split_once('/').unwrap_or((text, ""));
-    let value = long(field, value)?;
-    let mask = if mask.is_empty() { [u128::MAX; 8] } else { long(field, mask)? };
+    let (value, mask) = value::option(field, text)?;
+    let mask = mask.unwrap_or([u128::MAX; 8]);
     for (word, (value, mask)) in (0u8..).zip(value.into_iter().zip(mask)) {
         let all = if word == 7 { u128::MAX >> 32 } else { u128::MAX };
         of.set_slot(Slot::TunMetadata(number, word), Bits::new(value, mask & all));
     }
     Ok(())
-}
-
-/// Words of 128 bits, the last bytes first.
-fn long(field: Field, text: &str) -> Result<[u128; 8], ReadError> {
-    let invalid = || ReadError::Invalid { value: text.to_owned(), expected: "numeric format" };
-    let mut words = [0; 8];
-    let Some(digits) = text.strip_prefix("0x") else {
-        let [first, ..] = &mut words;
-        *first = value::number(text).ok_or_else(invalid)?;
-        return Ok(words);
-    };
-    let mut rest = digits;
-    for word in &mut words {
-        let at = rest.len().saturating_sub(32);
-        if !rest.is_char_boundary(at) {
-            return Err(invalid());
-        }
-        let (before, last) = rest.split_at(at);
-        if !last.is_empty() {
-            *word = u128::from_str_radix(last, 16).map_err(|_| invalid())?;
-        }
-        rest = before;
-    }
-    if rest.is_empty() {
-        Ok(words)
-    } else {
-        Err(ReadError::TooLarge { value: text.to_owned(), field })
-    }
 }

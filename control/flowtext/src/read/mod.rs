@@ -1,13 +1,16 @@
 //! Text into values.
 
+mod action;
 mod error;
+mod field;
 mod matching;
 mod value;
+mod words;
 
 pub use error::ReadError;
 
 use crate::Names;
-use weft_flow::{Match, PortNo};
+use weft_flow::{Action, Match, PortNo};
 
 /// Reads a match: `tcp,in_port=1,nw_dst=10.0.0.0/8`.  `port` finds ports by their names.
 ///
@@ -15,6 +18,14 @@ use weft_flow::{Match, PortNo};
 /// The first thing that cannot be read, in the words of `ovs-ofctl`.
 pub fn match_from(text: &str, names: &dyn Names) -> Result<Match, ReadError> {
     matching::read(text, names)
+}
+
+/// Reads a list of actions without `actions=`: `push_vlan:0x8100,output:5`; `drop` for none.
+///
+/// # Errors
+/// The first thing that cannot be read.
+pub fn actions_from(text: &str, names: &dyn Names) -> Result<Vec<Action>, ReadError> {
+    action::read(text, names)
 }
 
 /// Reads a port: `LOCAL` and its like, a number, or a name.

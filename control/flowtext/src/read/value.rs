@@ -18,7 +18,7 @@ pub(super) fn number(text: &str) -> Option<u128> {
 }
 
 /// Six bytes with colons between them.
-fn mac(text: &str) -> Option<u128> {
+pub(super) fn mac(text: &str) -> Option<u128> {
     let mut value = 0;
     let mut bytes = 0;
     for byte in text.split(':') {
@@ -159,4 +159,44 @@ fn packet_type(text: &str) -> Result<Bits, ReadError> {
     let value = parts.and_then(|(namespace, kind)| Some(read(namespace)? << 16 | read(kind)?));
     let invalid = || ReadError::Invalid { value: text.to_owned(), expected: "packet type" };
     Ok(Bits::new(value.ok_or_else(invalid)?, ones(32)))
+}
+
+/// Value and mask, if there is one, of an option of tunnels: words of 128 bits, the last bytes
+/// first.
+pub(super) fn option(
+    field: Field,
+    text: &str,
+) -> Result<([u128; 8], Option<[u128; 8]>), ReadError> {
+    match text.split_once('/') {
+        Some((value, mask)) => Ok((long(field, value)?, Some(long(field, mask)?))),
+        None => Ok((long(field, text)?, None)),
+    }
+}
+
+/// Words of 128 bits, the last bytes first.
+fn long(field: Field, text: &str) -> Result<[u128; 8], ReadError> {
+    let invalid = || ReadError::Invalid { value: text.to_owned(), expected: "numeric format" };
+    let mut words = [0; 8];
+    let Some(digits) = text.strip_prefix("0x") else {
+        let [first, ..] = &mut words;
+        *first = number(text).ok_or_else(invalid)?;
+        return Ok(words);
+    };
+    let mut rest = digits;
+    for word in &mut words {
+        let at = rest.len().saturating_sub(32);
+        if !rest.is_char_boundary(at) {
+            return Err(invalid());
+        }
+        let (before, last) = rest.split_at(at);
+        if !last.is_empty() {
+            *word = u128::from_str_radix(last, 16).map_err(|_| invalid())?;
+        }
+        rest = before;
+    }
+    if rest.is_empty() {
+        Ok(words)
+    } else {
+        Err(ReadError::TooLarge { value: text.to_owned(), field })
+    }
 }
