@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod classifier;
 pub mod field;
 #[cfg(test)]
 mod frames;
@@ -23,6 +24,7 @@ pub mod tlv;
 mod version;
 
 pub use action::Action;
+pub use classifier::{Classifier, Tables};
 pub use field::{Field, Place, Slot, Subfield};
 pub use group::{Group, Meter};
 pub use key::{Key, Mask};

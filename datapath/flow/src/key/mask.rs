@@ -2,7 +2,7 @@
 
 use super::Key;
 use super::layout::{SLOTS, Stage};
-use super::words::{OPTIONS, Words, bits, stir, stir_option};
+use super::words::{OPTIONS, Words, bits, low, stir, stir_option};
 use crate::matching::Bits;
 use crate::{Match, Slot};
 
@@ -114,6 +114,14 @@ impl Mask {
     fn equal_options(&self, one: &Key, other: &Key) -> bool {
         let differs = |name| one.0.option(name) ^ other.0.option(name);
         self.0.options().all(|(name, bits)| differs(name) & bits == 0)
+    }
+
+    /// The words in which bits count, of a key, without those that do not.
+    #[inline]
+    pub(crate) fn pick(&self, key: &Key) -> impl Iterator<Item = u64> {
+        let words = bits(self.0.map()).map(|at| self.0.word(at) & key.0.word(at));
+        let options = self.0.options().map(|(name, bits)| bits & key.0.option(name));
+        words.chain(options.flat_map(|bits| [low(bits >> 64), low(bits)]))
     }
 
     /// A key without the bits that do not count.

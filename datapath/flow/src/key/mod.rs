@@ -15,6 +15,8 @@ pub use layout::Stage;
 pub use mask::Mask;
 
 use crate::{Match, Slot};
+pub(crate) use words::stir as mix;
+
 use words::Words;
 
 /// All that tables can know of a packet.  Slots of headers that it lacks are zero.

@@ -52,7 +52,7 @@ pub(super) fn bits(map: u64) -> impl Iterator<Item = usize> {
 
 /// Stirs a word into a hash: the two halves of a product, folded.
 #[inline]
-pub(super) const fn stir(hash: u64, word: u64) -> u64 {
+pub(crate) const fn stir(hash: u64, word: u64) -> u64 {
     let product = (hash ^ word) as u128 * 0x9e37_79b9_7f4a_7c15_u128;
     low(product) ^ low(product >> 64)
 }
@@ -60,7 +60,7 @@ pub(super) const fn stir(hash: u64, word: u64) -> u64 {
 /// The low half.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the low half is asked for")]
-const fn low(wide: u128) -> u64 {
+pub(super) const fn low(wide: u128) -> u64 {
     wide as u64
 }
 
