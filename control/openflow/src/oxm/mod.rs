@@ -254,7 +254,8 @@ pub fn write_option(
     }
 }
 
-/// Writes a field as an action does: of options of tunnels, no zeros in front.
+/// Writes a field as an action does: of options of tunnels, no zeros in front.  Other fields go
+/// without mask if it has all bits of their bytes.
 pub fn write_field(
     out: &mut Vec<u8>,
     field: Field,
@@ -262,14 +263,18 @@ pub fn write_field(
     (value, mask): (&Wide, &Wide),
     tlvs: &TlvMap,
 ) {
-    let [low, ..] = *value;
-    let [low_mask, ..] = *mask;
-    if field.tun_metadata_number().is_none() {
-        return write(out, field, version, Bits::new(low, low_mask));
-    }
     let width = tlvs.bytes_of(field).unwrap_or(field.bytes());
-    let is_masked = *mask != full_words(width);
-    let needed = value::width(value).max(if is_masked { value::width(mask) } else { 1 });
+    let [low, ..] = *mask;
+    let is_masked = if field.tun_metadata_number().is_some() {
+        *mask != full_words(width)
+    } else {
+        low.trailing_ones() < field.bits().next_multiple_of(8)
+    };
+    let needed = if field.tun_metadata_number().is_none() {
+        width
+    } else {
+        value::width(value).max(if is_masked { value::width(mask) } else { 1 })
+    };
     let width = needed.min(width.max(1));
     write_header(out, field, version, is_masked, if is_masked { 2 * width } else { width });
     from_words(out, value, width);

@@ -1,0 +1,65 @@
+//! `sample`: packets for IPFIX.
+
+use super::decode::sized;
+use super::encode::nicira;
+use crate::bytes::{Reader, Writer};
+use weft_flow::action::{Sample, SampleDirection, SampleNumber};
+use weft_flow::request::Refusal;
+use weft_flow::{Action, PortNo};
+
+/// Reads `sample` in the form that its subtype says: 29, 38 or 41.
+pub(super) fn decode(body: Reader<'_>, subtype: u16) -> Result<Action, Refusal> {
+    let form = match subtype {
+        29 => 1,
+        38 => 2,
+        _ => 3,
+    };
+    let mut body = sized(body, if form == 1 { 14 } else { 22 })?;
+    let (probability, collector_set) = (body.u16()?, body.u32()?);
+    let (domain, point) = (SampleNumber::Value(body.u32()?), SampleNumber::Value(body.u32()?));
+    let mut sampling_port = PortNo::ANY;
+    let mut direction = SampleDirection::Default;
+    if form > 1 {
+        sampling_port = PortNo::from_u16(body.u16()?);
+        direction = match (body.u8()?, form) {
+            (0, _) => SampleDirection::Default,
+            (1, 3) => SampleDirection::Ingress,
+            (2, 3) => SampleDirection::Egress,
+            _ => return Err(Refusal::ActionBadArgument),
+        };
+        body.zeros(5, Refusal::ActionBadArgument)?;
+    }
+    if probability == 0 {
+        return Err(Refusal::ActionBadArgument);
+    }
+    Ok(Action::Sample(Box::new(Sample {
+        probability,
+        collector_set,
+        domain,
+        point,
+        sampling_port,
+        direction,
+        form,
+    })))
+}
+
+/// Writes `sample` in the form that it was sent in.
+pub(super) fn encode(out: &mut Vec<u8>, of: &Sample) {
+    let subtype = match of.form {
+        1 => 29,
+        2 => 38,
+        _ => 41,
+    };
+    let number = |number| if let SampleNumber::Value(value) = number { value } else { 0 };
+    nicira(out, subtype, |out| {
+        out.u16(of.probability);
+        out.u32(of.collector_set);
+        out.u32(number(of.domain));
+        out.u32(number(of.point));
+        if of.form > 1 {
+            out.u16(of.sampling_port.to_u16().unwrap_or_default());
+            out.u8(of.direction as u8);
+            out.zeros(5);
+        }
+    });
+}
