@@ -19,8 +19,8 @@ mod tables;
 mod time;
 
 pub use bridge::{
-    Bridge, Change, Failure, FinSeen, FlowEventKind, Outcome, OwnFlow, Reason, Removed, Request,
-    RuleUse, Totals,
+    Bridge, Change, FailMode, Failure, FinSeen, FlowEventKind, Outcome, Oversight, OwnFlow, Reason,
+    Removed, Request, RuleUse, Totals,
 };
 pub use bundle::{
     BUNDLE_IDLE_MILLIS, BUNDLED_MAX, BUNDLES_MAX, BundleFlags, BundleId, Bundled, Bundles,

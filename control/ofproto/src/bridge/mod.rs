@@ -5,6 +5,7 @@
 
 mod commit;
 mod edit;
+mod fail_mode;
 mod outcome;
 mod own;
 mod queries;
@@ -12,6 +13,7 @@ mod reports;
 mod state;
 
 pub use commit::Failure;
+pub use fail_mode::{FailMode, Oversight};
 pub use outcome::{Change, FlowEventKind, Outcome, Reason, Removed};
 pub use own::OwnFlow;
 pub use queries::Totals;
@@ -51,6 +53,7 @@ pub struct Bridge {
     state: State,
     monitors: Monitors,
     pub(crate) options: TlvMap,
+    oversight: Oversight,
 }
 
 impl Bridge {

@@ -4,7 +4,7 @@ use crate::tables::Flow;
 use crate::{Details, FlowUpdates, Time};
 use std::sync::Arc;
 use weft_flow::request::{PacketOut, PortConfig};
-use weft_flow::{Group, GroupId, Meter, MeterId, PortNo, Rule};
+use weft_flow::{Group, GroupId, Meter, MeterId, PortNo, Rule, RuleId};
 
 /// A change for those who decide about packets.  All changes of an outcome hold at once, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +98,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The numbers of the rules that are gone, for [`crate::Bridge::release`] when all who decide
+    /// know it.
+    #[must_use]
+    pub fn removed_rules(&self) -> Vec<RuleId> {
+        let removed = self.changes.iter().filter_map(|change| match change {
+            Change::RuleRemoved(rule) => Some(rule.id),
+            _ => None,
+        });
+        removed.collect()
+    }
+
     /// True when nothing came of it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Flows of the switch's own.
 
-use super::{Bridge, Outcome, Reason};
+use super::{Bridge, Edit, Outcome, Reason};
 use crate::Time;
 use crate::tables::Flow;
 use weft_flow::action::Actions;
@@ -69,19 +69,26 @@ impl Bridge {
     /// # Errors
     /// [`Refusal::TableFull`] when no number is free, or a visible flow finds no room.
     pub fn put_own_flow(&mut self, now: Time, flow: &OwnFlow) -> Result<Outcome, Refusal> {
-        let put = |edit: &mut super::Edit<'_>| edit.put(flow.table, flow.priority, flow.request());
-        self.edit(now, None, put).map(|((), outcome)| outcome)
+        self.edit(now, None, |edit| edit.put_own(flow)).map(|((), outcome)| outcome)
     }
 
     /// Takes out the flow with the match and the priority of a flow of the switch's own.
     pub fn remove_own_flow(&mut self, now: Time, flow: &OwnFlow) -> Outcome {
-        self.carry_out(now, |edit| {
-            let tables = &edit.state.tables;
-            let id = tables.find(flow.table, flow.priority, &flow.matching).map(Flow::id);
-            if let Some(id) = id {
-                edit.remove_flow(id, Some(Reason::Delete));
-                edit.remove_orphans();
-            }
-        })
+        self.carry_out(now, |edit| edit.remove_own(flow))
+    }
+}
+
+impl Edit<'_> {
+    pub(super) fn put_own(&mut self, flow: &OwnFlow) -> Result<(), Refusal> {
+        self.put(flow.table, flow.priority, flow.request())
+    }
+
+    pub(super) fn remove_own(&mut self, flow: &OwnFlow) {
+        let tables = &self.state.tables;
+        let id = tables.find(flow.table, flow.priority, &flow.matching).map(Flow::id);
+        if let Some(id) = id {
+            self.remove_flow(id, Some(Reason::Delete));
+            self.remove_orphans();
+        }
     }
 }

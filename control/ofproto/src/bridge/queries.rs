@@ -36,6 +36,12 @@ impl Bridge {
         self.state.tables.query(query, from)
     }
 
+    /// All flows, also those that no message sees, by table and age: what `bridge/dump-flows` shows.
+    pub fn all_flows(&self) -> impl Iterator<Item = &Flow> {
+        let tables = &self.state.tables;
+        tables.all_flows().chain(tables.of_table(TableId::INTERNAL))
+    }
+
     /// What the flows that a query asks for have counted together.
     #[must_use]
     pub fn totals(&self, query: &FlowQuery) -> Totals {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod bundles;
+mod fail_mode;
 mod flows;
 mod groups;
 mod limits;

@@ -114,6 +114,7 @@ impl Pair {
 
     /// Follows an outcome.
     fn hear(&mut self, outcome: Outcome) {
+        self.retired.extend(outcome.removed_rules());
         for change in outcome.changes {
             match change {
                 Change::RuleAdded(rule) => assert_eq!(self.rules.insert(rule.id, rule), None),
@@ -122,7 +123,6 @@ impl Pair {
                     assert_eq!(self.rules.insert(new.id, new), Some(old));
                 }
                 Change::RuleRemoved(rule) => {
-                    self.retired.push(rule.id);
                     assert_eq!(self.rules.remove(&rule.id), Some(rule));
                 }
                 _ => {}
