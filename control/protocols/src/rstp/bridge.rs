@@ -1,6 +1,6 @@
 //! One bridge: its ports, its clock, and the order in which the machines run.
 
-use super::port::{HELLO_TIME_SECS, MIGRATE_TIME_SECS, Message, Port, Times};
+use super::port::{HELLO_TIME_SECS, MIGRATE_TIME_SECS, Port, Times};
 use super::selection::RootPath;
 use super::transitions::{Step, TreeEffect};
 use super::{RstpPortSettings, RstpSettings};
@@ -192,19 +192,16 @@ impl Rstp {
                 port.timers.looped = 3 * HELLO_TIME_SECS;
                 None
             }
-            Bpdu::Config { info, topology_change, topology_change_ack } => {
+            // A Config BPDU comes from a designated port.
+            Bpdu::Config { .. } | Bpdu::TopologyChange => {
                 port.rcvd_stp = true;
-                Some(Message::Config { info, topology_change, topology_change_ack })
-            }
-            Bpdu::TopologyChange => {
-                port.rcvd_stp = true;
-                Some(Message::TopologyChange)
+                Some(bpdu)
             }
             // Section 17.21.22: a bridge that is forced to STP does not know this type.
             Bpdu::Rst { .. } if self.settings.force_stp => None,
-            Bpdu::Rst { info, flags } => {
+            Bpdu::Rst { .. } => {
                 port.rcvd_rstp = true;
-                Some(Message::Rst { info, flags })
+                Some(bpdu)
             }
         };
         port.message = message;

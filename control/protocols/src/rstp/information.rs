@@ -1,8 +1,8 @@
 //! The port information machine, 802.1D-2004 section 17.27: what a BPDU means for its port.
 
-use super::port::{InfoIs, Message, Port, Times};
+use super::port::{InfoIs, Port, Times};
 use crate::tree::Claim;
-use weft_wire::stp::SenderRole;
+use weft_wire::stp::{Bpdu, SenderRole};
 
 /// `rcvInfo`'s answers, section 17.21.8.
 enum Received {
@@ -73,7 +73,7 @@ impl Port {
         self.new_info = true;
     }
 
-    fn information_receive(&mut self, message: &Message) {
+    fn information_receive(&mut self, message: &Bpdu) {
         match self.rcv_info(message) {
             Received::SuperiorDesignated => self.superior_designated(message),
             Received::RepeatedDesignated => {
@@ -90,7 +90,7 @@ impl Port {
         }
     }
 
-    fn superior_designated(&mut self, message: &Message) {
+    fn superior_designated(&mut self, message: &Bpdu) {
         let Some((claim, times)) = vector_of(message) else { return };
         self.agreed = false;
         self.proposing = false;
@@ -107,7 +107,7 @@ impl Port {
     }
 
     /// Section 17.21.8.
-    fn rcv_info(&self, message: &Message) -> Received {
+    fn rcv_info(&self, message: &Bpdu) -> Received {
         let Some((claim, times)) = vector_of(message) else { return Received::Other };
         let own = self.priority_vector;
         match role_of(message) {
@@ -131,8 +131,8 @@ impl Port {
     }
 
     /// Section 17.21.9.
-    fn record_agreement(&mut self, message: &Message) {
-        let agrees = matches!(message, Message::Rst { flags, .. } if flags.agreement);
+    fn record_agreement(&mut self, message: &Bpdu) {
+        let agrees = matches!(message, Bpdu::Rst { flags, .. } if flags.agreement);
         self.agreed = agrees && self.settings.point_to_point;
         if self.agreed {
             self.proposing = false;
@@ -141,29 +141,29 @@ impl Port {
 
     /// Section 17.21.10, as 802.1Q corrects it: a neighbour that holds worse information than
     /// ours and learns all the same does not hear us, so we must not forward.
-    fn record_dispute(&mut self, message: &Message) {
-        if matches!(message, Message::Rst { flags, .. } if flags.learning) {
+    fn record_dispute(&mut self, message: &Bpdu) {
+        if matches!(message, Bpdu::Rst { flags, .. } if flags.learning) {
             self.disputed = true;
             self.agreed = false;
         }
     }
 
     /// Section 17.21.11.
-    fn record_proposal(&mut self, message: &Message) {
-        if matches!(message, Message::Rst { flags, .. } if flags.proposal) {
+    fn record_proposal(&mut self, message: &Bpdu) {
+        if matches!(message, Bpdu::Rst { flags, .. } if flags.proposal) {
             self.proposed = true;
         }
     }
 
     /// Section 17.21.17.
-    fn set_tc_flags(&mut self, message: &Message) {
+    fn set_tc_flags(&mut self, message: &Bpdu) {
         match message {
-            Message::Config { topology_change, topology_change_ack, .. } => {
+            Bpdu::Config { topology_change, topology_change_ack, .. } => {
                 self.rcvd_tc |= topology_change;
                 self.rcvd_tc_ack |= topology_change_ack;
             }
-            Message::TopologyChange => self.rcvd_tcn = true,
-            Message::Rst { flags, .. } => self.rcvd_tc |= flags.topology_change,
+            Bpdu::TopologyChange => self.rcvd_tcn = true,
+            Bpdu::Rst { flags, .. } => self.rcvd_tc |= flags.topology_change,
         }
     }
 
@@ -175,20 +175,20 @@ impl Port {
     }
 }
 
-fn vector_of(message: &Message) -> Option<(Claim, Times)> {
+fn vector_of(message: &Bpdu) -> Option<(Claim, Times)> {
     match message {
-        Message::Config { info, .. } | Message::Rst { info, .. } => {
+        Bpdu::Config { info, .. } | Bpdu::Rst { info, .. } => {
             Some((Claim::of(info), Times::of(info)))
         }
-        Message::TopologyChange => None,
+        Bpdu::TopologyChange => None,
     }
 }
 
 /// The role that the sender's port plays; section 9.2.9 takes one that does not say for
 /// designated.
-fn role_of(message: &Message) -> SenderRole {
+fn role_of(message: &Bpdu) -> SenderRole {
     match message {
-        Message::Rst { flags, .. } if flags.role != SenderRole::Unknown => flags.role,
+        Bpdu::Rst { flags, .. } if flags.role != SenderRole::Unknown => flags.role,
         _ => SenderRole::Designated,
     }
 }

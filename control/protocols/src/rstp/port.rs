@@ -4,7 +4,7 @@ use super::RstpPortSettings;
 use super::transmit::Migration;
 use crate::PortKey;
 use crate::tree::{Claim, PortCounts, PortRole, PortState};
-use weft_wire::stp::{BpduInfo, BridgeIdentifier, PortIdentifier, RstFlags, WireTime};
+use weft_wire::stp::{Bpdu, BpduInfo, BridgeIdentifier, PortIdentifier, WireTime};
 
 /// Seconds for which a port tries out a protocol, or waits for a BPDU before it is an edge port;
 /// 802.1D-2004 table 17-1.
@@ -47,22 +47,6 @@ impl Times {
         [self.message_age, self.max_age, self.hello, self.forward_delay]
             .map(|secs| WireTime::from_secs(u8::try_from(secs).unwrap_or(u8::MAX)))
     }
-}
-
-/// A received BPDU, while it waits for the port information machine (`rcvdMsg`).
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Message {
-    /// A Config BPDU: it comes from a designated port.
-    Config {
-        info: BpduInfo,
-        topology_change: bool,
-        topology_change_ack: bool,
-    },
-    TopologyChange,
-    Rst {
-        info: BpduInfo,
-        flags: RstFlags,
-    },
 }
 
 /// `TCM`'s states that last.
@@ -116,7 +100,8 @@ pub(super) struct Port {
     pub(super) timers: Timers,
     pub(super) tx_count: u8,
     pub(super) enabled: bool,
-    pub(super) message: Option<Message>,
+    /// A received BPDU, while it waits for the port information machine (`rcvdMsg`).
+    pub(super) message: Option<Bpdu>,
     // Port information and role selection.
     pub(super) info_is: InfoIs,
     /// `portPriority` and `portTimes`: the best that was heard on the LAN, or our own.
