@@ -2,10 +2,11 @@
 
 use super::Mdb;
 use crate::PortKey;
+use weft_wire::group_record::{GroupAddress, Records};
 use weft_wire::igmp::Igmp;
 use weft_wire::mld::Mld;
 use weft_wire::vid::Vid;
-use weft_wire::{EtherType, IpProtocol, Ipv4Header, Ipv6Header, parse_l2};
+use weft_wire::{EtherType, Group, IpProtocol, Ipv4Header, Ipv6Header, parse_l2};
 
 impl Mdb {
     /// Takes a frame that came in on `port`, in VLAN `vid`.  Only whole IGMP and MLD messages with a
@@ -40,15 +41,7 @@ impl Mdb {
                 self.join(vid, group.into(), port, now_secs);
             }
             Ok(Igmp::Leave { group }) => self.leave(vid, group.into(), port),
-            Ok(Igmp::ReportV3(records)) => {
-                for record in records.iter().filter(|record| record.kind.is_known()) {
-                    if record.is_leave() {
-                        self.leave(vid, record.group.into(), port);
-                    } else {
-                        self.join(vid, record.group.into(), port, now_secs);
-                    }
-                }
-            }
+            Ok(Igmp::ReportV3(records)) => self.receive_records(port, vid, &records, now_secs),
             Ok(Igmp::Other { .. }) | Err(_) => {}
         }
     }
@@ -69,16 +62,24 @@ impl Mdb {
             }
             Ok(Some(Mld::Report { group })) => self.join(vid, group.into(), port, now_secs),
             Ok(Some(Mld::Done { group })) => self.leave(vid, group.into(), port),
-            Ok(Some(Mld::ReportV2(records))) => {
-                for record in records.iter().filter(|record| record.kind.is_known()) {
-                    if record.is_leave() {
-                        self.leave(vid, record.group.into(), port);
-                    } else {
-                        self.join(vid, record.group.into(), port, now_secs);
-                    }
-                }
-            }
+            Ok(Some(Mld::ReportV2(records))) => self.receive_records(port, vid, &records, now_secs),
             Ok(None) | Err(_) => {}
+        }
+    }
+    /// Takes the records of a report of IGMP version 3 or MLD version 2.
+    fn receive_records<A: GroupAddress + Into<Group>>(
+        &mut self,
+        port: PortKey,
+        vid: Vid,
+        records: &Records<'_, A>,
+        now_secs: u32,
+    ) {
+        for record in records.iter().filter(|record| record.kind.is_known()) {
+            if record.is_leave() {
+                self.leave(vid, record.group.into(), port);
+            } else {
+                self.join(vid, record.group.into(), port, now_secs);
+            }
         }
     }
 }
