@@ -30,8 +30,8 @@ def sh(line):
 class Switch:
     """A weftd with a run directory of its own, and optionally a stock ovsdb-server beside it."""
 
-    def __init__(self, weftd, stock_server):
-        self.weftd, self.stock_server = weftd, stock_server
+    def __init__(self, weftd, stock_server, bridge="br0"):
+        self.weftd, self.stock_server, self.bridge = weftd, stock_server, bridge
         self.dir = tempfile.mkdtemp(prefix="weft-scale.")
         self.db = f"unix:{self.dir}/db.sock"
         self.server = None
@@ -74,7 +74,8 @@ class Switch:
         times = {}
         for task in glob.glob(f"/proc/{self.process.pid}/task/*"):
             with open(f"{task}/schedstat") as stat, open(f"{task}/comm") as name:
-                name = name.read().strip()
+                is_main = task.endswith(f"/{self.process.pid}")
+                name = "main" if is_main else name.read().strip()
                 times[name] = times.get(name, 0) + int(stat.read().split()[0]) / 1e6
         return times
 
@@ -83,8 +84,8 @@ class Switch:
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
 
     def fill(self, first, count, kind):
-        """Adds ports to br0, through the protocol: one transaction each CHUNK.  Patch ports have no
-        other ends, so that no frame goes round in circles."""
+        """Adds ports to the bridge, through the protocol: one transaction each CHUNK.  Patch ports have
+        no other ends, so that no frame goes round in circles."""
         for start in range(first, first + count, CHUNK):
             self.transact(start, min(CHUNK, first + count - start), kind)
 
@@ -102,7 +103,7 @@ class Switch:
             operations.append({"op": "insert", "table": "Port", "row": port,
                                "uuid-name": f"p{number}"})
             names.append(["named-uuid", f"p{number}"])
-        operations.append({"op": "mutate", "table": "Bridge", "where": [["name", "==", "br0"]],
+        operations.append({"op": "mutate", "table": "Bridge", "where": [["name", "==", self.bridge]],
                            "mutations": [["ports", "insert", ["set", names]]]})
         operations.append({"op": "mutate", "table": "Open_vSwitch", "where": [],
                            "mutations": [["next_cfg", "+=", 1]]})
@@ -203,6 +204,40 @@ def adds(args, ports, stock_server, kind):
     if not stock_server:
         found.update(restart(switch, ports, kind))
     switch.stop()
+    return found
+
+
+def in_turn(args, ports, stock_server):
+    """Adds and removes single ports with this weftd and another one, each on a bridge with so many:
+    weftd's milliseconds of all threads and of each, medians, and how many times those of the other."""
+    weftds = {"other": args.against, "this": args.weftd}
+    switches = {name: Switch(weftd, stock_server, f"br-{name}") for name, weftd in weftds.items()}
+    for switch in switches.values():
+        switch.vsctl(f"add-br {switch.bridge}")
+        switch.fill(0, ports, "patch")
+        switch.settle()
+    found = {"ports": ports, "database": "stock" if stock_server else "embedded"}
+    lines = {"add": "add-port {} x -- set interface x type=patch options:peer=y",
+             "del": "del-port {} x"}
+    costs = {verb: {name: [] for name in switches} for verb in lines}
+    for turn in range(args.rounds):
+        for verb, line in lines.items():
+            for name, switch in list(switches.items())[::1 if turn % 2 else -1]:
+                _, cpu = measure(switch, line.format(switch.bridge))
+                costs[verb][name].append({"all": sum(cpu.values()), **cpu})
+                time.sleep(0.3)
+    for verb, by_name in costs.items():
+        found[verb] = {}
+        for thread in by_name["this"][0]:
+            other, this = (statistics.median(cpu.get(thread, 0) for cpu in by_name[name])
+                           for name in switches)
+            # What is less is beneath the clock.
+            if other >= 0.05:
+                found[verb][thread] = {"other_ms": round(other, 2), "this_ms": round(this, 2),
+                                       "times": round(this / other, 2)}
+    for switch in switches.values():
+        switch.stop()
+    print(json.dumps(found), flush=True)
     return found
 
 
@@ -307,6 +342,17 @@ def veths(args):
     return found
 
 
+def alone(args):
+    """All figures of this weftd."""
+    found = [adds(args, int(ports), stock, kind) for kind in args.kinds.split(",") if kind
+             for stock in [True, False] for ports in args.ports.split(",")]
+    if args.tunnels:
+        found.append(tunnels(args))
+    if args.veths:
+        found.append(veths(args))
+    return found
+
+
 def main():
     """Runs what was asked for; writes all figures to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -315,17 +361,18 @@ def main():
     parser.add_argument("--rounds", type=int, default=9, help="ports added to each")
     parser.add_argument("--veths", type=int, default=500, help="NICs, one by one; 0 for none")
     parser.add_argument("--tunnels", type=int, default=4000, help="GRE tunnels; 0 for none")
+    parser.add_argument("--against", metavar="WEFTD",
+                        help="another program: nothing but both in turn, with patch ports")
     parser.add_argument("--json", help="where all figures go")
     args = parser.parse_args()
     args.weftd = os.environ["WEFTD"]
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    found = [adds(args, int(ports), stock, kind) for kind in args.kinds.split(",") if kind
-             for stock in [True, False] for ports in args.ports.split(",")]
-    if args.tunnels:
-        found.append(tunnels(args))
-    if args.veths:
-        found.append(veths(args))
+    if args.against:
+        found = [in_turn(args, int(ports), stock)
+                 for stock in [True, False] for ports in args.ports.split(",")]
+    else:
+        found = alone(args)
     if args.json:
         with open(args.json, "w") as file:
             json.dump(found, file, indent=1)
