@@ -144,7 +144,7 @@ impl Secure {
         match self.tls.process_new_packets() {
             Ok(state) => Ok(state.plaintext_bytes_to_read()),
             Err(error) => {
-                // The peer is told why, if it still listens.
+                // The peer learns why, if it still listens.
                 let _ = self.send();
                 Err(io::Error::new(ErrorKind::InvalidData, error))
             }

@@ -32,7 +32,7 @@ pub(crate) fn provider(list: &str) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     if !list.is_empty() {
         provider.cipher_suites.retain(|suite| {
-            let name = SUITES.iter().find(|(known, _)| *known == suite.suite());
+            let name = SUITES.iter().find(|(it, _)| *it == suite.suite());
             name.is_none_or(|(_, name)| is_chosen(name, list))
         });
     }

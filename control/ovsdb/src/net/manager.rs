@@ -42,11 +42,11 @@ impl Inner {
         managers.retain(|target, _| wanted.contains_key(target));
         let mut changed = managers.len() != before;
         for (target, wanted) in wanted {
-            if let Some((known, place)) = managers.get_mut(&target) {
+            if let Some((current, place)) = managers.get_mut(&target) {
                 if let Some(place) = place {
                     place.endpoint.tune(wanted.probe, wanted.backoff_max);
                 }
-                *known = wanted;
+                *current = wanted;
                 continue;
             }
             changed = true;

@@ -82,7 +82,7 @@ impl Remote {
         }
     }
 
-    /// True when peers are asked for signs of life unless told otherwise: a unix socket notices by itself
+    /// True when peers are asked for signs of life unless their row says otherwise: a unix socket notices by itself
     /// when its peer goes.
     pub(crate) fn needs_probes(&self) -> bool {
         !matches!(self, Self::Punix(_) | Self::Unix(_))

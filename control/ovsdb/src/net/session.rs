@@ -14,7 +14,7 @@ use crate::monitor::outbox::{Outbox, Sending};
 use crate::net::endpoint::{Endpoint, Phase};
 use crate::net::server::Inner;
 
-/// Unfinished input that a session may hold even when all together hold too much.
+/// Unfinished input that a session may have even when all together have too much.
 const FAIR_INPUT_BYTES: usize = 1 << 16;
 
 /// The right to be a session, counted for its remote and for the server.
@@ -81,8 +81,8 @@ impl Open {
         Self { slot, id, outbox, heard: Cell::new(Instant::now()), counted: Cell::new(0) }
     }
 
-    /// Counts unfinished input; false when all sessions together hold too much and this one a good part.
-    fn hold(&self, bytes: usize) -> bool {
+    /// Counts unfinished input; false when all sessions together have too much and this one a good part.
+    fn count_input(&self, bytes: usize) -> bool {
         let inner = &self.slot.inner;
         let total = inner.input_bytes.get() - self.counted.replace(bytes) + bytes;
         inner.input_bytes.set(total);
@@ -92,7 +92,7 @@ impl Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.hold(0);
+        self.count_input(0);
         let (inner, endpoint) = (&self.slot.inner, &self.slot.endpoint);
         inner.state.borrow_mut().close_session(self.id);
         endpoint.sessions.borrow_mut().remove(&self.id);
@@ -123,9 +123,9 @@ where
         reason = last_words(&open) => {
             tracing::warn!(%remote, session = open.id, "disconnected: {reason}");
         }
-        silence = probe(&open) => {
+        interval = probe(&open) => {
             tracing::warn!(%remote, session = open.id,
-                "disconnected: no response to inactivity probe after {} seconds", silence.as_secs_f32());
+                "disconnected: no response to inactivity probe after {} seconds", interval.as_secs_f32());
         }
     }
 }
@@ -159,7 +159,7 @@ async fn read<R: AsyncRead + Unpin>(
             tokio::task::yield_now().await;
         }
         framer.share(&mut inner.spare.borrow_mut());
-        if !open.hold(framer.buffered()) {
+        if !open.count_input(framer.buffered()) {
             return Err("too much unfinished input from all clients together".into());
         }
     }
@@ -223,7 +223,7 @@ async fn write_some<W: AsyncWrite + Unpin>(writer: &mut W, sending: &Sending) ->
     .await
 }
 
-/// Asks for a sign of life after each silence; ends, with the length of the silence, when none comes.
+/// Asks for a sign of life after each interval without one; ends, with the interval, when none comes.
 async fn probe(open: &Open) -> Duration {
     let mut asked: Option<Instant> = None;
     loop {

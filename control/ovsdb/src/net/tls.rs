@@ -86,8 +86,8 @@ impl Tls {
         let files = files.ok_or(TlsError::NotConfigured)?;
         let stamps = [&files.private_key, &files.certificate, &files.ca_cert]
             .map(|path| std::fs::metadata(path).and_then(|metadata| metadata.modified()).ok());
-        if let Some((known, at, configs)) = &self.made
-            && (known, at) == (&files, &stamps)
+        if let Some((made_of, made_at, configs)) = &self.made
+            && (made_of, made_at) == (&files, &stamps)
         {
             return Ok(configs.clone());
         }

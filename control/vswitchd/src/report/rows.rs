@@ -1,4 +1,4 @@
-//! What rows were told, and what they are to be told now.
+//! What was written to rows, and what is to be written now.
 
 use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::{Bridge, Desired, Protocol};
@@ -26,7 +26,7 @@ pub struct Reported {
     interfaces: HashMap<Uuid, InterfaceStatus>,
     /// Interfaces that may be other than their rows say.
     dirty: BTreeSet<Uuid>,
-    /// A spanning tree or a loop guard was at work when rows were told of it last.
+    /// A spanning tree or a loop guard was at work when rows were written last.
     trees: bool,
     /// The numbers in `statistics`, and those that are on their way there.
     pub(crate) counters: Written,
@@ -38,7 +38,7 @@ impl Reported {
         self.dirty.extend(interfaces);
     }
 
-    /// The values that rows are to have, but for counters: what is not as it was told last, and all
+    /// The values that rows are to have, but for counters: what is not as it was written last, and all
     /// of the rows that changed since.
     #[must_use]
     pub fn statuses(&mut self, seen: Seen<'_>, changed: &ChangedRows) -> Wanted {
@@ -102,7 +102,7 @@ impl Reported {
         }
     }
 
-    /// What was told did not reach the rows: all of it is to be told again.
+    /// What was written did not reach the rows: all of it is to be written again.
     pub fn forget(&mut self, desired: &Desired) {
         self.interfaces.clear();
         self.counters.forget_all();

@@ -1,4 +1,4 @@
-//! What bridges, ports and interfaces are like now, as rows and those who look are told.
+//! What bridges, ports and interfaces are like now, as rows and commands show it.
 
 use crate::config::Config;
 use crate::config::desired::{Bridge, Desired, Interface, Protocol};
