@@ -56,7 +56,8 @@ pub use client::{Changes, Client, ClientError};
 
 pub use methods::limits::Limits;
 pub use methods::state::Memory;
-pub use net::server::{Server, ServerConfig, ServerError};
+pub use net::config::{ServerConfig, ServerError};
+pub use net::server::Server;
 pub use net::tls::TlsFiles;
 pub use store::log::FaultHandle;
 pub use value::atom::Atom;

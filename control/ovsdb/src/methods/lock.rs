@@ -2,6 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use serde_json::{Value, json};
+
+use crate::methods::state::{Answer, State};
+use crate::value::atom::is_id;
+use crate::value::error::OvsdbError;
+
 /// Number of a session.
 pub type SessionId = u64;
 
@@ -89,5 +95,53 @@ impl Locks {
     pub fn release(&mut self, session: SessionId) -> Vec<LockEvent> {
         let names = self.names(|queue| queue.contains(&session));
         names.iter().filter_map(|name| self.unlock(session, name)).collect()
+    }
+}
+
+impl State {
+    /// Does what the methods `lock`, `steal` and `unlock` ask for.
+    pub(super) fn lock(&mut self, session: SessionId, method: &str, params: Vec<Value>) -> Answer {
+        let name = match params.as_slice() {
+            [Value::String(name)] if is_id(name) => name.clone(),
+            _ => {
+                let text = format!("{method} request params must be <id>");
+                return Err(OvsdbError::syntax(&Value::Array(params), text).to_json());
+            }
+        };
+        let fault =
+            |text: String| OvsdbError::syntax(&Value::Array(params.clone()), text).to_json();
+        let requested = self.locks.requested(session, &name);
+        if method == "unlock" {
+            if !requested {
+                return Err(fault("unlock: \"unlock\" without \"lock\" or \"steal\"".to_owned()));
+            }
+            if let Some(event) = self.locks.unlock(session, &name) {
+                self.announce(&event);
+            }
+            return Ok(json!({}));
+        }
+        if requested {
+            return Err(fault(format!("must issue \"unlock\" before new \"{method}\"")));
+        }
+        if self.locks.count(session) >= self.limits.locks_max {
+            let error = OvsdbError::new("resources exhausted", "too many locks");
+            return Err(error.to_json());
+        }
+        if method == "lock" {
+            let locked = self.locks.lock(session, &name);
+            return Ok(json!({ "locked": locked }));
+        }
+        if let Some(event) = self.locks.steal(session, &name) {
+            self.announce(&event);
+        }
+        Ok(json!({"locked": true}))
+    }
+
+    pub(super) fn announce(&self, event: &LockEvent) {
+        let (session, method, name) = match event {
+            LockEvent::Locked(session, name) => (*session, "locked", name),
+            LockEvent::Stolen(session, name) => (*session, "stolen", name),
+        };
+        self.send(session, json!({"id": null, "method": method, "params": [name]}).to_string());
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod commits;
 pub mod convert;
+mod file;
 pub mod limits;
 pub mod lock;
 pub(crate) mod state;

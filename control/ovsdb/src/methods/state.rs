@@ -12,15 +12,14 @@ use uuid::Uuid;
 use crate::jsonrpc::{Envelope, FrameError, Shape};
 use crate::methods::commits::{Pending, Unsynced};
 use crate::methods::limits::Limits;
-use crate::methods::lock::{LockEvent, Locks, SessionId};
+use crate::methods::lock::{Locks, SessionId};
 use crate::methods::upgrade::upgrade;
 use crate::monitor::history::History;
 use crate::monitor::initial::Initials;
 use crate::monitor::outbox::{Chunk, Outbox};
 use crate::monitor::{Kind, Monitor, MonitorSpec};
 use crate::store::database::Database;
-use crate::store::log::{Compacted, Compaction, Fault, FaultHandle, Log, LogError};
-use crate::value::atom::is_id;
+use crate::store::log::{Log, LogError};
 use crate::value::error::OvsdbError;
 use crate::value::json::Json;
 use crate::value::schema::{SERVER_SCHEMA, Schema};
@@ -205,66 +204,6 @@ impl State {
         self.databases.iter().any(|entry| !entry.unsynced.is_empty())
     }
 
-    /// Why the file of a database cannot be written, if so.
-    pub fn fault(&self, db: usize) -> Option<Fault> {
-        self.databases.get(db)?.log.as_ref()?.fault()
-    }
-
-    /// Checks that the file of a database may be written.
-    pub fn check_ready(&self, db: usize) -> Result<(), Fault> {
-        let log = self.databases.get(db).and_then(|entry| entry.log.as_ref());
-        log.map_or(Ok(()), Log::check_ready)
-    }
-
-    /// Why the file of the first database cannot be written, for other threads.
-    pub fn fault_handle(&self) -> FaultHandle {
-        let log = self.databases.first().and_then(|entry| entry.log.as_ref());
-        log.map(Log::fault_handle).unwrap_or_default()
-    }
-
-    /// Tries to write again what could not be written.
-    pub fn mend(&mut self) {
-        for entry in &mut self.databases {
-            if let Some(log) = entry.log.as_mut().filter(|log| log.fault().is_some()) {
-                log.mend(&entry.db);
-            }
-        }
-    }
-
-    fn log(&mut self, db: usize) -> Option<&mut Log> {
-        self.databases.get_mut(db)?.log.as_mut()
-    }
-
-    /// True when the file of the first database has grown enough.
-    pub fn wants_compaction(&self) -> bool {
-        let log = self.databases.first().and_then(|entry| entry.log.as_ref());
-        log.is_some_and(Log::wants_compaction)
-    }
-
-    /// True while a file is compacted.
-    pub fn is_compacting(&self) -> bool {
-        self.databases.iter().flat_map(|entry| &entry.log).any(Log::is_compacting)
-    }
-
-    pub fn start_compaction(&mut self, db: usize) -> Option<Compaction> {
-        let entry = self.databases.get_mut(db)?;
-        entry.log.as_mut()?.start_compaction(&entry.db)
-    }
-
-    pub fn take_tail(&mut self, db: usize) -> Vec<u8> {
-        self.log(db).map(Log::take_tail).unwrap_or_default()
-    }
-
-    pub fn put_in_place(&mut self, db: usize, new: Compacted) -> std::io::Result<()> {
-        self.log(db).map_or(Ok(()), |log| log.put_in_place(new))
-    }
-
-    pub fn give_up_compaction(&mut self, db: usize) {
-        if let Some(log) = self.log(db) {
-            log.give_up_compaction();
-        }
-    }
-
     pub fn open_session(&mut self) -> (SessionId, Rc<Outbox>) {
         let id = self.next_session;
         self.next_session += 1;
@@ -370,7 +309,7 @@ impl State {
         session.outbox.pieces([start].into_iter().chain(result).chain([end]));
     }
 
-    fn send(&self, session: SessionId, text: String) {
+    pub(crate) fn send(&self, session: SessionId, text: String) {
         if let Some(session) = self.sessions.get(&session) {
             session.outbox.reply(text);
         }
@@ -421,51 +360,6 @@ impl State {
     fn get_schema(&self, params: Vec<Value>) -> Answer {
         let db = self.db_param("get_schema", &Value::Array(params))?;
         Ok(self.database(db).map_or(Value::Null, |db| db.schema().json().clone()))
-    }
-
-    fn lock(&mut self, session: SessionId, method: &str, params: Vec<Value>) -> Answer {
-        let name = match params.as_slice() {
-            [Value::String(name)] if is_id(name) => name.clone(),
-            _ => {
-                let text = format!("{method} request params must be <id>");
-                return Err(OvsdbError::syntax(&Value::Array(params), text).to_json());
-            }
-        };
-        let fault =
-            |text: String| OvsdbError::syntax(&Value::Array(params.clone()), text).to_json();
-        let requested = self.locks.requested(session, &name);
-        if method == "unlock" {
-            if !requested {
-                return Err(fault("unlock: \"unlock\" without \"lock\" or \"steal\"".to_owned()));
-            }
-            if let Some(event) = self.locks.unlock(session, &name) {
-                self.announce(&event);
-            }
-            return Ok(json!({}));
-        }
-        if requested {
-            return Err(fault(format!("must issue \"unlock\" before new \"{method}\"")));
-        }
-        if self.locks.count(session) >= self.limits.locks_max {
-            let error = OvsdbError::new("resources exhausted", "too many locks");
-            return Err(error.to_json());
-        }
-        if method == "lock" {
-            let locked = self.locks.lock(session, &name);
-            return Ok(json!({ "locked": locked }));
-        }
-        if let Some(event) = self.locks.steal(session, &name) {
-            self.announce(&event);
-        }
-        Ok(json!({"locked": true}))
-    }
-
-    fn announce(&self, event: &LockEvent) {
-        let (session, method, name) = match event {
-            LockEvent::Locked(session, name) => (*session, "locked", name),
-            LockEvent::Stolen(session, name) => (*session, "stolen", name),
-        };
-        self.send(session, json!({"id": null, "method": method, "params": [name]}).to_string());
     }
 
     fn change_aware(&mut self, session: SessionId, params: Vec<Value>) -> Answer {

@@ -180,7 +180,8 @@ pub(crate) async fn compact(inner: &Rc<Inner>, db: usize) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::client::{Client, ClientError};
-    use crate::net::server::{Server, ServerConfig};
+    use crate::net::config::ServerConfig;
+    use crate::net::server::Server;
     use serde_json::{Value, json};
 
     fn in_a_runtime(test: impl AsyncFnOnce()) {
@@ -195,7 +196,7 @@ mod tests {
         ]
     }
 
-    /// Nobody is told that the disk has what it has not, and the next transaction is durable again.
+    /// No client is answered that the disk has what it has not, and the next transaction is durable again.
     #[test]
     fn a_panic_of_the_task_that_syncs_is_an_error_and_no_more() {
         let dir = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use crate::value::datum::Datum;
-use crate::value::schema::{ColumnRef, ColumnSchema, Schema, TableSchema, uuid_datum};
+use crate::value::schema::{ColumnRef, ColumnSchema, Schema, TableSchema};
 
 /// A row. Columns that hold their default share it with the schema.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +52,8 @@ impl Row {
     #[must_use]
     pub fn value(&self, uuid: Uuid, column: ColumnRef) -> Arc<Datum> {
         match column {
-            ColumnRef::Uuid => Arc::new(uuid_datum(uuid)),
-            ColumnRef::Version => Arc::new(uuid_datum(self.version)),
+            ColumnRef::Uuid => Arc::new(Datum::uuid(uuid)),
+            ColumnRef::Version => Arc::new(Datum::uuid(self.version)),
             ColumnRef::Column(index) => self.get(index).cloned().unwrap_or_default(),
         }
     }

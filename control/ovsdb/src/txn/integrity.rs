@@ -5,33 +5,29 @@
 //! unique indexes. So a duplicate that nobody references is collected before it could offend an index.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::store::database::{
-    Change, Database, IndexKey, Row, Target, column_references, fresh_version, index_key,
-    references, same,
-};
-use crate::value::atom::Atom;
-use crate::value::datum::{Datum, Side, merge, without_common_ends};
+use crate::store::database::{Change, Database, Row, fresh_version};
+use crate::txn::references::count;
 use crate::value::error::OvsdbError;
-use crate::value::schema::{ColumnSchema, Schema, TableSchema};
+use crate::value::schema::Schema;
 
 /// Number of the table and name of the row.
 pub(crate) type RowId = (usize, Uuid);
 
 /// A transaction in progress.
 pub(crate) struct Txn<'a> {
-    db: &'a mut Database,
-    schema: Arc<Schema>,
+    pub(super) db: &'a mut Database,
+    pub(super) schema: Arc<Schema>,
     /// Every row touched, as it was before.
-    touched: BTreeMap<RowId, Option<Arc<Row>>>,
+    pub(super) touched: BTreeMap<RowId, Option<Arc<Row>>>,
     /// The same rows in the order of their first touch, and perhaps some that were left as they were.
-    order: Vec<RowId>,
+    pub(super) order: Vec<RowId>,
     /// Reference counts changed so far.
-    counted: Vec<(RowId, bool)>,
+    pub(super) counted: Vec<(RowId, bool)>,
 }
 
 impl Drop for Txn<'_> {
@@ -169,177 +165,6 @@ impl<'a> Txn<'a> {
         changes
     }
 
-    fn adjust(&mut self, target: RowId, up: bool) {
-        count(self.db, target, up);
-        self.counted.push((target, up));
-    }
-
-    fn count_references(&mut self) -> Result<(), OvsdbError> {
-        let ids: Vec<RowId> = self.touched.keys().copied().collect();
-        for id in ids {
-            let old = self.touched.get(&id).cloned().flatten();
-            let new = self.row(id).cloned();
-            let schema = Arc::clone(&self.schema);
-            let Some(table) = schema.tables.get(id.0) else { continue };
-            for (removed, added) in reference_changes(table, id, old.as_deref(), new.as_deref()) {
-                for target in removed {
-                    self.adjust((target.table, target.uuid), false);
-                }
-                for target in added {
-                    self.check_target(table, id, target)?;
-                    self.adjust((target.table, target.uuid), true);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn check_target(
-        &self,
-        table: &TableSchema,
-        id: RowId,
-        target: Target,
-    ) -> Result<(), OvsdbError> {
-        let target_table = self.schema.tables.get(target.table);
-        if self.row((target.table, target.uuid)).is_some()
-            || self.touched.get(&(target.table, target.uuid)).is_some_and(Option::is_some)
-        {
-            // A row deleted in this transaction is reported by check_deleted.
-            return Ok(());
-        }
-        Err(OvsdbError::referential(format!(
-            "Table {} column {} row {} references nonexistent row {} in table {}.",
-            table.name,
-            table.columns.get(target.column).map_or("", |column| column.name.as_ref()),
-            id.1,
-            target.uuid,
-            target_table.map_or("", |table| table.name.as_ref()),
-        )))
-    }
-
-    fn check_deleted(&self) -> Result<(), OvsdbError> {
-        for id in self.touched.keys() {
-            let Some(table) = self.schema.tables.get(id.0) else { continue };
-            let references = self.strong_count(*id);
-            if self.row(*id).is_none() && references > 0 {
-                return Err(OvsdbError::referential(format!(
-                    "cannot delete {} row {} because of {references} remaining reference(s)",
-                    table.name, id.1
-                )));
-            }
-        }
-        Ok(())
-    }
-
-    fn strong_count(&self, id: RowId) -> usize {
-        self.db.table(id.0).and_then(|table| table.strong.get(&id.1)).copied().unwrap_or(0)
-    }
-
-    /// Deletes rows outside the root set that nobody references, and what only they referenced.
-    fn collect_garbage(&mut self) {
-        let mut candidates: Vec<RowId> = self.touched.keys().copied().collect();
-        candidates.extend(self.counted.iter().filter(|(_, up)| !up).map(|(id, _)| *id));
-        let schema = Arc::clone(&self.schema);
-        while let Some(id) = candidates.pop() {
-            if schema.tables.get(id.0).is_none_or(|table| table.is_root)
-                || self.strong_count(id) > 0
-            {
-                continue;
-            }
-            let Some(row) = self.row(id).cloned() else { continue };
-            self.put(id, None);
-            for target in references(&schema, id.0, id.1, &row).filter(|target| target.strong) {
-                self.adjust((target.table, target.uuid), false);
-                candidates.push((target.table, target.uuid));
-            }
-        }
-    }
-
-    /// Removes weak references to rows that do not exist.
-    fn drop_weak_references(&mut self) -> Result<(), OvsdbError> {
-        let mut sources: BTreeSet<RowId> = BTreeSet::new();
-        for id in self.touched.keys() {
-            if self.row(*id).is_some() {
-                sources.insert(*id);
-            } else if let Some(weak) = self.db.table(id.0).and_then(|table| table.weak.get(&id.1)) {
-                sources.extend(weak);
-            }
-        }
-        let schema = Arc::clone(&self.schema);
-        for id in sources {
-            let Some(table) = schema.tables.get(id.0).filter(|table| has_weak(table)) else {
-                continue;
-            };
-            let Some(row) = self.row(id).cloned() else { continue };
-            let mut pruned: Option<Row> = None;
-            for (index, column) in table.columns.iter().enumerate() {
-                let Some(datum) = row.get(index).filter(|datum| !datum.is_empty()) else {
-                    continue;
-                };
-                let Some(kept) = self.prune(column, index, datum) else { continue };
-                if kept.len() < column.ty.min {
-                    return Err(self.left_empty(id, table, column, datum, &kept));
-                }
-                pruned.get_or_insert_with(|| (*row).clone()).set(table, index, kept);
-            }
-            if let Some(pruned) = pruned {
-                self.put(id, Some(Arc::new(pruned)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The error for a column whose weak references are too few without those that dangle.
-    fn left_empty(
-        &self,
-        id: RowId,
-        table: &TableSchema,
-        column: &ColumnSchema,
-        datum: &Datum,
-        kept: &Datum,
-    ) -> OvsdbError {
-        let is_new = self.touched.get(&id).is_some_and(Option::is_none);
-        let has_zeros =
-            datum.atoms().iter().any(|atom| atom.as_uuid().is_some_and(|uuid| uuid.is_nil()));
-        let (column, table, row) = (&column.name, &table.name, id.1);
-        let new = if is_new { " (inserted within this transaction)" } else { "" };
-        OvsdbError::constraint(if is_new && has_zeros {
-            // The spelling is that of Open vSwitch.
-            format!(
-                "Weak reference column \"{column}\" in \"{table}\" row {row}{new} contained all-zeros UUID \
-                 (probably as the default value for this column) but deleting this value caused a \
-                 constraint volation because this column is not allowed to be empty."
-            )
-        } else {
-            format!(
-                "Deletion of {} weak reference(s) to deleted (or never-existing) rows from column \
-                 \"{column}\" in \"{table}\" row {row}{new} caused this column to become empty, but \
-                 constraints on this column disallow an empty column.",
-                datum.len() - kept.len()
-            )
-        })
-    }
-
-    /// The datum without dangling weak references; None when there are none.
-    fn prune(&self, column: &ColumnSchema, index: usize, datum: &Datum) -> Option<Datum> {
-        let dangling: BTreeSet<Uuid> = column_references(column, index, datum)
-            .filter(|target| !target.strong && self.row((target.table, target.uuid)).is_none())
-            .map(|target| target.uuid)
-            .collect();
-        if dangling.is_empty() {
-            return None;
-        }
-        let gone = |atom: &Atom| atom.as_uuid().is_some_and(|uuid| dangling.contains(&uuid));
-        Some(match datum {
-            Datum::Set(atoms) => {
-                Datum::Set(atoms.iter().filter(|atom| !gone(atom)).cloned().collect())
-            }
-            Datum::Map(pairs) => Datum::Map(
-                pairs.iter().filter(|(key, value)| !gone(key) && !gone(value)).cloned().collect(),
-            ),
-        })
-    }
-
     fn check_max_rows(&self) -> Result<(), OvsdbError> {
         let tables: BTreeSet<usize> = self.touched.keys().map(|(table, _)| *table).collect();
         for index in tables {
@@ -359,169 +184,12 @@ impl<'a> Txn<'a> {
         }
         Ok(())
     }
-
-    fn check_indexes(&self) -> Result<(), OvsdbError> {
-        let mut seen: HashMap<(usize, usize, IndexKey), Uuid> = HashMap::new();
-        // In the order of the operations, so that an error does not depend on uuids.
-        for id in self.order.iter().filter(|id| self.touched.contains_key(id)) {
-            let (Some(table), Some(row)) = (self.schema.tables.get(id.0), self.row(*id)) else {
-                continue;
-            };
-            for (number, columns) in table.indexes.iter().enumerate() {
-                let key = index_key(row, columns);
-                if let Some(other) = self.committed_duplicate(*id, number, columns, &key) {
-                    return Err(self.duplicate(*id, other, table, columns, &key));
-                }
-                if let Some(other) = seen.insert((id.0, number, key.clone()), id.1) {
-                    return Err(self.duplicate(*id, other, table, columns, &key));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Another row that had this key before the transaction and was not touched by it.
-    fn committed_duplicate(
-        &self,
-        id: RowId,
-        number: usize,
-        columns: &[usize],
-        key: &IndexKey,
-    ) -> Option<Uuid> {
-        let other = *self.db.table(id.0)?.indexes.get(number)?.get(key)?;
-        let unchanged = self.row((id.0, other)).is_some_and(|row| index_key(row, columns) == *key);
-        (other != id.1 && unchanged).then_some(other)
-    }
-
-    fn duplicate(
-        &self,
-        id: RowId,
-        other: Uuid,
-        table: &TableSchema,
-        columns: &[usize],
-        key: &IndexKey,
-    ) -> OvsdbError {
-        let values: Vec<String> = key.iter().map(ToString::to_string).collect();
-        let mut names: Vec<String> = columns
-            .iter()
-            .filter_map(|column| table.columns.get(*column))
-            .map(|column| format!("\"{}\"", column.name))
-            .collect();
-        let last = names.pop().unwrap_or_default();
-        let names = if names.is_empty() {
-            format!("column {last}")
-        } else {
-            format!("columns {} and {last}", names.join(", "))
-        };
-        OvsdbError::constraint(format!(
-            "Transaction causes multiple rows in \"{}\" table to have identical values ({}) for \
-             index on {names}.  First row, with UUID {other}, {}  Second row, with UUID {}, {}",
-            table.name,
-            values.join(", "),
-            self.history((id.0, other), columns),
-            id.1,
-            self.history(id, columns)
-        ))
-    }
-
-    fn history(&self, id: RowId, columns: &[usize]) -> String {
-        match self.touched.get(&id) {
-            None => "existed in the database before this transaction and was not modified by the \
-                     transaction."
-                .to_owned(),
-            Some(None) => "was inserted by this transaction.".to_owned(),
-            Some(Some(old)) => {
-                let before = index_key(old, columns);
-                if self.row(id).is_some_and(|row| index_key(row, columns) == before) {
-                    return "existed in the database before this transaction, which modified some \
-                            of the row's columns but not any columns in this index."
-                        .to_owned();
-                }
-                let values: Vec<String> = before.iter().map(ToString::to_string).collect();
-                format!(
-                    "had the following index values before the transaction: {}.",
-                    values.join(", ")
-                )
-            }
-        }
-    }
-}
-
-fn has_weak(table: &TableSchema) -> bool {
-    table.columns.iter().any(|column| column.ty.has_weak_reference())
-}
-
-fn count(db: &mut Database, target: RowId, up: bool) {
-    let Some(table) = db.tables.get_mut(target.0) else { return };
-    let entry = table.strong.entry(target.1).or_default();
-    *entry = if up { *entry + 1 } else { entry.saturating_sub(1) };
-    if *entry == 0 {
-        table.strong.remove(&target.1);
-    }
-}
-
-/// Strong references that a row lost and gained, column by column.
-fn reference_changes(
-    table: &TableSchema,
-    id: RowId,
-    old: Option<&Row>,
-    new: Option<&Row>,
-) -> Vec<(Vec<Target>, Vec<Target>)> {
-    let mut changes = Vec::new();
-    let nothing = Arc::new(Datum::empty());
-    for (index, column) in table.columns.iter().enumerate() {
-        let refers = column.ty.key.reference.is_some()
-            || column.ty.value.as_ref().is_some_and(|value| value.reference.is_some());
-        if !refers {
-            continue;
-        }
-        let before = old.and_then(|row| row.get(index)).unwrap_or(&nothing);
-        let after = new.and_then(|row| row.get(index)).unwrap_or(&nothing);
-        if same(before, after) {
-            continue;
-        }
-        let (removed, added) = split(before, after);
-        let strong = |datum: &Datum| {
-            column_references(column, index, datum)
-                .filter(|target| target.strong && (target.table, target.uuid) != id)
-                .collect::<Vec<_>>()
-        };
-        changes.push((strong(&removed), strong(&added)));
-    }
-    changes
-}
-
-/// The elements only in `before` and those only in `after`.
-fn split(before: &Datum, after: &Datum) -> (Datum, Datum) {
-    match (before, after) {
-        (Datum::Set(a), Datum::Set(b)) => {
-            let (left, right) = split_sorted(a, b);
-            (Datum::Set(left), Datum::Set(right))
-        }
-        (Datum::Map(a), Datum::Map(b)) => {
-            let (left, right) = split_sorted(a, b);
-            (Datum::Map(left), Datum::Map(right))
-        }
-        _ => (before.clone(), after.clone()),
-    }
-}
-
-fn split_sorted<T: Clone + Ord>(a: &[T], b: &[T]) -> (Vec<T>, Vec<T>) {
-    let (mut left, mut right) = (Vec::new(), Vec::new());
-    let (a, b) = without_common_ends(a, b);
-    for side in merge(a, b, Ord::cmp) {
-        match side {
-            Side::Left(element) => left.push(element.clone()),
-            Side::Right(element) => right.push(element.clone()),
-            Side::Both(..) => {}
-        }
-    }
-    (left, right)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::datum::Datum;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
     #[test]

@@ -1,10 +1,12 @@
 //! The operations of `transact` (RFC 7047 section 5.2): all of them or none.
 
 pub mod condition;
+mod indexes;
 pub(crate) mod integrity;
 pub mod mutate;
 mod operations;
 mod parser;
+mod references;
 pub mod results;
 mod wait;
 

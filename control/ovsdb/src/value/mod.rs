@@ -2,6 +2,7 @@
 
 pub mod atom;
 pub mod datum;
+pub(crate) mod diff;
 pub mod error;
 pub mod json;
 mod reader;

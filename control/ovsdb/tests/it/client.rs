@@ -297,9 +297,9 @@ fn what_follows_a_large_update_is_applied_after_it() {
     server.join().unwrap();
 }
 
-/// Whoever stops waiting and looks at the replica finds nothing in it that was not told of.
+/// Whoever stops waiting and looks at the replica finds nothing in it that was not reported.
 #[test]
-fn the_replica_is_not_ahead_of_its_news() {
+fn the_replica_is_not_ahead_of_its_changes() {
     let server = Weft::start();
     let target = server.target();
     block_on(async {
@@ -313,7 +313,7 @@ fn the_replica_is_not_ahead_of_its_news() {
             let (mut send, mut is_sent) = (std::pin::pin!(send), false);
             while seen < rows || !is_sent {
                 // It waits, is woken once, and is dropped.
-                let told = {
+                let changes = {
                     let (mut next, mut polls) = (std::pin::pin!(client.next_change()), 0);
                     std::future::poll_fn(|context| {
                         polls += 1;
@@ -328,7 +328,7 @@ fn the_replica_is_not_ahead_of_its_news() {
                     })
                     .await
                 };
-                seen += told.map_or(0, |changes| changes.table("Queue").count());
+                seen += changes.map_or(0, |changes| changes.table("Queue").count());
                 assert_eq!(client.replica().rows("Queue").count(), seen);
             }
         }
@@ -357,7 +357,7 @@ fn answers_come_to_who_does_not_wait() {
         // Only an answer, and nothing that changed.
         let nothing = client.start_transact(queue(100)).unwrap();
         let changes = client.next_change().await.unwrap();
-        assert!(changes.has_no_news() && !changes.is_empty());
+        assert!(changes.is_unchanged() && !changes.is_empty());
         assert_eq!(changes.answers[0].id, nothing);
     });
 }

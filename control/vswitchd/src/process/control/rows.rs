@@ -61,7 +61,7 @@ impl Control {
             Ok(changes)
         });
         match change {
-            Ok(changes) if changes.has_no_news() => return Ok(()),
+            Ok(changes) if changes.is_unchanged() => return Ok(()),
             Ok(changes) => {
                 self.store.note_controllers();
                 self.reconciliation.changed.add_rows(changes.rows);
