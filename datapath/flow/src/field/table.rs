@@ -253,6 +253,12 @@ pub(super) static ROWS: &[Row] = &[
     tun_metadata!("tun_metadata61", 61, "TUN_METADATA61"),
     tun_metadata!("tun_metadata62", 62, "TUN_METADATA62"),
     tun_metadata!("tun_metadata63", 63, "TUN_METADATA63"),
+    row(&["metadata"], 64, BOTH, Hexadecimal, Pre::None, &[p(Slot::Metadata, 0, 0, 64)]).oxm(
+        Class::Basic,
+        2,
+        "METADATA",
+        V12,
+    ),
     row(&["in_port"], 16, SET, Port, Pre::None, &[p(Slot::InPort, 0, 0, 16)]).nxm(
         Class::Nxm0,
         0,
@@ -264,6 +270,9 @@ pub(super) static ROWS: &[Row] = &[
         "IN_PORT",
         V12,
     ),
+    row(&["actset_output"], 32, EXACT, PortWide, Pre::None, &[p(Slot::ActsetOutput, 0, 0, 32)])
+        .onf(43, "ACTSET_OUTPUT")
+        .oxm(Class::Basic, 43, "ACTSET_OUTPUT", V15),
     row(&["pkt_mark"], 32, BOTH, Hexadecimal, Pre::None, &[p(Slot::PktMark, 0, 0, 32)]).nxm(
         Class::Nxm1,
         33,
@@ -324,9 +333,6 @@ pub(super) static ROWS: &[Row] = &[
         125,
         "CT_TP_DST",
     ),
-    row(&["actset_output"], 32, EXACT, PortWide, Pre::None, &[p(Slot::ActsetOutput, 0, 0, 32)])
-        .onf(43, "ACTSET_OUTPUT")
-        .oxm(Class::Basic, 43, "ACTSET_OUTPUT", V15),
     row(&["reg0"], 32, BOTH, Hexadecimal, Pre::None, &[p(Slot::Reg(0), 0, 0, 32)]).nxm(
         Class::Nxm1,
         0,
@@ -535,12 +541,6 @@ pub(super) static ROWS: &[Row] = &[
         ],
     )
     .nxm(Class::Nxm1, 114, "XXREG3"),
-    row(&["metadata"], 64, BOTH, Hexadecimal, Pre::None, &[p(Slot::Metadata, 0, 0, 64)]).oxm(
-        Class::Basic,
-        2,
-        "METADATA",
-        V12,
-    ),
     row(&["eth_src", "dl_src"], 48, BOTH, Ethernet, Pre::None, &[p(Slot::EthSrc, 0, 0, 48)])
         .nxm(Class::Nxm0, 2, "ETH_SRC")
         .oxm(Class::Basic, 4, "ETH_SRC", V12),
