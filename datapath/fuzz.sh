@@ -3,6 +3,7 @@
 #   sh datapath/fuzz.sh datapath/switch decap [SECONDS]
 #   sh datapath/fuzz.sh datapath/wire gre [SECONDS]
 #   sh datapath/fuzz.sh control/ovsdb transact [SECONDS]
+#   sh datapath/fuzz.sh control/openflow request [SECONDS]
 # What fails is in <crate>/fuzz/artifacts, what reached something new in <crate>/fuzz/target/corpus; each crate
 # says where such inputs are kept.
 set -eu
@@ -16,6 +17,11 @@ done
 cat "corpus/$target/seeds.jsonl" 2>/dev/null | while read -r line; do
     number=$((${number:-0} + 1))
     printf '%s' "$line" >"target/corpus/$target/seed-$number"
+done
+# Recorded messages: one in each line, behind its direction.
+cat ../tests/recordings/*.txt 2>/dev/null | sed -n 's/^[<>] //p' | while read -r line; do
+    number=$((${number:-0} + 1))
+    echo "$line" | xxd -r -p - "target/corpus/$target/recorded-$number"
 done
 # What earlier runs found: one input in each line.
 cat "corpus/$target/found.txt" "../tests/corpus/$target/found.txt" 2>/dev/null | while read -r line; do

@@ -5,7 +5,10 @@ pub mod action;
 pub mod bytes;
 pub mod error;
 pub mod frame;
+#[cfg(feature = "fuzz-targets")]
+pub mod fuzz_targets;
 pub mod hello;
 pub mod instruction;
 pub mod matching;
+pub mod message;
 pub mod oxm;

@@ -3,13 +3,11 @@
 mod codes;
 
 use crate::bytes::{Reader, Writer};
-use crate::frame::{HEADER_BYTES, Header};
+use crate::frame::{HEADER_BYTES, Header, MESSAGE_MAX_BYTES};
 use codes::{Number, ROWS};
 use weft_flow::Version;
 use weft_flow::request::Refusal;
 
-/// How much of a request goes back with its error.
-const QUOTE_MAX_BYTES: usize = 64;
 /// The type of messages that say an error.
 const ERROR: u8 = 1;
 /// The type of errors that an experimenter numbered.
@@ -28,8 +26,21 @@ pub struct ErrorMessage {
     pub code: u16,
     /// What it stands for, if anybody here knows.
     pub refusal: Option<Refusal>,
-    /// What follows: the start of the request, for most.
-    pub data: Box<[u8]>,
+    /// What follows: numbers of an experimenter, if it is one's, and what [`Self::quote`] says.
+    pub body: Box<[u8]>,
+}
+
+impl ErrorMessage {
+    /// The start of the request that was refused, for most errors.
+    #[must_use]
+    pub fn quote(&self) -> &[u8] {
+        let numbers = match self.kind {
+            EXPERIMENTER => 4,
+            VENDOR => 8,
+            _ => 0,
+        };
+        self.body.get(numbers..).unwrap_or_default()
+    }
 }
 
 /// The number of a refusal in a version.  One that the version has no number for is said as
@@ -44,8 +55,8 @@ fn number(refusal: Refusal, version: Version) -> Number {
     row.map_or(Number::Of(1, 1), |row| row.3)
 }
 
-/// Says that `request` was refused: an error with the transaction id of the request and its first
-/// 64 bytes.
+/// Says that `request` was refused: an error with the transaction id of the request and its bytes,
+/// as many as there is room for.
 pub fn encode(refusal: Refusal, version: Version, request: &[u8], out: &mut Vec<u8>) {
     let xid = Header::parse(request).map_or(0, |header| header.xid);
     let start = out.len();
@@ -65,7 +76,8 @@ pub fn encode(refusal: Refusal, version: Version, request: &[u8], out: &mut Vec<
         Number::Nx(code) => experimenter(NICIRA, code, out),
         Number::Onf(code) => experimenter(ONF, code, out),
     }
-    out.bytes(request.get(..QUOTE_MAX_BYTES).unwrap_or(request));
+    let room = MESSAGE_MAX_BYTES.saturating_sub(out.len().saturating_sub(start));
+    out.bytes(request.get(..room).unwrap_or(request));
     out.patch_len(start.saturating_add(2), start);
 }
 
@@ -83,6 +95,7 @@ pub fn decode(message: &[u8]) -> Result<ErrorMessage, Refusal> {
     let header = Header::parse(message).ok_or(Refusal::BadLen)?;
     let mut reader = Reader::new(message.get(HEADER_BYTES..).unwrap_or_default());
     let (kind, code) = (reader.u16()?, reader.u16()?);
+    let body = reader.peek().into();
     let number = match kind {
         EXPERIMENTER => match reader.u32()? {
             NICIRA => Some(Number::Nx(code)),
@@ -99,7 +112,7 @@ pub fn decode(message: &[u8]) -> Result<ErrorMessage, Refusal> {
         let here = |first: Version, last: Version| (first..=last).contains(&version);
         ROWS.iter().find(|row| here(row.1, row.2) && Some(row.3) == number).map(|row| row.0)
     });
-    Ok(ErrorMessage { kind, code, refusal, data: reader.rest().into() })
+    Ok(ErrorMessage { kind, code, refusal, body })
 }
 
 #[cfg(test)]
@@ -117,13 +130,14 @@ mod tests {
             for refusal in Refusal::ALL.iter().copied() {
                 let mut out = Vec::new();
                 encode(refusal, version, &REQUEST, &mut out);
-                let read = decode(&out).unwrap().refusal;
+                let error = decode(&out).unwrap();
+                assert_eq!(error.quote(), REQUEST);
+                let read = error.refusal;
                 let has_number = super::ROWS
                     .iter()
                     .any(|row| row.0 == refusal && (row.1..=row.2).contains(&version));
                 let said = if has_number { refusal } else { Refusal::UnencodableError };
                 assert_eq!(read, Some(said), "{version:?}");
-                assert!(out.ends_with(&REQUEST));
             }
         }
     }
@@ -141,9 +155,9 @@ mod tests {
     #[test]
     fn long_requests_are_cut() {
         let mut out = Vec::new();
-        encode(Refusal::BadLen, Version::V15, &[6; 100], &mut out);
-        assert_eq!(out.len(), 12 + 64);
-        assert_eq!(out.get(2..4), Some(&[0, 76][..]));
+        encode(Refusal::TlvBadCommand, Version::V10, &vec![6; 65535], &mut out);
+        assert_eq!(out.len(), 65535);
+        assert_eq!(out.get(2..4), Some(&[0xff, 0xff][..]));
     }
 
     proptest! {
