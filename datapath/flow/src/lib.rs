@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 pub mod action;
+pub mod cache;
 pub mod classifier;
 pub mod field;
 #[cfg(test)]

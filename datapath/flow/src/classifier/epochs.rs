@@ -21,18 +21,19 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 pub struct Bucket(u16);
 
 impl Bucket {
-    /// The rules of a table that match all of `metadata`, with this value, or that do not.
+    /// The rules of a table of a bridge that match all of `metadata`, with this value, or that do
+    /// not.
     #[must_use]
-    pub fn of_rules(table: TableId, metadata: Option<u64>) -> Self {
-        let kind = 1 + u64::from(metadata.is_some());
-        Self::of(kind << 8 | u64::from(table.0), metadata.unwrap_or_default())
+    pub fn of_rules(bridge: u32, table: TableId, metadata: Option<u64>) -> Self {
+        let kind = u64::from(bridge) << 9 | 256 | u64::from(table.0);
+        Self::of(kind << 1 | u64::from(metadata.is_some()), metadata.unwrap_or_default())
     }
 
-    /// Something else that a walk may read: `kind` below 256 says what (a group, a port), and
-    /// `number` which.
+    /// Something else that a walk may read: `kind` says what (a group, a port), and `number` which,
+    /// bridge and all.
     #[must_use]
     pub fn of_other(kind: u8, number: u64) -> Self {
-        Self::of(kind.into(), number)
+        Self::of(u64::from(kind) << 1, number)
     }
 
     fn of(kind: u64, number: u64) -> Self {

@@ -210,15 +210,15 @@ proptest! {
     fn while_the_sum_of_epochs_stays_the_answer_does(
         steps in steps(), change in any_rule(), is_removal: bool, keys in proptest::collection::vec(any_key(), 6),
     ) {
-        let mut tables = Tables::default();
+        let (mut tables, mut epochs) = (Tables::default(), Epochs::default());
         for (rule, _) in steps.iter().filter(|(_, is_removal)| !*is_removal) {
-            tables.insert(Arc::new(rule.clone()));
+            tables.insert(Arc::new(rule.clone()), &mut epochs);
         }
-        let old = tables.clone();
+        let (old, old_epochs) = (tables.clone(), epochs.clone());
         if is_removal && let Some((rule, _)) = steps.first() {
-            tables.remove(rule.table, &rule.matching, rule.priority);
+            tables.remove(rule.table, &rule.matching, rule.priority, &mut epochs);
         } else {
-            tables.insert(Arc::new(change));
+            tables.insert(Arc::new(change), &mut epochs);
         }
         for key in &keys {
             let mut visited = Visited::default();
@@ -227,7 +227,7 @@ proptest! {
             };
             let before = look(&old, &mut visited);
             let buckets = visited.buckets();
-            let is_same = old.epochs.sum(&buckets) == tables.epochs.sum(&buckets);
+            let is_same = old_epochs.sum(&buckets) == epochs.sum(&buckets);
             prop_assert!(!is_same || look(&tables, &mut Visited::default()) == before);
         }
     }
@@ -251,22 +251,25 @@ mod holes;
 
 #[test]
 fn a_change_of_one_logical_network_leaves_the_others() {
-    let mut tables = Tables::default();
+    let (mut tables, mut epochs) = (Tables::new(3), Epochs::default());
     let of = |metadata| rule(1, &[(Slot::Metadata, metadata, Slot::Metadata.ones())]);
-    tables.insert(Arc::new(of(1)));
+    tables.insert(Arc::new(of(1)), &mut epochs);
     let mut key = Key::default();
     key.set(Slot::Metadata, 1);
     let mut visited = Visited::default();
     assert!(tables.lookup(TableId(0), &key, &mut Mask::default(), &mut visited).is_some());
     let buckets = visited.buckets();
-    let sum = tables.epochs.sum(&buckets);
-    tables.insert(Arc::new(of(2)));
-    assert_eq!(tables.epochs.sum(&buckets), sum);
-    tables.insert(Arc::new(rule(0, &[])));
-    let wild = tables.epochs.sum(&buckets);
+    let sum = epochs.sum(&buckets);
+    tables.insert(Arc::new(of(2)), &mut epochs);
+    assert_eq!(epochs.sum(&buckets), sum);
+    // Another bridge's.
+    Tables::new(4).insert(Arc::new(of(1)), &mut epochs);
+    assert_eq!(epochs.sum(&buckets), sum);
+    tables.insert(Arc::new(rule(0, &[])), &mut epochs);
+    let wild = epochs.sum(&buckets);
     assert_ne!(wild, sum);
-    tables.remove(TableId(0), &of(1).matching, 1);
-    assert_ne!(tables.epochs.sum(&buckets), wild);
+    tables.remove(TableId(0), &of(1).matching, 1, &mut epochs);
+    assert_ne!(epochs.sum(&buckets), wild);
 }
 
 #[test]

@@ -40,6 +40,13 @@ impl Key {
         self.0.set(slot, value);
     }
 
+    /// True when it has options of tunnels that have no word: its clone is an allocation.
+    #[must_use]
+    #[inline]
+    pub fn has_options(&self) -> bool {
+        self.0.map() & words::OPTIONS != 0
+    }
+
     /// A hash over all of it; `seed` keeps senders from choosing it.
     #[must_use]
     #[inline]
