@@ -2,7 +2,7 @@
 //!
 //! Whatever is refused ends the bundle, as in stock.
 
-use crate::{Request, Time};
+use crate::{BridgeRequest, Time};
 use std::collections::BTreeMap;
 use weft_flow::request::Refusal;
 
@@ -26,7 +26,7 @@ pub struct Bundled {
     /// The transaction id.
     pub xid: u32,
     /// The request.
-    pub request: Request,
+    pub request: BridgeRequest,
 }
 
 /// How many bundles a connection may have at a time.
@@ -82,7 +82,7 @@ impl Bundles {
         flags: BundleFlags,
         bundled: Bundled,
     ) -> Result<(), Refusal> {
-        if matches!(bundled.request, Request::Meter(_)) {
+        if matches!(bundled.request, BridgeRequest::Meter(_)) {
             return Err(Refusal::MsgUnsup);
         }
         if !self.bundles.contains_key(&id) {
@@ -109,7 +109,7 @@ impl Bundles {
         Ok(())
     }
 
-    /// Takes out the requests of a bundle, which need not be closed, for [`crate::Bridge::commit`].
+    /// Takes out the requests of a bundle, which need not be closed, for [`crate::FlowBridge::commit`].
     ///
     /// # Errors
     /// [`Refusal::BundleBadId`] when it is not there, [`Refusal::BundleBadFlags`] when the flags are

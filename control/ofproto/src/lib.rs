@@ -1,7 +1,7 @@
 //! Flow tables, groups and meters: what requests make of them.  This crate knows no socket, no
 //! clock and no bytes.
 //!
-//! [`Bridge`] is the mutable side of one bridge.  A request changes it, or is refused and changes
+//! [`FlowBridge`] is the mutable side of one bridge.  A request changes it, or is refused and changes
 //! nothing.  What came of it is one [`Outcome`]: changes for those who decide about packets, which
 //! a publisher makes a snapshot of, and messages for controllers.
 #![forbid(unsafe_code)]
@@ -19,8 +19,8 @@ mod tables;
 mod time;
 
 pub use bridge::{
-    Bridge, Change, FailMode, Failure, FinSeen, FlowEventKind, Outcome, Oversight, OwnFlow, Reason,
-    Removed, Request, RuleUse, Totals,
+    BridgeRequest, FailMode, Failure, FinSeen, FlowBridge, FlowChange, MonitorEvent, Outcome,
+    Oversight, OwnFlow, RemovedFlow, RemovedReason, RuleUse, Totals,
 };
 pub use bundle::{
     BUNDLE_IDLE_MILLIS, BUNDLED_MAX, BUNDLES_MAX, BundleFlags, BundleId, Bundled, Bundles,
@@ -28,8 +28,8 @@ pub use bundle::{
 pub use flows::Learning;
 pub use groups::{BucketUse, GroupEntry};
 pub use meters::{BANDS_MAX, METERS_MAX, MeterEntry};
-pub use monitor::{ConnectionId, FlowUpdate, FlowUpdates, FlowView, Origin};
-pub use ports::PortState;
-pub use roles::{RoleReply, Roles};
+pub use monitor::{ConnectionId, FlowView, MonitorUpdate, MonitorUpdates, Origin};
+pub use ports::PortEntry;
+pub use roles::{RoleOutcome, Roles};
 pub use tables::{Details, Flow, Lookups, MESSAGE_PRIORITY_MAX, Position, TableConfig};
 pub use time::Time;

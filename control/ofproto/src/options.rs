@@ -1,11 +1,11 @@
 //! The map of tunnel options: which fields flows may name.
 
-use crate::Bridge;
+use crate::FlowBridge;
 use weft_flow::TlvMap;
 use weft_flow::request::Refusal;
 use weft_flow::tlv::TlvOption;
 
-impl Bridge {
+impl FlowBridge {
     /// The map of tunnel options.
     #[must_use]
     pub fn options(&self) -> &TlvMap {

@@ -7,7 +7,7 @@ use weft_flow::request::{PortConfig, PortMod, Refusal};
 
 /// What a bridge knows of a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PortState {
+pub struct PortEntry {
     /// Its address.
     pub hw_addr: [u8; 6],
     /// Its link is up.
@@ -16,7 +16,7 @@ pub struct PortState {
     pub config: PortConfig,
 }
 
-impl PortState {
+impl PortEntry {
     /// True when groups may send to it.
     #[must_use]
     pub const fn is_live(&self) -> bool {
@@ -27,11 +27,11 @@ impl PortState {
 /// The ports of a bridge.
 #[derive(Debug, Default)]
 pub(crate) struct Ports {
-    ports: BTreeMap<PortNo, PortState>,
+    ports: BTreeMap<PortNo, PortEntry>,
 }
 
 impl Ports {
-    pub(crate) fn get(&self, port: PortNo) -> Option<&PortState> {
+    pub(crate) fn get(&self, port: PortNo) -> Option<&PortEntry> {
         self.ports.get(&port)
     }
 
@@ -39,7 +39,7 @@ impl Ports {
     pub(crate) fn set(&mut self, port: PortNo, hw_addr: [u8; 6], link_up: bool) -> bool {
         let state = self.ports.entry(port).or_default();
         let old = *state;
-        *state = PortState { hw_addr, link_up, ..old };
+        *state = PortEntry { hw_addr, link_up, ..old };
         *state != old
     }
 

@@ -13,7 +13,7 @@ pub struct Roles {
 
 /// What came of a request for a role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RoleReply {
+pub struct RoleOutcome {
     /// The role that the connection has now.
     pub role: Role,
     /// The number of the last election; nothing while there was none.
@@ -51,7 +51,7 @@ impl Roles {
         &mut self,
         connection: ConnectionId,
         request: RoleRequest,
-    ) -> Result<RoleReply, Refusal> {
+    ) -> Result<RoleOutcome, Refusal> {
         let mut demoted = Vec::new();
         if let Some(role) = request.role {
             self.elect(role, request.generation)?;
@@ -60,7 +60,7 @@ impl Roles {
             }
             self.roles.insert(connection, role);
         }
-        Ok(RoleReply { role: self.get(connection), generation: self.generation, demoted })
+        Ok(RoleOutcome { role: self.get(connection), generation: self.generation, demoted })
     }
 
     /// A connection is gone, and its role with it.

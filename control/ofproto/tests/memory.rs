@@ -6,7 +6,7 @@ use std::alloc::System;
 use weft_flow::action::SetForm;
 use weft_flow::request::{FlowCommand, FlowFlags, FlowMod};
 use weft_flow::{Action, Bits, Field, GroupId, Match, PortNo, Slot, TableId};
-use weft_ofproto::{Bridge, Request, Time};
+use weft_ofproto::{BridgeRequest, FlowBridge, Time};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -51,8 +51,8 @@ fn flow(number: u32) -> FlowMod {
 #[test]
 fn a_flow_takes_less_than_a_kibibyte() {
     let region = Region::new(ALLOCATOR);
-    let mut bridge = Bridge::new();
-    let requests = (0..FLOWS).map(|number| Request::Flow(flow(number)));
+    let mut bridge = FlowBridge::new();
+    let requests = (0..FLOWS).map(|number| BridgeRequest::Flow(flow(number)));
     let outcome = bridge.commit(Time(0), requests, None).unwrap();
     assert_eq!(outcome.changes.len(), 20_000);
     drop(outcome);

@@ -1,6 +1,6 @@
 //! Requests that hold at once, or not at all.
 
-use super::{Bridge, Outcome, Request};
+use super::{BridgeRequest, FlowBridge, Outcome};
 use crate::Time;
 use crate::monitor::Origin;
 use weft_flow::request::Refusal;
@@ -15,7 +15,7 @@ pub struct Failure {
     pub refusal: Refusal,
 }
 
-impl Bridge {
+impl FlowBridge {
     /// Does what all requests say, in order.
     ///
     /// # Errors
@@ -23,7 +23,7 @@ impl Bridge {
     pub fn commit(
         &mut self,
         now: Time,
-        requests: impl IntoIterator<Item = Request>,
+        requests: impl IntoIterator<Item = BridgeRequest>,
         origin: Option<Origin>,
     ) -> Result<Outcome, Failure> {
         let mut place = 0;

@@ -1,6 +1,6 @@
 //! A change of a bridge in the making: done at once, and undone if it cannot be completed.
 
-use super::outcome::{Change, FlowEvent, FlowEventKind, Reason, Removed};
+use super::outcome::{FlowChange, MonitorEvent, RemovedFlow, RemovedReason, WatchedEvent};
 use super::state::State;
 use crate::Time;
 use crate::groups::GroupEntry;
@@ -29,7 +29,7 @@ enum Step {
     /// Without a reason when another one takes its place.
     FlowRemoved {
         old: Flow,
-        reason: Option<Reason>,
+        reason: Option<RemovedReason>,
     },
     GroupSet {
         id: GroupId,
@@ -57,9 +57,9 @@ pub(crate) struct Edit<'s> {
 /// What a completed edit did.
 #[derive(Debug, Default)]
 pub(crate) struct Done {
-    pub(crate) changes: Vec<Change>,
-    pub(crate) removed: Vec<Removed>,
-    pub(crate) events: Vec<FlowEvent>,
+    pub(crate) changes: Vec<FlowChange>,
+    pub(crate) removed: Vec<RemovedFlow>,
+    pub(crate) events: Vec<WatchedEvent>,
 }
 
 impl<'s> Edit<'s> {
@@ -84,7 +84,7 @@ impl<'s> Edit<'s> {
     }
 
     /// Takes a flow out; without a reason when another one takes its place.
-    pub(crate) fn remove_flow(&mut self, id: RuleId, reason: Option<Reason>) {
+    pub(crate) fn remove_flow(&mut self, id: RuleId, reason: Option<RemovedReason>) {
         if let Some(old) = self.state.tables.remove(id) {
             self.steps.push(Step::FlowRemoved { old, reason });
         }
@@ -161,46 +161,55 @@ impl Done {
     fn add(&mut self, state: &mut State, now: Time, step: Step) {
         match step {
             Step::FlowAdded { rule, details, added } => {
-                self.changes.push(Change::RuleAdded(Arc::clone(&rule)));
-                let kind = FlowEventKind::Added;
-                self.events.push(FlowEvent { kind, rule, details, old: None, added });
+                self.changes.push(FlowChange::RuleAdded(Arc::clone(&rule)));
+                let kind = MonitorEvent::Added;
+                self.events.push(WatchedEvent { kind, rule, details, old: None, added });
             }
             Step::FlowReplaced { old, rule, details, added, is_new } => {
-                let kind = if is_new { FlowEventKind::Added } else { FlowEventKind::Modified };
+                let kind = if is_new { MonitorEvent::Added } else { MonitorEvent::Modified };
                 let old = old.rule;
-                self.changes
-                    .push(Change::RuleReplaced { old: Arc::clone(&old), new: Arc::clone(&rule) });
-                self.events.push(FlowEvent { kind, rule, details, old: Some(old), added });
+                self.changes.push(FlowChange::RuleReplaced {
+                    old: Arc::clone(&old),
+                    new: Arc::clone(&rule),
+                });
+                self.events.push(WatchedEvent { kind, rule, details, old: Some(old), added });
             }
             Step::FlowRemoved { old, reason } => self.add_removed(state, now, old, reason),
             Step::GroupSet { id, .. } => self.changes.push(match state.groups.get(id) {
-                Some(entry) => Change::GroupSet(Arc::clone(&entry.group)),
-                None => Change::GroupRemoved(id),
+                Some(entry) => FlowChange::GroupSet(Arc::clone(&entry.group)),
+                None => FlowChange::GroupRemoved(id),
             }),
             Step::MeterSet { id, .. } => self.changes.push(match state.meters.get(id) {
-                Some(entry) => Change::MeterSet(Arc::clone(&entry.meter)),
-                None => Change::MeterRemoved(id),
+                Some(entry) => FlowChange::MeterSet(Arc::clone(&entry.meter)),
+                None => FlowChange::MeterRemoved(id),
             }),
             Step::PortSet { port, .. } => {
-                self.changes.extend(state.ports.config(port).map(|now| Change::PortSet(port, now)));
+                self.changes
+                    .extend(state.ports.config(port).map(|now| FlowChange::PortSet(port, now)));
             }
-            Step::PacketOut(packet) => self.changes.push(Change::PacketOut(packet)),
+            Step::PacketOut(packet) => self.changes.push(FlowChange::PacketOut(packet)),
         }
     }
 
-    fn add_removed(&mut self, state: &mut State, at: Time, flow: Flow, reason: Option<Reason>) {
+    fn add_removed(
+        &mut self,
+        state: &mut State,
+        at: Time,
+        flow: Flow,
+        reason: Option<RemovedReason>,
+    ) {
         state.tables.retire(flow.id());
-        self.changes.push(Change::RuleRemoved(Arc::clone(&flow.rule)));
+        self.changes.push(FlowChange::RuleRemoved(Arc::clone(&flow.rule)));
         let Some(reason) = reason else { return };
-        self.events.push(FlowEvent {
-            kind: FlowEventKind::Removed(reason),
+        self.events.push(WatchedEvent {
+            kind: MonitorEvent::Removed(reason),
             rule: Arc::clone(&flow.rule),
             details: flow.details,
             old: None,
             added: flow.added,
         });
         if flow.details.flags.sends_flow_removed && !flow.is_hidden() {
-            self.removed.push(Removed { flow, reason, at });
+            self.removed.push(RemovedFlow { flow, reason, at });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a bridge does without controllers.
 
-use super::{Bridge, Edit, Outcome, OwnFlow, Reason};
+use super::{Edit, FlowBridge, Outcome, OwnFlow, RemovedReason};
 use crate::Time;
 use weft_flow::request::Refusal;
 
@@ -44,7 +44,7 @@ impl Oversight {
     }
 }
 
-impl Bridge {
+impl FlowBridge {
     /// Somebody else tells the bridge what to do, or nobody.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Edit<'_> {
     fn flush(&mut self) {
         let all: Vec<_> = self.state.tables.all_flows().map(crate::Flow::id).collect();
         for id in all {
-            self.remove_flow(id, Some(Reason::Delete));
+            self.remove_flow(id, Some(RemovedReason::Delete));
         }
         self.remove_orphans();
     }

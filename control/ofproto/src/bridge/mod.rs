@@ -14,17 +14,17 @@ mod state;
 
 pub use commit::Failure;
 pub use fail_mode::{FailMode, Oversight};
-pub use outcome::{Change, FlowEventKind, Outcome, Reason, Removed};
+pub use outcome::{FlowChange, MonitorEvent, Outcome, RemovedFlow, RemovedReason};
 pub use own::OwnFlow;
 pub use queries::Totals;
 pub use reports::{FinSeen, RuleUse};
 
 pub(crate) use edit::Edit;
-pub(crate) use outcome::FlowEvent;
+pub(crate) use outcome::WatchedEvent;
 
 use crate::Time;
 use crate::flows::Learning;
-use crate::monitor::{ConnectionId, FlowUpdate, FlowUpdates, Monitors, Origin};
+use crate::monitor::{ConnectionId, MonitorUpdate, MonitorUpdates, Monitors, Origin};
 use crate::tables::{TableConfig, numbers};
 use state::State;
 use weft_flow::request::{
@@ -34,7 +34,7 @@ use weft_flow::{PortNo, RuleId, TableId, TlvMap};
 
 /// One request that changes a bridge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub enum BridgeRequest {
     /// Of flows.
     Flow(FlowMod),
     /// Of groups.
@@ -49,14 +49,14 @@ pub enum Request {
 
 /// The mutable side of one bridge.
 #[derive(Debug, Default)]
-pub struct Bridge {
+pub struct FlowBridge {
     state: State,
     monitors: Monitors,
     pub(crate) options: TlvMap,
     oversight: Oversight,
 }
 
-impl Bridge {
+impl FlowBridge {
     /// A bridge without flows, groups, meters and ports.
     #[must_use]
     pub fn new() -> Self {
@@ -70,7 +70,7 @@ impl Bridge {
     pub fn request(
         &mut self,
         now: Time,
-        request: Request,
+        request: BridgeRequest,
         origin: Option<Origin>,
     ) -> Result<Outcome, Refusal> {
         self.edit(now, origin, |edit| edit.request(request)).map(|((), outcome)| outcome)
@@ -111,7 +111,7 @@ impl Bridge {
         self.carry_out(now, |edit| edit.expire(at_most))
     }
 
-    /// When [`Bridge::expire`] may have something to do next.
+    /// When [`FlowBridge::expire`] may have something to do next.
     #[must_use]
     pub fn next_expiry(&self) -> Option<Time> {
         self.state.tables.next_due()
@@ -140,17 +140,17 @@ impl Bridge {
         &mut self,
         connection: ConnectionId,
         requests: &[MonitorRequest],
-    ) -> Result<Vec<FlowUpdate>, Refusal> {
+    ) -> Result<Vec<MonitorUpdate>, Refusal> {
         self.monitors.request(connection, requests, &self.state.tables)
     }
 
     /// A connection has more updates to hear than it can take.
-    pub fn pause_monitors(&mut self, connection: ConnectionId) -> Vec<FlowUpdate> {
+    pub fn pause_monitors(&mut self, connection: ConnectionId) -> Vec<MonitorUpdate> {
         self.monitors.pause(connection, self.state.last_change())
     }
 
     /// A connection has heard all that it had to.
-    pub fn resume_monitors(&mut self, connection: ConnectionId) -> Vec<FlowUpdate> {
+    pub fn resume_monitors(&mut self, connection: ConnectionId) -> Vec<MonitorUpdate> {
         self.monitors.resume(connection, &self.state.tables)
     }
 
@@ -189,7 +189,7 @@ impl Bridge {
 
     fn outcome(&self, done: edit::Done, origin: Option<Origin>) -> Outcome {
         let updates = if self.monitors.is_empty() {
-            FlowUpdates::default()
+            MonitorUpdates::default()
         } else {
             self.monitors.feed(&done.events, origin)
         };
@@ -199,13 +199,13 @@ impl Bridge {
 
 impl Edit<'_> {
     /// Does what a request says.
-    pub(crate) fn request(&mut self, request: Request) -> Result<(), Refusal> {
+    pub(crate) fn request(&mut self, request: BridgeRequest) -> Result<(), Refusal> {
         match request {
-            Request::Flow(request) => self.flow_mod(request),
-            Request::Group(request) => self.group_mod(request),
-            Request::Meter(request) => self.meter_mod(request),
-            Request::Port(request) => self.port_mod(&request),
-            Request::PacketOut(request) => self.packet_out(request),
+            BridgeRequest::Flow(request) => self.flow_mod(request),
+            BridgeRequest::Group(request) => self.group_mod(request),
+            BridgeRequest::Meter(request) => self.meter_mod(request),
+            BridgeRequest::Port(request) => self.port_mod(&request),
+            BridgeRequest::PacketOut(request) => self.packet_out(request),
         }
     }
 }

@@ -1,14 +1,14 @@
 //! What came of a change: for those who decide, and for controllers.
 
 use crate::tables::Flow;
-use crate::{Details, FlowUpdates, Time};
+use crate::{Details, MonitorUpdates, Time};
 use std::sync::Arc;
 use weft_flow::request::{PacketOut, PortConfig};
 use weft_flow::{Group, GroupId, Meter, MeterId, PortNo, Rule, RuleId};
 
 /// A change for those who decide about packets.  All changes of an outcome hold at once, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum FlowChange {
     /// A rule is there.
     RuleAdded(Arc<Rule>),
     /// A rule is there instead of one with the same number, table, priority and match.
@@ -36,7 +36,7 @@ pub enum Change {
 
 /// Why a flow is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Reason {
+pub enum RemovedReason {
     /// No packet met it for so long.
     Idle,
     /// It was there for so long.
@@ -53,30 +53,30 @@ pub enum Reason {
 
 /// A flow that is gone, whose controller wants to hear of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Removed {
+pub struct RemovedFlow {
     /// It, with all that was counted.
     pub flow: Flow,
     /// Why.
-    pub reason: Reason,
+    pub reason: RemovedReason,
     /// When.
     pub at: Time,
 }
 
 /// What became of a flow, for monitors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FlowEventKind {
+pub enum MonitorEvent {
     /// It was added, perhaps in the place of another.
     Added,
     /// Its actions or its cookie changed.
     Modified,
     /// It is gone.
-    Removed(Reason),
+    Removed(RemovedReason),
 }
 
 /// An event of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FlowEvent {
-    pub(crate) kind: FlowEventKind,
+pub(crate) struct WatchedEvent {
+    pub(crate) kind: MonitorEvent,
     /// The flow after the event; the one that is gone.
     pub(crate) rule: Arc<Rule>,
     pub(crate) details: Details,
@@ -90,20 +90,20 @@ pub(crate) struct FlowEvent {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// For those who decide about packets.
-    pub changes: Vec<Change>,
+    pub changes: Vec<FlowChange>,
     /// For controllers.
-    pub removed: Vec<Removed>,
+    pub removed: Vec<RemovedFlow>,
     /// For flow monitors, by connection.
-    pub updates: FlowUpdates,
+    pub updates: MonitorUpdates,
 }
 
 impl Outcome {
-    /// The numbers of the rules that are gone, for [`crate::Bridge::release`] when all who decide
+    /// The numbers of the rules that are gone, for [`crate::FlowBridge::release`] when all who decide
     /// know it.
     #[must_use]
     pub fn removed_rules(&self) -> Vec<RuleId> {
         let removed = self.changes.iter().filter_map(|change| match change {
-            Change::RuleRemoved(rule) => Some(rule.id),
+            FlowChange::RuleRemoved(rule) => Some(rule.id),
             _ => None,
         });
         removed.collect()

@@ -1,6 +1,6 @@
 //! Flows of the switch's own.
 
-use super::{Bridge, Edit, Outcome, Reason};
+use super::{Edit, FlowBridge, Outcome, RemovedReason};
 use crate::Time;
 use crate::tables::Flow;
 use weft_flow::action::Actions;
@@ -63,7 +63,7 @@ impl OwnFlow {
     }
 }
 
-impl Bridge {
+impl FlowBridge {
     /// Puts in a flow of the switch's own.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Edit<'_> {
         let tables = &self.state.tables;
         let id = tables.find(flow.table, flow.priority, &flow.matching).map(Flow::id);
         if let Some(id) = id {
-            self.remove_flow(id, Some(Reason::Delete));
+            self.remove_flow(id, Some(RemovedReason::Delete));
             self.remove_orphans();
         }
     }

@@ -1,9 +1,9 @@
 //! What a bridge tells of itself.
 
-use super::Bridge;
+use super::FlowBridge;
 use crate::groups::GroupEntry;
 use crate::meters::MeterEntry;
-use crate::ports::PortState;
+use crate::ports::PortEntry;
 use crate::tables::{Flow, Lookups, Position, TableConfig};
 use weft_flow::request::{Bucket, FlowQuery, Refusal};
 use weft_flow::{GroupId, MeterId, PortNo, RuleId, TableId};
@@ -19,7 +19,7 @@ pub struct Totals {
     pub bytes: u64,
 }
 
-impl Bridge {
+impl FlowBridge {
     /// A flow, by its number.
     #[must_use]
     pub fn flow(&self, id: RuleId) -> Option<&Flow> {
@@ -90,7 +90,7 @@ impl Bridge {
     /// True when packets may be sent by a bucket, as ports and groups are now.
     #[must_use]
     pub fn is_live(&self, bucket: &Bucket) -> bool {
-        let port = |port| self.state.ports.get(port).is_some_and(PortState::is_live);
+        let port = |port| self.state.ports.get(port).is_some_and(PortEntry::is_live);
         bucket.is_live(&port, &|id| self.state.groups.get(id).map(|entry| &*entry.group))
     }
 
@@ -113,7 +113,7 @@ impl Bridge {
 
     /// What is to be said of a port.
     #[must_use]
-    pub fn port(&self, port: PortNo) -> Option<&PortState> {
+    pub fn port(&self, port: PortNo) -> Option<&PortEntry> {
         self.state.ports.get(port)
     }
 

@@ -1,6 +1,6 @@
 //! What those who decide report: how often, and when, things were met.
 
-use super::Bridge;
+use super::FlowBridge;
 use crate::Time;
 use crate::groups::BucketUse;
 use crate::tables::Lookups;
@@ -29,7 +29,7 @@ pub struct FinSeen {
     pub timeouts: FinTimeout,
 }
 
-impl Bridge {
+impl FlowBridge {
     /// Packets met rules.  Rules that are gone count no more.
     pub fn add_rule_uses(&mut self, uses: &[RuleUse]) {
         for one in uses {

@@ -1,6 +1,6 @@
 //! Additions.
 
-use crate::bridge::{Edit, Reason};
+use crate::bridge::{Edit, RemovedReason};
 use crate::tables::{Details, Flow, MESSAGE_PRIORITY_MAX};
 use std::sync::Arc;
 use weft_flow::request::{FlowMod, Refusal};
@@ -118,7 +118,7 @@ impl Edit<'_> {
     /// Evicts one flow, if the table does that and has one that may go.
     pub(crate) fn evict(&mut self, table: TableId) -> bool {
         let Some(id) = self.state.tables.next_to_evict(table) else { return false };
-        self.remove_flow(id, Some(Reason::Eviction));
+        self.remove_flow(id, Some(RemovedReason::Eviction));
         true
     }
 }

@@ -1,6 +1,6 @@
 //! Deletions.
 
-use crate::bridge::{Edit, Reason};
+use crate::bridge::{Edit, RemovedReason};
 use crate::tables::Filter;
 use weft_flow::request::{FlowMod, Refusal};
 use weft_flow::{GroupId, MeterId};
@@ -9,7 +9,7 @@ impl Edit<'_> {
     /// Takes out the flows that are meant.
     pub(super) fn delete(&mut self, request: &FlowMod, is_strict: bool) -> Result<(), Refusal> {
         for id in self.targets(&Filter::of_deletion(request, is_strict))? {
-            self.remove_flow(id, Some(Reason::Delete));
+            self.remove_flow(id, Some(RemovedReason::Delete));
         }
         Ok(())
     }
@@ -18,7 +18,7 @@ impl Edit<'_> {
     pub(crate) fn delete_flows_of_group(&mut self, group: GroupId) {
         let all: Vec<_> = self.state.tables.of_group(group).collect();
         for id in all {
-            self.remove_flow(id, Some(Reason::GroupDelete));
+            self.remove_flow(id, Some(RemovedReason::GroupDelete));
         }
         self.remove_orphans();
     }
@@ -27,7 +27,7 @@ impl Edit<'_> {
     pub(crate) fn delete_flows_of_meter(&mut self, meter: MeterId) {
         let all: Vec<_> = self.state.tables.of_meter(meter).collect();
         for id in all {
-            self.remove_flow(id, Some(Reason::MeterDelete));
+            self.remove_flow(id, Some(RemovedReason::MeterDelete));
         }
         self.remove_orphans();
     }

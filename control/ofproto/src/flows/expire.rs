@@ -1,6 +1,6 @@
 //! Flows whose time is over.
 
-use crate::bridge::{Edit, Reason};
+use crate::bridge::{Edit, RemovedReason};
 use crate::tables::Expiry;
 use weft_flow::TableId;
 
@@ -10,8 +10,8 @@ impl Edit<'_> {
         for _ in 0..at_most {
             let Some((id, why)) = self.state.tables.next_expired(self.now) else { break };
             let reason = match why {
-                Expiry::Idle => Reason::Idle,
-                Expiry::Hard => Reason::Hard,
+                Expiry::Idle => RemovedReason::Idle,
+                Expiry::Hard => RemovedReason::Hard,
             };
             self.remove_flow(id, Some(reason));
         }

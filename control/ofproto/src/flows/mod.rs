@@ -8,7 +8,7 @@ mod learn;
 
 pub use learn::Learning;
 
-use crate::bridge::{Edit, Reason};
+use crate::bridge::{Edit, RemovedReason};
 use crate::tables::Filter;
 use weft_flow::request::{FlowCommand, FlowMod, Refusal};
 use weft_flow::{RuleId, TableId};
@@ -45,7 +45,7 @@ impl Edit<'_> {
         while let Some((table, cookie)) = self.state.tables.next_orphans() {
             let orphans: Vec<_> = self.state.tables.with_cookie(table, cookie).collect();
             for id in orphans {
-                self.remove_flow(id, Some(Reason::Delete));
+                self.remove_flow(id, Some(RemovedReason::Delete));
             }
         }
     }

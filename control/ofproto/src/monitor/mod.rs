@@ -4,7 +4,7 @@ mod feed;
 mod request;
 
 use crate::Details;
-use crate::bridge::FlowEventKind;
+use crate::bridge::MonitorEvent;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use weft_flow::Rule;
@@ -26,11 +26,11 @@ pub struct Origin {
 
 /// What a monitor tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FlowUpdate {
+pub enum MonitorUpdate {
     /// A flow that was there when the monitor began.
     Initial(FlowView),
     /// A flow that was added, changed or is gone.
-    Event(FlowEventKind, FlowView),
+    Event(MonitorEvent, FlowView),
     /// What the connection did itself, under this transaction id.
     Own(u32),
     /// The connection lags: it hears of flows no more that are added or changed.
@@ -51,7 +51,7 @@ pub struct FlowView {
 }
 
 /// What monitors tell, by connection, in order.
-pub type FlowUpdates = BTreeMap<ConnectionId, Vec<FlowUpdate>>;
+pub type MonitorUpdates = BTreeMap<ConnectionId, Vec<MonitorUpdate>>;
 
 /// How many monitors a connection may have.
 const MONITORS_MAX: usize = 256;

@@ -1,6 +1,6 @@
 //! Requests for monitors.
 
-use super::{ConnectionId, FlowUpdate, FlowView, MONITORS_MAX, Monitors, Watcher};
+use super::{ConnectionId, FlowView, MONITORS_MAX, MonitorUpdate, Monitors, Watcher};
 use crate::tables::{Flow, Tables, numbers, sends_to, uses_group};
 use std::collections::BTreeSet;
 use weft_flow::request::{MonitorCommand, MonitorFlags, MonitorRequest, Refusal};
@@ -14,7 +14,7 @@ impl Monitors {
         connection: ConnectionId,
         requests: &[MonitorRequest],
         tables: &Tables,
-    ) -> Result<Vec<FlowUpdate>, Refusal> {
+    ) -> Result<Vec<MonitorUpdate>, Refusal> {
         let none = Watcher::default();
         let mut monitors = self.watchers.get(&connection).unwrap_or(&none).monitors.clone();
         for request in requests {
@@ -54,7 +54,7 @@ fn check(request: &MonitorRequest) -> Result<(), Refusal> {
 fn initial<'r>(
     requests: impl Iterator<Item = &'r MonitorRequest>,
     tables: &Tables,
-) -> Vec<FlowUpdate> {
+) -> Vec<MonitorUpdate> {
     let mut wanted = BTreeSet::new();
     let mut with_actions = BTreeSet::new();
     for request in requests {
@@ -67,7 +67,7 @@ fn initial<'r>(
     }
     let views = wanted.into_iter().filter_map(|(_, id)| {
         let with_actions = with_actions.contains(&id);
-        Some(FlowUpdate::Initial(FlowView::of(tables.get(id)?, with_actions)))
+        Some(MonitorUpdate::Initial(FlowView::of(tables.get(id)?, with_actions)))
     });
     views.collect()
 }

@@ -6,7 +6,7 @@ use weft_flow::request::{
 };
 use weft_flow::{GroupId, Match, PortNo, TableId};
 use weft_ofproto::{
-    BUNDLES_MAX, BundleFlags, BundleId, Bundled, Bundles, Change, Failure, Request, Time,
+    BUNDLES_MAX, BridgeRequest, BundleFlags, BundleId, Bundled, Bundles, Failure, FlowChange, Time,
 };
 
 const BOTH: BundleFlags = BundleFlags { atomic: true, ordered: true };
@@ -14,12 +14,12 @@ const ATOMIC: BundleFlags = BundleFlags { atomic: true, ordered: false };
 const ONE: BundleId = BundleId(1);
 
 fn bundled(xid: u32) -> Bundled {
-    Bundled { xid, request: Request::Flow(add()) }
+    Bundled { xid, request: BridgeRequest::Flow(add()) }
 }
 
-fn packet(actions: Box<[weft_flow::Action]>) -> Request {
+fn packet(actions: Box<[weft_flow::Action]>) -> BridgeRequest {
     let packet = Box::new([0; 60]);
-    Request::PacketOut(PacketOut { buffer: None, metadata: Match::any(), actions, packet })
+    BridgeRequest::PacketOut(PacketOut { buffer: None, metadata: Match::any(), actions, packet })
 }
 
 // Stock: what is refused ends the bundle; opening an open one is BAD_ID, adding to a closed one
@@ -33,7 +33,7 @@ fn bundles_of_a_connection() {
     assert_eq!(bundles.commit(ONE, BOTH), Err(Refusal::BundleBadId));
 
     bundles.add(now, ONE, BOTH, bundled(1)).unwrap();
-    let metered = Bundled { xid: 2, request: Request::Meter(meter(MeterCommand::Add, 1)) };
+    let metered = Bundled { xid: 2, request: BridgeRequest::Meter(meter(MeterCommand::Add, 1)) };
     assert_eq!(bundles.add(now, ONE, BOTH, metered), Err(Refusal::MsgUnsup));
     bundles.add(now, ONE, BOTH, bundled(3)).unwrap();
     let xids: Vec<_> = bundles.commit(ONE, BOTH).unwrap().iter().map(|one| one.xid).collect();
@@ -92,12 +92,12 @@ fn a_failure_leaves_all_as_it_was() {
     let port = PortMod { port: PortNo(1), hw_addr: [0; 6], config: down, mask: down, advertise: 0 };
     let requests = |last: u32| {
         [
-            Request::Flow(FlowMod { table: TableId::ALL, ..command(FlowCommand::Delete) }),
-            Request::Group(group(GroupCommand::Add, 1, &[bucket(0, output(2))])),
-            Request::Port(port),
-            Request::Flow(FlowMod { actions: to_group(1), ..add() }),
+            BridgeRequest::Flow(FlowMod { table: TableId::ALL, ..command(FlowCommand::Delete) }),
+            BridgeRequest::Group(group(GroupCommand::Add, 1, &[bucket(0, output(2))])),
+            BridgeRequest::Port(port),
+            BridgeRequest::Flow(FlowMod { actions: to_group(1), ..add() }),
             packet(to_group(1)),
-            Request::Flow(FlowMod { priority: 2, actions: to_group(last), ..add() }),
+            BridgeRequest::Flow(FlowMod { priority: 2, actions: to_group(last), ..add() }),
         ]
     };
     let failure = desk.bridge.commit(desk.now, requests(2), None).unwrap_err();
@@ -109,7 +109,7 @@ fn a_failure_leaves_all_as_it_was() {
     let outcome = desk.bridge.commit(desk.now, requests(1), None).unwrap();
     let kinds: Vec<_> = outcome.changes.iter().map(std::mem::discriminant).collect();
     assert_eq!(kinds.len(), 6);
-    assert!(matches!(outcome.changes[4], Change::PacketOut(_)), "in order");
+    assert!(matches!(outcome.changes[4], FlowChange::PacketOut(_)), "in order");
     assert_eq!(desk.places(), [(0, 1), (0, 2)]);
     assert!(desk.bridge.port(PortNo(1)).unwrap().config.down);
 }
@@ -120,7 +120,7 @@ fn failures_leave_no_numbers_behind() {
     for _ in 0..3 {
         let flows = (0..5).map(|priority| FlowMod { priority, ..add() });
         let fails = FlowMod { actions: to_group(9), ..add() };
-        let requests = flows.chain([fails]).map(Request::Flow);
+        let requests = flows.chain([fails]).map(BridgeRequest::Flow);
         desk.bridge.commit(desk.now, requests, None).unwrap_err();
     }
     desk.flow(add()).unwrap();
@@ -132,8 +132,8 @@ fn packets_that_cannot_be() {
     let mut desk = Desk::default();
     let refused = desk.bridge.request(desk.now, packet(to_group(9)), None);
     assert_eq!(refused, Err(Refusal::BadOutGroup));
-    let Request::PacketOut(of) = packet(output(1)) else { panic!("no packet") };
-    let buffered = Request::PacketOut(PacketOut { buffer: Some(5), ..of });
+    let BridgeRequest::PacketOut(of) = packet(output(1)) else { panic!("no packet") };
+    let buffered = BridgeRequest::PacketOut(PacketOut { buffer: Some(5), ..of });
     assert_eq!(desk.bridge.request(desk.now, buffered, None), Err(Refusal::BufferUnknown));
 }
 
@@ -144,14 +144,15 @@ fn ports_of_messages() {
     let no_flood = PortConfig { no_flood: true, ..PortConfig::default() };
     let hw_addr = [2, 0, 0, 0, 0, 1];
     let port = PortMod { port: PortNo(1), hw_addr, config: down, mask: down, advertise: 0 };
-    let ask =
-        |desk: &mut Desk, request| desk.bridge.request(desk.now, Request::Port(request), None);
+    let ask = |desk: &mut Desk, request| {
+        desk.bridge.request(desk.now, BridgeRequest::Port(request), None)
+    };
     assert_eq!(ask(&mut desk, port), Err(Refusal::PortModBadPort));
     desk.bridge.set_port(PortNo(1), hw_addr, true);
     let other = PortMod { hw_addr: [2; 6], ..port };
     assert_eq!(ask(&mut desk, other), Err(Refusal::BadHwAddr));
     let outcome = ask(&mut desk, port).unwrap();
-    assert_eq!(outcome.changes, [Change::PortSet(PortNo(1), down)]);
+    assert_eq!(outcome.changes, [FlowChange::PortSet(PortNo(1), down)]);
     assert!(ask(&mut desk, port).unwrap().is_empty(), "nothing new");
     let flood = PortMod { config: no_flood, mask: no_flood, hw_addr: [0; 6], ..port };
     ask(&mut desk, flood).unwrap();

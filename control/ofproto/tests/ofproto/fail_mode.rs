@@ -3,7 +3,7 @@
 use crate::make::{Desk, add, command};
 use weft_flow::request::{FlowCommand, FlowMod};
 use weft_flow::{Action, PortNo, TableId};
-use weft_ofproto::{Change, FailMode, Outcome, Oversight, OwnFlow};
+use weft_ofproto::{FailMode, FlowChange, Outcome, Oversight, OwnFlow};
 
 const ALONE: Oversight =
     Oversight { fail_mode: FailMode::Standalone, has_controllers: false, is_deserted: false };
@@ -57,12 +57,12 @@ fn deserted_bridges_learn() {
     set(&mut desk, RULED);
     add_one(&mut desk);
     let outcome = set(&mut desk, DESERTED);
-    let [Change::RuleAdded(rule)] = &outcome.changes[..] else { panic!("{outcome:?}") };
+    let [FlowChange::RuleAdded(rule)] = &outcome.changes[..] else { panic!("{outcome:?}") };
     assert_eq!(rule.priority, 15_790_320);
     desk.flow(FlowMod { table: TableId::ALL, ..command(FlowCommand::Delete) }).unwrap();
     add_one(&mut desk);
     let outcome = set(&mut desk, RULED);
-    assert_eq!(outcome.changes, [Change::RuleRemoved(rule.clone())]);
+    assert_eq!(outcome.changes, [FlowChange::RuleRemoved(rule.clone())]);
     assert_eq!(desk.places(), [(0, 7)]);
     assert!(set(&mut desk, secure(DESERTED)).is_empty());
     set(&mut desk, DESERTED);

@@ -6,7 +6,9 @@ use weft_flow::request::{
     FlowCommand, FlowFlags, FlowMod, FlowQuery, GroupCommand, Learned, Refusal,
 };
 use weft_flow::{Action, GroupId, Match, PortNo, TableId};
-use weft_ofproto::{Change, Flow, Learning, OwnFlow, Position, Reason, RuleUse, Time, Totals};
+use weft_ofproto::{
+    Flow, FlowChange, Learning, OwnFlow, Position, RemovedReason, RuleUse, Time, Totals,
+};
 
 // Stock: `table=255` adds to table 0; in table 254 any command but one that hits nothing is EPERM.
 #[test]
@@ -48,7 +50,7 @@ fn additions_in_the_place_of_flows() {
     assert_eq!((second.used, second.rule.cookie, second.id()), (Time(0), 2, first.id()));
     assert_eq!((second.details.idle_timeout, second.details.flags), (0, FlowFlags::default()));
     assert!(outcome.removed.is_empty(), "nobody hears that it went");
-    let replaced = Change::RuleReplaced { old: first.rule, new: second.rule.clone() };
+    let replaced = FlowChange::RuleReplaced { old: first.rule, new: second.rule.clone() };
     assert_eq!(outcome.changes, [replaced]);
     let flags = FlowFlags { resets_counts: true, ..FlowFlags::default() };
     desk.flow(FlowMod { flags, ..add() }).unwrap();
@@ -227,7 +229,7 @@ fn learned_flows_go_with_who_learned_them() {
     let outcome = desk.flow(change).unwrap();
     assert_eq!(desk.places(), [(0, 13)]);
     let reasons: Vec<_> = outcome.removed.iter().map(|removed| removed.reason).collect();
-    assert_eq!(reasons, [Reason::Delete, Reason::Delete]);
+    assert_eq!(reasons, [RemovedReason::Delete, RemovedReason::Delete]);
 }
 
 #[test]
@@ -266,7 +268,7 @@ fn own_flows_are_hidden_above_the_priorities_of_messages() {
     desk.flow(FlowMod { table: TableId::ALL, ..command(FlowCommand::Delete) }).unwrap();
     assert_eq!(desk.places(), []);
     let gone = desk.bridge.remove_own_flow(desk.now, &OwnFlow::fail_open());
-    assert!(matches!(*gone.changes, [Change::RuleRemoved(_)]));
+    assert!(matches!(*gone.changes, [FlowChange::RuleRemoved(_)]));
     assert!(desk.bridge.remove_own_flow(desk.now, &OwnFlow::fail_open()).is_empty());
 }
 

@@ -6,7 +6,7 @@ use weft_flow::request::{
     Bucket, BucketId, FlowMod, GroupCommand, GroupMod, GroupType, Refusal, SelectMethod,
 };
 use weft_flow::{Action, GroupId, PortNo, TableId};
-use weft_ofproto::{BucketUse, Change, Reason, Time};
+use weft_ofproto::{BucketUse, FlowChange, RemovedReason, Time};
 
 fn ids(desk: &Desk, id: u32) -> Vec<u32> {
     let entry = desk.bridge.groups(GroupId(id)).next().unwrap();
@@ -44,7 +44,7 @@ fn groups_are_there_or_not() {
     let outcome = desk.group(group(GroupCommand::Delete, everything, &[])).unwrap();
     assert_eq!(
         outcome.changes,
-        [Change::GroupRemoved(GroupId(1)), Change::GroupRemoved(GroupId(2))]
+        [FlowChange::GroupRemoved(GroupId(1)), FlowChange::GroupRemoved(GroupId(2))]
     );
 }
 
@@ -152,7 +152,7 @@ fn flows_go_with_groups() {
     assert_eq!(desk.bridge.flows_of_group(GroupId(1)), 3);
     let outcome = desk.group(group(GroupCommand::Delete, 1, &[])).unwrap();
     assert_eq!(desk.places(), [(1, 1)]);
-    assert!(outcome.removed.iter().all(|removed| removed.reason == Reason::GroupDelete));
+    assert!(outcome.removed.iter().all(|removed| removed.reason == RemovedReason::GroupDelete));
     assert_eq!(outcome.removed.len(), 3);
     assert_eq!(all(&desk), [2]);
 }

@@ -3,7 +3,7 @@
 use crate::make::{Desk, add, command, output, reg, tells};
 use weft_flow::request::{FlowCommand, FlowMod, Refusal, TableMod};
 use weft_flow::{Field, Subfield, TableId};
-use weft_ofproto::{Outcome, Reason, RuleUse, TableConfig};
+use weft_ofproto::{Outcome, RemovedReason, RuleUse, TableConfig};
 
 const TABLE: TableId = TableId(5);
 
@@ -27,7 +27,7 @@ fn flow(priority: u16, hard_timeout: u16) -> FlowMod {
 }
 
 fn evicted(outcome: &Outcome) -> Vec<u32> {
-    assert!(outcome.removed.iter().all(|removed| removed.reason == Reason::Eviction));
+    assert!(outcome.removed.iter().all(|removed| removed.reason == RemovedReason::Eviction));
     outcome.removed.iter().map(|removed| removed.flow.rule.priority).collect()
 }
 

@@ -6,7 +6,7 @@ use weft_flow::request::{
     GroupType, MeterCommand, MeterFlags, MeterMod, Refusal, SelectMethod,
 };
 use weft_flow::{Action, Bits, GroupId, Match, MeterId, PortNo, Slot, TableId};
-use weft_ofproto::{Bridge, Flow, Outcome, Position, Request, Time};
+use weft_ofproto::{BridgeRequest, Flow, FlowBridge, Outcome, Position, Time};
 
 /// An addition to table 0 of a flow that takes all and drops it.
 pub fn add() -> FlowMod {
@@ -113,21 +113,21 @@ pub fn meter(command: MeterCommand, id: u32) -> MeterMod {
 /// A bridge, and the time that it has.
 #[derive(Default)]
 pub struct Desk {
-    pub bridge: Bridge,
+    pub bridge: FlowBridge,
     pub now: Time,
 }
 
 impl Desk {
     pub fn flow(&mut self, request: FlowMod) -> Result<Outcome, Refusal> {
-        self.bridge.request(self.now, Request::Flow(request), None)
+        self.bridge.request(self.now, BridgeRequest::Flow(request), None)
     }
 
     pub fn group(&mut self, request: GroupMod) -> Result<Outcome, Refusal> {
-        self.bridge.request(self.now, Request::Group(request), None)
+        self.bridge.request(self.now, BridgeRequest::Group(request), None)
     }
 
     pub fn meter(&mut self, request: MeterMod) -> Result<Outcome, Refusal> {
-        self.bridge.request(self.now, Request::Meter(request), None)
+        self.bridge.request(self.now, BridgeRequest::Meter(request), None)
     }
 
     pub fn wait(&mut self, millis: u64) {

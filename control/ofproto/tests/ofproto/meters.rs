@@ -3,7 +3,7 @@
 use crate::make::{Desk, add, meter, metered, tells};
 use weft_flow::MeterId;
 use weft_flow::request::{Band, FlowMod, MeterCommand, MeterFlags, MeterMod, Refusal};
-use weft_ofproto::{Change, Reason, Time};
+use weft_ofproto::{FlowChange, RemovedReason, Time};
 
 // Stock: METER_EXISTS, UNKNOWN_METER; a deletion of an unknown meter is no error, a question for
 // its statistics is.
@@ -20,7 +20,7 @@ fn meters_are_there_or_not() {
     assert_eq!(desk.bridge.meters(MeterId::ALL).unwrap().count(), 3);
     let outcome = desk.meter(meter(MeterCommand::Delete, MeterId::ALL.0)).unwrap();
     assert_eq!(outcome.changes.len(), 3);
-    assert!(outcome.changes.contains(&Change::MeterRemoved(MeterId(1))));
+    assert!(outcome.changes.contains(&FlowChange::MeterRemoved(MeterId(1))));
     assert_eq!(desk.bridge.meters(MeterId::ALL).unwrap().count(), 0);
 }
 
@@ -72,7 +72,7 @@ fn flows_go_with_meters() {
     assert_eq!(desk.bridge.flows_of_meter(MeterId(1)), 1);
     let outcome = desk.meter(meter(MeterCommand::Delete, 1)).unwrap();
     let reasons: Vec<_> = outcome.removed.iter().map(|removed| removed.reason).collect();
-    assert_eq!(reasons, [Reason::MeterDelete]);
+    assert_eq!(reasons, [RemovedReason::MeterDelete]);
     assert_eq!(desk.places(), [(0, 2)]);
 }
 

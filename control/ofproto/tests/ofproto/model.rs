@@ -5,7 +5,7 @@ use weft_flow::request::{
     FlowCommand, FlowMod, GroupCommand, GroupMod, MeterCommand, MeterMod, Refusal,
 };
 use weft_flow::{Action, Field, GroupId, Match, MeterId, PortNo, TableId};
-use weft_ofproto::{Details, Flow, Learning, Reason, Request, Time};
+use weft_ofproto::{BridgeRequest, Details, Flow, Learning, RemovedReason, Time};
 
 /// A flow of the model.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,7 +23,7 @@ pub struct Entry {
 }
 
 /// What is heard of a flow that is gone.
-pub type Gone = (Reason, u8, u32, Match);
+pub type Gone = (RemovedReason, u8, u32, Match);
 
 #[derive(Clone, Debug, Default)]
 pub struct Model {
@@ -99,11 +99,12 @@ impl Entry {
             && self.matching == of.matching
     }
 
-    pub fn deadline(&self) -> Option<(Time, Reason)> {
+    pub fn deadline(&self) -> Option<(Time, RemovedReason)> {
         let Details { idle_timeout: idle, hard_timeout: hard, .. } = self.details;
-        let hard = (hard > 0).then(|| (self.modified.0 + u64::from(hard) * 1000, Reason::Hard));
+        let hard =
+            (hard > 0).then(|| (self.modified.0 + u64::from(hard) * 1000, RemovedReason::Hard));
         let since = self.used.max(self.created).0;
-        let idle = (idle > 0).then(|| (since + u64::from(idle) * 1000, Reason::Idle));
+        let idle = (idle > 0).then(|| (since + u64::from(idle) * 1000, RemovedReason::Idle));
         let first = [hard, idle].into_iter().flatten().min_by_key(|(at, _)| *at);
         first.map(|(at, why)| (Time(at), why))
     }
@@ -126,7 +127,7 @@ impl Model {
         Ok(())
     }
 
-    fn remove(&mut self, reason: Reason, is: impl Fn(&Entry) -> bool) {
+    fn remove(&mut self, reason: RemovedReason, is: impl Fn(&Entry) -> bool) {
         let (gone, left): (Vec<_>, _) = std::mem::take(&mut self.flows).into_iter().partition(is);
         self.flows = left;
         for entry in gone {
@@ -149,7 +150,7 @@ impl Model {
                 return;
             }
             for (table, cookie) in orphans {
-                self.remove(Reason::Delete, |e| e.table == table && e.cookie == cookie);
+                self.remove(RemovedReason::Delete, |e| e.table == table && e.cookie == cookie);
             }
             before = now;
         }
@@ -174,7 +175,7 @@ impl Model {
     fn evict(&mut self) -> bool {
         let Some(place) = self.victim() else { return false };
         let entry = self.flows[place].clone();
-        self.remove(Reason::Eviction, |e| {
+        self.remove(RemovedReason::Eviction, |e| {
             e.table == 1 && e.priority == entry.priority && e.matching == entry.matching
         });
         true
@@ -255,7 +256,7 @@ impl Model {
             FlowCommand::Delete | FlowCommand::DeleteStrict => {
                 let targets = self.targets(of, is_strict);
                 let all: Vec<_> = targets.iter().map(|place| self.flows[*place].clone()).collect();
-                self.remove(Reason::Delete, |e| all.contains(e));
+                self.remove(RemovedReason::Delete, |e| all.contains(e));
             }
         }
         self.clean(before);
@@ -295,7 +296,7 @@ impl Model {
                 for gone in all.into_iter().filter(|one| *one == id || of.id == GroupId::ALL) {
                     self.groups.remove(&gone);
                     let before = self.learners();
-                    self.remove(Reason::GroupDelete, |e| names_group(&e.actions, gone));
+                    self.remove(RemovedReason::GroupDelete, |e| names_group(&e.actions, gone));
                     self.clean(before);
                 }
             }
@@ -315,7 +316,7 @@ impl Model {
                 for gone in all.into_iter().filter(|one| *one == id || of.id == MeterId::ALL) {
                     self.meters.remove(&gone);
                     let before = self.learners();
-                    self.remove(Reason::MeterDelete, |e| names_meter(&e.actions, gone));
+                    self.remove(RemovedReason::MeterDelete, |e| names_meter(&e.actions, gone));
                     self.clean(before);
                 }
             }
@@ -325,12 +326,12 @@ impl Model {
         Ok(())
     }
 
-    pub fn request(&mut self, request: &Request) -> Result<(), Refusal> {
+    pub fn request(&mut self, request: &BridgeRequest) -> Result<(), Refusal> {
         match request {
-            Request::Flow(of) => self.flow(of),
-            Request::Group(of) => self.group(of),
-            Request::Meter(of) => self.meter(of),
-            Request::Port(_) | Request::PacketOut(_) => panic!("not in the model"),
+            BridgeRequest::Flow(of) => self.flow(of),
+            BridgeRequest::Group(of) => self.group(of),
+            BridgeRequest::Meter(of) => self.meter(of),
+            BridgeRequest::Port(_) | BridgeRequest::PacketOut(_) => panic!("not in the model"),
         }
     }
 
@@ -350,7 +351,7 @@ impl Model {
     pub fn expire(&mut self) {
         let before = self.learners();
         let now = self.now;
-        for reason in [Reason::Hard, Reason::Idle] {
+        for reason in [RemovedReason::Hard, RemovedReason::Idle] {
             self.remove(reason, |e| {
                 e.deadline().is_some_and(|(at, why)| at <= now && why == reason)
             });

@@ -5,7 +5,7 @@ use weft_flow::request::{
     FlowCommand, FlowMod, MonitorCommand, MonitorFlags, MonitorRequest, Refusal,
 };
 use weft_flow::{GroupId, Match, PortNo, TableId};
-use weft_ofproto::{ConnectionId, FlowEventKind, FlowUpdate, Origin, OwnFlow, Request};
+use weft_ofproto::{BridgeRequest, ConnectionId, MonitorEvent, MonitorUpdate, Origin, OwnFlow};
 
 const A: ConnectionId = ConnectionId(1);
 const B: ConnectionId = ConnectionId(2);
@@ -30,19 +30,19 @@ pub fn watch_all(id: u32) -> MonitorRequest {
 }
 
 // What an update is, and the priority of its flow.
-fn short(updates: &[FlowUpdate]) -> Vec<String> {
-    let short = |update: &FlowUpdate| match update {
-        FlowUpdate::Initial(view) => format!("initial {}", view.rule.priority),
-        FlowUpdate::Event(FlowEventKind::Added, view) => format!("added {}", view.rule.priority),
-        FlowUpdate::Event(FlowEventKind::Modified, view) => {
+fn short(updates: &[MonitorUpdate]) -> Vec<String> {
+    let short = |update: &MonitorUpdate| match update {
+        MonitorUpdate::Initial(view) => format!("initial {}", view.rule.priority),
+        MonitorUpdate::Event(MonitorEvent::Added, view) => format!("added {}", view.rule.priority),
+        MonitorUpdate::Event(MonitorEvent::Modified, view) => {
             format!("modified {}", view.rule.priority)
         }
-        FlowUpdate::Event(FlowEventKind::Removed(reason), view) => {
+        MonitorUpdate::Event(MonitorEvent::Removed(reason), view) => {
             format!("{reason:?} {}", view.rule.priority)
         }
-        FlowUpdate::Own(xid) => format!("own {xid}"),
-        FlowUpdate::Paused => "paused".into(),
-        FlowUpdate::Resumed => "resumed".into(),
+        MonitorUpdate::Own(xid) => format!("own {xid}"),
+        MonitorUpdate::Paused => "paused".into(),
+        MonitorUpdate::Resumed => "resumed".into(),
     };
     updates.iter().map(short).collect()
 }
@@ -50,7 +50,7 @@ fn short(updates: &[FlowUpdate]) -> Vec<String> {
 // What a connection hears when another one changes flows.
 fn heard(desk: &mut Desk, by: ConnectionId, request: FlowMod) -> Vec<String> {
     let origin = Some(Origin { connection: by, xid: 7 });
-    let outcome = desk.bridge.request(desk.now, Request::Flow(request), origin).unwrap();
+    let outcome = desk.bridge.request(desk.now, BridgeRequest::Flow(request), origin).unwrap();
     short(outcome.updates.get(&A).map_or(&[], Vec::as_slice))
 }
 
@@ -116,8 +116,8 @@ fn monitors_choose() {
     assert_eq!(heard(&mut desk, B, prio(5)), ["added 5"]);
     let outcome = desk.flow(FlowMod { cookie_filter: 0, ..command(FlowCommand::Delete) }).unwrap();
     assert_eq!(short(&outcome.updates[&A]), ["Delete 1", "Delete 2", "Delete 5"]);
-    let with_actions = |update: &FlowUpdate| match update {
-        FlowUpdate::Event(_, view) => view.with_actions,
+    let with_actions = |update: &MonitorUpdate| match update {
+        MonitorUpdate::Event(_, view) => view.with_actions,
         _ => panic!("{update:?}"),
     };
     let told: Vec<_> = outcome.updates[&A].iter().map(with_actions).collect();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use weft_flow::request::{MonitorFlags, MonitorRequest};
 use weft_flow::{Action, Field, GroupId, Match, MeterId, Rule, RuleId, Subfield, TableId};
 use weft_ofproto::{
-    Change, ConnectionId, FlowEventKind, FlowUpdate, Outcome, RuleUse, TableConfig,
+    ConnectionId, FlowChange, MonitorEvent, MonitorUpdate, Outcome, RuleUse, TableConfig,
 };
 
 /// Table, priority and match.
@@ -48,7 +48,7 @@ impl Pair {
         self.model.gone.clear();
         let bridge = &mut self.desk.bridge;
         let outcome = match op {
-            Op::Request(request) => {
+            Op::BridgeRequest(request) => {
                 let expected = self.model.attempt(|model| model.request(&request));
                 let done = bridge.request(now, request, None);
                 assert_eq!(done.as_ref().err(), expected.as_ref().err());
@@ -117,12 +117,12 @@ impl Pair {
         self.retired.extend(outcome.removed_rules());
         for change in outcome.changes {
             match change {
-                Change::RuleAdded(rule) => assert_eq!(self.rules.insert(rule.id, rule), None),
-                Change::RuleReplaced { old, new } => {
+                FlowChange::RuleAdded(rule) => assert_eq!(self.rules.insert(rule.id, rule), None),
+                FlowChange::RuleReplaced { old, new } => {
                     assert_eq!(old.id, new.id);
                     assert_eq!(self.rules.insert(new.id, new), Some(old));
                 }
-                Change::RuleRemoved(rule) => {
+                FlowChange::RuleRemoved(rule) => {
                     assert_eq!(self.rules.remove(&rule.id), Some(rule));
                 }
                 _ => {}
@@ -137,14 +137,14 @@ impl Pair {
         self.model.gone.sort_unstable();
         assert_eq!(gone, self.model.gone);
         for update in outcome.updates.into_values().flatten() {
-            let FlowUpdate::Event(kind, view) = update else { panic!("{update:?}") };
+            let MonitorUpdate::Event(kind, view) = update else { panic!("{update:?}") };
             let rule = view.rule;
             let key = (rule.table.0, rule.priority, rule.matching.clone());
             let value = (rule.cookie, rule.actions.clone());
             match kind {
-                FlowEventKind::Added => drop(self.watched.insert(key, value)),
-                FlowEventKind::Modified => assert!(self.watched.insert(key, value).is_some()),
-                FlowEventKind::Removed(_) => assert_eq!(self.watched.remove(&key), Some(value)),
+                MonitorEvent::Added => drop(self.watched.insert(key, value)),
+                MonitorEvent::Modified => assert!(self.watched.insert(key, value).is_some()),
+                MonitorEvent::Removed(_) => assert_eq!(self.watched.remove(&key), Some(value)),
             }
         }
     }

@@ -5,13 +5,13 @@ use proptest::prelude::*;
 use weft_flow::action::Actions;
 use weft_flow::request::{FlowCommand, FlowFlags, FlowMod, GroupCommand, Learned, MeterCommand};
 use weft_flow::{Action, Bits, Field, GroupId, Match, MeterId, PortNo, Slot, TableId};
-use weft_ofproto::Request;
+use weft_ofproto::BridgeRequest;
 
 /// What is done to a bridge.
 #[derive(Clone, Debug)]
 pub enum Op {
-    Request(Request),
-    Bundle(Vec<Request>),
+    BridgeRequest(BridgeRequest),
+    Bundle(Vec<BridgeRequest>),
     Learn(FlowMod),
     /// Milliseconds.
     Wait(u64),
@@ -34,7 +34,7 @@ pub fn ops() -> impl Strategy<Value = Vec<Op>> {
 fn op() -> impl Strategy<Value = Op> {
     let limit = (prop::option::of(0u32..5), any::<bool>());
     prop_oneof![
-        12 => request().prop_map(Op::Request),
+        12 => request().prop_map(Op::BridgeRequest),
         4 => prop::collection::vec(request_of_bundle(), 0..8).prop_map(Op::Bundle),
         2 => flow_mod().prop_map(|flow| Op::Learn(learned(flow))),
         3 => (0u64..2500).prop_map(Op::Wait),
@@ -51,25 +51,25 @@ fn learned(flow: FlowMod) -> FlowMod {
     FlowMod { command: FlowCommand::Add, table, learned: Some(Learned { limit }), ..flow }
 }
 
-fn request() -> impl Strategy<Value = Request> {
+fn request() -> impl Strategy<Value = BridgeRequest> {
     prop_oneof![
         5 => request_of_bundle(),
         1 => (0..3usize, 0u32..3).prop_map(|(command, id)| {
             let commands = [MeterCommand::Add, MeterCommand::Modify, MeterCommand::Delete];
             let id = if id == 0 { MeterId::ALL.0 } else { id };
-            Request::Meter(meter(commands[command], id))
+            BridgeRequest::Meter(meter(commands[command], id))
         }),
     ]
 }
 
-fn request_of_bundle() -> impl Strategy<Value = Request> {
+fn request_of_bundle() -> impl Strategy<Value = BridgeRequest> {
     prop_oneof![
-        6 => flow_mod().prop_map(Request::Flow),
+        6 => flow_mod().prop_map(BridgeRequest::Flow),
         1 => group_mod(),
     ]
 }
 
-fn group_mod() -> impl Strategy<Value = Request> {
+fn group_mod() -> impl Strategy<Value = BridgeRequest> {
     (0..4usize, 0u32..4).prop_map(|(command, id)| {
         let commands = [
             GroupCommand::Add,
@@ -78,7 +78,7 @@ fn group_mod() -> impl Strategy<Value = Request> {
             GroupCommand::Delete,
         ];
         let id = if id == 0 { GroupId::ALL.0 } else { id };
-        Request::Group(group(commands[command], id, &[bucket(0, output(1))]))
+        BridgeRequest::Group(group(commands[command], id, &[bucket(0, output(1))]))
     })
 }
 

@@ -1,7 +1,7 @@
 //! Roles of controllers.
 
 use weft_flow::request::{Refusal, Role, RoleRequest};
-use weft_ofproto::{ConnectionId, RoleReply, Roles};
+use weft_ofproto::{ConnectionId, RoleOutcome, Roles};
 
 const A: ConnectionId = ConnectionId(1);
 const B: ConnectionId = ConnectionId(2);
@@ -15,9 +15,9 @@ fn one_is_master() {
     let mut roles = Roles::default();
     assert_eq!(roles.get(A), Role::Equal);
     let reply = roles.request(A, wants(Role::Master, 7)).unwrap();
-    assert_eq!(reply, RoleReply { role: Role::Master, generation: Some(7), demoted: vec![] });
+    assert_eq!(reply, RoleOutcome { role: Role::Master, generation: Some(7), demoted: vec![] });
     let reply = roles.request(B, wants(Role::Master, 7)).unwrap();
-    assert_eq!(reply, RoleReply { role: Role::Master, generation: Some(7), demoted: vec![A] });
+    assert_eq!(reply, RoleOutcome { role: Role::Master, generation: Some(7), demoted: vec![A] });
     assert_eq!(roles.check_write(A), Err(Refusal::IsSlave));
     roles.check_write(B).unwrap();
     let asks = RoleRequest { role: None, generation: None };

@@ -3,7 +3,7 @@
 use crate::make::{Desk, add, command, output, tells};
 use weft_flow::action::FinTimeout;
 use weft_flow::request::{FlowCommand, FlowMod};
-use weft_ofproto::{FinSeen, Outcome, Reason, RuleUse, Time};
+use weft_ofproto::{FinSeen, Outcome, RemovedReason, RuleUse, Time};
 
 fn expire(desk: &mut Desk) -> Outcome {
     desk.bridge.expire(desk.now, usize::MAX)
@@ -31,7 +31,10 @@ fn idle_flows_go_a_while_after_their_last_packet() {
     desk.wait(1);
     let outcome = expire(&mut desk);
     let [removed] = &outcome.removed[..] else { panic!("{outcome:?}") };
-    assert_eq!((removed.reason, removed.at, removed.flow.packets), (Reason::Idle, Time(3500), 1));
+    assert_eq!(
+        (removed.reason, removed.at, removed.flow.packets),
+        (RemovedReason::Idle, Time(3500), 1)
+    );
     assert_eq!(desk.bridge.next_expiry(), None);
 }
 
@@ -45,12 +48,12 @@ fn changes_start_the_hard_timeout_anew() {
     desk.flow(FlowMod { actions: output(2), ..command(FlowCommand::Modify) }).unwrap();
     desk.wait(1500);
     let outcome = expire(&mut desk);
-    assert_eq!(outcome.removed.iter().map(|r| r.reason).collect::<Vec<_>>(), [Reason::Idle]);
+    assert_eq!(outcome.removed.iter().map(|r| r.reason).collect::<Vec<_>>(), [RemovedReason::Idle]);
     desk.wait(2499);
     assert!(expire(&mut desk).is_empty());
     desk.wait(1);
     let outcome = expire(&mut desk);
-    assert_eq!(outcome.removed.iter().map(|r| r.reason).collect::<Vec<_>>(), [Reason::Hard]);
+    assert_eq!(outcome.removed.iter().map(|r| r.reason).collect::<Vec<_>>(), [RemovedReason::Hard]);
 }
 
 // Stock measures the idle timeout of a flow that takes the place of another from the last packet
@@ -70,7 +73,7 @@ fn both_timeouts_at_once_are_the_hard_one() {
     let mut desk = Desk::default();
     desk.flow(FlowMod { idle_timeout: 2, hard_timeout: 2, flags: tells(), ..add() }).unwrap();
     desk.wait(2000);
-    assert_eq!(expire(&mut desk).removed[0].reason, Reason::Hard);
+    assert_eq!(expire(&mut desk).removed[0].reason, RemovedReason::Hard);
 }
 
 #[test]
