@@ -130,20 +130,38 @@ pub struct Nic<'a> {
     pub kind: &'a str,
     /// Bridge port or underlay.
     pub held: Held,
+    /// It takes frames for all stations already.
+    pub is_promiscuous: bool,
 }
 
 /// A link that was taken out of service, to be closed on whatever thread.
 pub struct Leaving {
     name: String,
-    link: Link,
-    queues: Vec<Queue>,
+    /// What it was.
+    pub link: Link,
+    /// What workers have given back of it.
+    pub queues: Vec<Queue>,
     removes_device: bool,
+    /// Its device is to be promiscuous no more.
+    pub ends_promiscuity: bool,
 }
 
 impl Leaving {
+    /// Nothing but the link.
+    #[must_use]
+    pub fn of(name: &str, link: Link) -> Self {
+        Self {
+            name: name.to_owned(),
+            link,
+            queues: Vec::new(),
+            removes_device: false,
+            ends_promiscuity: false,
+        }
+    }
+
     /// Closes its queues, then its XDP program; the TAP itself goes, wherever it is, when that was meant.
     pub fn close(self) {
-        let Self { name, link, queues, removes_device } = self;
+        let Self { name, link, queues, removes_device, ends_promiscuity } = self;
         drop(queues);
         if let Some(attached) = link.attached
             && let Err(error) = attached.detach()
@@ -155,6 +173,11 @@ impl Leaving {
             && let Err(error) = tap.remove()
         {
             tracing::debug!("{name}: the device is gone already: {error}");
+        }
+        if ends_promiscuity {
+            // The device may be on its way out.
+            let _ = Kernel::connected()
+                .and_then(|mut kernel| kernel.set_promiscuous(link.ifindex, false));
         }
     }
 }
@@ -318,6 +341,7 @@ impl Links {
             mtu: nic.mtu,
             kind: nic.kind.to_owned(),
             held: nic.held,
+            is_promiscuous: nic.is_promiscuous,
             object,
             pin: self.pins.as_ref().and_then(|_| weft_ebpf::pin_path(nic.ifindex).ok()),
             workers: holders,
@@ -338,29 +362,23 @@ impl Links {
 
     /// An order could not be carried out.
     pub fn refuse(&mut self, order: &NicOrder) {
-        self.free_ids.insert(order.id);
+        self.free([order.id]);
+    }
+
+    /// These numbers are nobody's any more.
+    pub fn free(&mut self, ids: impl IntoIterator<Item = LinkId>) {
+        self.free_ids.extend(ids);
     }
 
     /// Takes an open NIC into service: its queues go to workers.
-    ///
-    /// # Errors
-    /// See [`LinkError`]; everything is undone then.
-    pub fn adopt(
-        &mut self,
-        name: &str,
-        nic: OpenNic,
-        workers: &mut Workers,
-    ) -> Result<(), LinkError> {
-        let OpenNic { link, queues } = nic;
-        let id = link.id;
-        let mut queues = queues.into_iter();
-        let added = queues.try_for_each(|(worker, queue)| workers.add_queue(worker, id, queue));
-        self.insert(name, link);
-        if let Err(error) = added {
-            self.close(name, false, workers);
-            return Err(error.into());
+    pub fn adopt(&mut self, name: &str, nic: OpenNic, workers: &Workers) {
+        let id = nic.link.id;
+        for (worker, queue) in nic.queues {
+            if let Err(error) = workers.add_queue(worker, id, queue) {
+                tracing::error!("{name}: {error}");
+            }
         }
-        Ok(())
+        self.insert(name, nic.link);
     }
 
     /// Makes or adopts a TAP and gives its queue to a worker; returns the device's number.
@@ -414,15 +432,10 @@ impl Links {
     }
 
     /// Takes a link out of service that carries nothing any more.  With `removes_device` the TAP itself goes, too.
-    pub fn leave(
-        &mut self,
-        name: &str,
-        removes_device: bool,
-        workers: &mut Workers,
-    ) -> Option<Leaving> {
+    /// Workers have its queues still, and its number is its own until [`Links::free`].
+    pub fn leave(&mut self, name: &str, removes_device: bool) -> Option<Leaving> {
         let mut link = self.open.remove(name)?;
         self.nic_ports -= usize::from(link.held == Held::Port);
-        self.free_ids.insert(link.id);
         self.changed.insert(link.id);
         self.names.remove(&link.id);
         if let Some(attached) = &mut link.attached {
@@ -432,32 +445,14 @@ impl Links {
                 }
             }
         }
-        let queues = workers.take_queues(link.id);
-        Some(Leaving { name: name.to_owned(), link, queues, removes_device })
-    }
-
-    /// Closes links that carry nothing any more, all at a time: their names, and whether the device of a TAP goes,
-    /// too.
-    pub fn close_all<'a>(
-        &mut self,
-        names: impl IntoIterator<Item = (&'a str, bool)>,
-        workers: &mut Workers,
-    ) {
-        let names = names.into_iter();
-        let leaving = names.filter_map(|(name, removes)| self.leave(name, removes, workers));
-        parallel::each(leaving.collect(), |leaving, _| leaving.close());
-        workers.reclaim();
-    }
-
-    /// Closes one link, as [`Links::close_all`] does.
-    pub fn close(&mut self, name: &str, removes_device: bool, workers: &mut Workers) {
-        self.close_all([(name, removes_device)], workers);
+        Some(Leaving { removes_device, ..Leaving::of(name, link) })
     }
 
     /// Lets go of everything without detaching what is pinned: a successor adopts it.
     pub fn abandon(&mut self, workers: &mut Workers) {
-        let ids = self.open.values().map(|link| link.id);
-        let queues = ids.map(|id| workers.take_queues(id));
+        let asked = self.open.values().map(|link| workers.ask_for_queues(link.id));
+        let asked: Vec<_> = asked.collect();
+        let queues = asked.into_iter().map(|question| workers.take_queues(question));
         parallel::each(queues.collect(), |queues, _| drop(queues));
         self.open.clear();
     }

@@ -7,6 +7,7 @@ pub(crate) mod nic;
 pub(crate) mod parallel;
 pub(crate) mod pins;
 pub mod taps;
+pub mod threads;
 
 use crate::netlink::kernel::{Changes, Kernel};
 use failures::Failures;
@@ -16,6 +17,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use taps::Taps;
+use threads::Threads;
 use weft_io::ethtool::medium;
 
 /// What there is on the host, as far as we know and hold it.
@@ -24,6 +26,8 @@ pub struct Host {
     pub kernel: Kernel,
     /// Open links.
     pub links: Links,
+    /// What opens and closes links.
+    pub threads: Threads,
     /// Links that cannot be opened.
     pub failures: Failures,
     /// Who listens on ports.
@@ -45,6 +49,7 @@ impl Host {
         Ok(Self {
             kernel: Kernel::open()?,
             links: Links::new(Pins::open(rundir)),
+            threads: Threads::default(),
             failures: Failures::default(),
             taps: Taps::default(),
             changes: Changes::default(),

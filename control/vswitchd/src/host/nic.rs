@@ -7,6 +7,7 @@
 use crate::host::descriptors;
 use crate::host::links::{Link, LinkError};
 use crate::host::taps::LinkTap;
+use crate::netlink::kernel::Kernel;
 use crate::plan::Held;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,6 +34,8 @@ pub struct NicOrder {
     pub kind: String,
     /// Bridge port or underlay.
     pub held: Held,
+    /// It takes frames for all stations already.
+    pub is_promiscuous: bool,
     /// Programs and maps of all NICs.
     pub object: Arc<Object>,
     /// Where its XDP link is pinned, if anywhere.
@@ -47,6 +50,8 @@ pub struct OpenNic {
     pub link: Link,
     /// Which worker gets each queue.
     pub queues: Vec<(usize, Queue)>,
+    /// It was we who made it promiscuous.
+    pub is_made_promiscuous: bool,
 }
 
 impl NicOrder {
@@ -56,9 +61,26 @@ impl NicOrder {
     /// See [`LinkError`]; everything is undone then.
     pub fn open(&self, at_once: usize) -> Result<OpenNic, LinkError> {
         descriptors::check(at_once)?;
-        if self.is_guest() {
-            return self.open_guest();
+        let mut nic = if self.is_guest() { self.open_guest() } else { self.open_xdp() }?;
+        let is_adopted = nic.link.attached.as_ref().is_some_and(Attached::adopted);
+        nic.is_made_promiscuous = self.held == Held::Port && self.make_promiscuous(is_adopted);
+        Ok(nic)
+    }
+
+    /// As a port of a bridge a NIC must take frames for all stations behind it.  True when it was we who made
+    /// it do so.
+    fn make_promiscuous(&self, is_adopted: bool) -> bool {
+        if self.is_promiscuous {
+            // An adopted link was a port of ours already.
+            return is_adopted;
         }
+        let made = Kernel::connected()
+            .and_then(|mut kernel| kernel.set_promiscuous(self.ifindex, true))
+            .inspect_err(|error| tracing::warn!("{}: cannot be promiscuous: {error}", self.name));
+        made.is_ok()
+    }
+
+    fn open_xdp(&self) -> Result<OpenNic, LinkError> {
         let role = if self.held == Held::Underlay { Role::Underlay } else { Role::Port };
         let is_large = self.workers.first().is_some_and(|(_, it)| self.mtu > it.mtu_max());
         let config = AttachConfig {
@@ -78,7 +100,7 @@ impl NicOrder {
                 let link = Link { attached: Some(attached), ..self.link(&queues) };
                 let workers = self.workers.iter().map(|(worker, _)| *worker);
                 let queues = workers.zip(queues.into_iter().map(Queue::from)).collect();
-                Ok(OpenNic { link, queues })
+                Ok(OpenNic { link, queues, is_made_promiscuous: false })
             }
             Err(error) => {
                 if let Err(error) = attached.detach() {
@@ -114,7 +136,8 @@ impl NicOrder {
             workers: vec![WorkerId(u16::try_from(worker).unwrap_or_default())],
             ..self.link(&[])
         };
-        Ok(OpenNic { link, queues: vec![(worker, queue.into())] })
+        let queues = vec![(worker, queue.into())];
+        Ok(OpenNic { link, queues, is_made_promiscuous: false })
     }
 
     fn open_queues(&self, attached: &mut Attached) -> Result<Vec<XskQueue>, LinkError> {

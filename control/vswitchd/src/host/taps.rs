@@ -19,6 +19,7 @@
 //! count: it would slow every port down, for what may be of no port at all.
 
 use crate::host::links::{Link, LinkError, Links};
+use crate::host::threads::Threads;
 use crate::plan::Held;
 use crate::workers::Workers;
 use std::collections::BTreeSet;
@@ -102,10 +103,15 @@ fn listened(table: &str, own: &BTreeSet<u64>) -> BTreeSet<u32> {
 
 impl Link {
     /// From now on the packet taps see its frames.
-    fn tap(&mut self, name: &str, workers: &mut Workers) -> Result<(), LinkError> {
+    fn tap(
+        &mut self,
+        name: &str,
+        threads: &mut Threads,
+        workers: &mut Workers,
+    ) -> Result<(), LinkError> {
         if let Err(error) = self.stand_in(name, workers) {
             self.put_sockets_in(name);
-            self.retire_stand_ins(workers);
+            self.retire_stand_ins(threads, workers);
             return Err(error);
         }
         Ok(())
@@ -143,22 +149,28 @@ impl Link {
     }
 
     /// The packet sockets go, and the host's stack has no shield any more.
-    fn retire_stand_ins(&mut self, workers: &mut Workers) {
+    fn retire_stand_ins(&mut self, threads: &mut Threads, workers: &mut Workers) {
         self.watches.iter().for_each(QueueWatch::release);
         self.tap.missed_frames += self.tap.missed_now();
         self.tap.watches.clear();
-        workers.remove_stand_ins(self.id);
+        threads.close_stand_ins(self.id, workers);
         if let Some(attached) = &mut self.attached {
             attached.unshield_host();
         }
     }
 
     /// Goes one step towards what the listeners want.
-    fn follow(&mut self, name: &str, is_listened: bool, workers: &mut Workers) {
+    fn follow(
+        &mut self,
+        name: &str,
+        is_listened: bool,
+        threads: &mut Threads,
+        workers: &mut Workers,
+    ) {
         let (done, next) = match (self.tap.state, is_listened) {
             (TapState::Untapped, true) => {
                 tracing::info!("{name}: somebody listens: packet sockets in place of AF_XDP");
-                (self.tap(name, workers), TapState::Arriving(Instant::now()))
+                (self.tap(name, threads, workers), TapState::Arriving(Instant::now()))
             }
             (TapState::Arriving(since), _) => {
                 if since.elapsed() < SETTLE || has_waiting(&self.watches) {
@@ -178,7 +190,7 @@ impl Link {
                     return;
                 }
                 tracing::info!("{name}: nobody listens any more: AF_XDP again");
-                self.retire_stand_ins(workers);
+                self.retire_stand_ins(threads, workers);
                 (Ok(()), TapState::Untapped)
             }
             (TapState::Refused, false) => (Ok(()), TapState::Untapped),
@@ -234,14 +246,15 @@ impl Taps {
     }
 
     /// Looks who listens on which port, and sees to it that they have something to hear.
-    pub fn turn(&mut self, links: &mut Links, workers: &mut Workers) {
+    pub fn turn(&mut self, links: &mut Links, threads: &mut Threads, workers: &mut Workers) {
         let watches = links.iter().flat_map(|(_, link)| &link.tap.watches);
         let own = watches.filter_map(QueueWatch::packet_socket_inode).collect();
         match self.listeners.look(&own) {
             Ok(listened) => {
                 for (name, link) in links.iter_mut() {
                     if link.held == Held::Port && !link.is_guest() {
-                        link.follow(name, listened.contains(&link.ifindex), workers);
+                        let is_listened = listened.contains(&link.ifindex);
+                        link.follow(name, is_listened, threads, workers);
                     }
                 }
             }

@@ -2,9 +2,10 @@
 
 use crate::host::Host;
 use crate::host::links::{LinkError, Nic};
-use crate::host::nic::{NicOrder, OpenNic};
-use crate::host::parallel;
+use crate::host::nic::NicOrder;
+use crate::host::threads::Opened;
 use crate::lower::Lower;
+use crate::netlink::kernel::Changes;
 use crate::plan::installed::Installed;
 use crate::plan::{Held, Step};
 use std::io;
@@ -20,11 +21,14 @@ pub struct Apply<'a> {
     pub plan: &'a Installed,
 }
 
+/// A link cannot be opened; why is noted.
+pub(crate) struct Refused;
+
 impl Apply<'_> {
     /// Runs one step; false when it failed in a way that changes the plan.
     pub(crate) fn step(&mut self, step: &Step) -> bool {
         match step {
-            // All of a plan together: `close_links`, `open_nics`.
+            // Threads do that: `close`, `order`.
             Step::Close { .. } | Step::OpenPort { .. } | Step::OpenUnderlay { .. } => true,
             Step::OpenTap { name, mac } => match self.open_tap(name, *mac) {
                 Ok(()) => true,
@@ -88,27 +92,20 @@ impl Apply<'_> {
         }
     }
 
-    /// Closes the links that the steps name, at a time.
-    pub(crate) fn close_links(&mut self, steps: &[Step]) {
-        let mut names = Vec::new();
-        let mut ports = Vec::new();
-        for step in steps {
-            let Step::Close { name, removes_device } = step else { continue };
-            let Some(link) = self.host.links.get(name) else { continue };
-            self.say_why(name, link.ifindex, link.held);
-            if link.held == Held::Port {
-                ports.push((name, link.ifindex));
-            }
-            names.push((name.as_str(), *removes_device));
-        }
-        self.host.links.close_all(names, &mut self.lower.workers);
-        for (name, ifindex) in ports {
+    /// Has the link closed that a step names.
+    pub(crate) fn close(&mut self, step: &Step) {
+        let Step::Close { name, removes_device } = step else { return };
+        let Some((held, ifindex)) = self.host.links.get(name).map(|link| (link.held, link.ifindex))
+        else {
+            return;
+        };
+        self.say_why(name, ifindex, held);
+        let Some(mut leaving) = self.host.links.leave(name, *removes_device) else { return };
+        if held == Held::Port {
             let is_there = self.host.kernel.link(ifindex).is_some_and(|link| link.name == *name);
-            if self.host.promiscuous.remove(name) && is_there {
-                // The device may be on its way out.
-                let _ = self.host.kernel.set_promiscuous(ifindex, false);
-            }
+            leaving.ends_promiscuity = self.host.promiscuous.remove(name) && is_there;
         }
+        self.host.threads.close([leaving], &mut self.lower.workers);
     }
 
     /// Why a link is closed.
@@ -136,32 +133,20 @@ impl Apply<'_> {
         Ok(())
     }
 
-    /// Opens the NICs that the steps name, at a time; false when one failed.
-    pub(crate) fn open_nics(&mut self, steps: &[Step]) -> bool {
-        let mut orders = Vec::new();
-        let mut is_complete = true;
-        for step in steps {
-            let (name, ifindex, held) = match step {
-                Step::OpenPort { name, ifindex } => (name, *ifindex, Held::Port),
-                Step::OpenUnderlay { name, ifindex } => (name, *ifindex, Held::Underlay),
-                _ => continue,
-            };
-            match self.order_nic(name, ifindex, held) {
-                Ok(order) => orders.push(order),
-                Err(text) => {
-                    self.host.failures.note(name, ifindex, text);
-                    is_complete = false;
-                }
-            }
-        }
-        let results = parallel::each(orders, |order, at_once| {
-            let opened = order.open(at_once);
-            (order, opened)
-        });
-        for (order, opened) in results {
-            is_complete &= self.take_nic(&order, opened);
-        }
-        is_complete
+    /// What it takes to open the NIC that a step names, if it names one.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub(crate) fn order(&mut self, step: &Step) -> Result<Option<NicOrder>, Refused> {
+        let (name, ifindex, held) = match step {
+            Step::OpenPort { name, ifindex } => (name, *ifindex, Held::Port),
+            Step::OpenUnderlay { name, ifindex } => (name, *ifindex, Held::Underlay),
+            _ => return Ok(None),
+        };
+        self.order_nic(name, ifindex, held).map(Some).map_err(|text| {
+            self.host.failures.note(name, ifindex, text);
+            Refused
+        })
     }
 
     fn order_nic(&mut self, name: &str, ifindex: u32, held: Held) -> Result<NicOrder, String> {
@@ -171,54 +156,50 @@ impl Apply<'_> {
         let device = self.host.kernel.link(ifindex);
         let device = device
             .ok_or_else(|| format!("could not open network device {name} (No such device)"))?;
-        let nic = Nic { name, ifindex, mtu: device.mtu, kind: &device.kind, held };
+        let (mtu, kind, is_promiscuous) = (device.mtu, &device.kind, device.is_promiscuous);
+        let nic = Nic { name, ifindex, mtu, kind, held, is_promiscuous };
         self.host.links.order(&nic, &self.lower.workers).map_err(|error| error.to_string())
     }
 
     /// Takes a NIC into service, if it is open; false when it is not.
-    fn take_nic(&mut self, order: &NicOrder, opened: Result<OpenNic, LinkError>) -> bool {
+    pub(crate) fn take_nic(&mut self, opened: Opened) -> bool {
+        let Opened { order, outcome } = opened;
         let name = &order.name;
-        let adopted = match opened {
-            Ok(nic) => self.host.links.adopt(name, nic, &mut self.lower.workers),
+        let nic = match outcome {
+            Ok(nic) => nic,
             Err(error) => {
-                self.host.links.refuse(order);
-                Err(error)
+                self.host.links.refuse(&order);
+                self.host.failures.note(name, order.ifindex, error.to_string());
+                return false;
             }
         };
-        if let Err(error) = adopted {
-            self.host.failures.note(name, order.ifindex, error.to_string());
-            return false;
+        if !self.has_workers_of(&order) {
+            // What the kernel would tell has it looked at again.
+            let device = (order.ifindex, name.clone());
+            self.host.note_devices(Changes { devices: [device].into(), ..Changes::default() });
+            self.host.threads.undo(name, nic);
+            return true;
         }
+        if nic.is_made_promiscuous {
+            self.host.promiscuous.insert(name.clone());
+        }
+        self.host.links.adopt(name, nic, &self.lower.workers);
         self.host.look_at_carrier(name);
-        let attached = self.host.links.get(name).and_then(|link| link.attached.as_ref());
-        let mut is_adopted = false;
-        if let Some(attached) = attached {
+        if let Some(attached) = self.host.links.get(name).and_then(|link| link.attached.as_ref()) {
             let mode = attached.mode();
-            is_adopted = attached.adopted();
             if let Some(reason) = attached.fallback_reason() {
                 tracing::info!("{name}: {mode} XDP, since {reason}");
             } else {
                 tracing::info!("{name}: {mode} XDP");
             }
         }
-        if order.held == Held::Port
-            && let Some(device) = self.host.kernel.link(order.ifindex).cloned()
-        {
-            self.make_promiscuous(&device, is_adopted);
-        }
         true
     }
 
-    /// As a port of a bridge a NIC must take frames for all stations behind it.
-    fn make_promiscuous(&mut self, link: &crate::netlink::kernel::Link, is_adopted: bool) {
-        let name = &link.name;
-        if !link.is_promiscuous
-            && let Err(error) = self.host.kernel.set_promiscuous(link.ifindex, true)
-        {
-            tracing::warn!("{name}: cannot be promiscuous: {error}");
-        } else if !link.is_promiscuous || is_adopted {
-            // An adopted link was a port of ours already, so it was we who made it so.
-            self.host.promiscuous.insert(name.clone());
-        }
+    /// False when a worker that was to have a queue was replaced by one with other memory.
+    fn has_workers_of(&self, order: &NicOrder) -> bool {
+        order.workers.iter().all(|(worker, region)| {
+            self.lower.workers.region(*worker).is_some_and(|now| now.same(*region))
+        })
     }
 }

@@ -8,7 +8,7 @@ pub(crate) mod rebalance;
 pub mod supervise;
 
 use crate::plan::installed::Installed;
-use crate::workers::{StartError, Workers};
+use crate::workers::{Question, StartError, Workers};
 use publish::Ids;
 use rebalance::Rebalance;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,8 @@ pub struct Lower {
     /// The CPUs that workers were asked for.
     cpus: Vec<usize>,
     has_restarted: bool,
+    /// The order to forward by the snapshot.
+    installing: Option<Question>,
 }
 
 impl Lower {
@@ -54,7 +56,27 @@ impl Lower {
             rebalance: Rebalance::default(),
             cpus: Vec::new(),
             has_restarted: false,
+            installing: None,
         })
+    }
+
+    /// Has all workers forward by this.
+    pub fn install(&mut self, snapshot: Snapshot) {
+        self.epoch = snapshot.epoch;
+        self.snapshot = Arc::new(snapshot);
+        self.installing = Some(self.workers.install(&self.snapshot));
+    }
+
+    /// The order to forward by the snapshot, until all workers do.
+    #[must_use]
+    pub fn installing(&self) -> Option<Question> {
+        self.installing.filter(|question| !self.workers.is_answered(*question))
+    }
+
+    /// True when all workers forward by the snapshot.
+    #[must_use]
+    pub fn is_in_force(&self) -> bool {
+        self.installing().is_none()
     }
 
     /// Ports may be other than in the snapshot.
@@ -72,7 +94,7 @@ impl Lower {
         for name in links {
             let port = plan.ports.by_device(name);
             if let Some(id) = port.and_then(|port| self.ids.port(&port.interface)) {
-                self.workers.flush_fdb(None, Some(id), None);
+                self.workers.forget_fdb(None, Some(id));
             }
         }
     }

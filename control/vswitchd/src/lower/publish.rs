@@ -19,7 +19,6 @@ use crate::plan::path::{Path, State};
 use crate::plan::{Carrier, Held, PlannedPort};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::Hash;
-use std::sync::Arc;
 use std::time::Instant;
 use uuid::Uuid;
 use weft_protocols::tree::Gate;
@@ -198,15 +197,13 @@ impl Publisher<'_> {
     }
 
     /// Sends the next snapshot to the workers, unless the one that they have is as good.
+    /// [`Lower::is_in_force`] says when they forward by it.
     pub fn install(&mut self) {
         let touched = std::mem::take(&mut self.lower.dirty);
         let changed = self.links.take_changed();
         let Some(snapshot) = self.snapshot(&touched, changed) else { return };
         self.coverage.add("snapshot_installed", 1);
-        self.lower.epoch = snapshot.epoch;
-        let snapshot = Arc::new(snapshot);
-        self.lower.workers.install(&snapshot);
-        self.lower.snapshot = snapshot;
+        self.lower.install(snapshot);
         let rows: BTreeSet<_> = self.desired.bridges.values().map(|bridge| bridge.uuid).collect();
         self.lower.bridges_since.retain(|row, _| rows.contains(row));
         for row in rows {

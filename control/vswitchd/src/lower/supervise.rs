@@ -63,7 +63,8 @@ fn move_links(id: WorkerId, is_hanging: bool, host: &mut Host, workers: &mut Wor
             }
             continue;
         }
-        host.links.close(&name, false, workers);
+        let leaving = host.links.leave(&name, false);
+        host.threads.close(leaving, workers);
         if is_hanging {
             host.note_stuck(&name);
         }

@@ -174,8 +174,11 @@ impl Kernel {
         Ok(kernel)
     }
 
-    /// A socket, and empty tables.
-    fn connected() -> io::Result<Self> {
+    /// A socket to give orders by, and empty tables.
+    ///
+    /// # Errors
+    /// When there are no more descriptors.
+    pub fn connected() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;

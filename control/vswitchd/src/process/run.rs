@@ -68,7 +68,8 @@ pub async fn run(
     let turns = engine.views.turns.clone();
     let mut control = Control::new(config.store, presence, kernel, engine, store)?;
     let end = turns.measure(control.run()).await;
-    let presence = control.stop(end.as_ref().map_or(Leave::Devices, |(leave, _)| *leave)).await;
+    let leave = end.as_ref().map_or(Leave::Devices, |(leave, _)| *leave);
+    let presence = Box::pin(control.stop(leave)).await;
     tracing::info!("stopped");
     // Whoever gave the order hears of it when nothing stands in the way of a next start.
     drop(presence);

@@ -58,12 +58,14 @@ pub struct Protocols {
     /// Multicast snooping.
     pub snooping: Snooping,
     states_changed: bool,
+    /// What is to be done once gates are in force.
+    errands: Vec<Errand>,
 }
 
 impl Default for Protocols {
     fn default() -> Self {
         let snooping = Snooping::new(Instant::now());
-        Self { spanning: Spanning::default(), snooping, states_changed: false }
+        Self { spanning: Spanning::default(), snooping, states_changed: false, errands: Vec::new() }
     }
 }
 
@@ -98,20 +100,23 @@ impl Protocols {
         }
     }
 
-    /// Lets time pass for the trees and guards; what they want done, once gates are in force.
-    #[must_use]
-    pub fn tick(&mut self, lower: &mut Lower) -> Vec<Errand> {
+    /// Lets time pass for the trees and guards.  [`Protocols::run`] does what they want done.
+    pub fn tick(&mut self, lower: &mut Lower) {
         let Turn { errands, gates_changed } = self.spanning.turn(Instant::now());
         if gates_changed {
             lower.mark(self.spanning.all_members());
         }
         self.states_changed |= gates_changed;
-        errands
+        self.errands.extend(errands);
     }
 
-    /// Does what the trees and guards want done.
-    pub fn run(&mut self, errands: Vec<Errand>, desired: &Desired, lower: &mut Lower) {
-        for errand in errands {
+    /// Does what the trees and guards want done, once gates are in force: what is sent afterwards may open
+    /// those of a neighbour.
+    pub fn run(&mut self, desired: &Desired, lower: &mut Lower) {
+        if !lower.is_in_force() {
+            return;
+        }
+        for errand in std::mem::take(&mut self.errands) {
             match errand {
                 Errand::Send(port, frame) => lower.workers.transmit(port, frame),
                 Errand::Flush(name, port) => {
@@ -119,7 +124,7 @@ impl Protocols {
                     let bridge = desired.bridges.get(&name);
                     let id = bridge.and_then(|bridge| lower.ids.bridge(&bridge.uuid));
                     if let Some(id) = id {
-                        lower.workers.flush_fdb(Some(id), port, None);
+                        lower.workers.forget_fdb(Some(id), port);
                     }
                 }
             }

@@ -1,8 +1,9 @@
 //! The workers, seen from control: questions with numbers, and answers that carry them.
 //!
-//! A worker answers at its next batch boundary, which is microseconds away.  Control waits for the
-//! answers that a change of the configuration depends on ([`Workers::wait`]); all others come when
-//! they come ([`Workers::take_answered`]).  An answer to a question that nobody asks any more is
+//! A worker answers at its next batch boundary, which is microseconds away, unless it hangs.  The control loop
+//! waits for nobody: answers come when they come ([`Workers::take_answered`]), and whether an order was carried
+//! out is a question as well ([`Workers::order`]).  Only some commands of operators, and the end of workers, wait
+//! inside a turn ([`Workers::wait`]).  An answer to a question that nobody asks any more is
 //! dropped, whatever it says.  A worker that has ended, or that does nothing for [`watch::STUCK_AFTER`] while
 //! a question waits for it, is lost (`watch.rs`): nobody waits for it any more, and the engine puts
 //! a new one in its place.  What a worker says unasked is kept until the engine asks for it.
@@ -58,6 +59,8 @@ pub struct Question(u64);
 struct Open {
     from: Vec<WorkerId>,
     answers: Vec<Event<Queue>>,
+    /// Nobody wants the answers, but to know that all have come.
+    is_order: bool,
 }
 
 /// What workers have said unasked, until somebody takes it.
@@ -215,6 +218,16 @@ impl Workers {
         self.ask_some(&self.all(), &mut command)
     }
 
+    /// Gives all workers an order.  It is carried out when [`Workers::is_answered`] says so of its number.
+    pub fn order(&mut self, command: impl FnMut(WorkerId) -> Command<Queue>) -> Question {
+        let question = self.ask(command);
+        if let Some(open) = self.open.get_mut(&question) {
+            open.is_order = true;
+        }
+        self.leave_lost();
+        question
+    }
+
     /// Asks these workers.
     pub fn ask_some(
         &mut self,
@@ -300,13 +313,14 @@ impl Workers {
         }
     }
 
-    /// Nobody waits for lost workers.
+    /// Nobody waits for lost workers, and orders that were carried out are done with.
     fn leave_lost(&mut self) {
         if !self.health.lost.is_empty() {
             for open in self.open.values_mut() {
                 open.from.retain(|id| !self.health.lost.contains_key(id));
             }
         }
+        self.open.retain(|_, open| !open.is_order || !open.from.is_empty());
     }
 
     /// When to look at the workers, if one owes an answer.

@@ -30,11 +30,10 @@ impl Workers {
         std::mem::take(&mut self.unasked.heard)
     }
 
-    /// Makes all workers use these lists for frames to groups, and waits until they do.
+    /// Makes all workers use these lists for frames to groups.
     pub fn set_groups(&mut self, bridge: BridgeId, groups: Option<&Arc<Groups>>) {
-        let question = self.ask(|_| Command::SetGroups { bridge, groups: groups.cloned() });
-        // The lists used before are freed here: a worker frees nothing.
-        drop(self.wait(question));
+        // The lists used before come with the answers, and are freed here: a worker frees nothing.
+        self.order(|_| Command::SetGroups { bridge, groups: groups.cloned() });
     }
 
     /// Sends a control frame out of a port.  Any worker can: it hands over what is another's.
@@ -46,10 +45,9 @@ impl Workers {
         }
     }
 
-    /// Makes all workers forward by `snapshot`, and waits until they do.
-    pub fn install(&mut self, snapshot: &Arc<Snapshot>) {
-        let question = self.ask(|_| Command::Install(Arc::clone(snapshot)));
-        drop(self.wait(question));
+    /// Makes all workers forward by `snapshot`: they do when [`Workers::is_answered`] says so.
+    pub fn install(&mut self, snapshot: &Arc<Snapshot>) -> Question {
+        self.order(|_| Command::Install(Arc::clone(snapshot)))
     }
 
     /// Makes a worker that was just started forward by `snapshot`; what it is told later finds it so.
@@ -109,26 +107,19 @@ impl Workers {
         Ok(has_moved)
     }
 
-    /// Takes the queues of a link out of service.  Whoever gets them closes them, which may take tens of
+    /// Asks for the queues of a link, which go out of service: [`Workers::take_queues`] has them.
+    pub fn ask_for_queues(&mut self, link: LinkId) -> Question {
+        self.ask(|_| Command::RemoveQueues { link })
+    }
+
+    /// Asks for the queues that stood in for others of a link, likewise.
+    pub fn ask_for_stand_ins(&mut self, link: LinkId) -> Question {
+        self.ask(|_| Command::RemoveStandIns { link })
+    }
+
+    /// The queues that were asked for; waits for them.  Whoever gets them closes them, which may take tens of
     /// milliseconds, then calls [`Workers::reclaim`].
-    pub fn take_queues(&mut self, link: LinkId) -> Vec<Queue> {
-        let question = self.ask(|_| Command::RemoveQueues { link });
-        self.wait_for_queues(question)
-    }
-
-    /// Queues that were taken out of service are closed: workers take the frames back that the kernel held.
-    pub fn reclaim(&self) {
-        self.tell(|| Command::Reclaim);
-    }
-
-    /// Takes the queues out of service that stood in for others of a link, and closes them.
-    pub fn remove_stand_ins(&mut self, link: LinkId) {
-        let question = self.ask(|_| Command::RemoveStandIns { link });
-        drop(self.wait_for_queues(question));
-        self.reclaim();
-    }
-
-    fn wait_for_queues(&mut self, question: Question) -> Vec<Queue> {
+    pub fn take_queues(&mut self, question: Question) -> Vec<Queue> {
         let answers = self.wait(question).into_iter();
         let queues = answers.filter_map(|event| match event {
             Event::QueuesRemoved { queues, .. } => Some(queues),
@@ -137,8 +128,17 @@ impl Workers {
         queues.flatten().collect()
     }
 
-    /// Forgets learned addresses, of one bridge, port or VLAN where these are given; returns how
-    /// many entries went.
+    /// Queues that were taken out of service are closed: workers take the frames back that the kernel held.
+    pub fn reclaim(&self) {
+        self.tell(|| Command::Reclaim);
+    }
+
+    /// Forgets learned addresses, of one bridge or port where these are given.
+    pub fn forget_fdb(&mut self, bridge: Option<BridgeId>, port: Option<PortId>) {
+        self.order(|_| Command::FlushFdb { bridge, port, vid: None });
+    }
+
+    /// The same, of a VLAN, too; waits until they are forgotten, and returns how many entries went.
     pub fn flush_fdb(
         &mut self,
         bridge: Option<BridgeId>,

@@ -8,6 +8,7 @@ mod timed;
 
 use crate::engine::errand::{Errands, Ready};
 use crate::engine::{Engine, Leave};
+use crate::host::threads::Done;
 use crate::netlink::events::{KernelEvent, KernelEvents};
 use crate::netlink::kernel::watched;
 use crate::process::presence::Presence;
@@ -85,6 +86,10 @@ enum Wake {
     /// The time of a part has come.
     Due(Timed),
     LinkCounters(Option<LinkCounters>),
+    /// A thread has opened or closed links.
+    Links(Option<Done>),
+    /// The change that is under way can go on.
+    Change,
     Errand,
     Stop,
     Reopen,
@@ -102,6 +107,8 @@ impl Wake {
             Self::Workers => "workers",
             Self::Due(timed) => timed.name(),
             Self::LinkCounters(_) => "statistics",
+            Self::Links(_) => "links",
+            Self::Change => Timed::Reconcile.name(),
             Self::Errand => "errand",
             Self::Stop | Self::Reopen => "signal",
         }
@@ -158,6 +165,7 @@ impl Control {
     async fn wait(&mut self) -> Wake {
         let next = self.next_due();
         let is_ready = self.errands.is_ready(&self.engine.lower.workers);
+        let is_changing = self.reconciliation.can_go_on(&self.engine);
         let at = next.map_or_else(|| Instant::now() + FAR, |(at, _)| at);
         tokio::select! {
             biased;
@@ -178,8 +186,10 @@ impl Control {
                 if let Ok(mut ready) = ready { ready.clear_ready(); }
                 Wake::Workers
             }
+            done = self.engine.host.threads.next() => Wake::Links(done),
             read = self.statistics.read() => Wake::LinkCounters(read),
             // Whatever else there is goes first, and other tasks of this thread do.
+            () = tokio::task::yield_now(), if is_changing => Wake::Change,
             () = tokio::task::yield_now(), if is_ready => Wake::Errand,
         }
     }
@@ -214,6 +224,8 @@ impl Control {
             }
             Wake::Due(timed) => self.turn(timed).await?,
             Wake::LinkCounters(read) => self.write_statistics(read),
+            Wake::Links(done) => self.engine.note_links(done),
+            Wake::Change => self.go_on_changing(),
             Wake::Errand => {
                 self.go_on();
                 self.write_for_errands();
@@ -257,7 +269,7 @@ impl Control {
     /// Stops the workers and the database.  Whoever drops what is left gives up the sockets.
     pub async fn stop(self, leave: Leave) -> Presence {
         let Self { engine, mut store, presence, .. } = self;
-        engine.stop(leave);
+        engine.stop(leave).await;
         store.settle().await;
         if let Some(server) = store.server.take() {
             server.stop().await;

@@ -3,6 +3,8 @@
 use super::Control;
 use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::Rows;
+use crate::engine::Engine;
+use crate::engine::change::Change;
 use crate::netlink::kernel::{Changes, watched};
 use crate::report::status::{LOCK, Wanted};
 use anyhow::Context;
@@ -20,17 +22,29 @@ pub(super) struct Reconciliation {
     pub is_connected: bool,
     due: Option<Instant>,
     changed: ChangedRows,
+    /// What is being done, and the rows that it is about.
+    under_way: Option<(Change, ChangedRows)>,
 }
 
 impl Reconciliation {
     /// All is to be looked at, now.
     pub fn at_start() -> Self {
-        Self { is_connected: true, due: Some(Instant::now()), changed: ChangedRows::anything() }
+        Self {
+            is_connected: true,
+            due: Some(Instant::now()),
+            changed: ChangedRows::anything(),
+            under_way: None,
+        }
     }
 
-    /// When to look.
+    /// When to look; not before what is under way is over.
     pub const fn due(&self) -> Option<Instant> {
-        self.due
+        if self.under_way.is_some() { None } else { self.due }
+    }
+
+    /// True when the change that is under way waits for nobody.
+    pub fn can_go_on(&self, engine: &Engine) -> bool {
+        self.under_way.as_ref().is_some_and(|(change, _)| engine.can_go_on(change))
     }
 
     /// Looks soon at what has changed outside of the database.
@@ -92,33 +106,54 @@ impl Control {
         }
     }
 
-    /// Makes what is there equal to what is wanted, and says so in rows.
+    /// Begins to make what is there equal to what is wanted.
     pub(super) fn reconcile(&mut self) -> anyhow::Result<()> {
         self.reconciliation.due = None;
         if !self.store.is_active() || self.store.uuids("Open_vSwitch").is_empty() {
             return Ok(());
         }
         let changed = std::mem::take(&mut self.reconciliation.changed);
-        let has_planned = self.engine.reconcile(&self.store, &changed);
+        let begun = self.engine.begin(&self.store, &changed);
         if self.engine.lower.take_restarted() {
             self.notices = watched(self.engine.lower.workers.notices()?)?;
         }
-        if has_planned {
-            // The devices that were just made or changed have their rows in this transaction.
-            let noted = self.kernel.note_all(&mut self.engine.host.kernel);
-            self.note_changes(noted);
+        match begun {
+            Some(change) => {
+                self.reconciliation.under_way = Some((change, changed));
+                self.go_on_changing();
+            }
+            None => self.end_change(&changed),
         }
+        Ok(())
+    }
+
+    /// Goes on with the change that is under way, and says so in rows when it is over.
+    pub(super) fn go_on_changing(&mut self) {
+        let Some((change, _)) = &mut self.reconciliation.under_way else { return };
+        if !self.engine.go_on(&self.store, change) {
+            return;
+        }
+        let Some((_, changed)) = self.reconciliation.under_way.take() else { return };
+        // The devices that were just made or changed have their rows in this transaction.
+        let noted = self.kernel.note_all(&mut self.engine.host.kernel);
+        self.note_changes(noted);
+        self.end_change(&changed);
+    }
+
+    fn end_change(&mut self, changed: &ChangedRows) {
         if self.engine.has_changes() {
             // What was read instead of heard of is looked at, too.
             self.reconciliation.soon(SETTLE);
         }
         self.statistics.shorten(self.statistics_interval());
-        self.tell(&changed);
-        Ok(())
+        self.tell(changed);
     }
 
-    /// Writes what has become of the configuration.
+    /// Writes what has become of the configuration, unless a change is under way: its end does.
     pub(super) fn tell(&mut self, changed: &ChangedRows) {
+        if self.reconciliation.under_way.is_some() {
+            return;
+        }
         let mut wanted = self.engine.statuses(changed);
         self.store.want_controllers(&mut wanted);
         self.write(wanted);

@@ -119,10 +119,15 @@ impl Control {
         match timed {
             Timed::Reconcile => self.reconcile()?,
             Timed::Trees => self.turn_trees(),
-            Timed::Taps => host.taps.turn(&mut host.links, &mut lower.workers),
+            Timed::Taps => {
+                host.taps.turn(&mut host.links, &mut host.threads, &mut lower.workers);
+            }
             Timed::Snooping => protocols.turn_snooping(lower),
             Timed::Tend => self.tend().await,
-            Timed::Watch => lower.workers.watch(),
+            Timed::Watch => {
+                lower.workers.watch();
+                self.engine.hear_workers();
+            }
             Timed::Statistics => {
                 self.store.tend(&self.store_config).await?;
                 self.read_counters();
