@@ -1,7 +1,7 @@
 //! Parts of fields in actions: `move`, the stack, `output` to what a field says.
 
-use super::decode::{Context, sized};
-use super::encode::{nicira, standard};
+use super::decode::{COPY_FIELD, Context, ONF, sized};
+use super::encode::{experimenter, nicira, standard};
 use crate::bytes::{Reader, Writer};
 use crate::oxm::{self, Named};
 use weft_flow::request::Refusal;
@@ -42,7 +42,7 @@ pub(super) fn any_field(reader: &mut Reader<'_>, context: Context<'_>) -> Result
     match header.named {
         Named::Field(field) if !header.is_masked => Ok(field),
         Named::Field(_) => Err(Refusal::BadMask),
-        Named::Cookie | Named::Unknown => Err(Refusal::BadField),
+        Named::WrongLength | Named::Cookie | Named::Unknown => Err(Refusal::BadField),
     }
 }
 
@@ -120,7 +120,7 @@ pub(super) fn encode_move(
             fields(out, context.version);
         });
     } else if context.version == Version::V13 && is_copy {
-        super::encode::experimenter(out, super::decode::ONF, 3200, |out| {
+        experimenter(out, ONF, COPY_FIELD, |out| {
             out.zeros(2);
             numbers(out);
             out.zeros(2);
@@ -213,7 +213,6 @@ pub(super) fn encode_output(out: &mut Vec<u8>, context: Context<'_>, bits: Subfi
 /// Reads `delete_field`.
 pub(super) fn decode_delete(mut body: Reader<'_>, context: Context<'_>) -> Result<Action, Refusal> {
     let field = any_field(&mut body, context)?;
-    end(body)?;
     if field.tun_metadata_number().is_none() {
         return Err(Refusal::BadSetArgument);
     }
@@ -234,7 +233,8 @@ pub(super) fn decode_larger(body: Reader<'_>, context: Context<'_>) -> Result<Ac
     let (bytes, offset) = (body.u16()?, body.u16()?);
     let field = any_field(&mut body, context)?;
     end(body)?;
-    Ok(Action::CheckPktLarger { bytes, destination: Subfield { field, offset, bits: 1 } })
+    let destination = target(Subfield { field, offset, bits: 1 }, context)?;
+    Ok(Action::CheckPktLarger { bytes, destination })
 }
 
 /// Writes `check_pkt_larger`.

@@ -25,6 +25,8 @@ const EXPERIMENTER: u16 = 0xffff;
 pub(super) const NICIRA: u32 = 0x2320;
 /// The Open Networking Foundation, the experimenter.
 pub(super) const ONF: u32 = 0x4f4e_4600;
+/// The only action of the Open Networking Foundation.
+pub(super) const COPY_FIELD: u16 = 3200;
 
 impl<'a> Context<'a> {
     /// The context of a message's list.
@@ -58,6 +60,7 @@ fn one(reader: &mut Reader<'_>, context: Context<'_>) -> Result<Action, Refusal>
     let mut ahead = *reader;
     let kind = ahead.u16()?;
     let len = usize::from(ahead.u16()?);
+    known(kind, ahead, context.version)?;
     if len < 8 || !len.is_multiple_of(8) {
         return Err(Refusal::ActionBadLen);
     }
@@ -66,11 +69,46 @@ fn one(reader: &mut Reader<'_>, context: Context<'_>) -> Result<Action, Refusal>
     if kind != EXPERIMENTER {
         return standard::decode(kind, body, context);
     }
-    match body.u32()? {
-        NICIRA => nicira::decode(body.u16()?, body, context),
-        ONF if context.version >= Version::V13 => standard::copy_field_onf(body, context),
-        _ => Err(Refusal::ActionBadVendor),
+    let experimenter = body.u32()?;
+    let subtype = body.u16()?;
+    if experimenter == ONF {
+        return standard::copy_field_onf(body, context);
     }
+    nicira::decode(subtype, body, context)
+}
+
+/// Refuses actions that a version does not have.
+fn known(kind: u16, mut behind: Reader<'_>, version: Version) -> Result<(), Refusal> {
+    let is_standard = match kind {
+        EXPERIMENTER => {
+            let (experimenter, subtype) = (behind.u32()?, behind.u16()?);
+            return experimenters(experimenter, subtype, version);
+        }
+        0..=10 => true,
+        11 => version == Version::V10,
+        13..=24 => version > Version::V10,
+        25 => version >= Version::V12,
+        28 | 29 => version >= Version::V15,
+        _ => false,
+    };
+    if is_standard { Ok(()) } else { Err(Refusal::ActionBadType) }
+}
+
+fn experimenters(experimenter: u32, subtype: u16, version: Version) -> Result<(), Refusal> {
+    let is_known = match (experimenter, subtype) {
+        (
+            NICIRA,
+            1 | 2 | 5 | 8..=10 | 12..=17 | 19..=22 | 27..=29 | 32 | 34..=39 | 41..=45 | 49 | 50,
+        ) => true,
+        // Standard actions say these in later versions.
+        (NICIRA, 4 | 18 | 23..=26 | 30 | 31 | 40) => version == Version::V10,
+        (NICIRA, 6 | 7 | 33) => version < Version::V15,
+        (NICIRA, 46 | 47) => version >= Version::V13,
+        (ONF, COPY_FIELD) => matches!(version, Version::V13 | Version::V14),
+        (NICIRA | ONF, _) => false,
+        _ => return Err(Refusal::ActionBadVendor),
+    };
+    if is_known { Ok(()) } else { Err(Refusal::ActionBadVendorType) }
 }
 
 /// Refuses a body that has not so many bytes.

@@ -3,7 +3,7 @@
 use super::bits::{field, pack, target, unpack};
 use super::decode::{Context, sized};
 use super::encode::nicira;
-use crate::bytes::{Reader, Writer};
+use crate::bytes::{Reader, Writer, is_zero};
 use crate::oxm;
 use weft_flow::action::{Bundle, BundleAlgorithm, HashFields, Multipath, MultipathAlgorithm};
 use weft_flow::request::Refusal;
@@ -80,16 +80,8 @@ pub(super) fn decode_bundle(
     let (kind, count, packed) = (body.u32()?, body.u16()?, body.u16()?);
     let mut name = Reader::new(body.take(4)?);
     let is_plain = packed == 0 && name.peek() == [0; 4];
-    body.zeros(4, Refusal::ActionBadArgument)?;
-    let fields = hash_fields(fields)?;
-    let algorithm = match algorithm {
-        0 => BundleAlgorithm::ActiveBackup,
-        1 => BundleAlgorithm::Hrw,
-        _ => return Err(Refusal::ActionBadArgument),
-    };
-    if count > MEMBERS || kind != PORTS || !loads && !is_plain {
-        return Err(Refusal::ActionBadArgument);
-    }
+    let is_plain = is_zero(body.take(4)?) && is_plain;
+    let mut ports = body.part(2 * usize::from(count))?;
     let destination = if loads {
         let bits = unpack(field(&mut name, context)?, packed);
         if bits.bits < 16 {
@@ -99,7 +91,15 @@ pub(super) fn decode_bundle(
     } else {
         None
     };
-    let mut ports = body.part(2 * usize::from(count))?;
+    let fields = hash_fields(fields)?;
+    let algorithm = match algorithm {
+        0 => BundleAlgorithm::ActiveBackup,
+        1 => BundleAlgorithm::Hrw,
+        _ => return Err(Refusal::ActionBadArgument),
+    };
+    if count > MEMBERS || kind != PORTS || !loads && !is_plain {
+        return Err(Refusal::ActionBadArgument);
+    }
     let members = (0..count)
         .map(|_| ports.u16().and_then(|port| member(PortNo::from_u16(port), PortNo::MAX)))
         .collect::<Result<_, _>>()?;

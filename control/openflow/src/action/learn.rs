@@ -42,13 +42,15 @@ pub(super) fn decode(
     if has_limit_form {
         limit = body.u32()?;
         let offset = body.u16()?;
-        body.zeros(2, Refusal::ActionBadArgument)?;
+        body.zeros(2, Refusal::ActionMustBeZero)?;
         if writes_result {
             let field = any_field(&mut body, context)?;
             if !field.is_writable() {
                 return Err(Refusal::BadSetArgument);
             }
             result = Some(Subfield { field, offset, bits: 1 });
+        } else if offset != 0 {
+            return Err(Refusal::ActionBadArgument);
         }
     }
     Ok(Action::Learn(Box::new(Learn {
@@ -93,12 +95,17 @@ fn spec(header: u16, body: &mut Reader<'_>, context: Context<'_>) -> Result<Lear
     if target == TARGET || target == TARGET_OUTPUT && is_immediate {
         return Err(Refusal::ActionBadArgument);
     }
+    let source_bytes = if is_immediate { 2 * usize::from(bits).div_ceil(16) } else { 6 };
+    let needed = source_bytes + if target == TARGET_OUTPUT { 0 } else { 6 };
+    if body.remaining() < needed {
+        return Err(Refusal::ActionBadLen);
+    }
     let part = |body: &mut Reader<'_>| {
         let field = field(body, context)?;
         Ok(Subfield { field, offset: body.u16()?, bits })
     };
     let source = if is_immediate {
-        let value = body.take(2 * usize::from(bits).div_ceil(16))?;
+        let value = body.take(source_bytes)?;
         // No field but a wide option of a tunnel takes more.
         if bits > 128 {
             return Err(Refusal::ActionBadArgument);

@@ -39,7 +39,7 @@ pub(super) fn decode(
         49 => bits::decode_larger(body, context),
         50 => bits::decode_delete(body, context),
         // Encapsulations and their headers are not supported.
-        46..=48 => Err(Refusal::ActionBadType),
+        46 | 47 => Err(Refusal::ActionBadType),
         _ => Err(Refusal::ActionBadVendorType),
     }
 }
@@ -127,7 +127,6 @@ fn output_truncated(mut body: Reader<'_>) -> Result<Action, Refusal> {
     if max_len < ETHERNET_HEADER {
         return Err(Refusal::ActionBadArgument);
     }
-    super::check::port(port, PortNo::MAX)?;
     Ok(Action::OutputTruncated { port, max_len })
 }
 

@@ -21,13 +21,16 @@ pub(super) fn decode(body: Reader<'_>, subtype: u16) -> Result<Action, Refusal> 
     let mut direction = SampleDirection::Default;
     if form > 1 {
         sampling_port = PortNo::from_u16(body.u16()?);
-        direction = match (body.u8()?, form) {
-            (0, _) => SampleDirection::Default,
-            (1, 3) => SampleDirection::Ingress,
-            (2, 3) => SampleDirection::Egress,
+    }
+    if form > 2 {
+        let number = body.u8()?;
+        body.zeros(5, Refusal::MustBeZero)?;
+        direction = match number {
+            0 => SampleDirection::Default,
+            1 => SampleDirection::Ingress,
+            2 => SampleDirection::Egress,
             _ => return Err(Refusal::ActionBadArgument),
         };
-        body.zeros(5, Refusal::ActionBadArgument)?;
     }
     if probability == 0 {
         return Err(Refusal::ActionBadArgument);

@@ -5,7 +5,7 @@ use super::decode::{Context, sized};
 use super::encode::{nicira, standard};
 use super::legacy;
 use crate::bytes::{Reader, Writer};
-use crate::oxm::{self, Entry, Item, Wide};
+use crate::oxm::{self, Entry, Item, Named, Wide};
 use weft_flow::action::{LongValue, SetForm};
 use weft_flow::field::ones;
 use weft_flow::request::Refusal;
@@ -26,7 +26,11 @@ pub(super) fn decode_field(mut body: Reader<'_>, context: Context<'_>) -> Result
     if entry.field.name() == "vlan_vid" && entry.bits().value & 0x1000 == 0 {
         return Err(Refusal::BadSetArgument);
     }
-    Ok(action(&entry, SetForm::Field))
+    let bits = entry.field.bits();
+    let is_partial = !bits.is_multiple_of(8) && entry.field.tun_metadata_number().is_none();
+    let has_all = entry.mask.is_some_and(|mask| oxm::number(mask) == ones(bits));
+    let form = if is_partial && has_all { SetForm::FieldMasked } else { SetForm::Field };
+    Ok(action(&entry, form))
 }
 
 /// Reads `load` with value and mask of the whole field.
@@ -40,9 +44,15 @@ pub(super) fn decode_masked(mut body: Reader<'_>, context: Context<'_>) -> Resul
 }
 
 fn entry<'a>(body: &mut Reader<'a>, context: Context<'_>) -> Result<Entry<'a>, Refusal> {
+    let header = oxm::read_header(&mut body.clone(), context.tlvs)?;
+    match header.named {
+        Named::Field(_) => {}
+        Named::WrongLength if header.payload > 0 => return Err(Refusal::BadSetLen),
+        _ => return Err(Refusal::BadSetType),
+    }
     match oxm::read(body, context.tlvs)? {
         Item::Field(entry) => Ok(entry),
-        Item::Cookie(..) | Item::Unknown => Err(Refusal::BadField),
+        Item::Cookie(..) | Item::Unknown => Err(Refusal::BadSetType),
     }
 }
 
@@ -127,11 +137,11 @@ impl Set {
 pub(super) fn encode(out: &mut Vec<u8>, context: Context<'_>, set: &Set) {
     if context.version >= Version::V15 {
         encode_field(out, context, set);
-    } else if set.form != SetForm::Field {
+    } else if matches!(set.form, SetForm::Load | SetForm::LoadMasked) {
         encode_loads(out, context, set);
     } else if context.version < Version::V12 {
         legacy::encode_set(out, context, set);
-    } else if set.is_whole(context.tlvs) {
+    } else if set.form == SetForm::Field && set.is_whole(context.tlvs) {
         encode_field(out, context, set);
     } else {
         encode_loads(out, context, set);
@@ -142,7 +152,7 @@ pub(super) fn encode(out: &mut Vec<u8>, context: Context<'_>, set: &Set) {
 pub(super) fn encode_field(out: &mut Vec<u8>, context: Context<'_>, set: &Set) {
     let mut mask = set.mask;
     // A run of bits leaves out those that fill the last byte of the field.
-    if set.form != SetForm::Load
+    if matches!(set.form, SetForm::Field | SetForm::LoadMasked)
         && set.is_whole(context.tlvs)
         && set.field.tun_metadata_number().is_none()
     {

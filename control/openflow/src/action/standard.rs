@@ -128,10 +128,6 @@ pub(super) fn copy_field_onf(
     mut body: Reader<'_>,
     context: Context<'_>,
 ) -> Result<Action, Refusal> {
-    const COPY_FIELD: u16 = 3200;
-    if body.u16()? != COPY_FIELD {
-        return Err(Refusal::ActionBadVendorType);
-    }
     body.skip(2)?;
     let numbers = [body.u16()?, body.u16()?, body.u16()?];
     body.skip(2)?;

@@ -51,7 +51,7 @@ pub(crate) fn verify(actions: &[Action], place: Place, outer: Outer) -> Result<(
             Place::Nested => next == Instruction::ApplyActions,
         };
         if !is_allowed {
-            return Err(Refusal::ActionBadType);
+            return Err(Refusal::UnsupInst);
         }
         before = Some(next);
     }

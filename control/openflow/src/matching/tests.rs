@@ -23,6 +23,7 @@ fn fields_are_refused_as_open_vswitch_does() {
         (&[0, 0, 6, 2, 8, 0], Refusal::DupField),
         (&[0, 0, 18, 2, 0, 5], Refusal::BadPrereq),
         (&[0, 0, 18, 1, 0], Refusal::BadField),
+        (&[0, 0, 100, 1, 0], Refusal::BadField),
         (&[0, 0, 7, 4, 8, 0, 15, 0], Refusal::BadMask),
         (&[0, 0, 10], Refusal::MatchBadLen),
         (&[0, 0, 10, 1], Refusal::MatchBadLen),

@@ -20,6 +20,8 @@ pub enum Named {
     Field(Field),
     /// The cookie of a flow, in matches of Nicira's messages.
     Cookie,
+    /// A field, with a length that it cannot have.
+    WrongLength,
     /// Something else.
     Unknown,
 }
@@ -68,9 +70,13 @@ fn named(class: u16, experimenter: Option<u32>, number: u8, width: usize) -> Nam
     if class == Class::Nxm1 && number == COOKIE && width == 8 {
         return Named::Cookie;
     }
-    Field::by_header(class, number)
-        .filter(|field| field.tun_metadata_number().is_some() || field.bytes() == width)
-        .map_or(Named::Unknown, Named::Field)
+    match Field::by_header(class, number) {
+        None => Named::Unknown,
+        Some(field) if field.tun_metadata_number().is_some() || field.bytes() == width => {
+            Named::Field(field)
+        }
+        Some(_) => Named::WrongLength,
+    }
 }
 
 /// Writes the header of a field that `payload` bytes follow.
@@ -131,7 +137,7 @@ pub fn read<'a>(reader: &mut Reader<'a>, tlvs: &TlvMap) -> Result<Item<'a>, Refu
         return Err(Refusal::BadWildcards);
     }
     match header.named {
-        Named::Unknown => Ok(Item::Unknown),
+        Named::Unknown | Named::WrongLength => Ok(Item::Unknown),
         Named::Cookie => {
             let low = |bytes| u64::try_from(number(bytes)).unwrap_or_default();
             Ok(Item::Cookie(low(value), mask.map_or(u64::MAX, low)))

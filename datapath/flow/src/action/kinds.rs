@@ -28,6 +28,8 @@ pub enum SetForm {
     /// `set_field`.
     #[default]
     Field,
+    /// `set_field` with a mask that has all bits of the field, but not all of its last byte.
+    FieldMasked,
     /// `load`: a run of bits.
     Load,
     /// `load` with value and mask of the whole field.
