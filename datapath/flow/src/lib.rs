@@ -18,11 +18,13 @@ mod group;
 pub mod key;
 mod matching;
 mod port;
+pub mod program;
 pub mod request;
 pub mod rewrite;
 mod rule;
 pub mod tlv;
 mod version;
+pub mod walk;
 
 pub use action::Action;
 pub use classifier::{Classifier, Tables};

@@ -19,7 +19,7 @@ const EXTENSIONS_MAX: usize = 16;
 /// Where the headers of a frame are.  It is right until tags or MPLS entries come or go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// How many tags were looked behind, 0 to 2.
+    /// How many tags were looked behind.
     pub(super) tags: u8,
     /// Where the network header starts, or would start.
     pub(super) start: usize,
@@ -70,7 +70,7 @@ struct Walk {
 }
 
 impl Layout {
-    /// Finds the headers of a frame, at most `tags_max` tags deep, 0 to 2.
+    /// Finds the headers of a frame, at most `tags_max` tags deep.
     #[must_use]
     pub fn of(frame: &[u8], tags_max: u8) -> Self {
         let mut layout = Self {
@@ -82,7 +82,7 @@ impl Layout {
             has_partial_checksum: false,
         };
         let mut ethertype = ethertype_before(frame, layout.start);
-        while layout.tags < tags_max.min(2) && ethertype.is_some_and(EtherType::is_tag) {
+        while layout.tags < tags_max && ethertype.is_some_and(EtherType::is_tag) {
             let Some(next) = ethertype_before(frame, layout.start + 4) else { break };
             ethertype = Some(next);
             layout.tags += 1;

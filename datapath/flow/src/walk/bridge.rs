@@ -1,0 +1,53 @@
+//! What a walk asks of a bridge.
+
+use crate::program::BridgeId;
+use crate::request::FlowMod;
+use crate::{Group, GroupId, Key, Mask, MeterId, PortNo, Rule, TableId};
+use std::sync::Arc;
+
+/// Tables, groups, meters and ports of a bridge, as they are at one time.
+pub trait FlowBridge {
+    /// The bridge.
+    fn bridge(&self) -> BridgeId;
+
+    /// The rule of a table that takes a packet; the bits of the key that were looked at are covered.
+    fn lookup(&self, table: TableId, key: &Key, mask: &mut Mask) -> Option<&Arc<Rule>>;
+
+    /// What a table does with packets that no rule takes; not asked after `resubmit`.
+    fn miss(&self, table: TableId) -> Option<&Arc<Rule>>;
+
+    /// A group.
+    fn group(&self, id: GroupId) -> Option<&Group>;
+
+    /// True when there is such a meter.
+    fn has_meter(&self, id: MeterId) -> bool;
+
+    /// What is so about a port; `None` for one that is not there.
+    fn port(&self, port: PortNo) -> Option<PortFacts>;
+
+    /// The other end of a patch port: its bridge and its number there.
+    fn peer(&self, port: PortNo) -> Option<(&dyn FlowBridge, PortNo)>;
+
+    /// The patch ports.
+    fn patch_ports(&self) -> &[PortNo];
+
+    /// True when there is room for a flow that `learn` makes.
+    fn can_learn(&self, flow: &FlowMod) -> bool;
+
+    /// True when samples for this collector set go anywhere.
+    fn has_collector(&self, set: u32) -> bool;
+}
+
+/// What is so about a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of the protocol")]
+pub struct PortFacts {
+    /// Nothing is sent there.
+    pub no_forward: bool,
+    /// Floods spare it.
+    pub no_flood: bool,
+    /// What comes from it is dropped.
+    pub no_receive: bool,
+    /// Its link is up and it was not turned off.
+    pub is_live: bool,
+}
