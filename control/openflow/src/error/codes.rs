@@ -239,6 +239,7 @@ pub(super) const ROWS: &[(Refusal, Version, Version, Number)] = &[
     (Refusal::BundleClosed, V14, V15, Of(17, 4)),
     (Refusal::OutOfBundles, V13, V13, Onf(2305)),
     (Refusal::OutOfBundles, V14, V15, Of(17, 5)),
+    (Refusal::BundleBadVersion, V14, V15, Nx(22)),
     (Refusal::BundleBadType, V13, V13, Onf(2306)),
     (Refusal::BundleBadType, V14, V15, Of(17, 6)),
     (Refusal::BundleBadFlags, V13, V13, Onf(2307)),

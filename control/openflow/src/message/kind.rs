@@ -150,77 +150,97 @@ pub(crate) enum TypeNumber {
 }
 use TypeNumber::{Nx, Of, Onf};
 
-/// The type, the first and the last version with this number, the number.
-const ROWS: &[(Kind, Version, Version, TypeNumber)] = &[
-    (Kind::Hello, V10, V15, Of(0)),
-    (Kind::Error, V10, V15, Of(1)),
-    (Kind::EchoRequest, V10, V15, Of(2)),
-    (Kind::EchoReply, V10, V15, Of(3)),
-    (Kind::FeaturesRequest, V10, V15, Of(5)),
-    (Kind::FeaturesReply, V10, V15, Of(6)),
-    (Kind::GetConfigRequest, V10, V15, Of(7)),
-    (Kind::GetConfigReply, V10, V15, Of(8)),
-    (Kind::SetConfig, V10, V15, Of(9)),
-    (Kind::PacketIn, V10, V15, Of(10)),
-    (Kind::NiciraPacketIn, V10, V15, Nx(17)),
-    (Kind::NiciraPacketIn2, V10, V15, Nx(30)),
-    (Kind::FlowRemoved, V10, V15, Of(11)),
-    (Kind::NiciraFlowRemoved, V10, V15, Nx(14)),
-    (Kind::PortStatus, V10, V15, Of(12)),
-    (Kind::PacketOut, V10, V15, Of(13)),
-    (Kind::FlowMod, V10, V15, Of(14)),
-    (Kind::NiciraFlowMod, V10, V15, Nx(13)),
-    (Kind::GroupMod, V11, V15, Of(15)),
-    (Kind::NiciraGroupMod, V10, V15, Nx(31)),
-    (Kind::PortMod, V10, V10, Of(15)),
-    (Kind::PortMod, V11, V15, Of(16)),
-    (Kind::TableMod, V11, V15, Of(17)),
-    (Kind::MultipartRequest, V10, V10, Of(16)),
-    (Kind::MultipartRequest, V11, V15, Of(18)),
-    (Kind::MultipartReply, V10, V10, Of(17)),
-    (Kind::MultipartReply, V11, V15, Of(19)),
-    (Kind::BarrierRequest, V10, V10, Of(18)),
-    (Kind::BarrierRequest, V11, V15, Of(20)),
-    (Kind::BarrierReply, V10, V10, Of(19)),
-    (Kind::BarrierReply, V11, V15, Of(21)),
-    (Kind::QueueConfigRequest, V10, V10, Of(20)),
-    (Kind::QueueConfigRequest, V11, V13, Of(22)),
-    (Kind::QueueConfigReply, V10, V10, Of(21)),
-    (Kind::QueueConfigReply, V11, V13, Of(23)),
-    (Kind::RoleRequest, V12, V15, Of(24)),
-    (Kind::RoleReply, V12, V15, Of(25)),
-    (Kind::NiciraRoleRequest, V10, V15, Nx(10)),
-    (Kind::NiciraRoleReply, V10, V15, Nx(11)),
-    (Kind::GetAsyncRequest, V13, V15, Of(26)),
-    (Kind::GetAsyncReply, V13, V15, Of(27)),
-    (Kind::SetAsync, V13, V15, Of(28)),
-    (Kind::NiciraSetAsync, V10, V15, Nx(19)),
-    (Kind::NiciraSetAsync2, V10, V13, Nx(27)),
-    (Kind::MeterMod, V13, V15, Of(29)),
-    (Kind::RoleStatus, V14, V15, Of(30)),
-    (Kind::TableStatus, V14, V15, Of(31)),
-    (Kind::RequestForward, V14, V15, Of(32)),
-    (Kind::BundleControl, V13, V13, Onf(2300)),
-    (Kind::BundleControl, V14, V15, Of(33)),
-    (Kind::BundleAdd, V13, V13, Onf(2301)),
-    (Kind::BundleAdd, V14, V15, Of(34)),
-    (Kind::SetFlowFormat, V10, V10, Nx(12)),
-    (Kind::FlowModTableId, V10, V15, Nx(15)),
-    (Kind::SetPacketInFormat, V10, V15, Nx(16)),
-    (Kind::SetControllerId, V10, V15, Nx(20)),
-    (Kind::FlowAge, V10, V15, Nx(18)),
-    (Kind::FlowMonitorCancel, V10, V12, Nx(21)),
-    (Kind::FlowMonitorCancel, V13, V13, Onf(1870)),
-    (Kind::FlowMonitorPaused, V10, V12, Nx(22)),
-    (Kind::FlowMonitorPaused, V13, V13, Onf(1871)),
-    (Kind::FlowMonitorResumed, V10, V12, Nx(23)),
-    (Kind::FlowMonitorResumed, V13, V13, Onf(1872)),
-    (Kind::TlvMod, V10, V15, Nx(24)),
-    (Kind::TlvRequest, V10, V15, Nx(25)),
-    (Kind::TlvReply, V10, V15, Nx(26)),
-    (Kind::Resume, V10, V15, Nx(28)),
-    (Kind::CtFlushZone, V10, V15, Nx(29)),
-    (Kind::CtFlush, V10, V15, Nx(32)),
+/// The type, the first and the last version with this number, the number, and the shape.
+type Row = (Kind, Version, Version, TypeNumber, Shape);
+
+/// Bytes of the body at least, and of what may follow: nothing (0), or a multiple of so many.  The
+/// stock switch looks at these before anything else.
+pub(crate) type Shape = (usize, usize);
+
+/// Refuses a body that has not this shape.
+pub(crate) fn check_shape(len: usize, (least, unit): Shape) -> Result<(), Refusal> {
+    let more = len.checked_sub(least).ok_or(Refusal::BadLen)?;
+    let fits = if unit == 0 { more == 0 } else { more.is_multiple_of(unit) };
+    if fits { Ok(()) } else { Err(Refusal::BadLen) }
+}
+
+const ROWS: &[Row] = &[
+    (Kind::Hello, V10, V15, Of(0), (0, 1)),
+    (Kind::Error, V10, V15, Of(1), (4, 1)),
+    (Kind::EchoRequest, V10, V15, Of(2), (0, 1)),
+    (Kind::EchoReply, V10, V15, Of(3), (0, 1)),
+    (Kind::FeaturesRequest, V10, V15, Of(5), (0, 0)),
+    (Kind::FeaturesReply, V10, V15, Of(6), (24, 1)),
+    (Kind::GetConfigRequest, V10, V15, Of(7), (0, 0)),
+    (Kind::GetConfigReply, V10, V15, Of(8), (4, 0)),
+    (Kind::SetConfig, V10, V15, Of(9), (4, 0)),
+    (Kind::PacketIn, V10, V15, Of(10), (0, 1)),
+    (Kind::NiciraPacketIn, V10, V15, Nx(17), (0, 1)),
+    (Kind::NiciraPacketIn2, V10, V15, Nx(30), (0, 8)),
+    (Kind::FlowRemoved, V10, V15, Of(11), (0, 8)),
+    (Kind::NiciraFlowRemoved, V10, V15, Nx(14), (0, 8)),
+    (Kind::PortStatus, V10, V15, Of(12), (0, 8)),
+    (Kind::PacketOut, V10, V10, Of(13), (8, 1)),
+    (Kind::PacketOut, V11, V14, Of(13), (16, 1)),
+    (Kind::PacketOut, V15, V15, Of(13), (8, 1)),
+    (Kind::FlowMod, V10, V10, Of(14), (64, 8)),
+    (Kind::FlowMod, V11, V15, Of(14), (40, 8)),
+    (Kind::NiciraFlowMod, V10, V15, Nx(13), (32, 8)),
+    (Kind::GroupMod, V11, V14, Of(15), (8, 8)),
+    (Kind::GroupMod, V15, V15, Of(15), (16, 8)),
+    (Kind::NiciraGroupMod, V10, V15, Nx(31), (16, 8)),
+    (Kind::PortMod, V10, V10, Of(15), (24, 0)),
+    (Kind::PortMod, V11, V13, Of(16), (32, 0)),
+    (Kind::PortMod, V14, V15, Of(16), (24, 8)),
+    (Kind::TableMod, V11, V13, Of(17), (8, 0)),
+    (Kind::TableMod, V14, V15, Of(17), (8, 8)),
+    (Kind::MultipartRequest, V10, V10, Of(16), (4, 1)),
+    (Kind::MultipartRequest, V11, V15, Of(18), (4, 1)),
+    (Kind::MultipartReply, V10, V10, Of(17), (4, 1)),
+    (Kind::MultipartReply, V11, V15, Of(19), (4, 1)),
+    (Kind::BarrierRequest, V10, V10, Of(18), (0, 0)),
+    (Kind::BarrierRequest, V11, V15, Of(20), (0, 0)),
+    (Kind::BarrierReply, V10, V10, Of(19), (0, 0)),
+    (Kind::BarrierReply, V11, V15, Of(21), (0, 0)),
+    (Kind::QueueConfigRequest, V10, V10, Of(20), (4, 0)),
+    (Kind::QueueConfigRequest, V11, V13, Of(22), (8, 0)),
+    (Kind::QueueConfigReply, V10, V10, Of(21), (8, 8)),
+    (Kind::QueueConfigReply, V11, V13, Of(23), (8, 8)),
+    (Kind::RoleRequest, V12, V15, Of(24), (16, 0)),
+    (Kind::RoleReply, V12, V15, Of(25), (16, 0)),
+    (Kind::NiciraRoleRequest, V10, V15, Nx(10), (4, 0)),
+    (Kind::NiciraRoleReply, V10, V15, Nx(11), (4, 0)),
+    (Kind::GetAsyncRequest, V13, V15, Of(26), (0, 0)),
+    (Kind::GetAsyncReply, V13, V15, Of(27), (0, 8)),
+    (Kind::SetAsync, V13, V13, Of(28), (24, 0)),
+    (Kind::SetAsync, V14, V15, Of(28), (0, 8)),
+    (Kind::NiciraSetAsync, V10, V15, Nx(19), (24, 0)),
+    (Kind::NiciraSetAsync2, V10, V13, Nx(27), (0, 8)),
+    (Kind::MeterMod, V13, V15, Of(29), (8, 8)),
+    (Kind::RoleStatus, V14, V15, Of(30), (16, 0)),
+    (Kind::TableStatus, V14, V15, Of(31), (8, 8)),
+    (Kind::RequestForward, V14, V15, Of(32), (0, 8)),
+    (Kind::BundleControl, V13, V13, Onf(2300), (8, 8)),
+    (Kind::BundleControl, V14, V15, Of(33), (8, 8)),
+    (Kind::BundleAdd, V13, V13, Onf(2301), (8, 1)),
+    (Kind::BundleAdd, V14, V15, Of(34), (8, 1)),
+    (Kind::SetFlowFormat, V10, V10, Nx(12), (4, 0)),
+    (Kind::FlowModTableId, V10, V15, Nx(15), (8, 0)),
+    (Kind::SetPacketInFormat, V10, V15, Nx(16), (4, 0)),
+    (Kind::SetControllerId, V10, V15, Nx(20), (8, 0)),
+    (Kind::FlowAge, V10, V15, Nx(18), (0, 0)),
+    (Kind::FlowMonitorCancel, V10, V12, Nx(21), (4, 0)),
+    (Kind::FlowMonitorCancel, V13, V13, Onf(1870), (4, 0)),
+    (Kind::FlowMonitorPaused, V10, V12, Nx(22), (0, 0)),
+    (Kind::FlowMonitorPaused, V13, V13, Onf(1871), (0, 0)),
+    (Kind::FlowMonitorResumed, V10, V12, Nx(23), (0, 0)),
+    (Kind::FlowMonitorResumed, V13, V13, Onf(1872), (0, 0)),
+    (Kind::TlvMod, V10, V15, Nx(24), (8, 8)),
+    (Kind::TlvRequest, V10, V15, Nx(25), (0, 0)),
+    (Kind::TlvReply, V10, V15, Nx(26), (16, 8)),
+    (Kind::Resume, V10, V15, Nx(28), (0, 8)),
+    (Kind::CtFlushZone, V10, V15, Nx(29), (8, 0)),
+    (Kind::CtFlush, V10, V15, Nx(32), (8, 8)),
 ];
 
 /// The type of messages whose number an experimenter gave out.
@@ -228,9 +248,8 @@ const EXPERIMENTER: u8 = 4;
 const NICIRA: u32 = 0x0000_2320;
 const ONF: u32 = 0x4f4e_4600;
 
-fn row(version: Version, is: impl Fn(Kind, TypeNumber) -> bool) -> Option<(Kind, TypeNumber)> {
-    let row = ROWS.iter().find(|row| (row.1..=row.2).contains(&version) && is(row.0, row.3))?;
-    Some((row.0, row.3))
+fn row(version: Version, is: impl Fn(Kind, TypeNumber) -> bool) -> Option<&'static Row> {
+    ROWS.iter().find(|row| (row.1..=row.2).contains(&version) && is(row.0, row.3))
 }
 
 /// Takes a message apart: its header, its type, its body.
@@ -263,8 +282,9 @@ pub(crate) fn open<'m>(
     } else {
         (Of(header.kind), Refusal::BadType)
     };
-    let found = row(session.version, |_, other| other == number);
-    Ok((header, found.ok_or(refusal)?.0, body))
+    let found = row(session.version, |_, other| other == number).ok_or(refusal)?;
+    check_shape(body.remaining(), found.4)?;
+    Ok((header, found.0, body))
 }
 
 /// Begins a message: its header, with a length that is not yet true.
@@ -277,7 +297,7 @@ pub(crate) fn begin(
     xid: u32,
     out: &mut Vec<u8>,
 ) -> Result<(), Refusal> {
-    let number = row(version, |other, _| other == kind).ok_or(Refusal::BadType)?.1;
+    let number = row(version, |other, _| other == kind).ok_or(Refusal::BadType)?.3;
     let (of, experimenter) = match number {
         Of(of) => (of, None),
         Nx(subtype) => (EXPERIMENTER, Some((NICIRA, subtype))),

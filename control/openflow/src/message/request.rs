@@ -123,7 +123,7 @@ fn table_id(wire: &mut Wire<'_>, is_on: &mut bool) -> Done {
 
 /// A number of 16 bits behind 6 bytes of nothing.
 fn short(wire: &mut Wire<'_>, number: &mut u16) -> Done {
-    wire.pad(6)?;
+    wire.zeros(6)?;
     wire.u16(number)
 }
 

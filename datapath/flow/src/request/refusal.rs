@@ -309,6 +309,8 @@ refusals! {
     BundleClosed = "OFPBFC_BUNDLE_CLOSED",
     /// No room for bundles.
     OutOfBundles = "OFPBFC_OUT_OF_BUNDLES",
+    /// A message in a bundle has another version than its carrier.
+    BundleBadVersion = "OFPBFC_BAD_VERSION",
     /// No such control message of bundles.
     BundleBadType = "OFPBFC_BAD_TYPE",
     /// No such flags, or others than before.

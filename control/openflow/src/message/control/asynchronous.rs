@@ -86,7 +86,10 @@ impl Layout for AsyncMask {
 
 /// The form of 1.4 and later, which says only what is to change.
 pub(crate) fn masks(wire: &mut Wire<'_>, masks: &mut Vec<AsyncMask>, is_request: bool) -> Done {
-    wire.list(masks)?;
+    wire.list(masks).map_err(|refusal| match refusal {
+        Refusal::PropBadType if is_request => Refusal::AsyncUnsupported,
+        other => other,
+    })?;
     // Nicira's form has the bits of 1.4 in all versions.
     let version = wire.version().max(Version::V14);
     let is_bad = |mask: &AsyncMask| mask.mask & !mask.kind.bits(version) != 0;

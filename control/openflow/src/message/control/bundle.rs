@@ -58,23 +58,10 @@ impl Layout for BundleControl {
         wire.u32(&mut self.id)?;
         wire.choice(Width::U16, &mut self.kind, &rows, Refusal::BundleBadType)?;
         wire.u16(&mut self.flags)?;
-        properties(wire)
+        // Properties, which only experimenters have.
+        wire.skip_rest();
+        Ok(())
     }
-}
-
-/// Properties, which only experimenters have: they are read and left out.
-fn properties(wire: &mut Wire<'_>) -> Done {
-    while !wire.left().is_empty() {
-        let mark = wire.mark();
-        wire.block(2, |wire| {
-            let mut rest = Box::default();
-            wire.pad(2)?;
-            wire.length()?;
-            wire.rest(&mut rest)
-        })?;
-        wire.align_short(8, mark)?;
-    }
-    Ok(())
 }
 
 /// Carries a message into a bundle.
@@ -117,6 +104,9 @@ impl BundleAdd {
     /// transaction id of what carries it.
     fn read(&mut self, wire: &mut Wire<'_>, xid: u32) -> Done {
         let header = Header::parse(wire.left()).ok_or(Refusal::MsgBadLen)?;
+        if header.version != wire.version() as u8 {
+            return Err(Refusal::BundleBadVersion);
+        }
         let len = usize::from(header.length);
         if len < HEADER_BYTES || len > wire.left().len() {
             return Err(Refusal::MsgBadLen);
@@ -125,8 +115,8 @@ impl BundleAdd {
             return Err(Refusal::MsgBadXid);
         }
         let bytes = wire.left().get(..len).unwrap_or_default();
-        wire.pad(len)?;
-        properties(wire)?;
+        // Properties follow, which only experimenters have.
+        wire.skip_rest();
         let kind = Request::kind(bytes, wire.session).map_err(|_| Refusal::MsgUnsup)?;
         if !kind.may_be_in_bundle() {
             return Err(Refusal::MsgUnsup);

@@ -88,7 +88,8 @@ impl CtTuple {
             ICMP_ID => short(wire, self.icmp_id.get_or_insert_default()),
             ICMP_TYPE => byte(wire, self.icmp_type.get_or_insert_default()),
             ICMP_CODE => byte(wire, self.icmp_code.get_or_insert_default()),
-            _ => Err(Refusal::PropBadType),
+            // The stock switch reads on.
+            _ => wire.rest(&mut Box::default()),
         })
     }
 
@@ -117,13 +118,31 @@ impl CtTuple {
     }
 }
 
+/// True for an IPv4 address.
+const fn is_v4(address: [u8; 16]) -> bool {
+    matches!(address, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
+}
+
 impl CtFlush {
+    /// Refuses addresses of IPv4 beside those of IPv6.
+    fn check_families(&self) -> Done {
+        let tuples = self.original.iter().chain(&self.reply);
+        let mut families = tuples.flat_map(|tuple| [tuple.source, tuple.destination]).flatten();
+        let first = families.next().map(is_v4);
+        if families.all(|address| Some(is_v4(address)) == first) {
+            Ok(())
+        } else {
+            Err(Refusal::PropBadValue)
+        }
+    }
+
     fn one(&mut self, wire: &mut Wire<'_>, kind: u16) -> Done {
         property(wire, kind, |wire| match kind {
             ORIGINAL => self.original.get_or_insert_default().layout(wire),
             REPLY => self.reply.get_or_insert_default().layout(wire),
             ZONE => short(wire, self.zone.get_or_insert_default()),
-            _ => Err(Refusal::PropBadType),
+            // The stock switch reads on.
+            _ => wire.rest(&mut Box::default()),
         })
     }
 }
@@ -135,12 +154,13 @@ impl Layout for CtFlush {
 
     fn layout(&mut self, wire: &mut Wire<'_>) -> Done {
         wire.u8(&mut self.protocol)?;
-        wire.pad(7)?;
+        wire.zeros(7)?;
         if wire.is_reading() {
             while let Some(kind) = next_kind(wire) {
                 self.one(wire, kind)?;
             }
-            return wire.end();
+            wire.end()?;
+            return self.check_families();
         }
         let there = [self.original.is_some(), self.reply.is_some(), self.zone.is_some()];
         for (kind, _) in (0..).zip(there).filter(|(_, is_there)| *is_there) {

@@ -23,7 +23,7 @@ fn flags(wire: &mut Wire<'_>, flags: &mut MonitorFlags) -> Done {
     ];
     let count = if is_new { 7 } else { 6 };
     let rows = rows.get_mut(..count).unwrap_or_default();
-    wire.flags(Width::U16, rows, Some(Refusal::MonitorBadFlags))?;
+    wire.flags(Width::U16, rows, None)?;
     flags.own_in_full = in_full || only_own;
     Ok(())
 }
@@ -55,14 +55,14 @@ impl Layout for MonitorRequest {
             Version::V13 => {
                 flags(wire, &mut self.flags)?;
                 let len = wire.nx_match_len()?;
-                wire.port32(&mut self.out_port)?;
+                wire.u32(&mut self.out_port.0)?;
                 wire.u8(&mut self.table.0)?;
                 wire.pad(3)?;
                 wire.match_of_len(len, &mut self.matching)
             }
             Version::V14 | Version::V15 => {
                 use MonitorCommand::{Add, Delete, Modify};
-                wire.port32(&mut self.out_port)?;
+                wire.u32(&mut self.out_port.0)?;
                 wire.u32(&mut self.out_group.0)?;
                 flags(wire, &mut self.flags)?;
                 wire.u8(&mut self.table.0)?;

@@ -52,6 +52,12 @@ pub(crate) fn nicira(wire: &mut Wire<'_>, request: &mut GroupMod) -> Done {
     let mut id = command_bucket(request.command);
     wire.u32(&mut id.0)?;
     request.command = with_bucket(request.command, id);
+    let names_one =
+        matches!(request.command, GroupCommand::InsertBucket(_) | GroupCommand::RemoveBucket(_));
+    let fits = names_one && (id <= BucketId::MAX || id >= BucketId::FIRST);
+    if !fits && id != BucketId::ALL {
+        return Err(Refusal::BadBucket);
+    }
     let weights = request.kind == GroupType::Select;
     let buckets = std::mem::take(&mut request.buckets);
     let mut buckets: Vec<_> = Vec::from(buckets)
@@ -110,12 +116,9 @@ fn check(wire: &Wire<'_>, request: &GroupMod) -> Done {
     }
     match request.command {
         GroupCommand::RemoveBucket(_) if !request.buckets.is_empty() => Err(Refusal::BadBucket),
-        GroupCommand::InsertBucket(_) | GroupCommand::RemoveBucket(_) => {
-            let id = command_bucket(request.command);
-            let has_place = id <= BucketId::MAX || id >= BucketId::FIRST;
-            if has_place { Ok(()) } else { Err(Refusal::BadBucket) }
+        GroupCommand::InsertBucket(_) | GroupCommand::RemoveBucket(_) | GroupCommand::Delete => {
+            Ok(())
         }
-        GroupCommand::Delete => Ok(()),
         _ if request.kind == GroupType::Indirect && request.buckets.len() != 1 => {
             Err(Refusal::InvalidGroup)
         }

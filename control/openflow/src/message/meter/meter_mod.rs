@@ -61,6 +61,13 @@ impl Layout for MeterMod {
         use MeterCommand::{Add, Delete, Modify};
         let rows = [(0, Add), (1, Modify), (2, Delete)];
         wire.choice(Width::U16, &mut self.command, &rows, Refusal::MeterBadCommand)?;
+        if wire.is_reading() && self.command == Delete {
+            // Whatever else it says.
+            wire.pad(2)?;
+            wire.u32(&mut self.id.0)?;
+            wire.skip_rest();
+            return Ok(());
+        }
         flags(wire, &mut self.flags)?;
         wire.u32(&mut self.id.0)?;
         wire.boxed(&mut self.bands)?;
@@ -71,7 +78,6 @@ impl Layout for MeterMod {
 /// What must be true of a request whatever meters there are.
 fn check(request: &MeterMod) -> Done {
     let special = match request.id {
-        MeterId::ALL => request.command == MeterCommand::Delete,
         MeterId::SLOWPATH | MeterId::CONTROLLER => true,
         id => id > MeterId(0) && id <= MeterId::MAX,
     };

@@ -1,5 +1,6 @@
 //! The numbers of statistics in each version.
 
+use crate::message::kind::{Shape, check_shape};
 use crate::message::wire::{Done, Wire};
 use weft_flow::Version::{self, V10, V11, V12, V13, V14, V15};
 use weft_flow::request::Refusal;
@@ -77,6 +78,37 @@ pub(super) const MORE: u16 = 1;
 
 fn here(version: Version) -> impl Fn(&&(Kind, Version, Version, Number)) -> bool {
     move |row| (row.1..=row.2).contains(&version)
+}
+
+/// The shape of a question's body.
+fn shape(kind: Kind, version: Version) -> Shape {
+    let is_first = version == V10;
+    match kind {
+        Kind::Flow | Kind::Aggregate if is_first => (44, 0),
+        Kind::Flow | Kind::Aggregate => (32, 8),
+        Kind::NiciraFlow | Kind::NiciraAggregate => (8, 8),
+        Kind::Monitor | Kind::TableFeatures => (0, 8),
+        Kind::PortDesc if version < V15 => (0, 0),
+        Kind::GroupDesc if !is_first && version < V15 => (0, 0),
+        Kind::Port
+        | Kind::PortDesc
+        | Kind::Queue
+        | Kind::QueueDesc
+        | Kind::Group
+        | Kind::GroupDesc
+        | Kind::Meter
+        | Kind::MeterConfig => (8, 0),
+        _ => (0, 0),
+    }
+}
+
+/// Refuses a question whose body has not the shape that its kind has.
+pub(super) fn check_question(wire: &Wire<'_>, kind: Kind) -> Done {
+    if wire.is_reading() {
+        check_shape(wire.left().len(), shape(kind, wire.version()))
+    } else {
+        Ok(())
+    }
 }
 
 /// Reads or writes what comes before the body: the number of the kind, and flags.

@@ -171,6 +171,12 @@ impl Layout for Query {
         if flags & MORE != 0 {
             return Err(Refusal::MultipartBufferOverflow);
         }
-        self.body(wire)
+        kind::check_question(wire, kind)?;
+        self.body(wire)?;
+        if matches!(self, Self::Flow(..) | Self::Aggregate(..)) {
+            // The stock switch reads no further than the match.
+            wire.skip_rest();
+        }
+        Ok(())
     }
 }

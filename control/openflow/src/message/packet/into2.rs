@@ -27,7 +27,8 @@ fn property(wire: &mut Wire<'_>, mut kind: u16, body: impl FnOnce(&mut Wire<'_>)
         wire.u16(&mut kind)?;
         wire.length()?;
         body(wire)
-    })?;
+    })
+    .map_err(|refusal| if refusal == Refusal::BadLen { Refusal::PropBadLen } else { refusal })?;
     wire.align_short(UNIT, mark)
 }
 

@@ -39,7 +39,7 @@ impl Layout for PacketOut {
         flow_buffer(wire, &mut self.buffer)?;
         let mut port = in_port(&self.metadata);
         if version < Version::V15 {
-            wire.port(&mut port).map_err(|_| Refusal::BadPort)?;
+            wire.port(&mut port)?;
         }
         let len = wire.actions_len()?;
         match version {
@@ -56,6 +56,11 @@ impl Layout for PacketOut {
         }
         set_in_port(&mut self.metadata, port);
         wire.actions_of_len(len, &mut self.actions)?;
-        if self.buffer.is_some() { wire.end() } else { wire.rest(&mut self.packet) }
+        if self.buffer.is_some() {
+            // There is no such buffer; the bytes do not matter.
+            wire.skip_rest();
+            return Ok(());
+        }
+        wire.rest(&mut self.packet)
     }
 }

@@ -23,13 +23,13 @@ pub enum Fragments {
 pub struct Config {
     /// How fragments are treated.
     pub fragments: Fragments,
-    /// Packets whose TTL is used up go to the controller: 1.1 and 1.2.
+    /// Packets whose TTL is used up go to the controller: 1.0 to 1.2.
     pub sends_invalid_ttl: bool,
     /// Bytes of a packet that no flow takes; 0: no asynchronous messages on service connections.
     pub miss_send_len: u16,
 }
 
-/// The flag of 1.1 and 1.2.
+/// The flag of 1.0 to 1.2.
 const INVALID_TTL: u16 = 4;
 
 impl Layout for Config {
@@ -40,7 +40,7 @@ impl Layout for Config {
     fn layout(&mut self, wire: &mut Wire<'_>) -> Done {
         const NAMES: [Fragments; 4] =
             [Fragments::Normal, Fragments::Drop, Fragments::Reassemble, Fragments::NxMatch];
-        let has_ttl = matches!(wire.version(), Version::V11 | Version::V12);
+        let has_ttl = wire.version() < Version::V13;
         let at = NAMES.iter().position(|name| *name == self.fragments).unwrap_or_default();
         let mut flags = u16::try_from(at).unwrap_or_default();
         if has_ttl && self.sends_invalid_ttl {

@@ -6,10 +6,11 @@ use weft_flow::{TableId, Version};
 
 /// A full table evicts flows.
 const EVICTION: u32 = 1 << 2;
-/// The table says when it gets full and when it has room again.
-const VACANCY_EVENTS: u32 = 1 << 3;
-/// What happens to packets that no flow takes: 1.1 and 1.2, where 3 is none of it.
-const MISSES: u32 = 3;
+/// The property that says by what flows are evicted: 1, 2 and 4.
+const EVICTION_FLAGS: u16 = 2;
+/// The property that says when a table is full: less room than the first number of percents, and
+/// when it no longer is: more than the second.
+const VACANCY: u16 = 3;
 
 /// Properties, which say how a table evicts and when it is full.  They are read and left out: the
 /// stock switch has one way of evicting.
@@ -21,10 +22,17 @@ fn properties(wire: &mut Wire<'_>) -> Done {
             wire.length()?;
             wire.rest(&mut rest)?;
             match (kind, rest.len()) {
-                (2 | 3, 4) => Ok(()),
-                (2 | 3, _) => Err(Refusal::PropBadLen),
+                (EVICTION_FLAGS, 4) => Ok(()),
+                (VACANCY, 4) => match *rest {
+                    [down, up, ..] if down <= up && up <= 100 => Ok(()),
+                    _ => Err(Refusal::PropBadValue),
+                },
+                (EVICTION_FLAGS | VACANCY, _) => Err(Refusal::PropBadLen),
                 _ => Err(Refusal::PropBadType),
             }
+        })
+        .map_err(|refusal| {
+            if refusal == Refusal::BadLen { Refusal::PropBadLen } else { refusal }
         })?;
     }
     Ok(())
@@ -40,14 +48,10 @@ impl Layout for TableMod {
         wire.pad(3)?;
         let mut config = if self.evicts == Some(true) { EVICTION } else { 0 };
         wire.u32(&mut config)?;
-        let version = wire.version();
-        if version < Version::V14 {
+        if wire.version() < Version::V14 {
+            // What happens to packets that no flow takes, in 1.1 and 1.2.
             self.evicts = None;
-            let is_bad = config > MISSES || version < Version::V13 && config == MISSES;
-            return if is_bad { Err(Refusal::TableModBadConfig) } else { Ok(()) };
-        }
-        if config & !(EVICTION | VACANCY_EVENTS) != 0 {
-            return Err(Refusal::TableModBadConfig);
+            return Ok(());
         }
         self.evicts = Some(config & EVICTION != 0);
         properties(wire)

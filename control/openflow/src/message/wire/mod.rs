@@ -102,6 +102,24 @@ impl<'a> Wire<'a> {
         }
     }
 
+    /// Bytes that must be zero.
+    pub(crate) fn zeros(&mut self, count: usize) -> Done {
+        match &mut self.side {
+            Side::Reading(reader) => reader.zeros(count, Refusal::MustBeZero),
+            Side::Writing(out) => {
+                out.zeros(count);
+                Ok(())
+            }
+        }
+    }
+
+    /// Leaves out all that is left to read.
+    pub(crate) const fn skip_rest(&mut self) {
+        if let Side::Reading(reader) = &mut self.side {
+            reader.rest();
+        }
+    }
+
     /// So many bytes.
     pub(crate) fn array<const N: usize>(&mut self, value: &mut [u8; N]) -> Done {
         match &mut self.side {

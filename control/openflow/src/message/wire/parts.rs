@@ -9,6 +9,11 @@ use weft_flow::action::Actions;
 use weft_flow::request::Refusal;
 use weft_flow::{Match, Version};
 
+/// Says of what the length cannot be.
+fn long(refusal: Refusal, of: Refusal) -> Refusal {
+    if refusal == Refusal::BadLen { of } else { refusal }
+}
+
 impl Wire<'_> {
     /// Bytes of no meaning until there is a multiple of `unit` since the mark; the last thing in a
     /// message may go without them.
@@ -98,7 +103,15 @@ impl Wire<'_> {
     pub(crate) fn instructions(&mut self, actions: &mut Actions) -> Done {
         let (version, map) = (self.version(), self.session.map);
         match &mut self.side {
-            Side::Reading(reader) => *actions = instruction::decode(reader.rest(), version, map)?,
+            Side::Reading(reader) => {
+                let decoded = instruction::decode(reader.rest(), version, map);
+                let refusal = if version == Version::V10 {
+                    Refusal::ActionBadLen
+                } else {
+                    Refusal::InstBadLen
+                };
+                *actions = decoded.map_err(|other| long(other, refusal))?;
+            }
             Side::Writing(out) => instruction::encode(actions, version, map, out),
         }
         Ok(())
@@ -108,7 +121,10 @@ impl Wire<'_> {
     pub(crate) fn matching(&mut self, value: &mut Match) -> Done {
         let (version, map) = (self.version(), self.session.map);
         match &mut self.side {
-            Side::Reading(reader) => *value = matching::decode(version, reader, map)?,
+            Side::Reading(reader) => {
+                let decoded = matching::decode(version, reader, map);
+                *value = decoded.map_err(|refusal| long(refusal, Refusal::MatchBadLen))?;
+            }
             Side::Writing(out) if version == Version::V11 => matching::encode_standard(value, out),
             Side::Writing(out) => matching::encode(value, version, map, out),
         }
