@@ -34,9 +34,9 @@ fn instructions(bytes: &[u8], context: Context<'_>) -> Result<Actions, Refusal> 
         return Err(Refusal::InstBadLen);
     }
     let mut bodies: [Option<Reader<'_>>; 6] = [None; 6];
-    let mut reader = Reader::new(bytes);
+    let mut reader = Reader::refusing(bytes, Refusal::InstBadLen);
     while !reader.is_empty() {
-        let (kind, body) = one(&mut reader)?;
+        let (kind, body) = one(&mut reader, context.version)?;
         let place = bodies.get_mut(usize::from(kind) - 1).ok_or(Refusal::UnknownInst)?;
         if place.replace(body).is_some() {
             return Err(Refusal::DupInst);
@@ -73,15 +73,17 @@ fn instructions(bytes: &[u8], context: Context<'_>) -> Result<Actions, Refusal> 
 }
 
 /// The type of an instruction, 1 to 6, and its body of the right length.
-fn one<'a>(reader: &mut Reader<'a>) -> Result<(u16, Reader<'a>), Refusal> {
+fn one<'a>(reader: &mut Reader<'a>, version: Version) -> Result<(u16, Reader<'a>), Refusal> {
     let mut ahead = *reader;
     let (kind, len) = (ahead.u16()?, usize::from(ahead.u16()?));
     if len < 8 || !len.is_multiple_of(8) {
-        return Err(Refusal::BadLen);
+        return Err(Refusal::InstBadLen);
     }
     let mut body = reader.part(len)?;
     body.skip(HEADER)?;
     let is_fixed = match kind {
+        // From 1.5 on meters are actions.
+        METER if version >= Version::V15 => return Err(Refusal::UnknownInst),
         GOTO_TABLE | CLEAR_ACTIONS | METER => len == 8,
         WRITE_METADATA => len == 24,
         WRITE_ACTIONS | APPLY_ACTIONS => true,

@@ -101,7 +101,7 @@ fn mpls(matching: &mut Match, wild: u32, label: u32, tc: u8) {
     matching.set_slot(Slot::MplsLse, bits);
 }
 
-/// Refuses a TOS with bits of ECN, types of ICMP beyond a byte, ports of what has none.
+/// Refuses a TOS with bits of ECN, and types of ICMP beyond a byte.
 fn check_transport(
     matching: &Match,
     wild: u32,
@@ -122,8 +122,7 @@ fn check_transport(
         1 if asks(WILD_TP_SRC) && source > 0xff || asks(WILD_TP_DST) && target > 0xff => {
             Err(Refusal::BadField)
         }
-        1 | 6 | 17 | 132 => Ok(()),
-        _ => Err(Refusal::BadField),
+        _ => Ok(()),
     }
 }
 
