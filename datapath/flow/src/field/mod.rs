@@ -8,7 +8,6 @@ pub use header::{Class, Header};
 pub use slot::{Slot, ones};
 
 use crate::Version;
-use table::ROWS;
 
 /// A field that matches and actions can name.  `xreg0` and `reg0` are two fields over the same
 /// bits, as are `in_port` (16 bits) and `in_port_oxm` (32 bits).
@@ -155,7 +154,7 @@ impl Field {
 
     /// All fields, in the order in which tables list them.
     pub fn all() -> impl Iterator<Item = Self> {
-        (0u16..).zip(ROWS.iter()).map(|(number, _)| Self(number))
+        (0u16..).zip(table::rows()).map(|(number, _)| Self(number))
     }
 
     /// The field with a name of texts: `nw_src`, `ip_src`, `reg5`.
@@ -172,7 +171,7 @@ impl Field {
 
     fn row(self) -> &'static Row {
         // A `Field` is made from numbers of rows only; the first row answers for no other.
-        ROWS.get(usize::from(self.0)).unwrap_or(&table::FIRST)
+        table::row_at(self.0).unwrap_or(&table::FIRST)
     }
 
     /// Its name in texts.
