@@ -1,5 +1,6 @@
 //! What a walk asks of a bridge.
 
+use crate::classifier::{Bucket, Visited};
 use crate::program::BridgeId;
 use crate::request::FlowMod;
 use crate::{Group, GroupId, Key, Mask, MeterId, PortNo, Rule, TableId};
@@ -10,8 +11,15 @@ pub trait FlowBridge {
     /// The bridge.
     fn bridge(&self) -> BridgeId;
 
-    /// The rule of a table that takes a packet; the bits of the key that were looked at are covered.
-    fn lookup(&self, table: TableId, key: &Key, mask: &mut Mask) -> Option<&Arc<Rule>>;
+    /// The rule of a table that takes a packet.  `reads` gets the bits of the key that decided, and
+    /// `visited` the buckets whose changes may change the answer.
+    fn lookup(
+        &self,
+        table: TableId,
+        key: &Key,
+        reads: &mut Mask,
+        visited: &mut Visited,
+    ) -> Option<&Arc<Rule>>;
 
     /// What a table does with packets that no rule takes; not asked after `resubmit`.
     fn miss(&self, table: TableId) -> Option<&Arc<Rule>>;
@@ -50,4 +58,40 @@ pub struct PortFacts {
     pub no_receive: bool,
     /// Its link is up and it was not turned off.
     pub is_live: bool,
+}
+
+/// What walks read of a bridge besides rules.  Whoever changes it changes the epoch of its bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A port: whether it is there, what is so about it, what it leads to.
+    Port(PortNo),
+    /// Which patch ports there are.
+    PatchPorts,
+    /// A group.
+    Group(GroupId),
+    /// Whether there is a meter.
+    Meter(MeterId),
+    /// What a table does with packets that no rule takes.
+    Miss(TableId),
+    /// Whether there is room for more flows that `learn` makes in a table.
+    Room(TableId),
+    /// Whether samples for a collector set go anywhere.
+    Collector(u32),
+}
+
+impl Fact {
+    /// Its bucket.
+    #[must_use]
+    pub fn bucket(self, bridge: BridgeId) -> Bucket {
+        let (kind, number) = match self {
+            Self::Port(port) => (0, port.0),
+            Self::PatchPorts => (1, 0),
+            Self::Group(group) => (2, group.0),
+            Self::Meter(meter) => (3, meter.0),
+            Self::Miss(table) => (4, table.0.into()),
+            Self::Room(table) => (5, table.0.into()),
+            Self::Collector(set) => (6, set),
+        };
+        Bucket::of_other(kind, u64::from(bridge.0) << 32 | u64::from(number))
+    }
 }

@@ -22,11 +22,12 @@ mod state;
 mod write;
 
 pub use act::symmetric_hash;
-pub use bridge::{FlowBridge, PortFacts};
+pub use bridge::{Fact, FlowBridge, PortFacts};
 pub use sink::{Event, Note, Sink};
 
+use crate::classifier::{Bucket, Visited};
 use crate::program::{Builder, Context, Continuation, Program, Reason, Refused};
-use crate::{Action, Key, Mask, Slot, TableId};
+use crate::{Action, Key, Mask, PortNo, Slot, TableId};
 use state::{List, State, Work};
 
 /// Look-ups in an earlier table or the same, inside one another.
@@ -41,19 +42,21 @@ const BRANCHES_MAX: u16 = 64;
 
 /// What a walk came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct Walked {
     /// What is to be done.
     pub program: Program,
-    /// What decided.
-    pub mask: Mask,
+    /// The bits of the key that decided.
+    pub reads: Mask,
+    /// Whose changes may change it.
+    pub buckets: Box<[Bucket]>,
     /// What the packet was for tables at the end.
     pub key: Key,
 }
 
 /// Walks a packet through the tables of a bridge, from table 0.
-pub fn translate<S: Sink>(tables: &dyn FlowBridge, key: &Key, sink: &mut S) -> Outcome {
+pub fn translate<S: Sink>(tables: &dyn FlowBridge, key: &Key, sink: &mut S) -> Walked {
     let mut walk = Walk::new(tables, key, sink);
-    let port = walk.state.tables.port(walk.state.in_port());
+    let port = walk.port(walk.state.in_port());
     if !port.is_some_and(|port| port.no_receive) {
         let context = outside(Reason::Action);
         walk.work.push(Work::ActionSet { depth: 0 });
@@ -68,7 +71,7 @@ pub fn execute<S: Sink>(
     key: &Key,
     actions: &[Action],
     sink: &mut S,
-) -> Outcome {
+) -> Walked {
     let mut walk = Walk::new(tables, key, sink);
     walk.work.push(Work::ActionSet { depth: 0 });
     walk.work.push(Work::Actions(List::Slice(actions), outside(Reason::PacketOut)));
@@ -82,7 +85,7 @@ pub fn resume<S: Sink>(
     key: &Key,
     continuation: &Continuation,
     sink: &mut S,
-) -> Outcome {
+) -> Walked {
     let mut walk = Walk::new(tables, key, sink);
     walk.restore(continuation);
     walk.run()
@@ -104,6 +107,7 @@ struct Walk<'a, S> {
     mask: Mask,
     /// What was looked at since the last write, of the key.
     reads: Mask,
+    visited: Visited,
     builder: Builder,
     lookups: u32,
     buckets: u32,
@@ -130,6 +134,7 @@ impl<'a, S: Sink> Walk<'a, S> {
             branches: Vec::new(),
             mask,
             reads: Mask::default(),
+            visited: Visited::default(),
             builder: Builder::default(),
             lookups: 0,
             buckets: 0,
@@ -137,7 +142,7 @@ impl<'a, S: Sink> Walk<'a, S> {
         }
     }
 
-    fn run(mut self) -> Outcome {
+    fn run(mut self) -> Walked {
         self.event(|walk| Event::Bridge(walk.state.tables.bridge()));
         loop {
             while let Some(work) = self.work.pop() {
@@ -153,7 +158,12 @@ impl<'a, S: Sink> Walk<'a, S> {
             self.write_bits(branch.destination, 0);
         }
         self.flush_reads();
-        Outcome { program: self.builder.finish(), mask: self.mask, key: self.state.key }
+        Walked {
+            program: self.builder.finish(),
+            reads: self.mask,
+            buckets: self.visited.buckets(),
+            key: self.state.key,
+        }
     }
 
     fn step(&mut self, work: Work<'a>) {
@@ -174,6 +184,16 @@ impl<'a, S: Sink> Walk<'a, S> {
             }
             Work::EndScope(state, at) => self.end_scope(*state, at),
         }
+    }
+
+    /// The walk depends on this.
+    fn depends_on(&mut self, fact: Fact) {
+        self.visited.note(fact.bucket(self.state.tables.bridge()));
+    }
+
+    fn port(&mut self, port: PortNo) -> Option<PortFacts> {
+        self.depends_on(Fact::Port(port));
+        self.state.tables.port(port)
     }
 
     /// The packet is dropped, whatever was to be done with it.

@@ -19,8 +19,12 @@ impl<'a, S: Sink> Walk<'a, S> {
         true
     }
 
-    pub(super) fn end_scope(&mut self, state: State<'a>, at: usize) {
+    pub(super) fn end_scope(&mut self, mut state: State<'a>, at: usize) {
         self.flush_reads();
+        // What was found of the length of the same frame stays so.
+        if state.resizes == self.state.resizes {
+            state.length = self.state.length;
+        }
         self.state = state;
         self.builder.end_clone(at);
     }

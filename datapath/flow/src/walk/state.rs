@@ -33,6 +33,8 @@ pub(super) struct State<'a> {
     pub(super) max_len: u32,
     /// What branches have found of the frame's length: longer than the first, not than the second.
     pub(super) length: (Option<u16>, Option<u16>),
+    /// How often the frame got another length.
+    pub(super) resizes: u32,
 }
 
 impl<'a> State<'a> {
@@ -59,6 +61,7 @@ impl<'a> State<'a> {
             is_stale: false,
             max_len: u32::MAX,
             length: (None, None),
+            resizes: 0,
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::action::{Bundle, BundleAlgorithm, HashFields, Multipath, MultipathAlgorithm};
 use crate::field::Prerequisite;
 use crate::program::Context;
-use crate::walk::{Note, Sink, Walk};
+use crate::walk::{Fact, Note, Sink, Walk};
 use crate::{Key, PortNo, Slot};
 
 /// Stirs a number into a hash.
@@ -140,6 +140,9 @@ impl<S: Sink> Walk<'_, S> {
 
     pub(in crate::walk) fn bundle(&mut self, bundle: &Bundle, context: Context) {
         let tables = self.state.tables;
+        for port in &bundle.members {
+            self.depends_on(Fact::Port(*port));
+        }
         let is_live = |port: PortNo| tables.port(port).is_some_and(|facts| facts.is_live);
         let live = bundle.members.iter().copied().filter(|port| is_live(*port));
         let chosen = match bundle.algorithm {

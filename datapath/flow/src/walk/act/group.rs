@@ -4,14 +4,16 @@ use super::{action_set, choose};
 use crate::program::{Context, Pending, Reason, Refused};
 use crate::request::{Bucket, BucketId, GroupType, SelectMethod};
 use crate::walk::state::Work;
-use crate::walk::{Event, LOOKUPS_MAX, Note, Sink, Walk};
+use crate::walk::{Event, Fact, LOOKUPS_MAX, Note, Sink, Walk};
 use crate::{Action, Field, Group, GroupId, PortNo, Slot, Subfield};
+use std::cell::RefCell;
 
 /// Slots of a select group, at least and at most.
 const SLOTS: std::ops::RangeInclusive<usize> = 16..=256;
 
 impl<'a, S: Sink> Walk<'a, S> {
     pub(in crate::walk) fn group(&mut self, id: GroupId, context: Context) {
+        self.depends_on(Fact::Group(id));
         let Some(group) = self.state.tables.group(id) else {
             self.note(Note::NoGroup(id));
             return;
@@ -45,10 +47,18 @@ impl<'a, S: Sink> Walk<'a, S> {
         }
     }
 
-    fn is_live(&self, bucket: &Bucket) -> bool {
-        let tables = self.state.tables;
-        let port_is_live = |port: PortNo| tables.port(port).is_some_and(|facts| facts.is_live);
-        bucket.is_live(&port_is_live, &|id| tables.group(id))
+    fn is_live(&mut self, bucket: &Bucket) -> bool {
+        let (tables, visited) = (self.state.tables, RefCell::new(&mut self.visited));
+        let depends_on = |fact: Fact| visited.borrow_mut().note(fact.bucket(tables.bridge()));
+        let port_is_live = |port: PortNo| {
+            depends_on(Fact::Port(port));
+            tables.port(port).is_some_and(|facts| facts.is_live)
+        };
+        let group = |id: GroupId| {
+            depends_on(Fact::Group(id));
+            tables.group(id)
+        };
+        bucket.is_live(&port_is_live, &group)
     }
 
     /// Does a bucket's actions with a copy.
@@ -101,8 +111,8 @@ impl<'a, S: Sink> Walk<'a, S> {
         self.reads.cover(Slot::DpHash, mask as u128);
         let start = usize::try_from(hash & mask as u128).unwrap_or_default();
         let tried = slots.iter().cycle().skip(start).take(slots.len());
-        let buckets = tried.filter_map(|at| group.buckets.get(*at));
-        let live = buckets.clone().find(|bucket| self.is_live(bucket));
+        let mut buckets = tried.filter_map(|at| group.buckets.get(*at));
+        let live = buckets.find(|bucket| self.is_live(bucket));
         self.push_chosen(group.id, live, context);
     }
 

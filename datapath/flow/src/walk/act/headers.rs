@@ -75,6 +75,7 @@ impl<S: Sink> Walk<'_, S> {
     /// A step after which the frame has another length.
     fn resize(&mut self, step: Step) {
         self.state.length = (None, None);
+        self.state.resizes += 1;
         self.builder.push(step);
     }
 

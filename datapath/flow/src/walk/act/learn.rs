@@ -3,7 +3,7 @@
 use crate::action::{Action, FinTimeout, Learn, LearnDestination, LearnSource, LearnSpec, SetForm};
 use crate::field::ones;
 use crate::request::{FlowCommand, FlowFlags, FlowMod, Learned};
-use crate::walk::{Sink, Walk};
+use crate::walk::{Fact, Sink, Walk};
 use crate::{GroupId, Match, PortNo};
 
 impl<S: Sink> Walk<'_, S> {
@@ -33,6 +33,7 @@ impl<S: Sink> Walk<'_, S> {
             }
         }
         let flow = flow(learn, matching, actions);
+        self.depends_on(Fact::Room(learn.table));
         let has_room = self.state.tables.can_learn(&flow);
         if let Some(result) = learn.result.filter(|_| learn.flags.writes_result) {
             self.write_bits(result, has_room.into());

@@ -9,9 +9,9 @@ mod output;
 
 pub use choose::symmetric_hash;
 
-use super::state::{List, Work};
+use super::state::{List, State, Work};
 use super::write::parts;
-use super::{DEPTH_MAX, Event, LOOKUPS_MAX, Note, STACK_MAX, Sink, Walk};
+use super::{DEPTH_MAX, Event, Fact, LOOKUPS_MAX, Note, STACK_MAX, Sink, Walk};
 use crate::action::{FinTimeout, Resubmit};
 use crate::field::{Field, Prerequisite, ones};
 use crate::program::{Context, Pending, Refused, StackItem, Step};
@@ -69,6 +69,7 @@ impl<'a, S: Sink> Walk<'a, S> {
             Action::Exit => self.exit(),
             Action::Ct(_) => self.refuse(Refused::Ct),
             Action::Sample(sample) => {
+                self.depends_on(Fact::Collector(sample.collector_set));
                 if self.state.tables.has_collector(sample.collector_set) {
                     self.refuse(Refused::Sample);
                 }
@@ -114,6 +115,7 @@ impl<'a, S: Sink> Walk<'a, S> {
             Action::Learn(learn) => self.learn(learn),
             Action::FinTimeout(timeout) => self.fin_timeout(*timeout, context),
             Action::Meter(meter) => {
+                self.depends_on(Fact::Meter(*meter));
                 if self.state.tables.has_meter(*meter) {
                     self.builder.push(Step::Meter(*meter));
                 } else {
@@ -323,11 +325,13 @@ impl<'a, S: Sink> Walk<'a, S> {
             self.resume_later(Pending::Lookup { table, honors_miss, context }, None);
             return;
         }
-        let mut rule = self.state.tables.lookup(table, &self.state.key, &mut self.reads);
+        let State { tables, key: now, .. } = &self.state;
+        let mut rule = tables.lookup(table, now, &mut self.reads, &mut self.visited);
         if let Some(key) = key {
             self.state.key = key;
         }
         if honors_miss && rule.is_none() {
+            self.depends_on(Fact::Miss(table));
             rule = self.state.tables.miss(table);
         }
         self.event(|_| Event::Table { table, rule: rule.map(AsRef::as_ref) });

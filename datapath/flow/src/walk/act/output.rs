@@ -3,7 +3,7 @@
 use crate::action::Controller;
 use crate::program::{Context, Punt, Reason, Refused, Step, Target};
 use crate::walk::state::Work;
-use crate::walk::{DEPTH_MAX, Event, Note, PortFacts, Sink, Walk, outside};
+use crate::walk::{DEPTH_MAX, Event, Fact, Note, PortFacts, Sink, Walk, outside};
 use crate::{Bits, PortNo, Slot, TableId};
 
 /// What says something of tunnels, besides options.
@@ -92,7 +92,7 @@ impl<S: Sink> Walk<'_, S> {
     /// To a port of this bridge, if it takes packets; behind a patch port is another bridge.
     fn send_to(&mut self, port: PortNo, context: Context) {
         let tables = self.state.tables;
-        match tables.port(port) {
+        match self.port(port) {
             None => self.note(Note::NoPort(port)),
             Some(facts) if facts.no_forward => self.note(Note::NotForwarded(port)),
             Some(_) if tables.peer(port).is_some() => self.enter_peer(port, context),
@@ -109,10 +109,10 @@ impl<S: Sink> Walk<'_, S> {
     /// The patch ports of a flood.
     fn flood_peers(&mut self, takes: impl Fn(PortFacts) -> bool, context: Context) {
         let tables = self.state.tables;
+        self.depends_on(Fact::PatchPorts);
         // What is pushed last is done first.
         for port in tables.patch_ports().iter().rev() {
-            let is_taken =
-                tables.port(*port).is_some_and(|facts| takes(facts) && !facts.no_forward);
+            let is_taken = self.port(*port).is_some_and(|facts| takes(facts) && !facts.no_forward);
             if is_taken && !self.is_ingress(*port) {
                 self.enter_peer(*port, context);
             }
@@ -128,6 +128,7 @@ impl<S: Sink> Walk<'_, S> {
     /// The same, when its turn has come.
     pub(in crate::walk) fn arrive(&mut self, port: PortNo, depth: u16) -> bool {
         let Some((peer, in_port)) = self.state.tables.peer(port) else { return false };
+        self.visited.note(Fact::Port(in_port).bucket(peer.bridge()));
         if depth >= DEPTH_MAX {
             self.fail(Refused::TooDeep);
             return false;

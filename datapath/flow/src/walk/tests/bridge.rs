@@ -1,6 +1,7 @@
 //! Two small bridges with a patch between them.
 
 use super::generate::{any_actions, any_bucket_actions, any_match};
+use crate::classifier::{Epochs, Tables, Visited};
 use crate::program::BridgeId;
 use crate::request::{Bucket, BucketId, FlowMod, GroupType, SelectMethod};
 use crate::walk::{FlowBridge, PortFacts};
@@ -24,6 +25,8 @@ pub(super) struct Bridge {
     pub(super) rules: Vec<Arc<Rule>>,
     pub(super) groups: Vec<Group>,
     pub(super) meters: Vec<MeterId>,
+    /// The same rules.
+    pub(super) tables: Option<Tables>,
     pub(super) peer: Option<Box<Bridge>>,
 }
 
@@ -51,11 +54,20 @@ impl FlowBridge for Bridge {
         BridgeId(self.id)
     }
 
-    /// Looks at no more than it must.
-    fn lookup(&self, table: TableId, key: &Key, mask: &mut Mask) -> Option<&Arc<Rule>> {
+    /// Looks at no more than it must; or by a classifier.
+    fn lookup(
+        &self,
+        table: TableId,
+        key: &Key,
+        reads: &mut Mask,
+        visited: &mut Visited,
+    ) -> Option<&Arc<Rule>> {
+        if let Some(tables) = &self.tables {
+            return tables.lookup(table, key, reads, visited);
+        }
         self.rules.iter().filter(|rule| rule.table == table).find(|rule| {
             rule.matching.iter().all(|(slot, bits)| {
-                mask.cover(slot, bits.mask);
+                reads.cover(slot, bits.mask);
                 bits.takes(key.get(slot))
             })
         })
@@ -140,7 +152,8 @@ fn any_bridge(id: u32) -> impl Strategy<Value = Bridge> {
     let rules = [rule(0, 0, true), rule(1, 0, false), rule(2, 1, true), rule(3, 1, false)];
     let last = [rule(4, TABLES - 1, true), rule(5, TABLES - 1, false)];
     let first = if id == 0 { rules.into_iter().chain(last).collect() } else { Vec::from(last) };
-    (first, [any_group(1), any_group(2)]).prop_map(move |(mut rules, groups)| {
+    let groups = [any_group(1), any_group(2)];
+    (first, groups, any::<bool>()).prop_map(move |(mut rules, groups, has_classifier)| {
         if id == 1 {
             // The other bridge has one table.
             let moved = rules
@@ -149,7 +162,18 @@ fn any_bridge(id: u32) -> impl Strategy<Value = Bridge> {
             rules = moved.collect();
         }
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
-        Bridge { id, rules, groups: groups.into(), ..Bridge::default() }
+        // Which of two rules of the same priority wins is not said.
+        for (rule, priority) in rules.iter_mut().rev().zip(0..) {
+            *rule = Arc::new(Rule { priority, ..Rule::clone(rule) });
+        }
+        let tables = has_classifier.then(|| {
+            let (mut tables, mut epochs) = (Tables::new(id), Epochs::default());
+            for rule in &rules {
+                tables.insert(Arc::clone(rule), &mut epochs);
+            }
+            tables
+        });
+        Bridge { id, rules, groups: groups.into(), tables, ..Bridge::default() }
     })
 }
 

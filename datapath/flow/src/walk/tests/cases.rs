@@ -12,7 +12,7 @@ use crate::frames::{Kind, TCP, build};
 use crate::program::{BridgeId, Context, Refused, Step, Target};
 use crate::request::{Bucket, BucketId, GroupType, SelectMethod};
 use crate::walk::act::action_set::picked;
-use crate::walk::{Event, Outcome, Sink, translate};
+use crate::walk::{Event, Fact, Sink, Walked, translate};
 use crate::{
     Action, Bits, Group, GroupId, Key, Match, MeterId, PortNo, Rule, RuleId, Slot, TableId,
 };
@@ -58,7 +58,7 @@ fn frame() -> Vec<u8> {
     build(Kind::V4(TCP, 0, false), &[], &[7; 40], false)
 }
 
-fn walk(net: &Net) -> Outcome {
+fn walk(net: &Net) -> Walked {
     translate(&net.0, &key(&frame(), 1, 0), &mut ())
 }
 
@@ -165,14 +165,14 @@ fn only_what_decides_is_in_the_mask() {
     ]);
     let outcome = walk(&net);
     for slot in [Slot::Reg(0), Slot::EthDst, Slot::NwSrc, Slot::NwProto] {
-        assert_eq!(outcome.mask.get(slot), 0, "{slot:?}");
+        assert_eq!(outcome.reads.get(slot), 0, "{slot:?}");
     }
     for slot in [Slot::InPort, Slot::EthType, Slot::RecircId] {
-        assert_eq!(outcome.mask.get(slot), slot.ones(), "{slot:?}");
+        assert_eq!(outcome.reads.get(slot), slot.ones(), "{slot:?}");
     }
     assert_eq!(outcome.program.rules(), [RuleId(0), RuleId(1), RuleId(2)]);
     let ttl = walk(&one(vec![Action::DecTtl { controllers: Box::new([0]), lists_ids: false }]));
-    assert_eq!(ttl.mask.get(Slot::NwTtl), 0xff);
+    assert_eq!(ttl.reads.get(Slot::NwTtl), 0xff);
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn learned_flows_are_made_from_the_packet() {
         ]
     );
     assert_eq!((flow.idle_timeout, flow.priority, flow.cookie), (60, 7, 3));
-    assert_eq!(outcome.mask.get(Slot::NwSrc), 0xffff_ffff);
+    assert_eq!(outcome.reads.get(Slot::NwSrc), 0xffff_ffff);
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn timeouts_shrink_at_the_end_of_a_connection() {
         let outcome = translate(&net.0, &key, &mut ());
         let want = Sent::Shortened(RuleId(0), FinTimeout { idle: 5, hard: 6 });
         assert_eq!(sent(&net, &outcome, &key, &frame).contains(&want), shrinks);
-        assert_eq!(outcome.mask.get(Slot::TcpFlags), 5);
+        assert_eq!(outcome.reads.get(Slot::TcpFlags), 5);
     }
 }
 
@@ -303,8 +303,8 @@ fn few_bits_of_a_hash_choose_a_bucket() {
     assert!(matches!(first.program.steps(), [Step::Resume { hash_basis: Some(0), .. }]));
     key.set(Slot::DpHash, 0xabc5);
     let outcome = translate(&net.0, &key, &mut ());
-    assert_eq!(outcome.mask.get(Slot::DpHash), 0xf);
-    assert_eq!(outcome.mask.get(Slot::NwSrc), 0);
+    assert_eq!(outcome.reads.get(Slot::DpHash), 0xf);
+    assert_eq!(outcome.reads.get(Slot::NwSrc), 0);
     assert_eq!(outcome.program.buckets().len(), 1);
     // Webster's method deals 16 slots to three equals.
     let slots = crate::walk::act::group::slots(&net.0.groups[0].buckets);
@@ -347,6 +347,40 @@ impl Sink for Depths {
             self.0.push((depth, table.0));
         }
     }
+}
+
+#[test]
+fn a_length_is_asked_for_once() {
+    let check = || Action::CheckPktLarger { bytes: 70, destination: bits("reg1", 0, 1) };
+    let net = one(vec![Action::Clone(Box::new([check()])), check(), check(), output(2)]);
+    let outcome = walk(&net);
+    let steps = outcome.program.steps().iter();
+    assert_eq!(steps.filter(|step| matches!(step, Step::Longer { .. })).count(), 1);
+    assert_eq!(ports(&net), [2]);
+}
+
+#[test]
+fn walks_say_what_they_depend_on() {
+    let watched = Bucket {
+        id: BucketId(1),
+        weight: 1,
+        watch_port: PortNo(3),
+        watch_group: GroupId::ANY,
+        actions: Box::new([output(2)]),
+    };
+    let mut net = one(vec![Action::Group(GroupId(1)), Action::Meter(MeterId(7))]);
+    net.0.groups = vec![Group {
+        id: GroupId(1),
+        kind: GroupType::FastFailover,
+        method: SelectMethod::Default,
+        buckets: Box::new([watched]),
+    }];
+    let buckets = walk(&net).buckets;
+    let facts = [Fact::Group(GroupId(1)), Fact::Port(PortNo(3)), Fact::Meter(MeterId(7))];
+    for fact in facts {
+        assert!(buckets.contains(&fact.bucket(BridgeId(0))), "{fact:?}");
+    }
+    assert!(!buckets.contains(&Fact::Group(GroupId(1)).bucket(BridgeId(1))));
 }
 
 #[test]

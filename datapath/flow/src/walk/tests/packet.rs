@@ -7,7 +7,7 @@ use crate::program::BridgeId;
 use crate::request::{Bucket, SelectMethod};
 use crate::rewrite::{Layout, pop_mpls, pop_vlan, push_mpls, push_vlan};
 use crate::walk::act::{choose, group};
-use crate::walk::{Outcome, symmetric_hash};
+use crate::walk::{Walked, symmetric_hash};
 use crate::{Action, Bits, Field, Group, Key, PortNo, Slot, Subfield};
 
 #[derive(Clone)]
@@ -24,7 +24,7 @@ pub(super) struct Packet {
 
 /// What an action that chooses by hash writes to a register, when nothing else is done.
 pub(super) fn chosen_by(key: &Key, bridge: &Bridge, action: &Action, slot: Slot) -> u128 {
-    let Outcome { key, .. } =
+    let Walked { key, .. } =
         crate::walk::execute(bridge, key, std::slice::from_ref(action), &mut ());
     key.get(slot)
 }
