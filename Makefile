@@ -6,7 +6,7 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 # Everything but benches/xskpeer, which needs a C compiler, libelf and zlib.
 ALL := --workspace --exclude weft-xskpeer
 
-.PHONY: help build demo test fast netns lint bench bench-veth bench-tcp bench-workers bench-guest bench-ovsdb bench-scale bench-restart bpf install manuals deb deps clean
+.PHONY: help build demo test fast netns lint bench bench-veth bench-tcp bench-workers bench-guest bench-ofproto bench-ovsdb bench-scale bench-restart bpf install manuals deb deps clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -74,6 +74,9 @@ bench-tcp: ## TCP over tunnels and between containers, beside OVS (root); target
 bench-guest: ## TCP of a real guest (qemu), beside the kernel's bridge (root); target/bench-guest.json
 	@tests/need-root.sh "make bench-guest"
 	benches/guest.sh
+
+bench-ofproto: ## What flow mods cost, and bytes for each flow
+	$(CARGO) bench --locked -p weft-benches --bench ofproto
 
 bench-ovsdb: ## What a transaction costs, beside ovsdb-server; target/bench-ovsdb.json
 	$(CARGO) bench --locked -p weft-benches --bench ovsdb

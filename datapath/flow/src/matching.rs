@@ -67,6 +67,11 @@ impl Match {
         Self { slots: Vec::new() }
     }
 
+    /// Gives back memory that it has for more slots: for matches that stay.
+    pub fn shrink_to_fit(&mut self) {
+        self.slots.shrink_to_fit();
+    }
+
     /// True when it takes any packet.
     #[must_use]
     pub const fn is_any(&self) -> bool {

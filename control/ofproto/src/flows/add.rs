@@ -66,12 +66,14 @@ impl Edit<'_> {
 
     fn new_flow(&mut self, id: RuleId, table: TableId, priority: u32, request: FlowMod) -> Flow {
         let change = self.state.next_change();
+        let mut matching = request.matching;
+        matching.shrink_to_fit();
         let rule = Rule {
             id,
             table,
             priority,
             cookie: request.cookie,
-            matching: request.matching,
+            matching,
             actions: request.actions,
         };
         Flow {

@@ -1,6 +1,7 @@
 //! What monitors tell of changes; and connections that lag.
 //!
-//! A connection that lags pauses: it hears only of flows that go and that it has heard of.  When it
+//! A connection that lags pauses: it hears only of flows that go and that it has heard of, in full
+//! even of those that it took out itself.  When it
 //! has caught up it hears of every flow that was added or changed meanwhile, as it is then.
 
 use super::request::wants;
@@ -66,7 +67,7 @@ impl Watcher {
                 continue;
             };
             match own_xid {
-                Some(xid) if !flags.own_in_full => {
+                Some(xid) if !flags.own_in_full && self.paused_at.is_none() => {
                     if !has_told_own {
                         updates.push(MonitorUpdate::Own(xid));
                         has_told_own = true;

@@ -293,6 +293,24 @@ fn numbers_of_rules_are_free_when_released() {
 }
 
 #[test]
+fn deletions_go_by_age() {
+    let mut desk = Desk::default();
+    let of = |priority| FlowMod { priority, cookie: 5, flags: tells(), ..add() };
+    desk.flow(of(1)).unwrap();
+    desk.flow(of(2)).unwrap();
+    let outcome = desk.flow(FlowMod { priority: 1, ..command(FlowCommand::DeleteStrict) }).unwrap();
+    desk.bridge.release(outcome.removed_rules());
+    desk.flow(of(3)).unwrap();
+    let [old, new] = &desk.flows()[..] else { panic!("not two flows") };
+    assert!(old.id() > new.id(), "the number is used again");
+    let by_cookie =
+        FlowMod { cookie_filter: 5, cookie_mask: u64::MAX, ..command(FlowCommand::Delete) };
+    let gone = desk.flow(by_cookie).unwrap().removed;
+    let gone: Vec<_> = gone.iter().map(|gone| gone.flow.rule.priority).collect();
+    assert_eq!(gone, [2, 3]);
+}
+
+#[test]
 fn dumps_go_in_pieces_and_totals_add_up() {
     let mut desk = Desk::default();
     for number in 0..10 {

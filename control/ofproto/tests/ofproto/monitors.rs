@@ -164,6 +164,7 @@ fn connections_that_lag_pause() {
         [""; 0],
         "never heard of"
     );
+    assert_eq!(heard(&mut desk, A, strict(FlowCommand::DeleteStrict, 4)), ["Delete 4"], "in full");
     let missed = short(&desk.bridge.resume_monitors(A));
     assert_eq!(missed, ["modified 2", "added 3", "added 5", "resumed"]);
     assert_eq!(short(&desk.bridge.resume_monitors(A)), [""; 0]);
