@@ -104,15 +104,45 @@ pub fn encode(versions: Versions, xid: u32, out: &mut Vec<u8>) {
 /// The version that both sides will speak: the latest that both do.
 ///
 /// # Errors
-/// There is none.  The sender of the greeting gets [`Refusal::HelloIncompatible`] and the
-/// connection ends.
+/// There is none: [`refuse`] says so, and the connection ends.
 pub fn agree(ours: Versions, theirs: Versions) -> Result<Version, Refusal> {
     ours.both(theirs).latest().ok_or(Refusal::HelloIncompatible)
 }
 
+impl std::fmt::Display for Versions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut numbers =
+            Version::ALL.into_iter().filter(|one| self.contains(*one)).map(|one| one as u8);
+        let Some(first) = numbers.next() else { return f.write_str("no version") };
+        match self.latest() {
+            Some(latest) if latest as u8 > first && *self == Self::up_to(latest) => {
+                write!(f, "version 0x{:02x} and earlier", latest as u8)
+            }
+            Some(latest) if latest as u8 > first => {
+                write!(f, "versions 0x{first:02x}")?;
+                numbers.try_for_each(|number| write!(f, ", 0x{number:02x}"))
+            }
+            _ => write!(f, "version 0x{first:02x}"),
+        }
+    }
+}
+
+/// Says that there is no common version, in 1.0, as the stock switch does: an error with a text.
+/// Then the connection ends.
+pub fn refuse(ours: Versions, theirs: Versions, out: &mut Vec<u8>) {
+    let text = format!("We support {ours}, you support {theirs}, no common versions.");
+    let start = out.len();
+    out.bytes(&Header { version: Version::V10 as u8, kind: 1, length: 0, xid: 0 }.to_bytes());
+    // HELLO_FAILED, INCOMPATIBLE.
+    out.u16(0);
+    out.u16(0);
+    out.bytes(text.as_bytes());
+    out.patch_len(start.saturating_add(2), start);
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Versions, agree, decode, encode};
+    use super::{Versions, agree, decode, encode, refuse};
     use proptest::prelude::*;
     use weft_flow::Version;
     use weft_flow::request::Refusal;
@@ -131,6 +161,20 @@ mod tests {
         assert_eq!(agree(Versions::ALL, theirs), Ok(Version::V15));
         let ours = Versions::up_to(Version::V13);
         assert_eq!(agree(ours, theirs), Err(Refusal::HelloIncompatible));
+    }
+
+    #[test]
+    fn a_controller_of_other_versions_is_told_so() {
+        let mut out = Vec::new();
+        refuse(Versions::ALL, Versions::NONE.with(Version::V13), &mut out);
+        let error = crate::error::decode(&out).unwrap();
+        assert_eq!(error.refusal, Some(Refusal::HelloIncompatible));
+        let text = "We support version 0x06 and earlier, you support version 0x04, \
+                    no common versions.";
+        assert_eq!(std::str::from_utf8(error.quote()), Ok(text));
+        let some = Versions::NONE.with(Version::V10).with(Version::V13);
+        assert_eq!(some.to_string(), "versions 0x01, 0x04");
+        assert_eq!(Versions::NONE.to_string(), "no version");
     }
 
     #[test]
