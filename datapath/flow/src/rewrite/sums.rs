@@ -5,7 +5,7 @@ use super::layout::{Layout, Network, SCTP, Upper};
 use super::place::{Covered, Place};
 use crate::Bits;
 use weft_wire::IpProtocol;
-use weft_wire::checksum::{finish, finish_udp, fold, sum};
+use weft_wire::checksum::{finish, finish_udp, fold};
 
 /// What some words were and are: a partial sum to be added to that of all covered bytes.
 #[derive(Clone, Copy)]
@@ -26,7 +26,7 @@ pub(super) fn write(
     if new == old {
         return Some(());
     }
-    let change = Change(sum(&new.to_be_bytes()) + u64::from(!fold(sum(&old.to_be_bytes()))));
+    let change = Change(words_sum(new) + u64::from(!fold(words_sum(old))));
     words.copy_from_slice(new.to_be_bytes().get(16 - len..)?);
     if covered != Covered::No {
         mend(layout, frame, covered, change, is_partial);
@@ -42,6 +42,13 @@ pub(super) fn write(
 /// The number that some bytes are.
 fn number(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+/// A partial sum of the 16-bit words of a number: a word of 32 bits is congruent to the sum of its
+/// halves.
+fn words_sum(number: u128) -> u64 {
+    let word = |at: u32| u64::try_from(number >> at & 0xffff_ffff).unwrap_or_default();
+    word(0) + word(32) + word(64) + word(96)
 }
 
 /// The sum that a checksum field stands for.

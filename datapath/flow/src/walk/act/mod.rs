@@ -273,6 +273,10 @@ impl<'a, S: Sink> Walk<'a, S> {
             self.resume_later(Pending::Actions { actions, context }, None);
             return;
         }
+        if resubmit.in_port == PortNo::IN_PORT && !resubmit.with_ct {
+            self.lookup(table, false, context);
+            return;
+        }
         let key = self.state.key.clone();
         if resubmit.in_port != PortNo::IN_PORT {
             self.state.key.set(Slot::InPort, resubmit.in_port.0.into());

@@ -3,6 +3,7 @@
 mod bridge;
 mod cases;
 mod generate;
+mod hashes;
 mod naive;
 mod packet;
 mod record;
