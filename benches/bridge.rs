@@ -2,8 +2,8 @@
 
 use crate::{Bar, Case, bridge, frame, link_conf, mac};
 use weft_switch::{
-    BridgeConf, BridgeId, LinkId, LinkRole, MirrorConf, MirrorId, MirrorOutput, MirroredPorts,
-    PortConf, PortId, PortKind, SnapshotBuilder, VlanConf, VlanMode,
+    BridgeConf, BridgeId, IfaceId, IfaceKind, LinkId, LinkRole, MirrorConf, MirrorId, MirrorOutput,
+    MirroredPorts, PortConf, PortId, SnapshotBuilder, VlanConf, VlanMode,
 };
 use weft_wire::vid::Vid;
 
@@ -23,10 +23,10 @@ fn to_trunk(name: &str, vlan: VlanConf, tpid: u16, sent: Vec<u8>, bar: Option<f6
     let mut builder = SnapshotBuilder::new(1);
     builder.bridge(BridgeId(0), BridgeConf::default());
     for (id, vlan) in (0..).zip([vlan, VlanConf::default()]) {
-        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id)));
         port.vlan = vlan;
         builder.port(PortId(id), port);
-        builder.link(LinkId(id), link_conf(LinkRole::Port(PortId(id))));
+        builder.link(LinkId(id), link_conf(LinkRole::Iface(IfaceId(id))));
     }
     let bar = bar.map(|times| Bar::Times(UNTAGGED_CASE.to_owned(), times));
     let mut case = Case::new("vlan".to_owned(), name.to_owned(), bar, builder.build());

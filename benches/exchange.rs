@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_io::{HeapIo, HeapQueue};
 use weft_switch::{
-    BridgeConf, BridgeId, FrameIo, LinkConf, LinkId, LinkRole, Numbers, PortConf, PortId, PortKind,
-    Snapshot, SnapshotBuilder, WorkerId,
+    BridgeConf, BridgeId, FrameIo, IfaceId, IfaceKind, LinkConf, LinkId, LinkRole, Numbers,
+    PortConf, PortId, Snapshot, SnapshotBuilder, WorkerId,
 };
 use weft_wire::MacAddr;
 use weft_wire::vid::Vid;
@@ -46,8 +46,9 @@ fn snapshot(workers: Workers) -> Snapshot {
     let mut builder = SnapshotBuilder::new(1);
     builder.bridge(BridgeId(0), BridgeConf::default());
     for id in 0..LINKS {
-        builder.port(PortId(id), PortConf::new(BridgeId(0), PortKind::Link(LinkId(id))));
-        let role = LinkRole::Port(PortId(id));
+        builder
+            .port(PortId(id), PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id))));
+        let role = LinkRole::Iface(IfaceId(id));
         let worker = WorkerId(workers.owner(id));
         builder.link(LinkId(id), LinkConf { role, mtu: 1500, completes_checksums: false, worker });
     }

@@ -17,8 +17,8 @@ pub use tunnels::build_many;
 use weft_io::HeapIo;
 use weft_switch::mcast::Groups;
 use weft_switch::{
-    Batch, BridgeConf, BridgeId, Datapath, FrameIo, LinkConf, LinkId, LinkRole, Numbers, PortConf,
-    PortId, PortKind, Snapshot, SnapshotBuilder, Tick, WorkerId, pipeline,
+    Batch, BridgeConf, BridgeId, Datapath, FrameIo, IfaceId, IfaceKind, LinkConf, LinkId, LinkRole,
+    Numbers, PortConf, PortId, Snapshot, SnapshotBuilder, Tick, WorkerId, pipeline,
 };
 use weft_wire::MacAddr;
 use weft_wire::vid::Vid;
@@ -173,9 +173,9 @@ fn bridge(ports: u16, stations: u32) -> SnapshotBuilder {
     let fdb_entries_max = (stations + 64).max(8192);
     builder.bridge(BridgeId(0), BridgeConf { fdb_entries_max, ..BridgeConf::default() });
     for id in 0..ports {
-        let kind = PortKind::Link(LinkId(id));
-        builder.port(PortId(id), PortConf::new(BridgeId(0), kind));
-        builder.link(LinkId(id), link_conf(LinkRole::Port(PortId(id))));
+        let kind = IfaceKind::Link(LinkId(id));
+        builder.port(PortId(id), PortConf::new(BridgeId(0), IfaceId(id), kind));
+        builder.link(LinkId(id), link_conf(LinkRole::Iface(IfaceId(id))));
     }
     builder
 }
@@ -234,11 +234,11 @@ fn flood() -> Case {
 fn patch() -> Case {
     let mut builder = bridge(1, 2);
     builder.bridge(BridgeId(1), BridgeConf::default());
-    builder.port(PortId(1), PortConf::new(BridgeId(1), PortKind::Link(LinkId(1))));
-    builder.link(LinkId(1), link_conf(LinkRole::Port(PortId(1))));
+    builder.port(PortId(1), PortConf::new(BridgeId(1), IfaceId(1), IfaceKind::Link(LinkId(1))));
+    builder.link(LinkId(1), link_conf(LinkRole::Iface(IfaceId(1))));
     for (near, far, id) in [(2, 3, 0), (3, 2, 1)] {
-        let kind = PortKind::Patch(Some(PortId(far)));
-        builder.port(PortId(near), PortConf::new(BridgeId(id), kind));
+        let kind = IfaceKind::Patch(Some(IfaceId(far)));
+        builder.port(PortId(near), PortConf::new(BridgeId(id), IfaceId(near), kind));
     }
     let mut case = Case::new("patch".to_owned(), "forward".to_owned(), None, builder.build());
     case.teach(LinkId(1), &frame(1, [0xff; 6]));

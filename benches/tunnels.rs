@@ -4,8 +4,8 @@ use crate::{Bar, Case, UNDERLAY, bridge, frame, link_conf, mac};
 use std::net::IpAddr;
 use weft_io::HeapIo;
 use weft_switch::{
-    Batch, BridgeId, Csum, Datapath, Encap, FrameIo, InKey, LinkId, LinkRole, NextHop, Numbers,
-    PortConf, PortId, PortKind, Reach, Snapshot, Tick, TunnelConf, pipeline,
+    Batch, BridgeId, Csum, Datapath, Encap, FrameIo, IfaceId, IfaceKind, InKey, LinkId, LinkRole,
+    NextHop, Numbers, PortConf, PortId, Reach, Snapshot, Tick, TunnelConf, pipeline,
 };
 use weft_wire::{MacAddr, checksum, udp};
 
@@ -122,8 +122,8 @@ impl Setup {
 fn snapshot(tunnels: impl IntoIterator<Item = TunnelConf>) -> Snapshot {
     let mut builder = bridge(1, 2);
     for (id, tunnel) in (1..).zip(tunnels) {
-        let kind = PortKind::Tunnel(Box::new(tunnel));
-        builder.port(PortId(id), PortConf::new(BridgeId(0), kind));
+        let kind = IfaceKind::Tunnel(Box::new(tunnel));
+        builder.port(PortId(id), PortConf::new(BridgeId(0), IfaceId(id), kind));
     }
     builder.link(UNDERLAY, link_conf(LinkRole::Underlay));
     builder.build()

@@ -254,3 +254,33 @@ fn a_dot_in_a_name_is_a_name() {
     a.must_reach("10.0.0.2");
     assert_eq!(here.pins().len(), 2, "{:?}", here.pins());
 }
+
+/// An interface that is in another port from now on keeps its number; what was learned goes with the
+/// port that has gone.
+#[test]
+fn an_interface_goes_to_another_port() {
+    if !can_make_hosts() {
+        return;
+    }
+    let host = Host::new("host");
+    let switch = Switch::with_bridge(&host);
+    let a = switch.plug("br0", "veth1", "10.0.0.1/24");
+    let _b = switch.plug("br0", "veth2", "10.0.0.2/24");
+    a.must_reach("10.0.0.2");
+    let number = switch.vsctl("get interface veth1 ofport");
+    let behind = |port: &str| {
+        let name = format!("\"port\":\"{port}\"");
+        switch.appctl("weft/fdb br0").matches(&name).count()
+    };
+    assert_eq!((behind("veth1"), behind("other")), (1, 0));
+    switch.vsctl(
+        "--id=@i get interface veth1 -- --id=@old get port veth1 \
+         -- --id=@new create port name=other interfaces=@i \
+         -- remove bridge br0 ports @old -- add bridge br0 ports @new",
+    );
+    assert_eq!((behind("veth1"), behind("veth2")), (0, 1));
+    a.must_reach("10.0.0.2");
+    assert_eq!((behind("veth1"), behind("other"), behind("veth2")), (0, 1, 1));
+    assert_eq!(switch.vsctl("get interface veth1 ofport"), number);
+    assert!(switch.appctl("fdb/show br0").contains(&format!("{:>5}     0", number.trim())));
+}

@@ -1,13 +1,13 @@
 //! What a worker has learned and counted: everything that outlives a snapshot.
 
-use crate::act::{Crossing, send, send_tunnelled};
+use crate::act::{Crossing, send_copy, send_tunnelled};
 use crate::mcast::{Heard, Snooping};
 use crate::pass::Pass;
 use crate::view::sample::Sample;
 use crate::view::{Effects, Journal, Ledger, Live};
 use crate::{
-    Announcement, BridgeId, Capture, Counters, DropReason, Fdb, FrameBuf, FrameIo, Meta, Move,
-    Numbers, PortConf, PortId, Reach, Snapshot, Tick, pipeline,
+    Announcement, BridgeId, Capture, Counters, Fdb, FrameBuf, FrameIo, IfaceId, Ingress, Meta,
+    Move, Numbers, PortConf, PortId, Reach, Snapshot, Tick, pipeline,
 };
 use std::collections::BTreeSet;
 use weft_wire::vid::Vid;
@@ -74,11 +74,11 @@ impl<F: FrameBuf> Datapath<F> {
     }
 
     /// Prepares for a snapshot, with `before` as the one in use: makes FDBs and counters for what
-    /// is new, forgets addresses on ports that are gone, have left their VLAN, are patch ports with
-    /// another peer, or are the output of a mirror now, and in VLANs where nothing is learned any
-    /// more.
+    /// is new, forgets addresses on ports that are gone, have left their VLAN, have other interfaces
+    /// than before or a patch port with another peer, or are the output of a mirror now, and in VLANs
+    /// where nothing is learned any more.
     pub fn adopt(&mut self, before: &Snapshot, next: &Snapshot) {
-        self.ledger.counters.reserve(next.port_slots(), next.link_slots());
+        self.ledger.counters.reserve(next.iface_slots(), next.link_slots());
         self.ledger.counters.reserve_mirrors(next.mirror_slots());
         self.fdbs.resize_with(self.fdbs.len().max(next.bridge_slots()), || None);
         let mut age_min_secs = u32::MAX;
@@ -107,7 +107,8 @@ impl<F: FrameBuf> Datapath<F> {
         // Most changes take no port out of any VLAN, and need no walk over the table.
         let departs = |was: &PortConf, is: Option<&PortConf>| {
             is.filter(|is| is.bridge == was.bridge).is_none_or(|is| {
-                (&is.vlan, is.learns, is.peer()) != (&was.vlan, was.learns, was.peer())
+                (&is.vlan, is.learns) != (&was.vlan, was.learns)
+                    || !is.goes_on_from(was)
                     || (is.mirrors.is_output && !was.mirrors.is_output)
             })
         };
@@ -123,8 +124,9 @@ impl<F: FrameBuf> Datapath<F> {
                 && (departed.contains(&bridge) || flooded(before) != flooded(next))
             {
                 fdb.retain_ports(|id, vid| {
-                    let peer = |of: &Snapshot| of.port(id).and_then(PortConf::peer);
-                    has_stations(next, bridge, id, vid) && peer(before) == peer(next)
+                    let goes_on =
+                        |is: &PortConf| before.port(id).is_none_or(|was| is.goes_on_from(was));
+                    has_stations(next, bridge, id, vid) && next.port(id).is_some_and(goes_on)
                 });
             }
         }
@@ -132,21 +134,21 @@ impl<F: FrameBuf> Datapath<F> {
 
     /// Sends the frames whose tunnel has a next hop by now, and drops those that will never go.
     pub fn release_waiting<I: FrameIo<Frame = F>>(&mut self, snapshot: &Snapshot, io: &mut I) {
-        let tunnel = |port| snapshot.port(port).and_then(PortConf::tunnel);
-        let is_over = |port| tunnel(port).is_none_or(|tunnel| tunnel.reach != Reach::Resolving);
+        let tunnel = |iface| snapshot.tunnel(iface);
+        let is_over = |iface| tunnel(iface).is_none_or(|tunnel| tunnel.reach != Reach::Resolving);
         let released = self.ledger.waiting.take(is_over);
         let mut pass = self.live(snapshot, io);
-        for (port, meta, frame) in released {
-            match tunnel(port) {
-                Some(tunnel) => send_tunnelled(frame, &meta, port, tunnel, &mut pass),
+        for (iface, meta, frame) in released {
+            match tunnel(iface) {
+                Some(tunnel) => send_tunnelled(frame, &meta, iface, tunnel, &mut pass),
                 None => pass.effects.free(frame),
             }
         }
         pipeline::again(&mut pass);
     }
 
-    /// The control frames that came in since the last call.
-    pub fn take_punted(&mut self) -> impl Iterator<Item = (PortId, Vec<u8>)> + '_ {
+    /// The control frames that came in since the last call, and the interfaces they came in by.
+    pub fn take_punted(&mut self) -> impl Iterator<Item = (IfaceId, Vec<u8>)> + '_ {
         self.ledger.punted.drain(..)
     }
 
@@ -161,26 +163,21 @@ impl<F: FrameBuf> Datapath<F> {
         self.ledger.moves.take()
     }
 
-    /// Sends a control frame, untagged, out of a port, whether it forwards or not.
+    /// Sends a control frame, untagged, by an interface, whether its port forwards or not.
     pub fn transmit<I: FrameIo<Frame = F>>(
         &mut self,
-        port_id: PortId,
+        by: IfaceId,
         bytes: &[u8],
         snapshot: &Snapshot,
         io: &mut I,
     ) {
-        let Some(port) = snapshot.port(port_id) else { return };
+        let Some((_, port, iface)) = snapshot.iface(by) else { return };
         let mut pass = self.live(snapshot, io);
-        match pass.effects.copy_from(bytes) {
-            Some(frame) => {
-                send(frame, &Meta::new(Meta::NO_PORT), (port_id, port), &mut pass);
-                pipeline::again(&mut pass);
-            }
-            None => pass.effects.tx_drop(port_id, DropReason::NoBuffer),
-        }
+        send_copy(bytes, &Meta::new(Ingress::NONE), port, (by, iface), &mut pass);
+        pipeline::again(&mut pass);
     }
 
-    /// Frames and drops by port, link and mirror.
+    /// Frames and drops by interface, link and mirror.
     #[must_use]
     pub const fn counters(&self) -> &Counters {
         &self.ledger.counters
@@ -197,8 +194,8 @@ impl<F: FrameBuf> Datapath<F> {
         self.ledger.waiting.len()
     }
 
-    /// The tunnel ports that frames have waited on since the last call.
-    pub fn take_wants_next_hop(&mut self) -> impl Iterator<Item = PortId> + '_ {
+    /// The tunnels that frames have waited on since the last call.
+    pub fn take_wants_next_hop(&mut self) -> impl Iterator<Item = IfaceId> + '_ {
         self.ledger.waiting.take_wanted()
     }
 

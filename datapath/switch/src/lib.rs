@@ -23,11 +23,11 @@ pub use bridge::{
 pub use datapath::Datapath;
 pub use frame::{
     BATCH_MAX, Batch, Charge, DropReason, Fate, FrameBuf, FrameIo, FrameQueue, HEADROOM_BYTES,
-    Meta, Verdict,
+    Ingress, Meta, Verdict,
 };
 pub use snapshot::{
-    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, MirrorId, PortConf, PortId, PortKind,
-    Snapshot, SnapshotBuilder, Tick, Vtep, WorkerId,
+    BridgeConf, BridgeId, IfaceConf, IfaceId, IfaceKind, Ifaces, LinkConf, LinkId, LinkRole,
+    MirrorId, PortConf, PortId, Snapshot, SnapshotBuilder, Tick, Vtep, WorkerId,
 };
 pub use tunnel::{
     Csum, Encap, InKey, Local, NextHop, Numbers, OrInherit, Reach, TunnelConf, TunnelKey,
@@ -35,4 +35,4 @@ pub use tunnel::{
 };
 pub use view::sample::Sample;
 pub use view::trace;
-pub use view::{Capture, Counters, Direction, LinkCounters, MirrorCounters, PortCounters};
+pub use view::{Capture, Counters, Direction, IfaceCounters, LinkCounters, MirrorCounters};

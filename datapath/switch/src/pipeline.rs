@@ -30,7 +30,9 @@ pub fn run<I: FrameIo>(
 /// Reads the headers of what came in on a link.
 pub(crate) fn enter<E: Effects>(batch: &mut Batch<E::Frame>, link: LinkId, pass: &mut Pass<'_, E>) {
     match pass.snapshot.link(link).map(|conf| (conf.role, conf.completes_checksums)) {
-        Some((LinkRole::Port(port), completes)) => frame::parse(batch, port, completes),
+        Some((LinkRole::Iface(iface), completes)) => {
+            frame::parse(batch, pass.snapshot.ingress(iface), completes);
+        }
         Some((LinkRole::Underlay, completes)) => {
             pass.effects.link_received(link, batch.frames.len());
             tunnel::decap(batch, completes, pass);
@@ -48,7 +50,7 @@ pub(crate) fn again<E: Effects>(pass: &mut Pass<'_, E>) {
     }
 }
 
-/// The way through a bridge, from the ingress port on.
+/// The way through a bridge, from the ingress interface on.
 pub(crate) fn bridge<E: Effects>(
     batch: &mut Batch<E::Frame>,
     link: LinkId,

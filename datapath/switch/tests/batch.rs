@@ -6,8 +6,8 @@ mod common;
 
 use common::Switch;
 use weft_switch::{
-    BridgeConf, BridgeId, DropReason, LinkConf, LinkId, LinkRole, PortConf, PortId, PortKind,
-    SnapshotBuilder, Station, Tick, VidSet, VlanConf, VlanMode, WorkerId,
+    BridgeConf, BridgeId, DropReason, IfaceId, IfaceKind, LinkConf, LinkId, LinkRole, PortConf,
+    PortId, SnapshotBuilder, Station, Tick, VidSet, VlanConf, VlanMode, WorkerId,
 };
 use weft_wire::vid::Vid;
 
@@ -22,10 +22,10 @@ fn switch(vlan: VlanConf) -> Switch {
     let mut builder = SnapshotBuilder::new(1);
     builder.bridge(BridgeId(0), BridgeConf::default()).reads_inner_tags(true);
     for (id, vlan) in (0..).zip([VlanConf::default(), vlan]) {
-        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id)));
         port.vlan = vlan;
         builder.port(PortId(id), port);
-        let role = LinkRole::Port(PortId(id));
+        let role = LinkRole::Iface(IfaceId(id));
         let worker = WorkerId(0);
         builder.link(LinkId(id), LinkConf { role, mtu: 1500, completes_checksums: false, worker });
     }
@@ -51,7 +51,7 @@ fn frame(tags: &[(u16, u16)]) -> Vec<u8> {
 /// Receives these together on the trunk; how many left, and how many the port's VLANs kept back.
 fn fate(switch: &mut Switch, frames: &[Vec<u8>]) -> (usize, u64) {
     let sent = switch.receive(LinkId(0), frames, Tick(1)).len();
-    let counters = switch.datapath.counters().port(PortId(0)).unwrap();
+    let counters = switch.datapath.counters().iface(IfaceId(0)).unwrap();
     let dropped = counters.rx_drops.get(DropReason::EgressVlan as usize).copied();
     (sent, dropped.unwrap())
 }

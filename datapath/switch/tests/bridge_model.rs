@@ -11,8 +11,9 @@ use common::Switch;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 use weft_switch::{
-    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, PortConf, PortId, PortKind, PriorityTags,
-    Snapshot, SnapshotBuilder, Tick, VidSet, VlanConf, VlanMode, WorkerId,
+    BridgeConf, BridgeId, Counters, IfaceConf, IfaceId, IfaceKind, Ifaces, LinkConf, LinkId,
+    LinkRole, PortConf, PortId, PriorityTags, Snapshot, SnapshotBuilder, Tick, VidSet, VlanConf,
+    VlanMode, WorkerId,
 };
 use weft_wire::vid::Vid;
 
@@ -38,6 +39,28 @@ struct ModelPort {
     priority_tags: PriorityTags,
     group: u16,
     forwards: bool,
+    /// Its interfaces: which of them have their link.
+    members: Vec<bool>,
+}
+
+/// Interfaces of a port, at most.
+const MEMBERS_MAX: u16 = 2;
+
+/// The link of a member of a port.
+const fn link_of(port: u16, member: u16) -> LinkId {
+    LinkId(port * MEMBERS_MAX + member)
+}
+
+/// Its interface, which has a number that is neither its port's nor its link's.
+const fn iface_of(port: u16, member: u16) -> IfaceId {
+    IfaceId(11 - link_of(port, member).0)
+}
+
+fn members() -> impl Strategy<Value = Vec<bool>> {
+    prop_oneof![
+        3 => Just(vec![true]),
+        2 => prop::collection::vec(prop::bool::weighted(0.7), 2),
+    ]
 }
 
 fn vid() -> impl Strategy<Value = u16> {
@@ -81,37 +104,46 @@ fn priority_tags() -> impl Strategy<Value = PriorityTags> {
 fn port() -> impl Strategy<Value = ModelPort> {
     let vlan = (mode(), vid(), vlans(), vlans(), tpid(), priority_tags());
     let group = prop_oneof![3 => Just(0u16), 1 => 1u16..3];
-    (0u16..2, vlan, group, prop::bool::weighted(0.9)).prop_map(|(bridge, vlan, group, forwards)| {
-        let (mode, tag, trunks, cvlans, service_tpid, priority_tags) = vlan;
-        let tag = if mode == VlanMode::Trunk { 0 } else { tag };
-        let is_trunk = !matches!(mode, VlanMode::Access | VlanMode::Dot1qTunnel);
-        let trunks = trunks.filter(|_| is_trunk);
-        let cvlans = cvlans.filter(|_| mode == VlanMode::Dot1qTunnel);
-        ModelPort {
-            bridge,
-            mode,
-            tag,
-            trunks,
-            cvlans,
-            service_tpid,
-            priority_tags,
-            group,
-            forwards,
-        }
-    })
+    let forwards = prop::bool::weighted(0.9);
+    (0u16..2, vlan, group, forwards, members()).prop_map(
+        |(bridge, vlan, group, forwards, members)| {
+            let (mode, tag, trunks, cvlans, service_tpid, priority_tags) = vlan;
+            let tag = if mode == VlanMode::Trunk { 0 } else { tag };
+            let is_trunk = !matches!(mode, VlanMode::Access | VlanMode::Dot1qTunnel);
+            let trunks = trunks.filter(|_| is_trunk);
+            let cvlans = cvlans.filter(|_| mode == VlanMode::Dot1qTunnel);
+            ModelPort {
+                bridge,
+                mode,
+                tag,
+                trunks,
+                cvlans,
+                service_tpid,
+                priority_tags,
+                group,
+                forwards,
+                members,
+            }
+        },
+    )
 }
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Port, source station, destination station (5 and more: group addresses), tags.
-    Frame(u16, u8, u8, Vec<Tag>),
+    /// Port and member, source station, destination station (5 and more: group addresses), tags.
+    Frame((u16, u16), u8, u8, Vec<Tag>),
     Pause(u32),
     Reconfigure(u16, ModelPort),
 }
 
+/// A port, and a member that it may have.
+fn place() -> impl Strategy<Value = (u16, u16)> {
+    (0u16..6, 0..MEMBERS_MAX)
+}
+
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        20 => (0u16..6, 0u8..5, 0u8..7, tags()).prop_map(|(p, s, d, t)| Step::Frame(p, s, d, t)),
+        20 => (place(), 0u8..5, 0u8..7, tags()).prop_map(|(p, s, d, t)| Step::Frame(p, s, d, t)),
         2 => (1u32..AGE_SECS).prop_map(Step::Pause),
         1 => (0u16..6, port()).prop_map(|(id, port)| Step::Reconfigure(id, port)),
     ]
@@ -125,7 +157,10 @@ fn snapshot(epoch: u64, ports: &[ModelPort], reads_inner_tags: bool) -> Snapshot
         builder.bridge(BridgeId(bridge), conf);
     }
     for (id, port) in (0u16..).zip(ports) {
-        let mut conf = PortConf::new(BridgeId(port.bridge), PortKind::Link(LinkId(id)));
+        let member =
+            |member| (iface_of(id, member), IfaceConf::new(IfaceKind::Link(link_of(id, member))));
+        let members = (0..).take(port.members.len()).map(member).collect();
+        let mut conf = PortConf::with(BridgeId(port.bridge), Ifaces::of(members).unwrap());
         let tag = Vid::try_from(port.tag).unwrap();
         conf.vlan = VlanConf {
             mode: port.mode,
@@ -138,15 +173,17 @@ fn snapshot(epoch: u64, ports: &[ModelPort], reads_inner_tags: bool) -> Snapshot
         conf.split_horizon = port.group;
         (conf.forwards, conf.learns) = (port.forwards, port.forwards);
         builder.port(PortId(id), conf);
-        builder.link(
-            LinkId(id),
-            LinkConf {
-                role: LinkRole::Port(PortId(id)),
-                mtu: 1500,
-                completes_checksums: false,
-                worker: WorkerId(0),
-            },
-        );
+        for (member, _) in (0..).zip(&port.members).filter(|(_, has_link)| **has_link) {
+            builder.link(
+                link_of(id, member),
+                LinkConf {
+                    role: LinkRole::Iface(iface_of(id, member)),
+                    mtu: 1500,
+                    completes_checksums: false,
+                    worker: WorkerId(0),
+                },
+            );
+        }
     }
     builder.build()
 }
@@ -253,16 +290,29 @@ fn leave(port: &ModelPort, inside: &[Tag], came_with: Tag) -> Vec<Tag> {
 }
 
 impl Model {
+    /// The link that a frame leaves a port by: that of the first member that has one.
+    fn exit(&self, port: u16) -> Option<LinkId> {
+        let members = &self.ports[usize::from(port)].members;
+        let member = members.iter().position(|has_link| *has_link)?;
+        Some(link_of(port, member as u16))
+    }
+
+    /// True when frames can come in there.
+    fn has_entrance(&self, (port, member): (u16, u16)) -> bool {
+        let members = &self.ports[usize::from(port)].members;
+        members.get(usize::from(member)).is_some_and(|has_link| *has_link)
+    }
+
     fn receive(
         &mut self,
-        at: u16,
+        (at, member): (u16, u16),
         source: u8,
         target: u8,
         tags: &[Tag],
         now: u32,
-    ) -> Vec<(u16, Vec<Tag>)> {
+    ) -> Vec<(LinkId, Vec<Tag>)> {
         let port = self.ports[usize::from(at)].clone();
-        if !port.forwards {
+        if !port.forwards || !self.has_entrance((at, member)) {
             return vec![];
         }
         let Some((inside, payload)) = enter(&port, tags, self.limit) else { return vec![] };
@@ -285,9 +335,9 @@ impl Model {
         let came_with = tags.first().copied().unwrap_or(NO_TAG);
         let tagged = |to: u16| {
             let left = leave(&self.ports[usize::from(to)], &inside, came_with);
-            (to, [left, payload.clone()].concat())
+            Some((self.exit(to)?, [left, payload.clone()].concat()))
         };
-        candidates.into_iter().filter(goes_to).map(tagged).collect()
+        candidates.into_iter().filter(goes_to).filter_map(tagged).collect()
     }
 
     fn reconfigure(&mut self, id: u16, port: &ModelPort) {
@@ -302,8 +352,8 @@ impl Model {
     }
 }
 
-/// Port and tags of a frame that was sent, which must otherwise be what was received.
-fn seen(sent: &(LinkId, Vec<u8>), source: u8, target: u8) -> (u16, Vec<Tag>) {
+/// Link and tags of a frame that was sent, which must otherwise be what was received.
+fn seen(sent: &(LinkId, Vec<u8>), source: u8, target: u8) -> (LinkId, Vec<Tag>) {
     let (link, bytes) = sent;
     let (mut tags, mut bare) = (vec![], bytes.clone());
     while let [0x81, 0x00] | [0x88, 0xa8] = bare[12..14] {
@@ -312,7 +362,7 @@ fn seen(sent: &(LinkId, Vec<u8>), source: u8, target: u8) -> (u16, Vec<Tag>) {
         bare.drain(12..16);
     }
     assert_eq!(bare, frame(source, target, &[]), "frame damaged");
-    (link.0, tags)
+    (*link, tags)
 }
 
 proptest! {
@@ -339,7 +389,7 @@ proptest! {
                 }
                 Step::Frame(at, source, target, tags) => {
                     let frames = [frame(source, target, &tags)];
-                    let sent = switch.receive(LinkId(at), &frames, Tick(now));
+                    let sent = switch.receive(link_of(at.0, at.1), &frames, Tick(now));
                     let mut got: Vec<_> =
                         sent.iter().map(|one| seen(one, source, target)).collect();
                     got.sort_unstable();
@@ -352,24 +402,38 @@ proptest! {
     /// Every received frame is counted once: sent on, or dropped for a reason.
     #[test]
     fn counts_every_frame_once(
-        ports in prop::collection::vec(port(), 6),
-        frames in prop::collection::vec((0u16..6, 0u8..5, 0u8..7, tags()), 1..100),
+        mut ports in prop::collection::vec(port(), 6),
+        frames in prop::collection::vec((place(), 0u8..5, 0u8..7, tags()), 1..100),
     ) {
+        for port in &mut ports {
+            port.members.fill(true);
+        }
         let mut switch = Switch::new(snapshot(1, &ports, true));
-        for (at, source, target, tags) in frames {
+        for ((at, member), source, target, tags) in frames {
+            let member = member % ports[usize::from(at)].members.len() as u16;
+            let (link, iface) = (link_of(at, member), iface_of(at, member));
             let before = switch.datapath.counters().clone();
-            let sent = switch.receive(LinkId(at), &[frame(source, target, &tags)], Tick(0));
-            let count = |now: fn(&weft_switch::PortCounters) -> u64| -> u64 {
-                (0..6)
+            let sent = switch.receive(link, &[frame(source, target, &tags)], Tick(0));
+            let count = |now: fn(&weft_switch::IfaceCounters) -> u64| -> u64 {
+                (0..12)
                     .map(|id| {
-                        let after = switch.datapath.counters().port(PortId(id)).map_or(0, now);
-                        after - before.port(PortId(id)).map_or(0, now)
+                        let after = switch.datapath.counters().iface(IfaceId(id)).map_or(0, now);
+                        after - before.iface(IfaceId(id)).map_or(0, now)
                     })
                     .sum()
             };
-            prop_assert_eq!(count(|port| port.rx_frames), 1);
-            prop_assert_eq!(count(|port| port.tx_frames), sent.len() as u64);
-            let dropped = count(weft_switch::PortCounters::rx_dropped_frames);
+            prop_assert_eq!(count(|iface| iface.rx_frames), 1);
+            prop_assert_eq!(count(|iface| iface.tx_frames), sent.len() as u64);
+            // Each at the interface whose link it was.
+            let one = |of: &Counters, id| of.iface(id).cloned().unwrap_or_default();
+            let received = one(switch.datapath.counters(), iface).rx_frames;
+            prop_assert_eq!(received, one(&before, iface).rx_frames + 1);
+            for (out, _) in &sent {
+                let id = iface_of(out.0 / MEMBERS_MAX, out.0 % MEMBERS_MAX);
+                let sent = one(switch.datapath.counters(), id).tx_frames;
+                prop_assert_eq!(sent, one(&before, id).tx_frames + 1);
+            }
+            let dropped = count(weft_switch::IfaceCounters::rx_dropped_frames);
             prop_assert_eq!(dropped, u64::from(sent.is_empty()));
         }
     }
@@ -383,12 +447,12 @@ fn a_blocked_port_takes_bpdus_only() {
         let bridge = BridgeConf { takes_bpdus: true, ..BridgeConf::default() };
         builder.bridge(BridgeId(0), bridge);
         for id in 0..2 {
-            let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+            let mut port = PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id)));
             if id == 0 {
                 (port.forwards, port.learns) = (forwards, learns);
             }
             builder.port(PortId(id), port);
-            let role = LinkRole::Port(PortId(id));
+            let role = LinkRole::Iface(IfaceId(id));
             let conf =
                 LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
             builder.link(LinkId(id), conf);
@@ -398,11 +462,11 @@ fn a_blocked_port_takes_bpdus_only() {
         bpdu[..6].copy_from_slice(&[0x01, 0x80, 0xc2, 0, 0, 0]);
         let sent = switch.receive(LinkId(0), &[frame(1, 2, &[]), bpdu.clone()], Tick(0));
         let punted: Vec<_> = switch.datapath.take_punted().collect();
-        assert_eq!(punted, [(PortId(0), bpdu.clone())]);
+        assert_eq!(punted, [(IfaceId(0), bpdu.clone())]);
         let back = switch.receive(LinkId(1), &[frame(2, BROADCAST, &[])], Tick(0));
         assert_eq!(back.len(), usize::from(forwards), "to the port");
         let Switch { datapath, snapshot, io, .. } = &mut switch;
-        datapath.transmit(PortId(0), &bpdu, snapshot, io);
+        datapath.transmit(IfaceId(0), &bpdu, snapshot, io);
         assert_eq!(io.sent.pop(), Some((LinkId(0), bpdu)), "BPDUs go out of blocked ports");
         let learned = switch.datapath.fdb(BridgeId(0)).unwrap().records(Tick(0)).len();
         (sent.len(), learned - 1)
@@ -410,4 +474,34 @@ fn a_blocked_port_takes_bpdus_only() {
     assert_eq!(run(false, false), (0, 0), "blocking, listening");
     assert_eq!(run(false, true), (0, 1), "learning");
     assert_eq!(run(true, true), (1, 1), "forwarding");
+}
+
+/// Who is behind a port is no longer known when all its interfaces are others; one that stays is enough.
+#[test]
+fn a_port_with_other_interfaces_forgets_its_stations() {
+    let built = |epoch, numbers: &[u16]| {
+        let mut builder = SnapshotBuilder::new(epoch);
+        builder.bridge(BridgeId(0), BridgeConf::default());
+        let iface = |id: &u16| (IfaceId(*id), IfaceConf::new(IfaceKind::Link(LinkId(*id))));
+        let ifaces = Ifaces::of(numbers.iter().map(iface).collect()).unwrap();
+        builder.port(PortId(0), PortConf::with(BridgeId(0), ifaces));
+        for id in numbers {
+            let role = LinkRole::Iface(IfaceId(*id));
+            let conf =
+                LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
+            builder.link(LinkId(*id), conf);
+        }
+        builder.build()
+    };
+    let mut switch = Switch::new(built(1, &[4]));
+    let stations =
+        |switch: &Switch| switch.datapath.fdb(BridgeId(0)).unwrap().records(Tick(0)).len();
+    switch.receive(LinkId(4), &[frame(1, BROADCAST, &[])], Tick(0));
+    switch.install(built(2, &[5, 4]));
+    switch.receive(LinkId(5), &[frame(2, BROADCAST, &[])], Tick(0));
+    assert_eq!(stations(&switch), 2, "one interface came");
+    switch.install(built(3, &[5]));
+    assert_eq!(stations(&switch), 2, "one left");
+    switch.install(built(4, &[6]));
+    assert_eq!(stations(&switch), 0, "none is left");
 }

@@ -12,11 +12,12 @@ use common::Switch;
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket, TransportSlice};
 use proptest::prelude::*;
 use tunnels::{
-    TUNNEL_PORT, UNDERLAY, VIF, VIF_PORT, drops, fix_ipv4, host, link, send, set_flags, udp,
+    TUNNEL_IFACE, TUNNEL_PORT, UNDERLAY, VIF, VIF_IFACE, VIF_PORT, drops, fix_ipv4, host, link,
+    send, set_flags, udp,
 };
 use weft_switch::{
-    BridgeConf, BridgeId, Csum, DropReason, Encap, InKey, LinkRole, PortConf, PortId, PortKind,
-    Reach, SnapshotBuilder, Tick, TunnelConf,
+    BridgeConf, BridgeId, Csum, DropReason, Encap, IfaceId, IfaceKind, InKey, LinkRole, PortConf,
+    PortId, Reach, SnapshotBuilder, Tick, TunnelConf,
 };
 
 fn tunnel(local: &str, remote: &str) -> TunnelConf {
@@ -173,7 +174,7 @@ fn frames_wait_for_the_next_hop_and_go_in_order() {
     }
     assert_eq!(switch.datapath.waiting_frames(), 16);
     assert_eq!(drops(&switch, DropReason::WaitFull), 4);
-    assert_eq!(switch.datapath.take_wants_next_hop().collect::<Vec<_>>(), [TUNNEL_PORT]);
+    assert_eq!(switch.datapath.take_wants_next_hop().collect::<Vec<_>>(), [TUNNEL_IFACE]);
     switch.install(host(2, &[tunnel("1.1.1.1", "2.2.2.2")]));
     let lengths: Vec<usize> = switch.io.sent.iter().map(|(_, bytes)| bytes.len() - 80).collect();
     assert_eq!(lengths, (0..16).collect::<Vec<_>>());
@@ -218,11 +219,11 @@ fn a_packet_that_may_not_be_fragmented_is_answered_with_the_mtu() {
 fn an_answer_carries_the_vlan_of_the_port_it_goes_to() {
     let mut snapshot = SnapshotBuilder::new(1);
     snapshot.bridge(BridgeId(0), BridgeConf::default());
-    snapshot.port(VIF_PORT, PortConf::new(BridgeId(0), PortKind::Link(VIF)));
-    snapshot.link(VIF, link(LinkRole::Port(VIF_PORT)));
+    snapshot.port(VIF_PORT, PortConf::new(BridgeId(0), VIF_IFACE, IfaceKind::Link(VIF)));
+    snapshot.link(VIF, link(LinkRole::Iface(VIF_IFACE)));
     snapshot.link(UNDERLAY, link(LinkRole::Underlay));
-    let kind = PortKind::Tunnel(Box::new(tunnel("1.1.1.1", "2.2.2.2")));
-    snapshot.port(TUNNEL_PORT, PortConf::new(BridgeId(0), kind));
+    let kind = IfaceKind::Tunnel(Box::new(tunnel("1.1.1.1", "2.2.2.2")));
+    snapshot.port(TUNNEL_PORT, PortConf::new(BridgeId(0), TUNNEL_IFACE, kind));
     let mut switch = Switch::new(snapshot.build());
     let mut long = with_df(udp(1463 - 28));
     long.splice(12..12, [0x81, 0x00, 0x20, 0x21]);
@@ -273,7 +274,7 @@ fn a_packet_without_df_is_fragmented() {
     }
     assert_eq!(payload, long[34..]);
     assert_eq!(drops(&switch, DropReason::ExceedsMtu), 0);
-    assert_eq!(switch.datapath.counters().port(TUNNEL_PORT).unwrap().tx_frames, 2);
+    assert_eq!(switch.datapath.counters().iface(TUNNEL_IFACE).unwrap().tx_frames, 2);
 }
 
 /// What is a fragment already goes on to be one of the same packet.
@@ -347,11 +348,12 @@ fn tunnels_flood_to_tunnels_unless_they_share_a_group() {
 
     let mut builder = SnapshotBuilder::new(1);
     builder.bridge(BridgeId(0), BridgeConf::default());
-    builder.port(VIF_PORT, PortConf::new(BridgeId(0), PortKind::Link(VIF)));
-    builder.link(VIF, link(LinkRole::Port(VIF_PORT)));
+    builder.port(VIF_PORT, PortConf::new(BridgeId(0), VIF_IFACE, IfaceKind::Link(VIF)));
+    builder.link(VIF, link(LinkRole::Iface(VIF_IFACE)));
     builder.link(UNDERLAY, link(LinkRole::Underlay));
     for (id, tunnel) in (1..).zip(tunnels) {
-        let mut port = PortConf::new(BridgeId(0), PortKind::Tunnel(Box::new(tunnel)));
+        let kind = IfaceKind::Tunnel(Box::new(tunnel));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(id), kind);
         port.split_horizon = 1;
         builder.port(PortId(id), port);
     }

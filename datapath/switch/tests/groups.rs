@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use weft_switch::mcast::Groups;
 use weft_switch::{
-    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, PortConf, PortCounters, PortId, PortKind,
-    Snapshot, SnapshotBuilder, Tick, VlanConf, VlanMode, WorkerId,
+    BridgeConf, BridgeId, IfaceCounters, IfaceId, IfaceKind, LinkConf, LinkId, LinkRole, PortConf,
+    PortId, Snapshot, SnapshotBuilder, Tick, VlanConf, VlanMode, WorkerId,
 };
 use weft_wire::Group;
 use weft_wire::vid::Vid;
@@ -161,14 +161,15 @@ fn snapshot(ports: &[ModelPort]) -> Snapshot {
         builder.bridge(BridgeId(bridge), BridgeConf::default());
     }
     for (id, port) in (0u16..).zip(ports) {
-        let mut conf = PortConf::new(BridgeId(port.bridge), PortKind::Link(LinkId(id)));
+        let mut conf =
+            PortConf::new(BridgeId(port.bridge), IfaceId(id), IfaceKind::Link(LinkId(id)));
         if let Some(tag) = port.access {
             conf.vlan = VlanConf { mode: VlanMode::Access, tag: vid(tag), ..VlanConf::default() };
         }
         conf.split_horizon = port.horizon;
         (conf.forwards, conf.learns) = (port.forwards, port.forwards);
         builder.port(PortId(id), conf);
-        let role = LinkRole::Port(PortId(id));
+        let role = LinkRole::Iface(IfaceId(id));
         let link = LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
         builder.link(LinkId(id), link);
     }
@@ -254,7 +255,7 @@ proptest! {
         for (at, tag, what) in steps {
             let bare = what.frame(at);
             let frame = tagged(bare.clone(), tag);
-            let before = switch.datapath.counters().port(PortId(at)).map_or(0, PortCounters::rx_dropped_frames);
+            let before = switch.datapath.counters().iface(IfaceId(at)).map_or(0, IfaceCounters::rx_dropped_frames);
             let sent = switch.receive(LinkId(at), std::slice::from_ref(&frame), Tick(0));
             let mut got = Vec::new();
             for (link, bytes) in sent {
@@ -267,7 +268,7 @@ proptest! {
             }
             got.sort_unstable();
             prop_assert_eq!(&got, &model.expected(at, tag, &what), "{:?} on {} in {:?}", what, at, tag);
-            let dropped = switch.datapath.counters().port(PortId(at)).map_or(0, PortCounters::rx_dropped_frames);
+            let dropped = switch.datapath.counters().iface(IfaceId(at)).map_or(0, IfaceCounters::rx_dropped_frames);
             prop_assert_eq!(dropped - before, u64::from(got.is_empty()), "counted once");
 
             let heard: Vec<_> = switch.datapath.take_heard().collect();
@@ -318,7 +319,7 @@ fn a_stale_list_leaks_nothing() {
     assert_eq!(reach(&mut switch), [1, 2, 3]);
     switch.install(snapshot(&[trunk(0, Some(1)), trunk(1, Some(1)), trunk(0, Some(2))]));
     assert_eq!(reach(&mut switch), [0u16; 0]);
-    assert_eq!(switch.datapath.counters().port(PortId(0)).unwrap().rx_dropped_frames(), 1);
+    assert_eq!(switch.datapath.counters().iface(IfaceId(0)).unwrap().rx_dropped_frames(), 1);
     // A bridge that is gone takes its lists along.
     switch.install(Snapshot::default());
     assert!(!switch.datapath.snooping.is_on());

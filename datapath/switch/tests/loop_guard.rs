@@ -7,8 +7,8 @@ mod common;
 
 use common::Switch;
 use weft_switch::{
-    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, PortConf, PortId, PortKind, Snapshot,
-    SnapshotBuilder, Station, Tick, VlanConf, WorkerId,
+    BridgeConf, BridgeId, IfaceId, IfaceKind, LinkConf, LinkId, LinkRole, PortConf, PortId,
+    Snapshot, SnapshotBuilder, Station, Tick, VlanConf, WorkerId,
 };
 use weft_wire::MacAddr;
 use weft_wire::loop_probe::LoopProbe;
@@ -26,13 +26,13 @@ fn snapshot(loop_guard: Option<u64>, vlans: &[u16]) -> Snapshot {
     builder.bridge(BridgeId(0), BridgeConf { loop_guard, ..BridgeConf::default() });
     for (id, vid) in (1..).zip(vlans) {
         let link = LinkConf {
-            role: LinkRole::Port(PortId(id)),
+            role: LinkRole::Iface(IfaceId(id)),
             mtu: 1500,
             completes_checksums: false,
             worker: WorkerId(0),
         };
         builder.link(LinkId(id), link);
-        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id)));
         if *vid != 0 {
             port.vlan = VlanConf::access(Vid::try_from(*vid).unwrap());
         }
@@ -51,7 +51,7 @@ fn the_switch_hands_up_its_own_probes_only() {
         let sent = switch.receive(LinkId(at), &[probe.frame(source).to_vec()], Tick(1));
         let punted: Vec<_> = switch.datapath.take_punted().collect();
         assert_eq!(punted.is_empty(), !sent.is_empty(), "both, or neither");
-        assert!(punted.iter().all(|(port, _)| *port == PortId(at)));
+        assert!(punted.iter().all(|(iface, _)| *iface == IfaceId(at)));
         punted.len()
     };
     assert_eq!(punts(Some(NONCE), own, 2), 1);

@@ -10,8 +10,8 @@ use common::Switch;
 use proptest::prelude::*;
 use std::collections::{BTreeSet, HashMap};
 use weft_switch::{
-    BridgeConf, BridgeId, DropReason, LinkConf, LinkId, LinkRole, MirrorConf, MirrorId,
-    MirrorOutput, MirroredPorts, NextHop, PortConf, PortId, PortKind, Reach, SnapshotBuilder, Tick,
+    BridgeConf, BridgeId, DropReason, IfaceId, IfaceKind, LinkConf, LinkId, LinkRole, MirrorConf,
+    MirrorId, MirrorOutput, MirroredPorts, NextHop, PortConf, PortId, Reach, SnapshotBuilder, Tick,
     TunnelConf, VlanConf, WorkerId,
 };
 use weft_wire::MacAddr;
@@ -116,12 +116,12 @@ fn builder(world: &World) -> SnapshotBuilder {
     };
     builder.bridge(BridgeId(0), bridge);
     for (id, access) in (0u16..).zip(&world.access) {
-        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id)));
         if let Some(tag) = access {
             port.vlan = VlanConf::access(vid(*tag));
         }
         builder.port(PortId(id), port);
-        link(&mut builder, id, LinkRole::Port(PortId(id)));
+        link(&mut builder, id, LinkRole::Iface(IfaceId(id)));
     }
     builder
 }
@@ -328,7 +328,8 @@ fn links(sent: &[(LinkId, Vec<u8>)]) -> Vec<u16> {
 fn a_port_that_does_not_forward_is_not_mirrored_and_gets_no_copies() {
     for blocked in [0, 2] {
         let mut switch = simple(|builder| {
-            let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(blocked)));
+            let mut port =
+                PortConf::new(BridgeId(0), IfaceId(blocked), IfaceKind::Link(LinkId(blocked)));
             (port.forwards, port.learns) = (false, true);
             builder.port(PortId(blocked), port);
         });
@@ -346,7 +347,7 @@ fn a_secure_bridge_is_mirrored() {
         let mirrors = vec![conf(0, &all)];
         builder
             .bridge(BridgeId(0), BridgeConf { forwards: false, mirrors, ..BridgeConf::default() });
-        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(0)));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(0), IfaceKind::Link(LinkId(0)));
         port.vlan = VlanConf::access(vid(7));
         builder.port(PortId(0), port);
     });
@@ -367,13 +368,13 @@ fn an_output_port_is_reserved() {
     switch.install(next);
     assert_eq!(links(&switch.receive(LinkId(0), &[frame(1, 2, 0)], Tick(0))), [1, 2]);
     assert_eq!(switch.receive(LinkId(2), &[frame(2, BROADCAST, 0)], Tick(0)), []);
-    let port = switch.datapath.counters().port(PortId(2)).unwrap();
+    let port = switch.datapath.counters().iface(IfaceId(2)).unwrap();
     assert_eq!(port.rx_drops[DropReason::MirrorPort as usize], 1);
     // A static entry does not get past the reservation either; the copy goes all the same.
     let station = weft_switch::Station::new(Vid::UNTAGGED, 0x0200_0000_0002);
     switch.datapath.fdb_mut(BridgeId(0)).unwrap().set_static(station, PortId(2), Tick(0));
     assert_eq!(links(&switch.receive(LinkId(0), &[frame(1, 2, 0)], Tick(0))), [2]);
-    let port = switch.datapath.counters().port(PortId(0)).unwrap();
+    let port = switch.datapath.counters().iface(IfaceId(0)).unwrap();
     assert_eq!(port.rx_drops[DropReason::MirrorPort as usize], 1);
 }
 
@@ -389,7 +390,10 @@ fn a_tunnel_is_an_output() {
             target_mac: MacAddr([2, 0, 0, 0, 1, 2]),
             mtu: 600,
         });
-        builder.port(PortId(2), PortConf::new(BridgeId(0), PortKind::Tunnel(Box::new(tunnel))));
+        builder.port(
+            PortId(2),
+            PortConf::new(BridgeId(0), IfaceId(2), IfaceKind::Tunnel(Box::new(tunnel))),
+        );
         link(builder, 9, LinkRole::Underlay);
     });
     let inner = frame(1, BROADCAST, 0);
@@ -406,7 +410,7 @@ fn a_tunnel_is_an_output() {
     long.resize(14 + 1024, 0);
     let sent = switch.receive(LinkId(0), &[long], Tick(0));
     assert_eq!(links(&sent), [1], "no copy, and no ICMP answer");
-    let port = switch.datapath.counters().port(PortId(2)).unwrap();
+    let port = switch.datapath.counters().iface(IfaceId(2)).unwrap();
     assert_eq!(port.tx_drops[DropReason::ExceedsMtu as usize], 1);
 }
 
@@ -415,10 +419,16 @@ fn a_tunnel_is_an_output() {
 fn a_patch_port_is_an_output() {
     let mut switch = simple(|builder| {
         builder.bridge(BridgeId(1), BridgeConf::default());
-        builder.port(PortId(2), PortConf::new(BridgeId(0), PortKind::Patch(Some(PortId(7)))));
-        builder.port(PortId(7), PortConf::new(BridgeId(1), PortKind::Patch(Some(PortId(2)))));
-        builder.port(PortId(8), PortConf::new(BridgeId(1), PortKind::Link(LinkId(8))));
-        link(builder, 8, LinkRole::Port(PortId(8)));
+        builder.port(
+            PortId(2),
+            PortConf::new(BridgeId(0), IfaceId(2), IfaceKind::Patch(Some(IfaceId(7)))),
+        );
+        builder.port(
+            PortId(7),
+            PortConf::new(BridgeId(1), IfaceId(7), IfaceKind::Patch(Some(IfaceId(2)))),
+        );
+        builder.port(PortId(8), PortConf::new(BridgeId(1), IfaceId(8), IfaceKind::Link(LinkId(8))));
+        link(builder, 8, LinkRole::Iface(IfaceId(8)));
     });
     let sent = switch.receive(LinkId(0), &[frame(1, BROADCAST, 3)], Tick(0));
     assert_eq!(links(&sent), [1, 8]);

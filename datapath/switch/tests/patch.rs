@@ -11,8 +11,8 @@ use proptest::prelude::*;
 use std::collections::HashMap;
 use weft_switch::act::{PATCH_FRAMES_MAX, PATCH_HOPS_MAX};
 use weft_switch::{
-    BridgeConf, BridgeId, DropReason, LinkConf, LinkId, LinkRole, PortConf, PortCounters, PortId,
-    PortKind, Snapshot, SnapshotBuilder, Tick, VlanConf, WorkerId,
+    BridgeConf, BridgeId, DropReason, IfaceCounters, IfaceId, IfaceKind, LinkConf, LinkId,
+    LinkRole, PortConf, PortId, Snapshot, SnapshotBuilder, Tick, VlanConf, WorkerId,
 };
 use weft_wire::vid::Vid;
 
@@ -58,12 +58,12 @@ fn snapshot(epoch: u64, ports: &[ModelPort]) -> Snapshot {
     }
     for (id, port) in (0u16..).zip(ports) {
         let kind = if port.is_patch {
-            PortKind::Patch(port.peer.map(PortId))
+            IfaceKind::Patch(port.peer.map(IfaceId))
         } else {
             link(&mut builder, id);
-            PortKind::Link(LinkId(id))
+            IfaceKind::Link(LinkId(id))
         };
-        let mut conf = PortConf::new(BridgeId(port.bridge), kind);
+        let mut conf = PortConf::new(BridgeId(port.bridge), IfaceId(id), kind);
         if let Some(tag) = port.access {
             conf.vlan = VlanConf::access(Vid::try_from(tag).unwrap());
         }
@@ -73,7 +73,7 @@ fn snapshot(epoch: u64, ports: &[ModelPort]) -> Snapshot {
 }
 
 fn link(builder: &mut SnapshotBuilder, id: u16) {
-    let role = LinkRole::Port(PortId(id));
+    let role = LinkRole::Iface(IfaceId(id));
     let conf = LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
     builder.link(LinkId(id), conf);
 }
@@ -175,8 +175,8 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn counted(switch: &Switch, figure: fn(&PortCounters) -> u64) -> Vec<u64> {
-    (0..13).map(|id| switch.datapath.counters().port(PortId(id)).map_or(0, figure)).collect()
+fn counted(switch: &Switch, figure: fn(&IfaceCounters) -> u64) -> Vec<u64> {
+    (0..13).map(|id| switch.datapath.counters().iface(IfaceId(id)).map_or(0, figure)).collect()
 }
 
 proptest! {
@@ -228,21 +228,24 @@ fn parallel(count: u16) -> Switch {
     for id in 0..2 {
         builder.bridge(BridgeId(id), BridgeConf::default());
         link(&mut builder, id);
-        builder.port(PortId(id), PortConf::new(BridgeId(id), PortKind::Link(LinkId(id))));
+        builder.port(
+            PortId(id),
+            PortConf::new(BridgeId(id), IfaceId(id), IfaceKind::Link(LinkId(id))),
+        );
     }
     for n in 0..count {
         let (near, far) = (2 + 2 * n, 3 + 2 * n);
-        let patch = |peer| PortKind::Patch(Some(PortId(peer)));
-        builder.port(PortId(near), PortConf::new(BridgeId(0), patch(far)));
-        builder.port(PortId(far), PortConf::new(BridgeId(1), patch(near)));
+        let patch = |peer| IfaceKind::Patch(Some(IfaceId(peer)));
+        builder.port(PortId(near), PortConf::new(BridgeId(0), IfaceId(near), patch(far)));
+        builder.port(PortId(far), PortConf::new(BridgeId(1), IfaceId(far), patch(near)));
     }
     Switch::new(builder.build())
 }
 
-fn sums(switch: &Switch) -> PortCounters {
-    let mut all = PortCounters::default();
+fn sums(switch: &Switch) -> IfaceCounters {
+    let mut all = IfaceCounters::default();
     (0..40)
-        .filter_map(|id| switch.datapath.counters().port(PortId(id)))
+        .filter_map(|id| switch.datapath.counters().iface(IfaceId(id)))
         .for_each(|one| all.add(one));
     all
 }
@@ -274,7 +277,7 @@ fn a_storm_of_patches_ends() {
         before = all.tx_drops[DropReason::PatchFull as usize];
     }
     let crossed: u64 = (2..10)
-        .filter_map(|id| switch.datapath.counters().port(PortId(id)))
+        .filter_map(|id| switch.datapath.counters().iface(IfaceId(id)))
         .map(|p| p.rx_frames)
         .sum();
     assert_eq!(crossed, 2 * PATCH_FRAMES_MAX as u64, "the budget is for each batch");
@@ -291,13 +294,16 @@ fn a_long_line_of_bridges_carries() {
         }
         for n in 0..hops {
             let (near, far) = (2 + 2 * n, 3 + 2 * n);
-            let patch = |peer| PortKind::Patch(Some(PortId(peer)));
-            builder.port(PortId(near), PortConf::new(BridgeId(n), patch(far)));
-            builder.port(PortId(far), PortConf::new(BridgeId(n + 1), patch(near)));
+            let patch = |peer| IfaceKind::Patch(Some(IfaceId(peer)));
+            builder.port(PortId(near), PortConf::new(BridgeId(n), IfaceId(near), patch(far)));
+            builder.port(PortId(far), PortConf::new(BridgeId(n + 1), IfaceId(far), patch(near)));
         }
         for (id, bridge) in [(0, 0), (1, hops)] {
             link(&mut builder, id);
-            builder.port(PortId(id), PortConf::new(BridgeId(bridge), PortKind::Link(LinkId(id))));
+            builder.port(
+                PortId(id),
+                PortConf::new(BridgeId(bridge), IfaceId(id), IfaceKind::Link(LinkId(id))),
+            );
         }
         let mut switch = Switch::new(builder.build());
         let frames = vec![frame(1, 2, None); 32];
@@ -313,16 +319,19 @@ fn a_patch_port_without_a_peer_drops() {
     let mut builder = SnapshotBuilder::new(1);
     builder.bridge(BridgeId(0), BridgeConf::default());
     link(&mut builder, 0);
-    builder.port(PortId(0), PortConf::new(BridgeId(0), PortKind::Link(LinkId(0))));
+    builder.port(PortId(0), PortConf::new(BridgeId(0), IfaceId(0), IfaceKind::Link(LinkId(0))));
     // Its peer is not there.
-    builder.port(PortId(1), PortConf::new(BridgeId(0), PortKind::Patch(Some(PortId(7)))));
+    builder.port(
+        PortId(1),
+        PortConf::new(BridgeId(0), IfaceId(1), IfaceKind::Patch(Some(IfaceId(7)))),
+    );
     let mut switch = Switch::new(builder.build());
     assert_eq!(switch.receive(LinkId(0), &[frame(1, BROADCAST, None)], Tick(0)), []);
     assert_eq!(sums(&switch).rx_drops[DropReason::NoMember as usize], 1);
     let station = weft_switch::Station::new(Vid::UNTAGGED, 0x0200_0000_0002);
     switch.datapath.fdb_mut(BridgeId(0)).unwrap().set_static(station, PortId(1), Tick(0));
     assert_eq!(switch.receive(LinkId(0), &[frame(1, 2, None)], Tick(0)), []);
-    let port = switch.datapath.counters().port(PortId(1)).unwrap();
+    let port = switch.datapath.counters().iface(IfaceId(1)).unwrap();
     assert_eq!((port.tx_frames, port.tx_drops[DropReason::NoPeer as usize]), (0, 1));
 }
 
@@ -353,7 +362,8 @@ fn bpdus_cross() {
     for (id, peer) in [(0u16, 1u16), (1, 0)] {
         let bridge = BridgeConf { takes_bpdus: true, ..BridgeConf::default() };
         builder.bridge(BridgeId(id), bridge);
-        let mut port = PortConf::new(BridgeId(id), PortKind::Patch(Some(PortId(peer))));
+        let kind = IfaceKind::Patch(Some(IfaceId(peer)));
+        let mut port = PortConf::new(BridgeId(id), IfaceId(id), kind);
         (port.forwards, port.learns) = (false, false);
         builder.port(PortId(id), port);
     }
@@ -361,9 +371,10 @@ fn bpdus_cross() {
     let mut bpdu = frame(1, 0, None);
     bpdu[..6].copy_from_slice(&[0x01, 0x80, 0xc2, 0, 0, 0]);
     let Switch { datapath, snapshot, io, .. } = &mut switch;
-    datapath.transmit(PortId(0), &bpdu, snapshot, io);
-    assert_eq!(datapath.take_punted().collect::<Vec<_>>(), [(PortId(1), bpdu)]);
+    datapath.transmit(IfaceId(0), &bpdu, snapshot, io);
+    assert_eq!(datapath.take_punted().collect::<Vec<_>>(), [(IfaceId(1), bpdu)]);
     assert_eq!(io.live, 0);
-    let (near, far) = (datapath.counters().port(PortId(0)), datapath.counters().port(PortId(1)));
+    let (near, far) =
+        (datapath.counters().iface(IfaceId(0)), datapath.counters().iface(IfaceId(1)));
     assert_eq!((near.unwrap().tx_frames, far.unwrap().rx_frames), (1, 1));
 }

@@ -9,9 +9,9 @@ use common::{Switch, TestFrame};
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use weft_switch::{
-    Announcement, BridgeConf, BridgeId, Datapath, LinkConf, LinkId, LinkRole, Numbers, PortConf,
-    PortId, PortKind, Sighting, Snapshot, SnapshotBuilder, Station, Tick, VlanConf, VlanMode,
-    WorkerId,
+    Announcement, BridgeConf, BridgeId, Datapath, IfaceId, IfaceKind, LinkConf, LinkId, LinkRole,
+    Numbers, PortConf, PortId, Sighting, Snapshot, SnapshotBuilder, Station, Tick, VlanConf,
+    VlanMode, WorkerId,
 };
 use weft_wire::vid::Vid;
 
@@ -24,10 +24,10 @@ fn bridge(epoch: u64, change: impl Fn(PortId, &mut PortConf)) -> Snapshot {
     let conf = BridgeConf { fdb_age_secs: AGE_SECS, fdb_entries_max: 64, ..BridgeConf::default() };
     builder.bridge(BridgeId(0), conf);
     for id in 0..PORTS {
-        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id)));
         change(PortId(id), &mut port);
         builder.port(PortId(id), port);
-        let role = LinkRole::Port(PortId(id));
+        let role = LinkRole::Iface(IfaceId(id));
         let worker = WorkerId(0);
         builder.link(LinkId(id), LinkConf { role, mtu: 1500, completes_checksums: false, worker });
     }

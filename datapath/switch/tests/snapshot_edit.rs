@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use weft_switch::{
-    BridgeConf, BridgeId, Encap, InKey, LinkConf, LinkId, LinkRole, MirrorConf, MirrorId,
-    MirrorOutput, MirroredPorts, NextHop, PortConf, PortId, PortKind, Reach, Snapshot,
-    SnapshotBuilder, TunnelConf, TunnelKey, VidSet, VlanConf, VlanMode, WorkerId,
+    BridgeConf, BridgeId, Encap, IfaceConf, IfaceId, IfaceKind, Ifaces, InKey, LinkConf, LinkId,
+    LinkRole, MirrorConf, MirrorId, MirrorOutput, MirroredPorts, NextHop, PortConf, PortId, Reach,
+    Snapshot, SnapshotBuilder, TunnelConf, TunnelKey, VidSet, VlanConf, VlanMode, WorkerId,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -22,6 +22,8 @@ enum Edit {
     Mirrors(u16, Option<(u16, u16)>),
     /// What the link that tunnels leave by is.
     Underlay(Option<u16>),
+    /// An interface goes to this port, which may have others.
+    Spare(u16, u16),
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +52,7 @@ fn edit() -> impl Strategy<Value = Edit> {
         1 => (0u16..3, prop::option::of((0..PORTS, 0..PORTS)))
             .prop_map(|(bridge, ports)| Edit::Mirrors(bridge, ports)),
         1 => prop::option::of(0..PORTS).prop_map(Edit::Underlay),
+        3 => (0u16..4, 0..PORTS).prop_map(|(spare, port)| Edit::Spare(spare, port)),
     ]
 }
 
@@ -62,6 +65,18 @@ struct World {
     ports: BTreeMap<u16, Want>,
     mirrors: BTreeMap<u16, (u16, u16)>,
     underlay: Option<u16>,
+    /// In which port each is.
+    spares: BTreeMap<u16, u16>,
+}
+
+/// The interface that a port has anyway.
+const fn iface(port: u16) -> IfaceId {
+    IfaceId(port + 100)
+}
+
+/// One that moves from port to port.
+const fn spare(number: u16) -> (IfaceId, IfaceConf) {
+    (IfaceId(number + 200), IfaceConf::new(IfaceKind::Link(LinkId(number + 600))))
 }
 
 impl World {
@@ -69,10 +84,10 @@ impl World {
     fn conf(&self, id: u16) -> Option<PortConf> {
         let want = self.ports.get(&id)?;
         let kind = match want.kind {
-            0 => PortKind::Link(LinkId(id)),
+            0 => IfaceKind::Link(LinkId(id)),
             1 => {
                 let other = self.ports.get(&(id ^ 1)).filter(|other| other.kind == 1);
-                PortKind::Patch(other.map(|_| PortId(id ^ 1)))
+                IfaceKind::Patch(other.map(|_| iface(id ^ 1)))
             }
             _ => {
                 let mut tunnel = TunnelConf::new(Encap::Gre, Some(IpAddr::from([10, 0, 0, 1])));
@@ -84,10 +99,17 @@ impl World {
                     target_mac: MacAddr([2, 0, 0, 0, 0, 2]),
                     mtu: 1500,
                 });
-                PortKind::Tunnel(Box::new(tunnel))
+                IfaceKind::Tunnel(Box::new(tunnel))
             }
         };
-        let mut conf = PortConf::new(BridgeId(want.bridge), kind);
+        let spares = self.spares.iter().filter(|(_, port)| **port == id).map(|(spare, _)| *spare);
+        let spares: Vec<_> = spares.map(spare).collect();
+        let own = (iface(id), IfaceConf::new(kind));
+        let ifaces = match spares.as_slice() {
+            [] => Ifaces::One(own.0, own.1),
+            _ => Ifaces::Several(std::iter::once(own).chain(spares).collect()),
+        };
+        let mut conf = PortConf::with(BridgeId(want.bridge), ifaces);
         let trunks = want
             .trunks
             .map(|first| Box::new((first..VIDS).filter_map(Vid::new).collect::<VidSet>()));
@@ -102,6 +124,13 @@ impl World {
         conf.vlan = VlanConf { mode, tag, trunks, ..VlanConf::default() };
         conf.forwards = want.forwards;
         Some(conf)
+    }
+
+    /// The port of each interface.
+    fn homes(&self) -> BTreeMap<IfaceId, PortId> {
+        let own = self.ports.keys().map(|id| (iface(*id), PortId(*id)));
+        let spares = self.spares.iter().filter(|(_, port)| self.ports.contains_key(port));
+        own.chain(spares.map(|(number, port)| (spare(*number).0, PortId(*port)))).collect()
     }
 
     fn bridges(&self) -> impl Iterator<Item = (BridgeId, BridgeConf)> + '_ {
@@ -123,8 +152,8 @@ impl World {
         let conf =
             |role| LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
         let ports = self.ports.iter().filter(|(_, want)| want.kind == 0);
-        let ports = ports.map(move |(id, _)| (LinkId(*id), conf(LinkRole::Port(PortId(*id)))));
-        let role = self.underlay.map_or(LinkRole::Underlay, |id| LinkRole::Port(PortId(id)));
+        let ports = ports.map(move |(id, _)| (LinkId(*id), conf(LinkRole::Iface(iface(*id)))));
+        let role = self.underlay.map_or(LinkRole::Underlay, |id| LinkRole::Iface(iface(id)));
         ports.chain([(UNDERLAY, conf(role))])
     }
 
@@ -157,6 +186,10 @@ impl World {
                 Edit::Mirrors(bridge, Some(ports)) => drop(self.mirrors.insert(*bridge, *ports)),
                 Edit::Mirrors(bridge, None) => drop(self.mirrors.remove(bridge)),
                 Edit::Underlay(entrance) => self.underlay = *entrance,
+                Edit::Spare(spare, port) => {
+                    touched.extend(self.spares.insert(*spare, *port));
+                    touched.push(*port);
+                }
             }
         }
         let mut builder = SnapshotBuilder::edit(before);
@@ -183,7 +216,12 @@ fn floods(of: &Snapshot) -> Vec<&[PortId]> {
     lists.map(|(bridge, number)| of.flood_list(BridgeId(bridge), vid(number))).collect()
 }
 
-fn takers(of: &Snapshot) -> Vec<Option<PortId>> {
+fn homes(of: &Snapshot) -> BTreeMap<IfaceId, PortId> {
+    let all = (0..300).map(IfaceId);
+    all.filter_map(|id| Some((id, of.iface(id)?.0))).collect()
+}
+
+fn takers(of: &Snapshot) -> Vec<Option<IfaceId>> {
     let key = |id: u16| TunnelKey {
         encap: Encap::Gre,
         local: IpAddr::from([10, 0, 0, 2]),
@@ -216,9 +254,13 @@ proptest! {
             prop_assert_eq!(ports(&snapshot), ports(&whole));
             prop_assert_eq!(floods(&snapshot), floods(&whole));
             prop_assert_eq!(takers(&snapshot), takers(&whole));
+            prop_assert_eq!(homes(&snapshot), homes(&whole));
+            prop_assert_eq!(homes(&snapshot), world.homes());
             prop_assert_eq!(snapshot.has_mirrors(), whole.has_mirrors());
             prop_assert_eq!(snapshot.mirror_slots(), whole.mirror_slots());
-            let slots = |of: &Snapshot| [of.bridge_slots(), of.port_slots(), of.link_slots()];
+            let slots = |of: &Snapshot| {
+                [of.bridge_slots(), of.port_slots(), of.iface_slots(), of.link_slots()]
+            };
             prop_assert_eq!(slots(&snapshot), slots(&whole));
         }
     }

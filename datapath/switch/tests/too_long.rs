@@ -13,7 +13,7 @@ use common::Switch;
 use etherparse::{NetSlice, PacketBuilder, SlicedPacket};
 use std::collections::BTreeSet;
 use tunnels::{
-    ENCAPS, TUNNEL_PORT, UNDERLAY, VIF, drops, ends, fix_ipv4, host, packet, reasons, send,
+    ENCAPS, TUNNEL_IFACE, UNDERLAY, VIF, drops, ends, fix_ipv4, host, packet, reasons, send,
     set_flags, udp,
 };
 use weft_switch::{DropReason, Encap, Reach, TunnelConf};
@@ -198,7 +198,10 @@ fn jumbo_packets_are_fragmented() {
     let parts = inside(&send(&mut switch, &long));
     let payload: Vec<_> = parts.iter().flat_map(|part| part[34..].to_vec()).collect();
     assert_eq!(payload, long[34..]);
-    assert_eq!(switch.datapath.counters().port(TUNNEL_PORT).unwrap().tx_frames, parts.len() as u64);
+    assert_eq!(
+        switch.datapath.counters().iface(TUNNEL_IFACE).unwrap().tx_frames,
+        parts.len() as u64
+    );
 }
 
 /// Routers may fragment outer packets without DF: no two have the same identification.

@@ -8,11 +8,12 @@
 mod common;
 
 use common::Switch;
-use weft_switch::trace::{self, Event, Ingress, Probe};
+use weft_switch::trace::{self, Event, Origin, Probe};
 use weft_switch::{
-    BridgeConf, BridgeId, Capture, Direction, DropReason, Learned, LinkConf, LinkId, LinkRole,
-    Meta, MirrorConf, MirrorId, MirrorOutput, MirroredPorts, PortConf, PortId, PortKind, RawTag,
-    Reach, SnapshotBuilder, Tick, TunnelConf, Verdict, VlanConf, VlanMode, WorkerId,
+    BridgeConf, BridgeId, Capture, Direction, DropReason, IfaceId, IfaceKind, Ingress, Learned,
+    LinkConf, LinkId, LinkRole, Meta, MirrorConf, MirrorId, MirrorOutput, MirroredPorts, PortConf,
+    PortId, RawTag, Reach, SnapshotBuilder, Tick, TunnelConf, Verdict, VlanConf, VlanMode,
+    WorkerId,
 };
 use weft_wire::vid::Vid;
 
@@ -21,17 +22,20 @@ fn switch() -> Switch {
     let mut builder = SnapshotBuilder::new(1);
     builder.bridge(BridgeId(0), BridgeConf::default());
     for (id, vid) in [(0, 10), (1, 10), (2, 10), (3, 20)] {
-        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id)));
         port.vlan = VlanConf::access(Vid::new(vid).unwrap());
         builder.port(PortId(id), port);
-        let role = LinkRole::Port(PortId(id));
+        let role = LinkRole::Iface(IfaceId(id));
         let mtu = if id == 2 { 100 } else { 1500 };
         let conf = LinkConf { role, mtu, completes_checksums: false, worker: WorkerId(0) };
         builder.link(LinkId(id), conf);
     }
     let mut tunnel = TunnelConf::gre("192.0.2.1".parse().unwrap());
     tunnel.reach = Reach::Resolving;
-    builder.port(PortId(4), PortConf::new(BridgeId(0), PortKind::Tunnel(Box::new(tunnel))));
+    builder.port(
+        PortId(4),
+        PortConf::new(BridgeId(0), IfaceId(4), IfaceKind::Tunnel(Box::new(tunnel))),
+    );
     Switch::new(builder.build())
 }
 
@@ -52,21 +56,21 @@ fn word(event: &Event) -> String {
     match event {
         Event::Entered { meta, source, target, .. } => format!(
             "in {} vlan {} source {:?} target {:?}",
-            meta.ingress.0,
+            meta.ingress.port.0,
             meta.vid.get(),
             source.map(|record| record.port.0),
             target.map(|record| record.port.0),
         ),
         Event::Learned { port, outcome, .. } => format!("learned on {}: {outcome:?}", port.0),
         Event::Decided(meta) => format!("{:?}", meta.verdict),
-        Event::Sent { port, frame } => format!("sent {} {}", port.0, frame.len()),
+        Event::Sent { iface, frame } => format!("sent {} {}", iface.0, frame.len()),
         Event::Wire { link, frame } => format!("wire {} {}", link.0, frame.len()),
         other => format!("{other:?}"),
     }
 }
 
-fn probe(port: u16, frame: Vec<u8>) -> Probe {
-    Probe { ingress: Ingress::Port(PortId(port)), frame, learns: false }
+fn probe(iface: u16, frame: Vec<u8>) -> Probe {
+    Probe { origin: Origin::Iface(IfaceId(iface)), frame, learns: false }
 }
 
 #[test]
@@ -80,8 +84,8 @@ fn a_flood_names_every_copy_and_every_drop() {
             "Flood",
             "sent 1 200",
             "wire 1 200",
-            "TxDropped(PortId(2), ExceedsMtu)",
-            "Waits(PortId(4))",
+            "TxDropped(IfaceId(2), ExceedsMtu)",
+            "Waits(IfaceId(4))",
         ]
     );
 }
@@ -105,7 +109,7 @@ fn a_known_station_is_found_and_a_moved_one_is_noticed() {
     let same = walk(&mut switch, &probe(1, frame(7, 9, 64)));
     assert_eq!(
         same.last().unwrap(),
-        &format!("{:?}", Event::RxDropped(PortId(1), DropReason::Reflection))
+        &format!("{:?}", Event::RxDropped(IfaceId(1), DropReason::Reflection))
     );
 }
 
@@ -122,11 +126,11 @@ fn a_probe_that_learns_learns() {
 struct Never;
 
 impl Capture for Never {
-    fn wants(&self, _port: PortId) -> bool {
+    fn wants(&self, _iface: IfaceId) -> bool {
         true
     }
 
-    fn record(&mut self, _: PortId, _: Direction, _: &[u8], _: Option<DropReason>) {
+    fn record(&mut self, _: IfaceId, _: Direction, _: &[u8], _: Option<DropReason>) {
         panic!("a traced frame is no frame of the network");
     }
 }
@@ -148,9 +152,8 @@ fn nobody_else_hears_of_a_traced_frame() {
 fn a_short_frame_and_a_link_of_nobody_are_said_to_be_dropped() {
     let mut switch = switch();
     let short = walk(&mut switch, &probe(0, vec![1; 10]));
-    assert_eq!(short.last().unwrap(), "RxDropped(PortId(0), Truncated)");
-    let nobody =
-        Probe { ingress: Ingress::Link(LinkId(77)), frame: frame(1, 2, 64), learns: false };
+    assert_eq!(short.last().unwrap(), "RxDropped(IfaceId(0), Truncated)");
+    let nobody = Probe { origin: Origin::Link(LinkId(77)), frame: frame(1, 2, 64), learns: false };
     assert_eq!(walk(&mut switch, &nobody).last().unwrap(), "LinkDropped(LinkId(77), NoPort)");
 }
 
@@ -169,7 +172,7 @@ fn what_is_left_out_has_its_reason() {
     };
     builder.bridge(BridgeId(0), BridgeConf { mirrors: vec![mirror], ..BridgeConf::default() });
     for id in 0..6 {
-        let mut port = PortConf::new(BridgeId(0), PortKind::Link(LinkId(id)));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id)));
         port.split_horizon = u16::from(id == 0 || id == 1);
         port.forwards = id != 2;
         if id == 3 {
@@ -179,7 +182,7 @@ fn what_is_left_out_has_its_reason() {
     }
     let snapshot = builder.build();
     let port = |id| snapshot.port(PortId(id)).unwrap();
-    let meta = Meta::new(PortId(0));
+    let meta = Meta::new(Ingress { iface: IfaceId(0), port: PortId(0) });
     let why = |id| trace::why_not(port(0), port(id), &meta);
     assert_eq!(
         [1, 2, 3, 4, 5].map(why),
@@ -207,8 +210,9 @@ fn copies_of_a_mirror_are_marked() {
     };
     builder.bridge(BridgeId(0), BridgeConf { mirrors: vec![mirror], ..BridgeConf::default() });
     for id in 0..3 {
-        builder.port(PortId(id), PortConf::new(BridgeId(0), PortKind::Link(LinkId(id))));
-        let role = LinkRole::Port(PortId(id));
+        builder
+            .port(PortId(id), PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id))));
+        let role = LinkRole::Iface(IfaceId(id));
         let conf = LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
         builder.link(LinkId(id), conf);
     }
@@ -231,12 +235,12 @@ fn copies_of_a_mirror_are_marked() {
 /// A port that is in the frame's VLAN may still refuse what is inside the tag.
 #[test]
 fn an_inner_tag_keeps_a_port_out_of_a_flood() {
-    let ingress = PortConf::new(BridgeId(0), PortKind::Link(LinkId(0)));
+    let ingress = PortConf::new(BridgeId(0), IfaceId(0), IfaceKind::Link(LinkId(0)));
     let [service, customer] = [5, 7].map(|raw| Vid::try_from(raw).unwrap());
     let mut port = ingress.clone();
     port.vlan = VlanConf { mode: VlanMode::Dot1qTunnel, ..VlanConf::access(service) };
     port.vlan.cvlans = Some(Box::new(std::iter::once(customer).collect()));
-    let mut meta = Meta::new(PortId(0));
+    let mut meta = Meta::new(Ingress { iface: IfaceId(0), port: PortId(0) });
     meta.vid = service;
     meta.inner = RawTag { tpid: 0x8100, tci: 8 };
     assert_eq!(trace::why_not(&ingress, &port, &meta), Some(DropReason::EgressVlan));

@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use std::collections::BTreeSet;
 use tunnels::*;
 use weft_switch::{
-    BridgeId, Csum, DropReason, Encap, InKey, Local, OrInherit, PortId, Tick, TunnelConf,
+    BridgeId, Csum, DropReason, Encap, IfaceId, InKey, Local, OrInherit, Tick, TunnelConf,
     TunnelKey, TunnelTable,
 };
 
@@ -227,11 +227,11 @@ fn the_most_specific_tunnel_takes_a_packet() {
         });
         for first in 0..tunnels.len() {
             // In any order of configuration.
-            let left = (0..).map(PortId).zip(&tunnels).skip(first);
+            let left = (0..).map(IfaceId).zip(&tunnels).skip(first);
             let table = TunnelTable::new(left.collect::<Vec<_>>().into_iter().rev());
             let find = |local: &str, remote: &str, key| {
                 let packet = TunnelKey { encap, local: ip(local), remote: ip(remote), key };
-                table.find(packet).map(|port| usize::from(port.0))
+                table.find(packet).map(|iface| usize::from(iface.0))
             };
             assert_eq!(find("2.2.2.2", "1.1.1.1", Some(7)), Ok(first), "{encap:?}");
         }
@@ -254,7 +254,7 @@ fn tunnels_are_told_apart_by_all_that_they_name() {
         conf(GENEVE, "1.1.1.1", 7),
         conf(VXLAN, "fd00::1", 7),
     ];
-    let table = TunnelTable::new((0..).map(PortId).zip(&tunnels));
+    let table = TunnelTable::new((0..).map(IfaceId).zip(&tunnels));
     let find = |encap, remote: &str, key| {
         let local = if remote.contains(':') { ip("fd00::9") } else { ip("9.9.9.9") };
         table.find(TunnelKey { encap, local, remote: ip(remote), key }).map(|port| port.0)
@@ -284,15 +284,15 @@ fn many_tunnels_are_all_found() {
         conf.in_key = InKey::Exact(key);
         conf
     }));
-    let table = TunnelTable::new((0..).map(PortId).zip(&tunnels));
+    let table = TunnelTable::new((0..).map(IfaceId).zip(&tunnels));
     let find = |remote, key| {
         table.find(TunnelKey { encap: VXLAN, local: ip("1.1.1.1"), remote, key: Some(key) })
     };
     for n in 0..4000 {
-        assert_eq!(find(remote(n), 0), Ok(PortId(n)));
+        assert_eq!(find(remote(n), 0), Ok(IfaceId(n)));
     }
     for key in 1..=1000u16 {
-        assert_eq!(find(remote(0), u32::from(key)), Ok(PortId(3999 + key)));
+        assert_eq!(find(remote(0), u32::from(key)), Ok(IfaceId(3999 + key)));
     }
     assert_eq!(find(remote(1), 1), Err(DropReason::Vni));
 }
@@ -365,7 +365,7 @@ fn sequence_numbers_outlive_a_snapshot() {
 #[test]
 fn udp_over_ipv6_without_a_checksum_is_taken_from_named_ends() {
     let zeros =
-        |far: &Switch| far.datapath.counters().port(TUNNEL_PORT).unwrap().rx_udp6_zero_frames;
+        |far: &Switch| far.datapath.counters().iface(TUNNEL_IFACE).unwrap().rx_udp6_zero_frames;
     let csums = [Csum::Auto, Csum::On, Csum::Off];
     for (encap, csum) in [GENEVE, VXLAN].into_iter().flat_map(|it| csums.map(|csum| (it, csum))) {
         let [mut off, _] = pair(encap, true, |conf| conf.csum = Csum::Off);
@@ -393,14 +393,14 @@ fn udp_over_ipv6_without_a_checksum_is_taken_from_named_ends() {
 fn partial_checksums_of_the_peer_are_understood() {
     let mut builder = weft_switch::SnapshotBuilder::new(1);
     builder.bridge(BridgeId(0), weft_switch::BridgeConf::default());
-    let port = |kind| weft_switch::PortConf::new(BridgeId(0), kind);
-    builder.port(VIF_PORT, port(weft_switch::PortKind::Link(VIF)));
-    builder.link(VIF, link(weft_switch::LinkRole::Port(VIF_PORT)));
+    let port = |iface, kind| weft_switch::PortConf::new(BridgeId(0), iface, kind);
+    builder.port(VIF_PORT, port(VIF_IFACE, weft_switch::IfaceKind::Link(VIF)));
+    builder.link(VIF, link(weft_switch::LinkRole::Iface(VIF_IFACE)));
     let mut underlay = link(weft_switch::LinkRole::Underlay);
     underlay.completes_checksums = true;
     builder.link(UNDERLAY, underlay);
-    let kind = weft_switch::PortKind::Tunnel(Box::new(tunnel(VXLAN, "2.2.2.2", "1.1.1.1")));
-    builder.port(TUNNEL_PORT, port(kind));
+    let kind = weft_switch::IfaceKind::Tunnel(Box::new(tunnel(VXLAN, "2.2.2.2", "1.1.1.1")));
+    builder.port(TUNNEL_PORT, port(TUNNEL_IFACE, kind));
     let mut far = Switch::new(builder.build());
 
     let [mut near, _] = pair(VXLAN, false, |conf| conf.csum = Csum::On);

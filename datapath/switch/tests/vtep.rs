@@ -11,8 +11,8 @@ use common::Switch;
 use std::slice;
 use tunnels::*;
 use weft_switch::{
-    BridgeConf, BridgeId, Csum, DropReason, Encap, LinkConf, LinkId, LinkRole, PortConf, PortId,
-    PortKind, Reach, Snapshot, SnapshotBuilder, Tick, TunnelConf, Vtep,
+    BridgeConf, BridgeId, Csum, DropReason, Encap, IfaceConf, IfaceId, IfaceKind, Ifaces, LinkConf,
+    LinkId, LinkRole, PortConf, PortId, Reach, Snapshot, SnapshotBuilder, Tick, TunnelConf, Vtep,
 };
 use weft_wire::MacAddr;
 
@@ -21,6 +21,8 @@ const NIC: LinkId = LinkId(5);
 const TAP: LinkId = LinkId(6);
 const NIC_PORT: PortId = PortId(5);
 const TAP_PORT: PortId = PortId(6);
+const NIC_IFACE: IfaceId = IfaceId(15);
+const TAP_IFACE: IfaceId = IfaceId(16);
 const TAP_MAC: MacAddr = MacAddr([2, 0, 0, 0, 0xff, 1]);
 
 /// A bridge with a VIF and a tunnel that leaves by the internal port of another bridge, or of its
@@ -35,16 +37,16 @@ fn stacked(encap: Encap, is_v6: bool, is_one_bridge: bool, csum: Csum) -> Snapsh
     tunnel.csum = csum;
     let hop = weft_switch::NextHop { link: TAP, source_mac: TAP_MAC, ..next_hop(local) };
     tunnel.reach = Reach::Ready(hop);
-    let kind = PortKind::Tunnel(Box::new(tunnel));
-    builder.port(VIF_PORT, PortConf::new(BridgeId(0), PortKind::Link(VIF)));
-    builder.port(TUNNEL_PORT, PortConf::new(BridgeId(0), kind));
-    builder.port(NIC_PORT, PortConf::new(below, PortKind::Link(NIC)));
-    let mut internal = PortConf::new(below, PortKind::Link(TAP));
+    let kind = IfaceKind::Tunnel(Box::new(tunnel));
+    builder.port(VIF_PORT, PortConf::new(BridgeId(0), VIF_IFACE, IfaceKind::Link(VIF)));
+    builder.port(TUNNEL_PORT, PortConf::new(BridgeId(0), TUNNEL_IFACE, kind));
+    builder.port(NIC_PORT, PortConf::new(below, NIC_IFACE, IfaceKind::Link(NIC)));
+    let mut internal = IfaceConf::new(IfaceKind::Link(TAP));
     internal.vtep = Some(Box::new(Vtep { mac: TAP_MAC, addresses: vec![ip(local)] }));
-    builder.port(TAP_PORT, internal);
-    builder.link(VIF, link(LinkRole::Port(VIF_PORT)));
-    builder.link(NIC, link(LinkRole::Port(NIC_PORT)));
-    builder.link(TAP, LinkConf { mtu: 9000, ..link(LinkRole::Port(TAP_PORT)) });
+    builder.port(TAP_PORT, PortConf::with(below, Ifaces::One(TAP_IFACE, internal)));
+    builder.link(VIF, link(LinkRole::Iface(VIF_IFACE)));
+    builder.link(NIC, link(LinkRole::Iface(NIC_IFACE)));
+    builder.link(TAP, LinkConf { mtu: 9000, ..link(LinkRole::Iface(TAP_IFACE)) });
     builder.build()
 }
 
@@ -67,8 +69,8 @@ fn back() -> Vec<u8> {
     frame
 }
 
-fn sent_and_received(switch: &Switch, port: PortId) -> (u64, u64) {
-    let counters = switch.datapath.counters().port(port).unwrap();
+fn sent_and_received(switch: &Switch, iface: IfaceId) -> (u64, u64) {
+    let counters = switch.datapath.counters().iface(iface).unwrap();
     (counters.tx_frames, counters.rx_frames)
 }
 
@@ -87,15 +89,15 @@ fn a_tunnel_goes_through_the_bridge_below() {
             let got = far.receive(UNDERLAY, slice::from_ref(&sent[0].1), Tick(0));
             assert_eq!(got, [(VIF, udp(40))], "{encap:?}");
             // The host has said nothing, but its port is where such packets come from.
-            assert_eq!(sent_and_received(&near, TUNNEL_PORT), (1, 0));
-            assert_eq!(sent_and_received(&near, TAP_PORT), (0, 1));
-            assert_eq!(sent_and_received(&near, NIC_PORT), (1, 0));
+            assert_eq!(sent_and_received(&near, TUNNEL_IFACE), (1, 0));
+            assert_eq!(sent_and_received(&near, TAP_IFACE), (0, 1));
+            assert_eq!(sent_and_received(&near, NIC_IFACE), (1, 0));
 
             let packet = from_afar(encap, is_v6, csum, &back());
             let got = near.receive(NIC, &[packet], Tick(0));
             assert_eq!(got, [(VIF, back())], "{encap:?}");
-            assert_eq!(sent_and_received(&near, TUNNEL_PORT), (1, 1));
-            assert_eq!(sent_and_received(&near, TAP_PORT), (1, 1));
+            assert_eq!(sent_and_received(&near, TUNNEL_IFACE), (1, 1));
+            assert_eq!(sent_and_received(&near, TAP_IFACE), (1, 1));
             assert_eq!(reasons(&near), []);
         }
     }
@@ -160,7 +162,7 @@ fn the_host_keeps_what_is_not_for_a_tunnel() {
         let mut packet = good.clone();
         packet[0] = first;
         assert_eq!(near.receive(NIC, slice::from_ref(&packet), Tick(0)), [(TAP, packet)]);
-        assert_eq!(sent_and_received(&near, TUNNEL_PORT), (0, 0));
+        assert_eq!(sent_and_received(&near, TUNNEL_IFACE), (0, 0));
     }
 }
 
@@ -189,7 +191,7 @@ fn malformed_packets_are_dropped_at_the_internal_port() {
         let mut near = Switch::new(stacked(GENEVE, false, false, Csum::Auto));
         assert_eq!(near.receive(NIC, &[packet], Tick(0)), [], "{reason:?}");
         assert_eq!(reasons(&near), [reason]);
-        let counters = near.datapath.counters().port(TAP_PORT).unwrap();
+        let counters = near.datapath.counters().iface(TAP_IFACE).unwrap();
         assert_eq!((counters.tx_drops[reason as usize], counters.tx_frames), (1, 0), "{reason:?}");
     }
 }

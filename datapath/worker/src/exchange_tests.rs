@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use weft_io::{HeapIo, Region, RegionConfig, RegionHandle, WorkerIo};
 use weft_switch::{
-    BATCH_MAX, BridgeConf, BridgeId, FrameBuf, LinkConf, LinkRole, PortConf, PortId, PortKind,
-    SnapshotBuilder,
+    BATCH_MAX, BridgeConf, BridgeId, FrameBuf, IfaceId, IfaceKind, LinkConf, LinkRole, PortConf,
+    PortId, SnapshotBuilder,
 };
 
 const WORKERS: u16 = 3;
@@ -19,8 +19,9 @@ fn snapshot() -> Snapshot {
     let mut builder = SnapshotBuilder::new(1);
     builder.bridge(BridgeId(0), BridgeConf::default());
     for id in 0..LINKS {
-        builder.port(PortId(id), PortConf::new(BridgeId(0), PortKind::Link(LinkId(id))));
-        let (role, worker) = (LinkRole::Port(PortId(id)), WorkerId(id % WORKERS));
+        builder
+            .port(PortId(id), PortConf::new(BridgeId(0), IfaceId(id), IfaceKind::Link(LinkId(id))));
+        let (role, worker) = (LinkRole::Iface(IfaceId(id)), WorkerId(id % WORKERS));
         builder.link(LinkId(id), LinkConf { role, mtu: 1500, completes_checksums: false, worker });
     }
     builder.build()
@@ -69,7 +70,7 @@ impl<I: FrameIo> World<I> {
     fn send(&mut self, from: usize, link: u16, bytes: &[u8]) -> Option<Fate> {
         let worker = &mut self.workers[from];
         let frame = worker.copy_from(bytes)?;
-        let charge = Charge { port: PortId(link), bytes: bytes.len() as u64 };
+        let charge = Charge { iface: IfaceId(link), bytes: bytes.len() as u64 };
         Some(worker.send(LinkId(link), frame, charge))
     }
 
@@ -89,7 +90,8 @@ impl<I: FrameIo> World<I> {
 
     /// Frames that were handed over, by what became of them: sent, dropped.
     fn fates(&self) -> (u64, u64) {
-        let ports = self.counters.iter().flat_map(|one| (0..LINKS).map(|id| one.port(PortId(id))));
+        let ports =
+            self.counters.iter().flat_map(|one| (0..LINKS).map(|id| one.iface(IfaceId(id))));
         ports.flatten().fold((0, 0), |(sent, dropped), port| {
             (sent + port.tx_frames, dropped + port.tx_dropped_frames())
         })
@@ -347,7 +349,7 @@ fn a_worker_with_nothing_to_pay_with_drops() {
     let (kept, dropped) = world.fates();
     assert_eq!(kept + dropped, 1500);
     assert!((256..=256 + 64).contains(&kept), "{kept}");
-    let drops = world.counters[1].port(PortId(1)).unwrap().tx_drops;
+    let drops = world.counters[1].iface(IfaceId(1)).unwrap().tx_drops;
     assert_eq!(drops[DropReason::NoBuffer as usize], dropped);
     // As soon as it has sent them, all is well.
     world.workers[1].io.take_all_sent(LinkId(1));
@@ -365,7 +367,7 @@ fn what_crosses_is_not_copied() {
         let mut world = World::new(vec![heap(0, 4, 0), heap(1, 4, memory)]);
         let frame = world.workers[0].copy_from(b"the same bytes").unwrap();
         let place = frame.bytes().as_ptr();
-        let charge = Charge { port: PortId(1), bytes: 14 };
+        let charge = Charge { iface: IfaceId(1), bytes: 14 };
         // The link is not there yet: the frame is kept, where a test can see it.
         world.workers[1].io.remove_queue(LinkId(1));
         world.workers[1].expect(LinkId(1));
@@ -389,7 +391,7 @@ fn what_was_sent_to_a_lost_worker_is_counted() {
     world.workers[1] = World::worker(heap(1, FRAMES, 1), WorkerId(1));
     let [sender, fresh] = world.workers.get_disjoint_mut([0, 1]).unwrap();
     introduce(fresh, &mut Counters::default(), sender, &mut world.counters[0]);
-    let port = world.counters[0].port(PortId(1)).unwrap();
+    let port = world.counters[0].iface(IfaceId(1)).unwrap();
     assert_eq!(port.tx_drops[DropReason::WorkerRing as usize], 6);
     assert_eq!(world.workers[0].io.idle_frames(), FRAMES);
 }

@@ -25,8 +25,8 @@ use std::sync::Arc;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, Counters, FdbRecord, FdbStats, FrameQueue, LinkId, MirrorId, Move,
-    PortCounters, PortId, Sample, Snapshot, Station, WorkerId,
+    BridgeId, Capture, Counters, FdbRecord, FdbStats, FrameQueue, IfaceCounters, IfaceId, LinkId,
+    MirrorId, Move, PortId, Sample, Snapshot, Station, WorkerId,
 };
 use weft_wire::{mac::MacAddr, vid::Vid};
 
@@ -121,21 +121,21 @@ pub enum Command<Q: FrameQueue> {
     },
     /// Copy all counters into this box.  Answer: [`Event::Report`].
     Report(Box<Report>),
-    /// The same without the counters of ports, which may be thousands.  Answer: [`Event::Report`].
+    /// The same without the counters of interfaces, which may be thousands.  Answer: [`Event::Report`].
     ReportFigures,
-    /// Copy the counters of these ports.  Answer: [`Event::Ports`].
-    ReportPorts(Arc<[PortId]>),
-    /// Zero the counters of these ports, because the numbers have new owners.  No answer.
-    ClearPorts(Arc<[PortId]>),
+    /// Copy the counters of these interfaces.  Answer: [`Event::Ifaces`].
+    ReportIfaces(Arc<[IfaceId]>),
+    /// Zero the counters of these interfaces, because the numbers have new owners.  No answer.
+    ClearIfaces(Arc<[IfaceId]>),
     /// Zero one mirror's counters, because the number has a new owner.  No answer.
     ClearMirror(MirrorId),
     /// Send frames to this sink as well, or no longer.  Answer: [`Event::CaptureRetired`] with
     /// the sink that was there, when one was.
     SetCapture(Option<Box<dyn Capture>>),
-    /// Send a control frame, untagged, out of a port, whether it forwards or not.  No answer.
+    /// Send a control frame, untagged, by an interface, whether its port forwards or not.  No answer.
     Transmit {
-        /// Out of this port.
-        port: PortId,
+        /// By this interface.
+        iface: IfaceId,
         /// From the destination address on, without FCS.
         frame: Vec<u8>,
     },
@@ -208,8 +208,8 @@ pub enum Event<Q> {
     },
     /// Counters, as asked for.
     Report(Box<Report>),
-    /// Counters of the ports that were asked for, as far as they have any.
-    Ports(Vec<(PortId, PortCounters)>),
+    /// Counters of the interfaces that were asked for, as far as they have any.
+    Ifaces(Vec<(IfaceId, IfaceCounters)>),
     /// Other lists of groups took effect.
     GroupsSet {
         /// Those used before: a worker frees nothing.
@@ -223,8 +223,8 @@ pub enum Event<Q> {
 pub enum Notice {
     /// A control frame came in: spanning tree, on a bridge that takes BPDUs.
     Punted {
-        /// On this port.
-        port: PortId,
+        /// By this interface.
+        iface: IfaceId,
         /// From the destination address on, without FCS.
         frame: Vec<u8>,
     },
@@ -233,8 +233,8 @@ pub enum Notice {
     /// A copy of an IGMP or MLD frame that came in on a bridge that snoops; sent while there is room
     /// for others as well.
     Heard(Heard),
-    /// A frame waits for the next hop of this tunnel port; at most once a second for each port.
-    WantsNextHop(PortId),
+    /// A frame waits for the next hop of this tunnel; at most once a second for each.
+    WantsNextHop(IfaceId),
 }
 
 /// The counters of one worker at one moment.
@@ -242,7 +242,7 @@ pub enum Notice {
 pub struct Report {
     /// Which worker.
     pub worker: WorkerId,
-    /// Counters of ports and links.
+    /// Counters of interfaces and links.
     pub counters: Counters,
     /// FDB statistics by bridge number.
     pub fdb: Vec<FdbStats>,

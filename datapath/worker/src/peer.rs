@@ -28,7 +28,7 @@ use rtrb::{Consumer, Producer, RingBuffer};
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use weft_switch::{
-    Announcement, BATCH_MAX, Charge, DropReason, Fate, FrameBuf, FrameIo, LinkId, PortId, WorkerId,
+    Announcement, BATCH_MAX, Charge, DropReason, Fate, FrameBuf, FrameIo, IfaceId, LinkId, WorkerId,
 };
 
 /// Frames under way from one worker to another, at most.
@@ -51,19 +51,19 @@ pub(crate) struct Parcel<F> {
     pub(crate) frame: F,
     /// Of the charge.
     bytes: u32,
-    port: PortId,
+    iface: IfaceId,
     pub(crate) link: LinkId,
 }
 
 impl<F> Parcel<F> {
-    pub(crate) fn new(link: LinkId, frame: F, Charge { port, bytes }: Charge) -> Self {
+    pub(crate) fn new(link: LinkId, frame: F, Charge { iface, bytes }: Charge) -> Self {
         // No frame is that long.
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Self { frame, bytes, port, link }
+        Self { frame, bytes, iface, link }
     }
 
     pub(crate) fn charge(&self) -> Charge {
-        Charge { port: self.port, bytes: u64::from(self.bytes) }
+        Charge { iface: self.iface, bytes: u64::from(self.bytes) }
     }
 }
 

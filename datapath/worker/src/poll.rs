@@ -8,8 +8,8 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_switch::{
-    Batch, BridgeId, Datapath, FdbStats, FrameIo, FrameQueue, LinkId, Numbers, PortId, Snapshot,
-    Station, Tick, WorkerId, pipeline,
+    Batch, BridgeId, Datapath, FdbStats, FrameIo, FrameQueue, IfaceId, LinkId, Numbers, PortId,
+    Snapshot, Station, Tick, WorkerId, pipeline,
     trace::{self, Probe},
 };
 use weft_wire::vid::Vid;
@@ -52,7 +52,7 @@ pub(crate) struct Loop<I: FrameIo> {
     now: Tick,
     now_ms: u64,
     expired_at: Tick,
-    asked: Vec<(PortId, Tick)>,
+    asked: Vec<(IfaceId, Tick)>,
     figures: Figures,
 }
 
@@ -205,21 +205,21 @@ impl<I: FrameIo> Loop<I> {
         self.announce();
         let (asked, now) = (&mut self.asked, self.now);
         let mut told = false;
-        for (port, frame) in self.datapath.take_punted() {
-            told |= self.mail.notices.try_send(Notice::Punted { port, frame }).is_ok();
+        for (iface, frame) in self.datapath.take_punted() {
+            told |= self.mail.notices.try_send(Notice::Punted { iface, frame }).is_ok();
         }
         // Whoever floods reports must not keep anything else from control.
         for heard in self.datapath.take_heard() {
             let has_room = self.mail.notices.len() < NOTICES_MAX / 2;
             told |= has_room && self.mail.notices.try_send(Notice::Heard(heard)).is_ok();
         }
-        for port in self.datapath.take_wants_next_hop() {
-            if asked.iter().any(|(other, at)| *other == port && *at == now) {
+        for iface in self.datapath.take_wants_next_hop() {
+            if asked.iter().any(|(other, at)| *other == iface && *at == now) {
                 continue;
             }
-            asked.retain(|(other, at)| *other != port && *at == now);
-            asked.push((port, now));
-            told |= self.mail.notices.try_send(Notice::WantsNextHop(port)).is_ok();
+            asked.retain(|(other, at)| *other != iface && *at == now);
+            asked.push((iface, now));
+            told |= self.mail.notices.try_send(Notice::WantsNextHop(iface)).is_ok();
         }
         if told {
             self.mail.control.wake();
@@ -300,20 +300,21 @@ impl<I: FrameIo> Loop<I> {
                 self.report(report);
             }
             Command::ReportFigures => {
-                let counters = self.datapath.counters().without_ports();
+                let counters = self.datapath.counters().without_ifaces();
                 self.report(Box::new(Report { counters, ..Report::default() }));
             }
-            Command::ReportPorts(ports) => {
+            Command::ReportIfaces(ifaces) => {
                 let counters = self.datapath.counters();
-                let of = |port: &PortId| Some((*port, counters.port(*port)?.clone()));
-                self.answer(Event::Ports(ports.iter().filter_map(of).collect()));
+                let of = |iface: &IfaceId| Some((*iface, counters.iface(*iface)?.clone()));
+                self.answer(Event::Ifaces(ifaces.iter().filter_map(of).collect()));
             }
-            Command::ClearPorts(ports) => {
-                ports.iter().for_each(|port| self.datapath.counters_mut().clear_port(*port));
+            Command::ClearIfaces(ifaces) => {
+                let counters = self.datapath.counters_mut();
+                ifaces.iter().for_each(|iface| counters.clear_iface(*iface));
             }
             Command::ClearMirror(mirror) => self.datapath.counters_mut().clear_mirror(mirror),
-            Command::Transmit { port, frame } => {
-                self.datapath.transmit(port, &frame, &self.snapshot, &mut self.io);
+            Command::Transmit { iface, frame } => {
+                self.datapath.transmit(iface, &frame, &self.snapshot, &mut self.io);
                 // Out of a patch port, it came in somewhere else.
                 self.spread_news();
             }

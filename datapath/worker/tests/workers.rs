@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use weft_io::{HeapIo, HeapQueue, HeapWire};
 use weft_switch::{
-    BridgeConf, BridgeId, DropReason, LinkConf, LinkId, LinkRole, Numbers, PortConf, PortCounters,
-    PortId, PortKind, Snapshot, SnapshotBuilder, WorkerId,
+    BridgeConf, BridgeId, DropReason, IfaceCounters, IfaceId, IfaceKind, LinkConf, LinkId,
+    LinkRole, Numbers, PortConf, PortId, Snapshot, SnapshotBuilder, WorkerId,
 };
 use weft_wire::MacAddr;
 use weft_worker::{
@@ -29,9 +29,9 @@ fn bridge_with(epoch: u64, ports: u16, worker: impl Fn(u16) -> u16) -> Arc<Snaps
     let mut builder = SnapshotBuilder::new(epoch);
     builder.bridge(BridgeId(0), BridgeConf::default());
     for id in 0..ports {
-        let kind = PortKind::Link(LinkId(id));
-        builder.port(PortId(id), PortConf::new(BridgeId(0), kind));
-        let role = LinkRole::Port(PortId(id));
+        let kind = IfaceKind::Link(LinkId(id));
+        builder.port(PortId(id), PortConf::new(BridgeId(0), IfaceId(id), kind));
+        let role = LinkRole::Iface(IfaceId(id));
         let worker = WorkerId(worker(id));
         builder.link(LinkId(id), LinkConf { role, mtu: 1500, completes_checksums: false, worker });
     }
@@ -128,12 +128,12 @@ impl Rig {
     }
 
     /// What a port counted, at all workers together.
-    fn counters(&self, port: u16) -> PortCounters {
-        let mut sum = PortCounters::default();
+    fn counters(&self, port: u16) -> IfaceCounters {
+        let mut sum = IfaceCounters::default();
         for (worker, handle) in self.handles.iter().enumerate() {
             handle.send(Command::Report(Box::default()));
             match self.event(worker, |event| matches!(event, Event::Report(_))) {
-                Event::Report(report) => sum.add(report.counters.port(PortId(port)).unwrap()),
+                Event::Report(report) => sum.add(report.counters.iface(IfaceId(port)).unwrap()),
                 _ => unreachable!("the event was asked for by kind"),
             }
         }
@@ -381,7 +381,7 @@ fn idle_workers_sleep_and_wake_for_frames_and_commands() {
     assert!(after.idle_rounds - before.idle_rounds < 100_000, "it did not poll all the time");
     rig.wires[0].send(&frame(1, mac(2)));
     assert_eq!(rig.receive(1), frame(1, mac(2)));
-    assert_eq!(report(&rig).counters.port(PortId(0)).unwrap().rx_frames, 1);
+    assert_eq!(report(&rig).counters.iface(IfaceId(0)).unwrap().rx_frames, 1);
 }
 
 #[test]
@@ -431,8 +431,8 @@ fn an_answer_is_not_lost_when_notices_fill_their_channel() {
     let mut builder = SnapshotBuilder::new(2);
     let conf = BridgeConf { takes_bpdus: true, ..BridgeConf::default() };
     builder.bridge(BridgeId(0), conf);
-    builder.port(PortId(0), PortConf::new(BridgeId(0), PortKind::Link(LinkId(0))));
-    let role = LinkRole::Port(PortId(0));
+    builder.port(PortId(0), PortConf::new(BridgeId(0), IfaceId(0), IfaceKind::Link(LinkId(0))));
+    let role = LinkRole::Iface(IfaceId(0));
     let link = LinkConf { role, mtu: 1500, completes_checksums: false, worker: WorkerId(0) };
     builder.link(LinkId(0), link);
     rig.install(&Arc::new(builder.build()));

@@ -1,6 +1,7 @@
 //! Nicira's actions, read by their subtype.
 
 use super::decode::{Context, list, sized};
+use super::standard::{MPLS_LABEL, MPLS_TC};
 use super::{bits, conntrack, controller, hash, learn, sample, set, standard, verify};
 use crate::bytes::Reader;
 use weft_flow::action::{Conjunction, FinTimeout, Resubmit};
@@ -101,9 +102,9 @@ fn mpls(subtype: u16, mut body: Reader<'_>) -> Result<Action, Refusal> {
         26 => Ok(Action::DecMplsTtl),
         30 => {
             body.skip(2)?;
-            Ok(Action::SetMplsLabel(body.u32()?))
+            Ok(Action::SetMplsLabel(body.u32()? & MPLS_LABEL))
         }
-        _ => Ok(Action::SetMplsTc(body.u8()?)),
+        _ => Ok(Action::SetMplsTc(body.u8()? & MPLS_TC)),
     }
 }
 

@@ -7,6 +7,11 @@ use crate::bytes::Reader;
 use weft_flow::request::Refusal;
 use weft_flow::{Action, GroupId, MeterId, PortNo, Version};
 
+/// The bits of an MPLS label.  Others that a message has are left out: no entry has room for them.
+pub(super) const MPLS_LABEL: u32 = 0xf_ffff;
+/// The bits of a traffic class of MPLS.
+pub(super) const MPLS_TC: u8 = 7;
+
 /// Reads the body of a standard action.
 pub(super) fn decode(kind: u16, body: Reader<'_>, context: Context<'_>) -> Result<Action, Refusal> {
     match (kind, context.version) {
@@ -90,8 +95,8 @@ fn later(kind: u16, body: Reader<'_>) -> Result<Action, Refusal> {
         8 => Ok(Action::SetIpEcn(argument(body.u8()?, 3)?)),
         9 => Ok(Action::SetL4SrcPort { port: body.u16()?, protocol: 0 }),
         10 => Ok(Action::SetL4DstPort { port: body.u16()?, protocol: 0 }),
-        13 => Ok(Action::SetMplsLabel(body.u32()?)),
-        14 => Ok(Action::SetMplsTc(body.u8()?)),
+        13 => Ok(Action::SetMplsLabel(body.u32()? & MPLS_LABEL)),
+        14 => Ok(Action::SetMplsTc(body.u8()? & MPLS_TC)),
         15 => Ok(Action::SetMplsTtl(body.u8()?)),
         16 => Ok(Action::DecMplsTtl),
         17 => match body.u16()? {

@@ -7,6 +7,9 @@ use crate::oxm;
 use weft_flow::field::ones;
 use weft_flow::{Bits, Field, Match, Slot, TlvMap, Version};
 
+/// The bit of `vlan_tci` that says that there is a tag.
+const VLAN_PRESENT: u128 = 0x1000;
+
 /// Which fields a match is said with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -96,8 +99,12 @@ impl FieldWriter<'_> {
         if !self.is_oxm {
             return self.put(&[n.vlan_tci]);
         }
-        self.put(&[n.vlan_vid]);
         let tci = self.matching.slot(Slot::VlanTci);
+        if tci.value & VLAN_PRESENT == 0 && tci.value & !VLAN_PRESENT != 0 {
+            // Bits of a tag without a tag: no packet has them, and OXM cannot say them.
+            return self.put(&[n.vlan_tci]);
+        }
+        self.put(&[n.vlan_vid]);
         if tci.value & 0x1fff != 0 {
             self.put_whole(&[n.vlan_pcp]);
         }

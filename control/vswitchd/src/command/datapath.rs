@@ -14,7 +14,7 @@ use crate::workers::Workers;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uuid::Uuid;
-use weft_switch::{PortCounters, PortId};
+use weft_switch::{IfaceCounters, IfaceId};
 
 /// One datapath forwards for all bridges; a stock switch has one for each `datapath_type`, and
 /// clients ask for these by name.
@@ -158,13 +158,13 @@ fn dpif_show(lent: &mut Parts<'_>) -> Step {
 type PortLines = BTreeMap<(String, String), String>;
 
 /// The line of a port in `dpif/show`.
-fn dpif_port(lent: &mut Parts<'_>, lines: &mut PortLines, row: &Uuid, _: &PortCounters) {
+fn dpif_port(lent: &mut Parts<'_>, lines: &mut PortLines, row: &Uuid, _: &IfaceCounters) {
     let Some(port) = lent.plan.ports.get(row) else { return };
     let Some(bridge) = lent.desired.bridges.get(&port.bridge) else { return };
     let tap = if NETDEV.has(bridge) { NETDEV.tap } else { SYSTEM.tap };
     let number = match &port.carrier {
         Carrier::Patch { .. } => "none".to_owned(),
-        _ => lent.ids.port(row).map_or(0, number).to_string(),
+        _ => lent.ids.iface(row).map_or(0, number).to_string(),
     };
     let kind = match &port.carrier {
         Carrier::Link => match lent.links.get(&port.name).map(|link| link.held) {
@@ -229,15 +229,15 @@ struct Shown {
     datapaths: Vec<&'static Datapath>,
     with_statistics: bool,
     /// The text of each port, by place of its datapath and number.
-    ports: BTreeMap<(usize, PortId), String>,
+    ports: BTreeMap<(usize, IfaceId), String>,
 }
 
 impl Shown {
-    fn port(lent: &mut Parts<'_>, shown: &mut Self, row: &Uuid, counted: &PortCounters) {
+    fn port(lent: &mut Parts<'_>, shown: &mut Self, row: &Uuid, counted: &IfaceCounters) {
         let Some(port) = lent.plan.ports.get(row) else { return };
         let of = |datapath: &&Datapath| datapath.has_named(lent.desired, &port.bridge);
         let place = shown.datapaths.iter().position(of);
-        let (Some(place), Some(id)) = (place, lent.ids.port(row)) else { return };
+        let (Some(place), Some(id)) = (place, lent.ids.iface(row)) else { return };
         let held = lent.links.get(&port.name).map(|link| link.held);
         let kind = match (&port.carrier, held) {
             (Carrier::Patch { .. }, _) => return,
@@ -270,9 +270,9 @@ impl Shown {
                  port 0: {local} ({tap})\n"
             );
             if self.with_statistics {
-                statistics(&PortCounters::default(), &mut text);
+                statistics(&IfaceCounters::default(), &mut text);
             }
-            let of_datapath = (place, PortId(0))..=(place, PortId(u16::MAX));
+            let of_datapath = (place, IfaceId(0))..=(place, IfaceId(u16::MAX));
             text.extend(self.ports.range(of_datapath).map(|(_, port)| port.as_str()));
         }
         text
@@ -284,7 +284,7 @@ fn recent_of(lent: &mut Parts<'_>, datapath: &Datapath) -> usize {
     super::flows::recent(lent.workers, lent.desired, lent.plan, lent.ids, datapath).len()
 }
 
-fn statistics(counted: &PortCounters, text: &mut String) {
+fn statistics(counted: &IfaceCounters, text: &mut String) {
     let _ = writeln!(
         text,
         "    RX packets:{} errors:0 dropped:{} overruns:0 frame:0\n    \

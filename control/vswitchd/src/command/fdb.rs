@@ -53,10 +53,9 @@ pub(super) fn bridge(desired: &Desired, ids: &Ids, name: &str) -> Result<BridgeI
     bridge.and_then(|bridge| ids.bridge(&bridge.uuid)).ok_or_else(|| "no such bridge\n".to_owned())
 }
 
-/// The number that `fdb/show` prints for a port.
+/// The number that `fdb/show` prints for a port: that of its first interface.
 pub(super) fn ofport(plan: &Installed, ids: &Ids, port: PortId) -> Option<u16> {
-    let interface = ids.ports.key(port.0)?;
-    plan.ports.get(interface).map(|port| port.ofport)
+    plan.ports.by_port(ids.ports.key(port.0)?).map(|port| port.ofport)
 }
 
 /// Pieces of FDBs, of all workers.
@@ -121,7 +120,7 @@ fn show(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String> {
     let end = move |lent: &mut Parts<'_>, pieces: Pieces| {
         let ports = lent.plan.ports.of_bridge(&name);
         let ports: HashMap<PortId, u16> =
-            ports.filter_map(|port| Some((lent.ids.port(&port.interface)?, port.ofport))).collect();
+            ports.filter_map(|port| Some((lent.ids.port(&port.port)?, port.ofport))).collect();
         Step::Elsewhere(Box::new(move || Ok(listing(pieces, &ports))))
     };
     Ok(Reading::of(bridge, lent.workers).go_on::<Fdb>(lent.workers, end))
@@ -210,7 +209,7 @@ fn add(lent: &mut Parts<'_>, args: &[String]) -> Answer {
         planned.bridge == *of_bridge && (planned.name == *name || Some(planned.ofport) == number)
     });
     let port = planned
-        .and_then(|planned| lent.ids.port(&planned.interface))
+        .and_then(|planned| lent.ids.port(&planned.port))
         .ok_or_else(|| format!("unknown port {name}\n"))?;
     let (vid, mac) = vid_and_mac(vid, mac)?;
     let before = lent.workers.find_fdb(id, vid, mac);
@@ -221,7 +220,7 @@ fn add(lent: &mut Parts<'_>, args: &[String]) -> Answer {
 /// What is said of an entry that `fdb/add` of `interface` takes the place of.  Open vSwitch is silent
 /// about one of a *port* of that name.
 fn overridden(lent: &Parts<'_>, record: &FdbRecord, interface: &str) -> Option<String> {
-    let planned = lent.plan.ports.get(lent.ids.ports.key(record.port.0)?)?;
+    let planned = lent.plan.ports.by_port(lent.ids.ports.key(record.port.0)?)?;
     let kind = if record.age_secs.is_some() { "dynamic" } else { "static" };
     let number = ofport_name(planned.ofport);
     (planned.port.as_str() != interface)
@@ -259,6 +258,6 @@ fn flush_part(lent: &mut Parts<'_>, args: &[String]) -> Answer {
 fn port_named(lent: &Parts<'_>, name: &str) -> Result<PortId, String> {
     let planned = lent.plan.ports.by_port_or_interface(name);
     planned
-        .and_then(|planned| lent.ids.port(&planned.interface))
+        .and_then(|planned| lent.ids.port(&planned.port))
         .ok_or_else(|| format!("no such port: {name}\n"))
 }

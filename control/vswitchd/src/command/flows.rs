@@ -23,8 +23,8 @@ use std::fmt::Write as _;
 use std::time::Instant;
 use uuid::Uuid;
 use weft_io::Queue;
-use weft_switch::trace::{self, Ingress, Probe};
-use weft_switch::{PortCounters, Sample, WorkerId};
+use weft_switch::trace::{self, Origin, Probe};
+use weft_switch::{IfaceCounters, Sample, WorkerId};
 use weft_worker::Event;
 
 /// A stock switch forgets a flow that was not used for so long (`max-idle`).
@@ -91,7 +91,7 @@ pub(super) fn recent(
     let mut seen = Vec::new();
     for (worker, now_ms, samples) in workers.samples(AGE_MAX_MS) {
         for sample in samples {
-            let row = ids.ports.key(sample.key.ingress.0);
+            let row = ids.row(sample.key.ingress);
             let port = row.and_then(|row| plan.ports.get(row));
             let bridge = port.and_then(|port| desired.bridges.get(&port.bridge));
             if bridge.is_some_and(|bridge| datapath.has(bridge)) {
@@ -216,7 +216,7 @@ fn get_flow(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, String> {
 /// The number that a filter means by a port: that of the datapath.
 fn filter_port(lent: &Parts<'_>, name: &str) -> Option<u16> {
     let port = lent.source.plan.ports.by_interface(name)?;
-    let id = lent.source.ids.port(&port.interface)?;
+    let id = lent.source.ids.iface(&port.interface)?;
     u16::try_from(number(id)).ok()
 }
 
@@ -269,7 +269,7 @@ impl Dump {
             return Step::Done((self.end)(self.lines));
         }
         let probe = |seen: &Seen| Probe {
-            ingress: Ingress::Port(seen.sample.key.ingress),
+            origin: Origin::Iface(seen.sample.key.ingress),
             frame: seen.sample.frame(),
             learns: false,
         };
@@ -380,7 +380,7 @@ fn bridge_dump_flows(lent: &mut Parts<'_>, args: &[String]) -> Result<Step, Stri
     let secs = since.map_or(0, |since| since.elapsed().as_secs());
     let rows = lent.source.plan.ports.of_bridge(&bridge.name).map(|port| port.interface).collect();
     let total = Total { frames: 0, bytes: 0, forwards: bridge.forwards, secs, offload };
-    let each = |_: &mut Parts<'_>, total: &mut Total, _: &Uuid, counted: &PortCounters| {
+    let each = |_: &mut Parts<'_>, total: &mut Total, _: &Uuid, counted: &IfaceCounters| {
         total.frames += counted.rx_frames;
         total.bytes += counted.rx_bytes;
     };

@@ -18,7 +18,7 @@ use crate::workers::reports;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use uuid::Uuid;
-use weft_switch::{Counters, DropReason, FdbStats, PortCounters};
+use weft_switch::{Counters, DropReason, FdbStats, IfaceCounters};
 use weft_worker::Report;
 
 /// The commands of this family.
@@ -167,7 +167,7 @@ fn worker(page: &mut Page, lent: &Parts<'_>, report: &Report) {
     }
 }
 
-fn port(lent: &mut Parts<'_>, page: &mut Page, row: &Uuid, counted: &PortCounters) {
+fn port(lent: &mut Parts<'_>, page: &mut Page, row: &Uuid, counted: &IfaceCounters) {
     let Some(port) = lent.plan.ports.get(row) else { return };
     let labels = [("bridge", port.bridge.as_str()), ("port", port.name.as_str())];
     page.put(RX_FRAMES, &labels, counted.rx_frames);

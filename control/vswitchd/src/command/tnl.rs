@@ -11,7 +11,7 @@ use crate::trace::odp::number;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use weft_switch::{Csum, Encap, InKey, Local, OrInherit, PortId};
+use weft_switch::{Csum, Encap, IfaceId, InKey, Local, OrInherit};
 use weft_wire::mac::MacAddr;
 
 /// The commands of this family.
@@ -49,10 +49,10 @@ fn listener(encap: Encap) -> String {
 /// What tunnels listen for: one listener for GRE and one for each UDP port, with the first of the
 /// datapath ports that share it, and their number.  With `-v` the packets that are taken.
 fn show(lent: &mut Parts<'_>, args: &[String]) -> Answer {
-    let mut listeners: BTreeMap<Encap, (PortId, usize)> = BTreeMap::new();
+    let mut listeners: BTreeMap<Encap, (IfaceId, usize)> = BTreeMap::new();
     for port in &lent.publisher.plan.ports {
         let Carrier::Tunnel(tunnel, _) = &port.carrier else { continue };
-        let Some(id) = lent.publisher.lower.ids.port(&port.interface) else { continue };
+        let Some(id) = lent.publisher.lower.ids.iface(&port.interface) else { continue };
         let (first, count) = listeners.entry(tunnel.encap).or_insert((id, 0));
         (*first, *count) = ((*first).min(id), *count + 1);
     }
@@ -74,7 +74,7 @@ fn show(lent: &mut Parts<'_>, args: &[String]) -> Answer {
 fn tunnels(lent: &Parts<'_>) -> String {
     let of_port = |port: &PlannedPort| match &port.carrier {
         Carrier::Tunnel(tunnel, _) => {
-            let number = number(lent.publisher.lower.ids.port(&port.interface)?);
+            let number = number(lent.publisher.lower.ids.iface(&port.interface)?);
             Some((
                 port.name.clone(),
                 format!("port {number}: {}", listed(&port.name, tunnel, number)),

@@ -14,8 +14,8 @@ use crate::trace::walk::{Hop, hops, slow_path};
 use crate::workers::Workers;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use weft_switch::trace::{Ingress, Probe};
-use weft_switch::{DropReason, Learned, PortId, Verdict, VlanMode};
+use weft_switch::trace::{Origin, Probe};
+use weft_switch::{DropReason, IfaceId, Learned, Verdict, VlanMode};
 use weft_wire::mac::MacAddr;
 use weft_wire::{Show, ethernet};
 
@@ -57,7 +57,7 @@ const COMMANDS: &[Command<Trace>] = &[
 /// What `ofproto/trace` was asked.
 struct Request {
     bridge: String,
-    ingress: Option<PortId>,
+    ingress: Option<IfaceId>,
     flow: Flow,
     frame: Vec<u8>,
     /// Side effects are wanted, which a packet implies.
@@ -141,7 +141,7 @@ fn openflow(source: Source<'_>, bridge: &str, text: &str) -> Result<Flow, String
     Ok(flow)
 }
 
-fn odp_flow(source: Source<'_>, text: &str) -> Result<(String, PortId, Flow), String> {
+fn odp_flow(source: Source<'_>, text: &str) -> Result<(String, IfaceId, Flow), String> {
     let bad = |why: String| format!("Bad datapath flow syntax: {text}: {why}\n");
     let (port, mut flow) = flow::parse_odp(text).map_err(|error| bad(error.to_string()))?;
     let found = planned(source).find(|(id, other)| {
@@ -152,12 +152,12 @@ fn odp_flow(source: Source<'_>, text: &str) -> Result<(String, PortId, Flow), St
     Ok((planned.bridge.clone(), id, flow))
 }
 
-fn planned(source: Source<'_>) -> impl Iterator<Item = (PortId, &PlannedPort)> {
+fn planned(source: Source<'_>) -> impl Iterator<Item = (IfaceId, &PlannedPort)> {
     let ports = source.plan.ports.iter();
-    ports.filter_map(move |port| Some((source.ids.port(&port.interface)?, port)))
+    ports.filter_map(move |port| Some((source.ids.iface(&port.interface)?, port)))
 }
 
-fn port_of(source: Source<'_>, bridge: &str, ofport: Option<u16>) -> Option<PortId> {
+fn port_of(source: Source<'_>, bridge: &str, ofport: Option<u16>) -> Option<IfaceId> {
     let mut ports = planned(source);
     ports.find(|(_, port)| port.bridge == bridge && Some(port.ofport) == ofport).map(|(id, _)| id)
 }
@@ -176,9 +176,9 @@ fn ofproto_trace(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let request = read(lent.source, args)?;
     let Request { ingress, frame, learns, .. } = &request;
     let hops = match ingress {
-        Some(port) => {
-            let ingress = Ingress::Port(*port);
-            walk(lent.workers, Probe { ingress, frame: frame.clone(), learns: *learns })?
+        Some(iface) => {
+            let origin = Origin::Iface(*iface);
+            walk(lent.workers, Probe { origin, frame: frame.clone(), learns: *learns })?
         }
         None => Vec::new(),
     };
@@ -204,7 +204,8 @@ impl Page<'_> {
             text += "     >> no input bundle, dropping\n";
         }
         for hop in hops {
-            let bridge = self.names.planned(hop.meta.ingress).map_or(bridge, |port| &port.bridge);
+            let bridge =
+                self.names.planned(hop.meta.ingress.iface).map_or(bridge, |port| &port.bridge);
             self.hop(&mut text, bridge, hops, hop);
         }
         let actions = self.names.actions(hops, Style { names: *names, all: false });
@@ -229,8 +230,8 @@ impl Page<'_> {
     fn named(&self, text: String) -> String {
         let Request { ingress, flow, names, .. } = self.request;
         match (ingress, flow.in_port) {
-            (Some(port), Some(number)) if *names && number != LOCAL => {
-                let name = self.names.interface(*port);
+            (Some(iface), Some(number)) if *names && number != LOCAL => {
+                let name = self.names.interface(*iface);
                 text.replacen(&format!("in_port={number},"), &format!("in_port={name},"), 1)
             }
             _ => text,
@@ -267,7 +268,7 @@ impl Page<'_> {
 
     fn stock_lines(&self, hop: &Hop) -> Vec<String> {
         let mut lines = Vec::new();
-        let (port, vid) = (self.names.port(hop.meta.ingress), hop.meta.vid);
+        let (port, vid) = (self.names.port(hop.meta.ingress.port), hop.meta.vid);
         let has_learned = matches!(hop.learned, Some(Learned::New | Learned::Moved(_)));
         if has_learned && self.request.learns {
             let mac = MacAddr::from_u64(hop.meta.source);
@@ -303,7 +304,7 @@ impl Page<'_> {
 
     fn wrong_vlan(&self, hop: &Hop) -> [String; 2] {
         let vid = hop.meta.vid;
-        let port = self.names.planned(hop.meta.ingress);
+        let port = self.names.planned(hop.meta.ingress.iface);
         let name = port.map_or("?", |port| port.port.as_str());
         let why = match port.map(|port| &port.vlan) {
             Some(vlan) if vlan.mode == VlanMode::Access => format!(
@@ -324,7 +325,7 @@ impl Page<'_> {
 }
 
 /// Where a frame for `weft trace` comes in: a port, or an interface that tunnels leave by.
-fn place(source: Source<'_>, bridge: Option<&str>, name: &str) -> Result<Ingress, String> {
+fn place(source: Source<'_>, bridge: Option<&str>, name: &str) -> Result<Origin, String> {
     if let Some(bridge) = bridge
         && !source.desired.bridges.contains_key(bridge)
     {
@@ -332,12 +333,12 @@ fn place(source: Source<'_>, bridge: Option<&str>, name: &str) -> Result<Ingress
     }
     let port = source.plan.ports.by_port_or_interface(name);
     let port = port.filter(|port| bridge.is_none_or(|bridge| port.bridge == bridge));
-    if let Some(id) = port.and_then(|port| source.ids.port(&port.interface)) {
-        return Ok(Ingress::Port(id));
+    if let Some(id) = port.and_then(|port| source.ids.iface(&port.interface)) {
+        return Ok(Origin::Iface(id));
     }
     let link = source.links.get(name).filter(|link| link.held == Held::Underlay);
     match (link, bridge) {
-        (Some(link), None) => Ok(Ingress::Link(link.id)),
+        (Some(link), None) => Ok(Origin::Link(link.id)),
         (_, Some(bridge)) => Err(format!("bridge {bridge} has no port named {name}\n")),
         (None, None) => Err(format!("no port or underlay interface named {name}\n")),
     }
@@ -349,7 +350,7 @@ fn is_flow(text: &str) -> bool {
 }
 
 /// Where a frame comes in, the name of that, and the frame.
-fn asked(source: Source<'_>, words: &[&str]) -> Result<(Ingress, String, Vec<u8>), String> {
+fn asked(source: Source<'_>, words: &[&str]) -> Result<(Origin, String, Vec<u8>), String> {
     let (bridge, name, hex) = match words {
         [bridge, text] if is_flow(text) => {
             if !source.desired.bridges.contains_key(*bridge) {
@@ -360,7 +361,7 @@ fn asked(source: Source<'_>, words: &[&str]) -> Result<(Ingress, String, Vec<u8>
             let id = port_of(source, bridge, flow.in_port);
             let id = id.ok_or_else(|| format!("bridge {bridge} has no port {in_port}\n"))?;
             let name = Names::new(source).interface(id).to_owned();
-            return Ok((Ingress::Port(id), name, flow.to_frame()));
+            return Ok((Origin::Iface(id), name, flow.to_frame()));
         }
         [port, hex] => (None, *port, *hex),
         [bridge, port, hex] => (Some(*bridge), *port, *hex),
@@ -373,9 +374,9 @@ fn weft_trace(lent: &mut Parts<'_>, args: &[String]) -> Answer {
     let learns = args.iter().any(|arg| arg == "--learn");
     let words: Vec<&str> =
         args.iter().map(String::as_str).filter(|word| *word != "--learn").collect();
-    let (ingress, name, frame) = asked(lent.source, &words)?;
-    let outer = matches!(ingress, Ingress::Link(_)).then(|| Show(&frame).to_string());
-    let hops = walk(lent.workers, Probe { ingress, frame, learns })?;
+    let (origin, name, frame) = asked(lent.source, &words)?;
+    let outer = matches!(origin, Origin::Link(_)).then(|| Show(&frame).to_string());
+    let hops = walk(lent.workers, Probe { origin, frame, learns })?;
     let names = Names::new(lent.source);
     let value = json!({
         "port": name,
@@ -390,7 +391,7 @@ fn hop_json(names: &Names<'_>, hops: &[Hop], hop: &Hop, learns: bool) -> Value {
     let steps = names.steps(hops, hop, learns);
     let steps: Vec<_> =
         steps.iter().map(|step| json!({"stage": step.stage, "text": step.text})).collect();
-    let port = names.planned(hop.meta.ingress);
+    let port = names.planned(hop.meta.ingress.iface);
     json!({
         "bridge": port.map(|port| &port.bridge),
         "port": port.map(|port| port.port.as_str()),

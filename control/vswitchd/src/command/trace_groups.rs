@@ -23,9 +23,8 @@ pub(super) fn lines(lent: &Parts<'_>, hop: &Hop) -> Option<Vec<String>> {
     if !target.is_group() || target.is_broadcast() {
         return None;
     }
-    let ingress = hop.meta.ingress;
-    let mut ports = lent.source.plan.ports.iter();
-    let planned = ports.find(|port| lent.source.ids.port(&port.interface) == Some(ingress))?;
+    let row = lent.source.ids.row(hop.meta.ingress.iface)?;
+    let planned = lent.source.plan.ports.get(row)?;
     let table = lent.snooping.table(&planned.bridge)?;
     let Net::Ip(ip) = Flow::of_frame(None, &hop.frame).net else { return None };
     let is_message = ip.protocol == IGMP || ip.protocol == ICMPV6 && MLD.contains(&ip.from);
@@ -49,7 +48,7 @@ pub(super) fn lines(lent: &Parts<'_>, hop: &Hop) -> Option<Vec<String>> {
 /// for a group that nobody has joined, routers come first.
 fn data(lent: &Parts<'_>, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
     let line = |kind: &str, port: PortKey| {
-        if port == key_of(hop.meta.ingress) {
+        if port == key_of(hop.meta.ingress.port) {
             format!("-> mcast {kind} port is input port, dropping")
         } else {
             format!("-> forwarding to mcast {kind} port")
@@ -77,8 +76,9 @@ fn data(lent: &Parts<'_>, table: &Mdb, hop: &Hop, group: Group) -> Vec<String> {
 
 /// A line for each router of the VLAN, and for each port that wants reports.
 fn report(lent: &Parts<'_>, table: &Mdb, hop: &Hop) -> Vec<String> {
-    let line =
-        |port: PortKey, here, there| if port == key_of(hop.meta.ingress) { here } else { there };
+    let line = |port: PortKey, here, there| {
+        if port == key_of(hop.meta.ingress.port) { here } else { there }
+    };
     let entries = table.entries(lent.snooping.clock_secs(Instant::now()));
     let routers = entries
         .filter(|entry| entry.kind == EntryKind::Router && entry.vid == hop.meta.vid)

@@ -25,7 +25,7 @@ use std::time::Instant;
 use uuid::Uuid;
 use weft_ovsdb::FaultHandle;
 use weft_protocols::mcast::Mdb;
-use weft_switch::{Counters, DropReason, FdbStats, PortCounters, PortId, VlanMode};
+use weft_switch::{Counters, DropReason, FdbStats, IfaceCounters, PortId, VlanMode};
 use weft_worker::Report;
 
 /// The commands of this family.
@@ -88,7 +88,7 @@ fn rate(now: u64, before: u64, secs: f64) -> f64 {
 /// A port, and what it has counted.
 struct View<'a, 'p> {
     lent: &'a Parts<'p>,
-    now: &'a PortCounters,
+    now: &'a IfaceCounters,
     secs: f64,
 }
 
@@ -116,7 +116,7 @@ fn show(lent: &mut Parts<'_>, _args: &[String]) -> Result<Step, String> {
 }
 
 impl Show {
-    fn port(lent: &mut Parts<'_>, show: &mut Self, row: &Uuid, now: &PortCounters) {
+    fn port(lent: &mut Parts<'_>, show: &mut Self, row: &Uuid, now: &IfaceCounters) {
         let Some((bridge, port, interface)) = lent.seen.desired.interface(row) else { return };
         show.traffic.insert(*row, traffic(now));
         let value = View { lent, now, secs: show.secs }.port(port, interface);
@@ -242,7 +242,7 @@ impl View<'_, '_> {
             "admin_state": up(status.is_admin_up),
             "error": lent.seen.error(interface),
             "blocked": planned.and_then(|planned| {
-                lent.seen.spanning.blocked(&planned.bridge, lent.ids.port(&planned.interface)?)
+                lent.seen.spanning.blocked(&planned.bridge, lent.ids.port(&planned.port)?)
             }),
             "ifindex": status.ifindex,
             "mac": status.mac,
@@ -391,7 +391,7 @@ fn drops(lent: &mut Parts<'_>, _args: &[String]) -> Result<Step, String> {
     }))
 }
 
-fn drops_of_port(lent: &mut Parts<'_>, all: &mut Vec<Value>, row: &Uuid, counted: &PortCounters) {
+fn drops_of_port(lent: &mut Parts<'_>, all: &mut Vec<Value>, row: &Uuid, counted: &IfaceCounters) {
     let Some(port) = lent.seen.plan.ports.get(row) else { return };
     let bridge = Some(port.bridge.as_str());
     push_drops(all, bridge, &port.name, "rx", &counted.rx_drops);
@@ -447,7 +447,7 @@ impl Addresses {
         };
         let end = move |lent: &mut Parts<'_>, pieces: Pieces| {
             let number = |port: &PlannedPort| {
-                let id = lent.ids.port(&port.interface)?;
+                let id = lent.ids.port(&port.port)?;
                 Some((id, (port.port.as_str().to_owned(), port.ofport)))
             };
             let ports = lent.seen.plan.ports.of_bridge(&name).filter_map(number).collect();

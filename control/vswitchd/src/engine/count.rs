@@ -13,7 +13,7 @@ use crate::workers::{Workers, reports};
 use std::collections::HashMap;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
-use weft_switch::{Counters, MirrorId, PortCounters};
+use weft_switch::{Counters, IfaceCounters, MirrorId};
 use weft_worker::Command;
 
 impl Written {
@@ -62,7 +62,7 @@ impl Written {
         &mut self,
         seen: Seen<'_>,
         port: &PlannedPort,
-        counted: &PortCounters,
+        counted: &IfaceCounters,
     ) -> Option<Datum> {
         match &port.carrier {
             Carrier::Tunnel(tunnel, _) if tunnel.takes_udp6() => {
@@ -126,7 +126,7 @@ impl Count {
         (!self.wanted.is_empty()).then(|| std::mem::take(&mut self.wanted))
     }
 
-    fn port(lent: &mut Parts<'_>, count: &mut Self, row: &Uuid, counted: &PortCounters) {
+    fn port(lent: &mut Parts<'_>, count: &mut Self, row: &Uuid, counted: &IfaceCounters) {
         let Some(port) = lent.seen.plan.ports.get(row) else { return };
         count.traffic.insert(*row, traffic(counted));
         if let Some(datum) = lent.written.want(lent.seen, port, counted) {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 use weft_io::Queue;
-use weft_switch::{PortCounters, PortId};
+use weft_switch::{IfaceCounters, IfaceId};
 use weft_worker::{Command, Event};
 
 /// Ports of one piece.
@@ -166,7 +166,7 @@ fn send(reply: Option<oneshot::Sender<Answer>>, answer: Answer) {
 /// What it takes to have workers count.
 pub(crate) enum Counting {}
 
-/// The numbers of ports, and the workers that count by them.
+/// The numbers of interfaces, and the workers that count by them.
 pub(crate) struct Counters<'a> {
     /// The numbers.
     pub ids: &'a Ids,
@@ -178,10 +178,10 @@ impl Needs for Counting {
     type Parts<'a> = Counters<'a>;
 }
 
-/// Does something with an interface and what its port has counted.
-type Each<N, S> = fn(&mut <N as Needs>::Parts<'_>, &mut S, &Uuid, &PortCounters);
+/// Does something with an interface and what it has counted.
+type Each<N, S> = fn(&mut <N as Needs>::Parts<'_>, &mut S, &Uuid, &IfaceCounters);
 
-/// Goes through interfaces a piece at a time, with what their ports have counted.
+/// Goes through interfaces a piece at a time, with what they have counted.
 pub(crate) struct ByPort<N: Needs, S> {
     /// Those that are left.
     pub rows: std::vec::IntoIter<Uuid>,
@@ -217,8 +217,8 @@ where
     pub fn begin(mut self, counters: Counters<'_>) -> Step {
         let Counters { ids, workers } = counters;
         let piece: Vec<Uuid> = self.rows.by_ref().take(PORTS_PER_PIECE).collect();
-        let ports: Arc<[PortId]> = piece.iter().filter_map(|row| ids.port(row)).collect();
-        let question = workers.ask(|_| Command::ReportPorts(Arc::clone(&ports)));
+        let ifaces: Arc<[IfaceId]> = piece.iter().filter_map(|row| ids.iface(row)).collect();
+        let question = workers.ask(|_| Command::ReportIfaces(Arc::clone(&ifaces)));
         let resume = move |engine: &mut Engine, answers| {
             let counted = by_row(&piece, Lend::<Counting>::lend(engine).ids, sum(answers));
             let mut lent = Lend::<N>::lend(engine);
@@ -245,23 +245,23 @@ where
     }
 }
 
-/// What each port of a piece has counted; nothing, if it is gone meanwhile.
+/// What each interface of a piece has counted; nothing, if it is gone meanwhile.
 fn by_row(
     piece: &[Uuid],
     ids: &Ids,
-    mut counters: BTreeMap<PortId, PortCounters>,
-) -> Vec<(Uuid, PortCounters)> {
-    let mut counted = |row| ids.port(row).and_then(|id| counters.remove(&id));
+    mut counters: BTreeMap<IfaceId, IfaceCounters>,
+) -> Vec<(Uuid, IfaceCounters)> {
+    let mut counted = |row| ids.iface(row).and_then(|id| counters.remove(&id));
     piece.iter().map(|row| (*row, counted(row).unwrap_or_default())).collect()
 }
 
-/// What ports have counted, of all workers together.
-pub(crate) fn sum(answers: Vec<Event<Queue>>) -> BTreeMap<PortId, PortCounters> {
-    let mut all: BTreeMap<PortId, PortCounters> = BTreeMap::new();
+/// What interfaces have counted, of all workers together.
+pub(crate) fn sum(answers: Vec<Event<Queue>>) -> BTreeMap<IfaceId, IfaceCounters> {
+    let mut all: BTreeMap<IfaceId, IfaceCounters> = BTreeMap::new();
     for event in answers {
-        let Event::Ports(counters) = event else { continue };
-        for (port, counters) in counters {
-            all.entry(port).or_default().add(&counters);
+        let Event::Ifaces(counters) = event else { continue };
+        for (iface, counters) in counters {
+            all.entry(iface).or_default().add(&counters);
         }
     }
     all

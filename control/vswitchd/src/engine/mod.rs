@@ -161,8 +161,8 @@ impl Engine {
     /// Takes in what workers say, but for spanning trees.
     pub fn hear_workers(&mut self) {
         let Self { config, lower, underlay, host, protocols, .. } = self;
-        for port in lower.workers.wanted_hops() {
-            if let Some(tunnel) = lower.ids.ports.key(port.0) {
+        for iface in lower.workers.wanted_hops() {
+            if let Some(tunnel) = lower.ids.row(iface) {
                 underlay.want_next_hop(&mut host.kernel, tunnel);
             }
         }
@@ -208,7 +208,7 @@ impl Engine {
         let Self { views, plan, lower, .. } = self;
         let number = |name: &str| {
             let port = plan.ports.by_port_or_interface(name)?;
-            lower.ids.port(&port.interface)
+            lower.ids.iface(&port.interface)
         };
         if views.captures.follow(number) {
             lower.workers.set_capture(|| views.captures.sink());

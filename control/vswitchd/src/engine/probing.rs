@@ -9,7 +9,7 @@ use crate::underlay::hop_probe::{HopProbe, Traffic, ready};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 use uuid::Uuid;
-use weft_switch::PortCounters;
+use weft_switch::IfaceCounters;
 
 /// A look that is under way.
 struct Looked {
@@ -49,7 +49,7 @@ impl HopProbe {
     }
 }
 
-fn look_at_port(_: &mut Parts<'_>, looked: &mut Looked, row: &Uuid, counters: &PortCounters) {
+fn look_at_port(_: &mut Parts<'_>, looked: &mut Looked, row: &Uuid, counters: &IfaceCounters) {
     if let Some(hop) = looked.ways.get(row) {
         let traffic = looked.counted.entry(*hop).or_default();
         traffic.sent += counters.tx_frames;

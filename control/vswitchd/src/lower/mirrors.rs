@@ -16,13 +16,10 @@ pub fn confs(bridge: &Bridge, ids: &Ids) -> Vec<MirrorConf> {
     }
     let by_row: BTreeMap<Uuid, &Port> =
         bridge.ports.values().map(|port| (port.uuid, &**port)).collect();
-    let running = |row: &Uuid| -> Vec<PortId> {
-        let interfaces = by_row.get(row).into_iter().flat_map(|port| &port.interfaces);
-        interfaces.filter_map(|interface| ids.port(&interface.uuid)).collect()
-    };
+    let running = |row: &Uuid| -> Option<PortId> { ids.port(&by_row.get(row)?.name) };
     let ports = |selection: &Selection| match selection {
         Selection::All => MirroredPorts::All,
-        Selection::Ports(rows) => MirroredPorts::Only(rows.iter().flat_map(running).collect()),
+        Selection::Ports(rows) => MirroredPorts::Only(rows.iter().filter_map(running).collect()),
     };
     let mirrors = bridge.mirrors.iter().filter_map(|mirror| {
         Some(MirrorConf {
@@ -31,7 +28,7 @@ pub fn confs(bridge: &Bridge, ids: &Ids) -> Vec<MirrorConf> {
             targets: ports(&mirror.targets),
             vlans: mirror.vlans.clone().map(Box::new),
             output: match &mirror.output {
-                Output::Port(row) => MirrorOutput::Port(*running(row).first()?),
+                Output::Port(row) => MirrorOutput::Port(running(row)?),
                 Output::Vlan(vid) => MirrorOutput::Vlan(*vid),
             },
             snaplen: mirror.snaplen,

@@ -7,6 +7,7 @@ pub mod publish;
 pub(crate) mod rebalance;
 pub mod supervise;
 
+use crate::config::names::PortName;
 use crate::plan::installed::Installed;
 use crate::workers::{Question, StartError, Workers};
 use publish::Ids;
@@ -21,7 +22,7 @@ use weft_switch::{PortId, Snapshot};
 pub struct Lower {
     /// The workers.
     pub workers: Workers,
-    /// Numbers of bridges, ports, mirrors and groups.
+    /// Numbers of bridges, ports, interfaces, mirrors and groups.
     pub ids: Ids,
     /// What the workers forward by.
     pub snapshot: Arc<Snapshot>,
@@ -84,16 +85,16 @@ impl Lower {
         self.dirty.extend(ports);
     }
 
-    /// The same for an interface, if it has a number.
-    pub fn mark_row(&mut self, interface: &Uuid) {
-        self.dirty.extend(self.ids.port(interface));
+    /// The same for a port by name, if it has a number.
+    pub fn mark_port(&mut self, name: &PortName) {
+        self.dirty.extend(self.ids.port(name));
     }
 
     /// Forgets the addresses behind links that have lost their carrier.
     pub fn forget_behind(&mut self, links: &[String], plan: &Installed) {
         for name in links {
             let port = plan.ports.by_device(name);
-            if let Some(id) = port.and_then(|port| self.ids.port(&port.interface)) {
+            if let Some(id) = port.and_then(|port| self.ids.port(&port.port)) {
                 self.workers.forget_fdb(None, Some(id));
             }
         }

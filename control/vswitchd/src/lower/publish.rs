@@ -10,6 +10,7 @@
 //! stops using, so that control frees it: nothing is freed on the fast path.
 
 use crate::config::desired::{Bridge, Desired};
+use crate::config::names::PortName;
 use crate::config::tunnel::Tunnel;
 use crate::coverage::Coverage;
 use crate::host::links::{Link, Links};
@@ -23,8 +24,8 @@ use std::time::Instant;
 use uuid::Uuid;
 use weft_protocols::tree::Gate;
 use weft_switch::{
-    BridgeConf, BridgeId, LinkConf, LinkId, LinkRole, NextHop, PortConf, PortId, PortKind, Reach,
-    Snapshot, SnapshotBuilder, TunnelConf, WorkerId,
+    BridgeConf, BridgeId, IfaceConf, IfaceId, IfaceKind, Ifaces, LinkConf, LinkId, LinkRole,
+    NextHop, PortConf, PortId, Reach, Snapshot, SnapshotBuilder, TunnelConf, WorkerId,
 };
 
 /// Gives names small numbers and keeps them.
@@ -112,8 +113,10 @@ impl<K: Ord + Clone + Hash> Numbers<K> {
 pub struct Ids {
     /// Bridges by row.
     pub bridges: Numbers<Uuid>,
-    /// Ports by row of their interface.
-    pub ports: Numbers<Uuid>,
+    /// Ports by name: what bridges go by.
+    pub ports: Numbers<PortName>,
+    /// Interfaces by row: what counts frames, and what `dpctl` shows as ports.
+    pub ifaces: Numbers<Uuid>,
     /// Mirrors by row.
     pub mirrors: Numbers<Uuid>,
     /// Split-horizon groups by name; 0 is no group.
@@ -129,6 +132,7 @@ impl Default for Ids {
         Self {
             bridges: Numbers::new(0),
             ports: Numbers::new(0),
+            ifaces: Numbers::new(0),
             mirrors: Numbers::new(0),
             groups: Numbers::new(1),
             outer: weft_switch::Numbers::default(),
@@ -138,10 +142,22 @@ impl Default for Ids {
 }
 
 impl Ids {
-    /// The port number of an interface.
+    /// The number of a port.
     #[must_use]
-    pub fn port(&self, interface: &Uuid) -> Option<PortId> {
-        self.ports.get(interface).map(PortId)
+    pub fn port(&self, name: &PortName) -> Option<PortId> {
+        self.ports.get(name).map(PortId)
+    }
+
+    /// The number of an interface.
+    #[must_use]
+    pub fn iface(&self, row: &Uuid) -> Option<IfaceId> {
+        self.ifaces.get(row).map(IfaceId)
+    }
+
+    /// The row of an interface.
+    #[must_use]
+    pub fn row(&self, iface: IfaceId) -> Option<&Uuid> {
+        self.ifaces.key(iface.0)
     }
 
     /// The number of a bridge.
@@ -191,7 +207,7 @@ impl Publisher<'_> {
     /// Looks at all ports anew, then as [`Publisher::install`].
     pub fn install_all(&mut self) {
         for port in &self.plan.ports {
-            self.lower.mark_row(&port.interface);
+            self.lower.mark_port(&port.port);
         }
         self.install();
     }
@@ -228,12 +244,11 @@ impl Publisher<'_> {
         builder.bridges(bridges);
         for id in touched {
             // Whose frames those of a link are has changed with the port.
-            if let Some(PortKind::Link(link)) = snapshot.port(*id).map(|port| &port.kind) {
-                changed.insert(*link);
-            }
-            let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
-            let link = planned.filter(|port| port.carrier == Carrier::Link);
-            changed.extend(link.and_then(|port| self.links.get(&port.name)).map(|link| link.id));
+            let before = snapshot.port(*id).into_iter().flat_map(|port| port.ifaces.iter());
+            changed.extend(before.filter_map(|(_, iface)| iface.link()));
+            let planned = self.planned(*id).filter(|port| port.carrier == Carrier::Link);
+            let links = planned.filter_map(|port| self.links.get(&port.name));
+            changed.extend(links.map(|link| link.id));
         }
         for id in changed {
             let conf = self.links.numbered(id);
@@ -243,8 +258,7 @@ impl Publisher<'_> {
             };
         }
         for id in touched {
-            let planned = ids.ports.key(id.0).and_then(|row| plan.ports.get(row));
-            match planned.and_then(|port| self.port_conf(*id, port)) {
+            match self.port_conf(*id) {
                 Some(conf) => builder.port(*id, conf),
                 None => builder.drop_port(*id),
             };
@@ -252,32 +266,43 @@ impl Publisher<'_> {
         builder.build_if_changed()
     }
 
-    fn port_conf(&self, id: PortId, port: &PlannedPort) -> Option<PortConf> {
+    /// The planned interfaces of a port.
+    fn planned(&self, id: PortId) -> impl Iterator<Item = &PlannedPort> {
+        let name = self.lower.ids.ports.key(id.0);
+        name.into_iter().flat_map(|name| self.plan.ports.of_port(name))
+    }
+
+    fn port_conf(&self, id: PortId) -> Option<PortConf> {
         let ids = &self.lower.ids;
+        let port = self.planned(id).next()?;
         let row = self.desired.bridges.get(&port.bridge)?;
-        let kind = kind(port, row.clamps_mss(), self.links, ids)?;
-        let mut conf = PortConf::new(ids.bridge(&row.uuid)?, kind);
+        let iface = |port: &PlannedPort| {
+            let mut conf = IfaceConf::new(kind(port, row.clamps_mss(), self.links, ids)?);
+            conf.vtep = port.vtep.clone().map(Box::new);
+            Some((ids.iface(&port.interface)?, conf))
+        };
+        let ifaces = Ifaces::of(self.planned(id).filter_map(iface).collect())?;
+        let mut conf = PortConf::with(ids.bridge(&row.uuid)?, ifaces);
         conf.vlan = port.vlan.clone();
         let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));
         conf.split_horizon = group.unwrap_or(0);
-        conf.vtep = port.vtep.clone().map(Box::new);
         let gate = self.gates.port(&port.bridge, id);
         (conf.forwards, conf.learns) = (gate.forwards, gate.learns);
         Some(conf)
     }
 }
 
-fn kind(port: &PlannedPort, clamps_mss: bool, links: &Links, ids: &Ids) -> Option<PortKind> {
+fn kind(port: &PlannedPort, clamps_mss: bool, links: &Links, ids: &Ids) -> Option<IfaceKind> {
     match &port.carrier {
-        Carrier::Link => Some(PortKind::Link(links.get(&port.name)?.id)),
+        Carrier::Link => Some(IfaceKind::Link(links.get(&port.name)?.id)),
         Carrier::Tunnel(conf, path) => {
             let mut conf = tunnel(conf, path, links);
             conf.source_ports = ids.source_ports;
             conf.clamps_mss = clamps_mss;
-            Some(PortKind::Tunnel(Box::new(conf)))
+            Some(IfaceKind::Tunnel(Box::new(conf)))
         }
         Carrier::Patch { other, .. } => {
-            Some(PortKind::Patch(other.and_then(|other| ids.port(&other))))
+            Some(IfaceKind::Patch(other.and_then(|other| ids.iface(&other))))
         }
     }
 }
@@ -301,7 +326,7 @@ fn link_conf(plan: &Installed, ids: &Ids, name: &str, link: &Link) -> Option<Lin
         Held::Underlay => LinkRole::Underlay,
         Held::Tap | Held::Port => {
             let port = plan.ports.by_device(name)?;
-            LinkRole::Port(ids.port(&port.interface)?)
+            LinkRole::Iface(ids.iface(&port.interface)?)
         }
     };
     Some(LinkConf {

@@ -62,7 +62,8 @@ pub struct Ports {
     /// By bridge and name of the interface.
     ordered: BTreeMap<(String, String), Arc<PlannedPort>>,
     by_interface: HashMap<String, Uuid>,
-    by_port: HashMap<PortName, Uuid>,
+    /// Mostly one for each port.
+    by_port: HashMap<PortName, Vec<Uuid>>,
     /// All but patch ports.
     linked: BTreeSet<Uuid>,
     /// By bridge.
@@ -78,7 +79,7 @@ impl Ports {
         self.remove(&port.interface);
         let row = port.interface;
         self.by_interface.insert(port.name.clone(), row);
-        self.by_port.insert(port.port.clone(), row);
+        self.by_port.entry(port.port.clone()).or_default().push(row);
         if !matches!(port.carrier, Carrier::Patch { .. }) {
             self.linked.insert(row);
         }
@@ -99,8 +100,11 @@ impl Ports {
         if self.by_interface.get(&port.name) == Some(row) {
             self.by_interface.remove(&port.name);
         }
-        if self.by_port.get(&port.port) == Some(row) {
-            self.by_port.remove(&port.port);
+        if let Some(rows) = self.by_port.get_mut(&port.port) {
+            rows.retain(|other| other != row);
+            if rows.is_empty() {
+                self.by_port.remove(&port.port);
+            }
         }
         self.linked.remove(row);
         self.facts.take(&port);
@@ -130,10 +134,16 @@ impl Ports {
         self.get(self.by_interface.get(name)?)
     }
 
-    /// The interface of the port of this name.
+    /// The interfaces of the port of this name.
+    pub fn of_port(&self, name: &PortName) -> impl Iterator<Item = &PlannedPort> {
+        let rows = self.by_port.get(name).into_iter().flatten();
+        rows.filter_map(|row| self.get(row))
+    }
+
+    /// The first interface of the port of this name.
     #[must_use]
     pub fn by_port(&self, name: &PortName) -> Option<&PlannedPort> {
-        self.get(self.by_port.get(name)?)
+        self.of_port(name).next()
     }
 
     /// What somebody means who typed a name: a port, else an interface.

@@ -33,7 +33,7 @@ impl Members<'_> {
         let local = self.address(bridge)?;
         let group = planned.split_horizon.as_ref().and_then(|name| ids.groups.get(name));
         let mut member = Member {
-            id: ids.port(&planned.interface)?,
+            id: ids.port(&port.name)?,
             interface: planned.name.clone(),
             source: local,
             is_up: true,

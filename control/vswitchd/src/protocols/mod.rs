@@ -76,7 +76,7 @@ impl Protocols {
         let member = |bridge: &_, port: &_| members.member(ids, bridge, port);
         let now = Instant::now();
         self.spanning.configure(desired, now, |bridge| members.address(bridge), member);
-        let (bridge, port) = (|row: &_| ids.bridge(row), |row: &_| ids.port(row));
+        let (bridge, port) = (|row: &_| ids.bridge(row), |name: &_| ids.port(name));
         let is_down = |name: &str| members.is_down(name);
         self.snooping.configure(desired, &members.plan.ports, bridge, port, is_down);
         // The gates of ports that take part in something may be others now.
@@ -85,9 +85,11 @@ impl Protocols {
 
     /// Hands the trees and guards what came in.
     pub fn hear(&mut self, desired: &Desired, plan: &Installed, lower: &mut Lower) {
-        for (port, frame) in lower.workers.take_punted() {
-            let row = lower.ids.ports.key(port.0);
-            if let Some(planned) = row.and_then(|row| plan.ports.get(row)) {
+        for (iface, frame) in lower.workers.take_punted() {
+            let planned = lower.ids.row(iface).and_then(|row| plan.ports.get(row));
+            if let Some(planned) = planned
+                && let Some(port) = lower.ids.port(&planned.port)
+            {
                 self.spanning.receive(&planned.bridge, port, &frame);
             }
         }
@@ -118,7 +120,11 @@ impl Protocols {
         }
         for errand in std::mem::take(&mut self.errands) {
             match errand {
-                Errand::Send(port, frame) => lower.workers.transmit(port, frame),
+                Errand::Send(port, frame) => {
+                    if let Some(iface) = lower.snapshot.exit(port) {
+                        lower.workers.transmit(iface, frame);
+                    }
+                }
                 Errand::Flush(name, port) => {
                     self.snooping.flush(&name);
                     let bridge = desired.bridges.get(&name);

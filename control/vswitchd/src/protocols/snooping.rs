@@ -5,6 +5,7 @@
 //! this thread's time at most.
 
 use crate::config::desired::Desired;
+use crate::config::names::PortName;
 use crate::plan::installed::Ports;
 use crate::protocols::settings::Keys;
 use crate::protocols::{key_of, port_of};
@@ -71,14 +72,14 @@ impl Snooping {
         }
     }
 
-    /// Makes the tables fit the configuration.  `bridge` and `port` give numbers by row, `is_down`
+    /// Makes the tables fit the configuration.  `bridge` gives numbers by row, `port` by name, `is_down`
     /// says of a port that its device is there and has no link.
     pub fn configure(
         &mut self,
         desired: &Desired,
         ports: &Ports,
         bridge: impl Fn(&Uuid) -> Option<BridgeId>,
-        port: impl Fn(&Uuid) -> Option<PortId>,
+        port: impl Fn(&PortName) -> Option<PortId>,
         is_down: impl Fn(&str) -> bool,
     ) {
         let snoops = |name: &String, id: BridgeId| {
@@ -99,7 +100,7 @@ impl Snooping {
             table.mdb.configure(settings);
             let members: Vec<_> = ports
                 .of_bridge(name)
-                .filter_map(|planned| Some((port(&planned.interface)?, planned)))
+                .filter_map(|planned| Some((port(&planned.port)?, planned)))
                 .collect();
             self.bridges.extend(members.iter().map(|(id, _)| (*id, name.clone())));
             table.mdb.set_ports(

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
-use weft_switch::PortCounters;
+use weft_switch::IfaceCounters;
 
 /// After a change of the configuration counters are written so soon.
 const FIRST: Duration = Duration::from_millis(200);
@@ -26,7 +26,7 @@ impl Rates {
 
 /// Frames and bytes that a port received, and sent.
 #[must_use]
-pub const fn traffic(counters: &PortCounters) -> [u64; 4] {
+pub const fn traffic(counters: &IfaceCounters) -> [u64; 4] {
     [counters.rx_frames, counters.rx_bytes, counters.tx_frames, counters.tx_bytes]
 }
 

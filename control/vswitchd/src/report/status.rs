@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 use weft_ovsdb::Datum;
-use weft_switch::PortCounters;
+use weft_switch::IfaceCounters;
 
 /// The lock that the one switch of a database holds.
 pub const LOCK: &str = "ovs_vswitchd";
@@ -150,7 +150,7 @@ pub(crate) fn count(number: u64) -> i64 {
 
 /// `Interface.statistics` of a tunnel by UDP over IPv6.
 #[must_use]
-pub fn udp6_statistics(counters: &PortCounters) -> [(&'static str, i64); 5] {
+pub fn udp6_statistics(counters: &IfaceCounters) -> [(&'static str, i64); 5] {
     let [rx_bytes, rx_packets, tx_bytes, tx_packets] = traffic_statistics(counters);
     let rx_udp6_zero = ("rx_udp6_zero", count(counters.rx_udp6_zero_frames));
     [rx_bytes, rx_packets, rx_udp6_zero, tx_bytes, tx_packets]
@@ -158,7 +158,7 @@ pub fn udp6_statistics(counters: &PortCounters) -> [(&'static str, i64); 5] {
 
 /// `Interface.statistics` of another interface without a device: a tunnel or a patch port.
 #[must_use]
-pub fn traffic_statistics(counters: &PortCounters) -> [(&'static str, i64); 4] {
+pub fn traffic_statistics(counters: &IfaceCounters) -> [(&'static str, i64); 4] {
     [
         ("rx_bytes", count(counters.rx_bytes)),
         ("rx_packets", count(counters.rx_frames)),
@@ -171,7 +171,7 @@ pub fn traffic_statistics(counters: &PortCounters) -> [(&'static str, i64); 4] {
 /// kernel sees; `missed_frames` are those that found no room in our rings.
 #[must_use]
 pub fn link_statistics(
-    counters: &PortCounters,
+    counters: &IfaceCounters,
     link: Option<&crate::netlink::kernel::Link>,
     missed_frames: u64,
 ) -> [(&'static str, i64); 14] {

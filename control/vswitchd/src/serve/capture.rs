@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
-use weft_switch::{Capture, Direction, DropReason, PortId};
+use weft_switch::{Capture, Direction, DropReason, IfaceId};
 
 /// Frames that wait for one client.
 const FRAMES_MAX: usize = 4096;
@@ -34,7 +34,7 @@ struct Frame {
 #[derive(Clone)]
 struct Tap {
     name: String,
-    port: Option<PortId>,
+    iface: Option<IfaceId>,
     snap_bytes: usize,
     frames: mpsc::Sender<Frame>,
     missed: Arc<AtomicU64>,
@@ -71,7 +71,7 @@ impl Captures {
             let (frames, receiver) = mpsc::channel(FRAMES_MAX);
             let missed = Arc::<AtomicU64>::default();
             let ours = Arc::clone(&missed);
-            self.taps.push(Tap { name: port, port: None, snap_bytes, frames, missed });
+            self.taps.push(Tap { name: port, iface: None, snap_bytes, frames, missed });
             self.is_stale = true;
             Ok((receiver, ours))
         };
@@ -91,14 +91,14 @@ impl Captures {
         self.is_stale |= !self.taps.is_empty();
     }
 
-    /// Forgets clients that have gone, and finds the numbers of ports anew; true when workers need
+    /// Forgets clients that have gone, and finds the numbers of interfaces anew; true when workers need
     /// another sink.
-    pub fn follow(&mut self, number: impl Fn(&str) -> Option<PortId>) -> bool {
+    pub fn follow(&mut self, number: impl Fn(&str) -> Option<IfaceId>) -> bool {
         self.prune();
         for tap in &mut self.taps {
-            let port = number(&tap.name);
-            self.is_stale |= tap.port != port;
-            tap.port = port;
+            let iface = number(&tap.name);
+            self.is_stale |= tap.iface != iface;
+            tap.iface = iface;
         }
         std::mem::take(&mut self.is_stale)
     }
@@ -113,19 +113,19 @@ impl Captures {
 struct Sink(Vec<Tap>);
 
 impl Capture for Sink {
-    fn wants(&self, port: PortId) -> bool {
-        self.0.iter().any(|tap| tap.port == Some(port))
+    fn wants(&self, iface: IfaceId) -> bool {
+        self.0.iter().any(|tap| tap.iface == Some(iface))
     }
 
     fn record(
         &mut self,
-        port: PortId,
+        iface: IfaceId,
         direction: Direction,
         frame: &[u8],
         dropped: Option<DropReason>,
     ) {
         let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        for tap in self.0.iter().filter(|tap| tap.port == Some(port)) {
+        for tap in self.0.iter().filter(|tap| tap.iface == Some(iface)) {
             let bytes = frame.get(..tap.snap_bytes.min(frame.len())).unwrap_or(frame).into();
             let frame = Frame { at, direction, dropped, len: frame.len(), bytes };
             if tap.frames.try_send(frame).is_err() {
@@ -318,12 +318,12 @@ mod tests {
         let request = Request { port: "p".to_owned(), snap_bytes: 10, reply };
         captures.answer(request, |port| port == "p");
         let (frames, missed) = answer.try_recv().unwrap().unwrap();
-        assert!(captures.follow(|name| (name == "p").then_some(PortId(3))));
-        assert!(!captures.follow(|name| (name == "p").then_some(PortId(3))));
+        assert!(captures.follow(|name| (name == "p").then_some(IfaceId(3))));
+        assert!(!captures.follow(|name| (name == "p").then_some(IfaceId(3))));
         let mut sink = captures.sink().unwrap();
-        assert!(sink.wants(PortId(3)) && !sink.wants(PortId(4)));
+        assert!(sink.wants(IfaceId(3)) && !sink.wants(IfaceId(4)));
         for _ in 0..FRAMES_MAX + 5 {
-            sink.record(PortId(3), Direction::Rx, &[0; 60], None);
+            sink.record(IfaceId(3), Direction::Rx, &[0; 60], None);
         }
         assert_eq!(missed.load(Ordering::Relaxed), 5);
         drop(frames);

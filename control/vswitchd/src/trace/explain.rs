@@ -9,8 +9,8 @@ use crate::protocols::spanning::Spanning;
 use crate::trace::walk::{Fate, Hop, Output};
 use std::collections::{BTreeMap, BTreeSet};
 use weft_switch::{
-    DropReason, FdbRecord, Learned, LinkId, Meta, MirrorId, PortConf, PortId, Snapshot, Verdict,
-    VlanMode, trace,
+    DropReason, FdbRecord, IfaceId, Learned, LinkId, Meta, MirrorId, PortConf, PortId, Snapshot,
+    TunnelConf, Verdict, VlanMode, trace,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::{Show, parse_l2};
@@ -44,6 +44,8 @@ pub struct Source<'a> {
 /// Names for the numbers of a trace.
 pub struct Names<'a> {
     source: Source<'a>,
+    ifaces: BTreeMap<IfaceId, &'a PlannedPort>,
+    /// The first interface of each port.
     ports: BTreeMap<PortId, &'a PlannedPort>,
 }
 
@@ -51,32 +53,38 @@ impl<'a> Names<'a> {
     /// Of what is published now.
     #[must_use]
     pub fn new(source: Source<'a>) -> Self {
-        let ports = source.plan.ports.iter();
-        let ports = ports.filter_map(|port| Some((source.ids.port(&port.interface)?, port)));
-        Self { source, ports: ports.collect() }
+        let (mut ifaces, mut ports) = (BTreeMap::new(), BTreeMap::new());
+        for planned in &source.plan.ports {
+            ifaces.extend(source.ids.iface(&planned.interface).map(|id| (id, planned)));
+            if let Some(id) = source.ids.port(&planned.port) {
+                ports.entry(id).or_insert(planned);
+            }
+        }
+        Self { source, ifaces, ports }
     }
 
-    /// All ports, in the order of their numbers.
-    pub fn ports(&self) -> impl Iterator<Item = (PortId, &'a PlannedPort)> + '_ {
-        self.ports.iter().map(|(id, port)| (*id, *port))
-    }
-
-    /// A port.
+    /// An interface.
     #[must_use]
-    pub fn planned(&self, port: PortId) -> Option<&'a PlannedPort> {
-        self.ports.get(&port).copied()
+    pub fn planned(&self, iface: IfaceId) -> Option<&'a PlannedPort> {
+        self.ifaces.get(&iface).copied()
     }
 
     /// The name of a port.
     #[must_use]
     pub fn port(&self, port: PortId) -> &'a str {
-        self.planned(port).map_or("a port that is gone", |port| port.port.as_str())
+        self.ports.get(&port).map_or("a port that is gone", |port| port.port.as_str())
     }
 
-    /// The name of the interface of a port.
+    /// The name of the port of an interface.
     #[must_use]
-    pub fn interface(&self, port: PortId) -> &'a str {
-        self.planned(port).map_or("a port that is gone", |port| &port.name)
+    pub fn port_of(&self, iface: IfaceId) -> &'a str {
+        self.planned(iface).map_or("a port that is gone", |port| port.port.as_str())
+    }
+
+    /// The name of an interface.
+    #[must_use]
+    pub fn interface(&self, iface: IfaceId) -> &'a str {
+        self.planned(iface).map_or("a port that is gone", |port| &port.name)
     }
 
     /// The name of a link.
@@ -97,14 +105,19 @@ impl<'a> Names<'a> {
 
     /// True for a tunnel.
     #[must_use]
-    pub fn is_tunnel(&self, port: PortId) -> bool {
-        let carrier = self.planned(port).map(|port| &port.carrier);
+    pub fn is_tunnel(&self, iface: IfaceId) -> bool {
+        let carrier = self.planned(iface).map(|port| &port.carrier);
         matches!(carrier, Some(Carrier::Tunnel(..)))
     }
 
-    /// How the datapath has a port.
+    /// How the datapath has a tunnel.
     #[must_use]
-    pub fn conf(&self, port: PortId) -> Option<&'a PortConf> {
+    pub fn tunnel(&self, iface: IfaceId) -> Option<&'a TunnelConf> {
+        self.source.snapshot.tunnel(iface)
+    }
+
+    /// How the datapath has a port.
+    fn conf(&self, port: PortId) -> Option<&'a PortConf> {
         self.source.snapshot.port(port)
     }
 }
@@ -164,7 +177,7 @@ impl Names<'_> {
     /// Why a frame has no copy at all.
     fn why_dropped(&self, hop: &Hop, why: DropReason) -> String {
         let target = hop.target.map(|record| record.port).filter(|_| hop.learned.is_some());
-        let ends = [Some(hop.meta.ingress), target].into_iter().flatten();
+        let ends = [Some(hop.meta.ingress.port), target].into_iter().flatten();
         let why_at = ends.filter_map(|port| self.blocked(port));
         let text = why_at.map(|text| format!("{text} ({})", why.name())).next();
         text.filter(|_| why == DropReason::PortBlocked).unwrap_or_else(|| reason(why))
@@ -178,7 +191,7 @@ impl Names<'_> {
 
     /// What keeps a port from forwarding: its bridge, a spanning tree or a loop guard.
     fn blocked(&self, port: PortId) -> Option<String> {
-        let planned = self.planned(port)?;
+        let planned = self.ports.get(&port)?;
         let bridge = self.source.desired.bridges.get(&planned.bridge)?;
         if !bridge.forwards {
             return Some(format!("bridge {} forwards nothing, as fail_mode has it", bridge.name));
@@ -188,7 +201,7 @@ impl Names<'_> {
     }
 
     fn ingress(&self, hop: &Hop) -> String {
-        let Some(port) = self.planned(hop.meta.ingress) else {
+        let Some(port) = self.planned(hop.meta.ingress.iface) else {
             return "no port takes it".to_owned();
         };
         let kind = match port.vlan.mode {
@@ -207,7 +220,7 @@ impl Names<'_> {
 
     fn learn(&self, hop: &Hop, learned: Learned, learns: bool) -> String {
         let (mac, vid) = (MacAddr::from_u64(hop.meta.source), hop.meta.vid);
-        let port = self.port(hop.meta.ingress);
+        let port = self.port(hop.meta.ingress.port);
         let here = format!("{mac} in VLAN {vid}");
         let tense = if learns { "learned" } else { "would be learned" };
         match (learned, hop.source) {
@@ -249,13 +262,14 @@ impl Names<'_> {
     }
 
     fn egress(&self, hops: &[Hop], hop: &Hop, output: &Output) -> String {
-        let mut port = self.port(output.port).to_owned();
+        let mut port = self.port_of(output.iface).to_owned();
+        let id = self.source.snapshot.ingress(output.iface).port;
         if let Some(mirror) = output.mirror {
             port = format!("mirror {} to {port}", self.mirror(mirror));
         }
         let form = output.frame.as_deref().map(form).unwrap_or_default();
         match &output.fate {
-            Fate::Sent(_, _) if output.port == hop.meta.ingress && output.mirror.is_none() => {
+            Fate::Sent(_, _) if id == hop.meta.ingress.port && output.mirror.is_none() => {
                 format!("{port}: an answer to the sender: {}", shown(output.frame.as_deref()))
             }
             Fate::Sent(_, wire) if Some(wire) == output.frame.as_ref() => format!("{port}: {form}"),
@@ -264,11 +278,11 @@ impl Names<'_> {
             }
             Fate::Crossed(next) => {
                 let Some(next) = hops.get(*next) else { return format!("{port}: {form}") };
-                let bridge = self.planned(next.meta.ingress).map_or("?", |port| &port.bridge);
-                let way = if self.is_tunnel(output.port) {
+                let bridge = self.planned(next.meta.ingress.iface).map_or("?", |port| &port.bridge);
+                let way = if self.is_tunnel(output.iface) {
                     format!("into bridge {bridge} as {}", Show(&next.frame))
-                } else if self.is_tunnel(next.meta.ingress) {
-                    let tunnel = self.port(next.meta.ingress);
+                } else if self.is_tunnel(next.meta.ingress.iface) {
+                    let tunnel = self.port(next.meta.ingress.port);
                     format!("a packet of tunnel {tunnel}, into bridge {bridge} without its headers")
                 } else {
                     format!("into bridge {bridge}")
@@ -277,20 +291,22 @@ impl Names<'_> {
             }
             Fate::Waits => format!("{port}: waits until the next hop's address is known"),
             Fate::Fragmented => format!("{port}: too long, goes in fragments"),
-            Fate::Dropped(why) => format!("not {port}: {}", self.why_not(output.port, *why)),
+            Fate::Dropped(why) => format!("not {port}: {}", self.why_not(id, *why)),
         }
     }
 
     /// The ports of the bridge that a frame for many ports does not go to.
     fn left_out(&self, hop: &Hop) -> Vec<String> {
-        let Some(ingress) = self.conf(hop.meta.ingress).filter(|_| hop.is_for_many()) else {
+        let Some(ingress) = self.conf(hop.meta.ingress.port).filter(|_| hop.is_for_many()) else {
             return Vec::new();
         };
         let own = hop.outputs.iter().filter(|output| output.mirror.is_none());
-        let sent: BTreeSet<_> = own.map(|output| output.port).collect();
-        self.ports()
-            .filter(|(id, _)| *id != hop.meta.ingress && !sent.contains(id))
-            .filter_map(|(id, port)| Some((id, port, self.conf(id)?)))
+        let of = |output: &Output| self.source.snapshot.ingress(output.iface).port;
+        let sent: BTreeSet<_> = own.map(of).collect();
+        self.ports
+            .iter()
+            .filter(|(id, _)| **id != hop.meta.ingress.port && !sent.contains(id))
+            .filter_map(|(id, port)| Some((*id, *port, self.conf(*id)?)))
             .filter(|(_, _, conf)| conf.bridge == ingress.bridge)
             .map(|(id, port, conf)| {
                 let why = trace::why_not(ingress, conf, &hop.meta);

@@ -5,7 +5,7 @@ use crate::trace::explain::Names;
 use crate::trace::flow::{Arp, Flow, Ip, Net};
 use crate::trace::walk::{Fate, Hop};
 use std::fmt::Write as _;
-use weft_switch::PortId;
+use weft_switch::IfaceId;
 use weft_wire::{EtherType, IpProtocol, Ipv4Header, Ipv6Header, Tag, parse_l2};
 
 /// How flows are printed.
@@ -17,15 +17,15 @@ pub struct Style {
     pub all: bool,
 }
 
-/// The number of a port in the datapath: 0 is the datapath itself.
+/// The number of an interface as a port of the datapath: 0 is the datapath itself.
 #[must_use]
-pub const fn number(port: PortId) -> u32 {
-    port.0 as u32 + 1
+pub const fn number(iface: IfaceId) -> u32 {
+    iface.0 as u32 + 1
 }
 
 impl Names<'_> {
-    fn odp_port(&self, port: PortId, style: Style) -> String {
-        if style.names { self.interface(port).to_owned() } else { number(port).to_string() }
+    fn odp_port(&self, iface: IfaceId, style: Style) -> String {
+        if style.names { self.interface(iface).to_owned() } else { number(iface).to_string() }
     }
 
     /// What a datapath would be told to do: the copies of all bridges, in order.
@@ -62,22 +62,22 @@ impl Names<'_> {
                     match wire.get(..headers) {
                         Some(outer @ [_, ..]) => {
                             let (port, link) =
-                                (self.odp_port(output.port, style), self.link(*link));
+                                (self.odp_port(output.iface, style), self.link(*link));
                             actions.push(tnl_push(&port, outer, link));
                         }
-                        _ => actions.push(self.odp_port(output.port, style)),
+                        _ => actions.push(self.odp_port(output.iface, style)),
                     }
                 }
                 Fate::Crossed(next) => {
                     // A patch port bounds itself, and so does this.
                     let Some(next) = hops.get(*next) else { continue };
-                    if self.is_tunnel(output.port) {
+                    if self.is_tunnel(output.iface) {
                         retag(now, &tags(frame), actions);
-                        actions.push(self.through_bridge(hops, output.port, frame, next, style));
+                        actions.push(self.through_bridge(hops, output.iface, frame, next, style));
                         continue;
                     }
-                    if self.is_tunnel(next.meta.ingress) {
-                        let port = self.odp_port(next.meta.ingress, style);
+                    if self.is_tunnel(next.meta.ingress.iface) {
+                        let port = self.odp_port(next.meta.ingress.iface, style);
                         actions.push(format!("tnl_pop({port})"));
                         *now = tags(&next.frame);
                     }
@@ -88,30 +88,31 @@ impl Names<'_> {
         }
     }
 
-    /// A frame gets the headers of tunnel `port`, and goes on as hop `next` of the bridge that the
+    /// A frame gets the headers of the tunnel `iface`, and goes on as hop `next` of the bridge that the
     /// tunnel leaves by.
     fn through_bridge(
         &self,
         hops: &[Hop],
-        port: PortId,
+        iface: IfaceId,
         frame: &[u8],
         next: &Hop,
         style: Style,
     ) -> String {
         let headers = next.frame.len().saturating_sub(frame.len());
         let outer = next.frame.get(..headers).unwrap_or_default();
-        let port = self.odp_port(port, style);
-        let mut actions = vec![tnl_push(&port, outer, &self.odp_port(next.meta.ingress, style))];
+        let port = self.odp_port(iface, style);
+        let mut actions =
+            vec![tnl_push(&port, outer, &self.odp_port(next.meta.ingress.iface, style))];
         self.hop_actions(hops, next, style, &mut tags(&next.frame), &mut actions);
         format!("clone({})", actions.join(","))
     }
 
-    /// The match of a flow of `frame` on `port`.
+    /// The match of a flow of `frame` that came in by `iface`.
     #[must_use]
-    pub fn odp_match(&self, port: PortId, frame: &[u8], style: Style) -> String {
+    pub fn odp_match(&self, iface: IfaceId, frame: &[u8], style: Style) -> String {
         let mut text = String::new();
-        if let Some(Carrier::Tunnel(..)) = self.planned(port).map(|port| &port.carrier)
-            && let Some(tunnel) = self.conf(port).and_then(|conf| conf.tunnel())
+        if let Some(Carrier::Tunnel(..)) = self.planned(iface).map(|port| &port.carrier)
+            && let Some(tunnel) = self.tunnel(iface)
         {
             let key = tunnel.out_key.map(|key| format!("tun_id=0x{key:x}"));
             let remote = tunnel.remote.map(|remote| format!("src={remote}"));
@@ -127,7 +128,7 @@ impl Names<'_> {
         if style.all {
             text += "dp_hash(0/0),";
         }
-        let _ = write!(text, "in_port({}),packet_type(ns=0,id=0)", self.odp_port(port, style));
+        let _ = write!(text, "in_port({}),packet_type(ns=0,id=0)", self.odp_port(iface, style));
         let flow = Flow::of_frame(None, frame);
         let _ = write!(text, ",eth(src={},dst={})", flow.source, flow.target);
         let closing = flow.tags.len();

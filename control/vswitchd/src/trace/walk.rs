@@ -1,13 +1,15 @@
 //! What a trace says, put in order: bridge by bridge, port by port.
 
 use weft_switch::trace::Event;
-use weft_switch::{DropReason, FdbRecord, Learned, LinkId, Meta, MirrorId, PortId, Verdict};
+use weft_switch::{
+    DropReason, FdbRecord, IfaceId, Learned, LinkId, Meta, MirrorId, PortId, Verdict,
+};
 use weft_wire::stp::BRIDGE_GROUP_ADDRESS;
 
 /// The way of one frame through one bridge.
 #[derive(Clone, Debug)]
 pub struct Hop {
-    /// What the stages knew in the end: ingress port, VLAN, verdict.
+    /// What the stages knew in the end: where it came in, VLAN, verdict.
     pub meta: Meta,
     /// The frame as it came in, without the headers of a tunnel.
     pub frame: Vec<u8>,
@@ -32,11 +34,11 @@ pub struct Hop {
 /// One copy.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// The port that it was meant for.
-    pub port: PortId,
+    /// The interface that it was meant for.
+    pub iface: IfaceId,
     /// The mirror that wants it; none for the frame itself.
     pub mirror: Option<MirrorId>,
-    /// With the tags of that port; absent when it was dropped before it had them.
+    /// With the tags of its port; absent when it was dropped before it had them.
     pub frame: Option<Vec<u8>>,
     /// What became of it.
     pub fate: Fate,
@@ -99,10 +101,10 @@ impl Hop {
             Event::Decided(meta) => self.meta = meta,
             Event::Members(members) => self.members = members,
             Event::Copying(mirror) => self.copying = mirror,
-            Event::Sent { port, frame } => {
+            Event::Sent { iface, frame } => {
                 // Until it turns out that it leaves by a link, it goes through a patch port.
                 *crossed += 1;
-                self.push(port, Some(frame), Fate::Crossed(*crossed));
+                self.push(iface, Some(frame), Fate::Crossed(*crossed));
             }
             Event::Wire { link, frame } => {
                 if let Some(output) = self.under_way() {
@@ -110,29 +112,29 @@ impl Hop {
                     *crossed -= 1;
                 }
             }
-            Event::Waits(port) => self.push(port, None, Fate::Waits),
-            Event::TxDropped(port, reason) => match self.under_way() {
-                Some(output) if output.port == port => {
+            Event::Waits(iface) => self.push(iface, None, Fate::Waits),
+            Event::TxDropped(iface, reason) => match self.under_way() {
+                Some(output) if output.iface == iface => {
                     output.fate = Fate::Dropped(reason);
                     *crossed -= 1;
                 }
-                _ => self.push(port, None, Fate::Dropped(reason)),
+                _ => self.push(iface, None, Fate::Dropped(reason)),
             },
-            Event::Fragmented(port) => {
-                if let Some(output) = self.under_way().filter(|output| output.port == port) {
+            Event::Fragmented(iface) => {
+                if let Some(output) = self.under_way().filter(|output| output.iface == iface) {
                     output.fate = Fate::Fragmented;
                     *crossed -= 1;
                 }
             }
-            Event::Punted(_) => self.is_punted = true,
+            Event::Punted => self.is_punted = true,
             Event::RxDropped(_, reason) | Event::LinkDropped(_, reason) => {
                 self.dropped = Some(reason);
             }
         }
     }
 
-    fn push(&mut self, port: PortId, frame: Option<Vec<u8>>, fate: Fate) {
-        self.outputs.push(Output { port, mirror: self.copying, frame, fate });
+    fn push(&mut self, iface: IfaceId, frame: Option<Vec<u8>>, fate: Fate) {
+        self.outputs.push(Output { iface, mirror: self.copying, frame, fate });
     }
 
     /// The copy of which it is not known yet how it leaves.
@@ -150,14 +152,15 @@ impl Hop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use weft_switch::Ingress;
 
     fn entered(port: u16) -> Event {
-        let meta = Meta::new(PortId(port));
+        let meta = Meta::new(Ingress { iface: IfaceId(port), port: PortId(port + 1000) });
         Event::Entered { meta, frame: vec![port.to_be_bytes()[1]], source: None, target: None }
     }
 
-    fn sent(port: u16) -> Event {
-        Event::Sent { port: PortId(port), frame: vec![1] }
+    fn sent(iface: u16) -> Event {
+        Event::Sent { iface: IfaceId(iface), frame: vec![1] }
     }
 
     fn wire(link: u16) -> Event {
@@ -173,18 +176,18 @@ mod tests {
             wire(1),
             sent(2),
             sent(4),
-            Event::TxDropped(PortId(4), DropReason::ExceedsMtu),
+            Event::TxDropped(IfaceId(4), DropReason::ExceedsMtu),
             sent(3),
-            Event::TxDropped(PortId(5), DropReason::NoRoute),
-            Event::Waits(PortId(6)),
+            Event::TxDropped(IfaceId(5), DropReason::NoRoute),
+            Event::Waits(IfaceId(6)),
             entered(20),
-            Event::RxDropped(PortId(20), DropReason::NoMember),
+            Event::RxDropped(IfaceId(20), DropReason::NoMember),
             entered(30),
             sent(31),
             wire(31),
         ]);
         let fates = |hop: usize| -> Vec<_> {
-            hops[hop].outputs.iter().map(|output| (output.port.0, output.fate.clone())).collect()
+            hops[hop].outputs.iter().map(|output| (output.iface.0, output.fate.clone())).collect()
         };
         assert_eq!(
             fates(0),
@@ -198,8 +201,8 @@ mod tests {
             ]
         );
         assert_eq!(
-            (hops[1].meta.ingress, hops[1].dropped),
-            (PortId(20), Some(DropReason::NoMember))
+            (hops[1].meta.ingress.iface, hops[1].dropped),
+            (IfaceId(20), Some(DropReason::NoMember))
         );
         assert_eq!(fates(2), [(31, Fate::Sent(LinkId(31), vec![1]))]);
     }
@@ -224,7 +227,7 @@ mod tests {
         let hops = hops(vec![
             entered(0),
             sent(4),
-            Event::Fragmented(PortId(4)),
+            Event::Fragmented(IfaceId(4)),
             sent(4),
             wire(9),
             sent(4),

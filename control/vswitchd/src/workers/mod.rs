@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use watch::{Loss, Watch};
 use weft_io::{ChunkPool, Queue, Region, RegionConfig, RegionHandle, WorkerIo};
 use weft_switch::mcast::Heard;
-use weft_switch::{Move, Numbers, PortId, WorkerId};
+use weft_switch::{IfaceId, Move, Numbers, WorkerId};
 use weft_worker::{
     Command, Event, Fault, Handle, Notice, SpawnConfig, Waker, spawn_again, spawn_all,
 };
@@ -66,8 +66,8 @@ struct Open {
 /// What workers have said unasked, until somebody takes it.
 #[derive(Default)]
 struct Unasked {
-    wanted_hops: Vec<PortId>,
-    punted: Vec<(PortId, Vec<u8>)>,
+    wanted_hops: Vec<IfaceId>,
+    punted: Vec<(IfaceId, Vec<u8>)>,
     moves: Vec<Move>,
     heard: Vec<Heard>,
 }
@@ -75,8 +75,8 @@ struct Unasked {
 impl Unasked {
     fn note(&mut self, notice: Notice) {
         match notice {
-            Notice::WantsNextHop(port) => self.wanted_hops.push(port),
-            Notice::Punted { port, frame } => self.punted.push((port, frame)),
+            Notice::WantsNextHop(iface) => self.wanted_hops.push(iface),
+            Notice::Punted { iface, frame } => self.punted.push((iface, frame)),
             Notice::Moved(moves) => self.moves.extend(moves),
             Notice::Heard(heard) if self.heard.len() < HEARD_MAX => self.heard.push(heard),
             Notice::Heard(_) => {}

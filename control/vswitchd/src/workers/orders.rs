@@ -6,17 +6,17 @@ use weft_io::Queue;
 use weft_switch::mcast::{Groups, Heard};
 use weft_switch::trace::{self, Probe};
 use weft_switch::{
-    BridgeId, Capture, FdbRecord, FdbStats, LinkId, MirrorId, Move, PortId, Sample, Snapshot,
-    Station, WorkerId,
+    BridgeId, Capture, FdbRecord, FdbStats, IfaceId, LinkId, MirrorId, Move, PortId, Sample,
+    Snapshot, Station, WorkerId,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
 use weft_worker::{Command, Event, Report, Talk};
 
 impl Workers {
-    /// The control frames that came in.  To be called after [`Workers::wanted_hops`], which reads
+    /// The control frames that came in, and by which interfaces.  To be called after [`Workers::wanted_hops`], which reads
     /// what the workers have to say.
-    pub fn take_punted(&mut self) -> Vec<(PortId, Vec<u8>)> {
+    pub fn take_punted(&mut self) -> Vec<(IfaceId, Vec<u8>)> {
         std::mem::take(&mut self.unasked.punted)
     }
 
@@ -36,12 +36,12 @@ impl Workers {
         self.order(|_| Command::SetGroups { bridge, groups: groups.cloned() });
     }
 
-    /// Sends a control frame out of a port.  Any worker can: it hands over what is another's.
-    pub fn transmit(&self, port: PortId, frame: Vec<u8>) {
+    /// Sends a control frame by an interface.  Any worker can: it hands over what is another's.
+    pub fn transmit(&self, iface: IfaceId, frame: Vec<u8>) {
         let mut working =
             self.handles.iter().filter(|handle| !self.health.lost.contains_key(&handle.id));
         if let Some(handle) = working.next() {
-            handle.send(Command::Transmit { port, frame });
+            handle.send(Command::Transmit { iface, frame });
         }
     }
 
@@ -163,10 +163,10 @@ impl Workers {
         self.tell(|| Command::ClearFdbStats { bridge });
     }
 
-    /// Zeroes the counters of port numbers that have new owners: all in one command, for a worker
+    /// Zeroes the counters of interface numbers that have new owners: all in one command, for a worker
     /// takes only so many at a time.
-    pub fn clear_ports(&self, ports: &Arc<[PortId]>) {
-        self.tell(|| Command::ClearPorts(Arc::clone(ports)));
+    pub fn clear_ifaces(&self, ifaces: &Arc<[IfaceId]>) {
+        self.tell(|| Command::ClearIfaces(Arc::clone(ifaces)));
     }
 
     /// Zeroes the counters of a mirror number that has a new owner.
@@ -234,8 +234,8 @@ impl Workers {
         self.tell(|| Command::SetCapture(sink()));
     }
 
-    /// Takes in what workers say unasked, and returns the tunnel ports that want a next hop.
-    pub fn wanted_hops(&mut self) -> Vec<PortId> {
+    /// Takes in what workers say unasked, and returns the tunnels that want a next hop.
+    pub fn wanted_hops(&mut self) -> Vec<IfaceId> {
         self.control.drain();
         self.hear();
         std::mem::take(&mut self.unasked.wanted_hops)

@@ -7,7 +7,7 @@
 use crate::frame::l2;
 use crate::pass::Pass;
 use crate::view::Effects;
-use crate::{Batch, Charge, DropReason, FrameBuf, PortId, Verdict};
+use crate::{Batch, Charge, DropReason, FrameBuf, IfaceId, Ingress, Verdict};
 
 /// Patch ports that one frame goes through, at most; as many as Open vSwitch allows.
 pub const PATCH_HOPS_MAX: usize = 64;
@@ -71,43 +71,43 @@ impl<F> Crossing<F> {
 }
 
 impl<F: FrameBuf> Crossing<F> {
-    fn push(&mut self, frame: F, port: PortId) {
+    fn push(&mut self, frame: F, ingress: Ingress) {
         self.frames += 1;
-        self.batch.metas.push(l2(frame.bytes(), port));
+        self.batch.metas.push(l2(frame.bytes(), ingress));
         self.batch.frames.push(frame);
     }
 }
 
-/// Sends a finished frame out of patch port `port_id`.
+/// Sends a finished frame out of the patch port `iface`.
 pub(crate) fn cross<E: Effects>(
     frame: E::Frame,
-    port_id: PortId,
-    peer: Option<PortId>,
+    iface: IfaceId,
+    peer: Option<IfaceId>,
     pass: &mut Pass<'_, E>,
 ) {
     let reason = match peer {
         Some(peer) if !pass.crossing.is_full() => {
-            let charge = pass.effects.leaves(port_id, frame.bytes());
+            let charge = pass.effects.leaves(iface, frame.bytes());
             return enter_at(frame, peer, charge, pass);
         }
         Some(_) => DropReason::PatchFull,
         None => DropReason::NoPeer,
     };
-    pass.effects.tx_drop(port_id, reason);
+    pass.effects.tx_drop(iface, reason);
     pass.effects.free(frame);
 }
 
-/// Lets a frame that counts in `charge` come in by a port of this switch, soon, unless too many do.
+/// Lets a frame that counts in `charge` come in by an interface of this switch, soon, unless too many do.
 pub(crate) fn enter_at<E: Effects>(
     frame: E::Frame,
-    port: PortId,
+    iface: IfaceId,
     charge: Charge,
     pass: &mut Pass<'_, E>,
 ) {
     if pass.crossing.is_full() {
-        pass.effects.tx_drop(charge.port, DropReason::PatchFull);
+        pass.effects.tx_drop(charge.iface, DropReason::PatchFull);
         return pass.effects.free(frame);
     }
     pass.effects.crossed(charge);
-    pass.crossing.push(frame, port);
+    pass.crossing.push(frame, pass.snapshot.ingress(iface));
 }

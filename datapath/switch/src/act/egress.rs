@@ -1,4 +1,5 @@
-//! The way out: tags as the egress port wants them, copies for floods, headers for tunnels.
+//! The way out: tags as the egress port wants them, the interface that a frame leaves by, copies for
+//! floods, headers for tunnels.
 
 use super::{cross, enter_at, retag};
 use crate::bridge::same_group;
@@ -8,8 +9,8 @@ use crate::trace::Event;
 use crate::tunnel::{is_tunnelled, receive, too_long};
 use crate::view::Effects;
 use crate::{
-    Batch, DropReason, FrameBuf, LinkId, Meta, PortConf, PortId, PortKind, Reach, Snapshot,
-    TunnelConf, Verdict,
+    Batch, DropReason, FrameBuf, IfaceConf, IfaceId, IfaceKind, Ifaces, Ingress, LinkId, Meta,
+    PortConf, PortId, Reach, Snapshot, TunnelConf, Verdict,
 };
 use weft_wire::ethernet::FRAME_MIN_BYTES;
 
@@ -23,14 +24,14 @@ pub(crate) fn egress<E: Effects>(
     for (frame, meta) in frames.drain(..).zip(&*metas) {
         match meta.verdict {
             Verdict::Forward(port_id) => match pass.snapshot.port(port_id) {
-                Some(port) => send_at_once(frame, meta, (port_id, port), pass),
+                Some(port) => send_at_once(frame, meta, port, pass),
                 None => refuse(frame, meta, link, DropReason::NoPort, &mut pass.effects),
             },
             Verdict::Flood => flood(frame, meta, pass),
             Verdict::Multicast(list) => multicast(frame, meta, list, pass),
             Verdict::Drop(reason) => refuse(frame, meta, link, reason, &mut pass.effects),
             Verdict::Punt => {
-                pass.effects.punt(meta.ingress, frame.bytes());
+                pass.effects.punt(meta.ingress.iface, frame.bytes());
                 pass.effects.free(frame);
             }
             // `forward` decides every frame; should it not, the frame is not lost from the count.
@@ -50,10 +51,10 @@ fn refuse<E: Effects>(
     reason: DropReason,
     effects: &mut E,
 ) {
-    if meta.ingress == Meta::NO_PORT {
+    if meta.ingress.iface == Ingress::NONE.iface {
         effects.link_drop(link, reason);
     } else {
-        effects.rx_drop(meta.ingress, reason);
+        effects.rx_drop(meta.ingress.iface, reason);
     }
     effects.free(frame);
 }
@@ -61,7 +62,7 @@ fn refuse<E: Effects>(
 /// Sends to every member of the VLAN.
 fn flood<E: Effects>(frame: E::Frame, meta: &Meta, pass: &mut Pass<'_, E>) {
     let snapshot = pass.snapshot;
-    let Some(ingress) = snapshot.port(meta.ingress) else { return pass.effects.free(frame) };
+    let Some(ingress) = snapshot.port(meta.ingress.port) else { return pass.effects.free(frame) };
     if meta.target >> 40 & 1 == 0 {
         pass.effects.flooded_unknown();
     }
@@ -72,7 +73,7 @@ fn flood<E: Effects>(frame: E::Frame, meta: &Meta, pass: &mut Pass<'_, E>) {
 /// Sends to the ports of a list that multicast snooping made.
 fn multicast<E: Effects>(frame: E::Frame, meta: &Meta, list: ListId, pass: &mut Pass<'_, E>) {
     let (snapshot, groups) = (pass.snapshot, pass.groups);
-    let Some(ingress) = snapshot.port(meta.ingress) else { return pass.effects.free(frame) };
+    let Some(ingress) = snapshot.port(meta.ingress.port) else { return pass.effects.free(frame) };
     let Some(groups) = groups.groups(ingress.bridge) else { return pass.effects.free(frame) };
     let members = groups.list(list);
     pass.effects.note(|| Event::Members(members.to_vec()));
@@ -88,19 +89,18 @@ fn spread<E: Effects>(
     ports: impl Iterator<Item = PortId>,
     pass: &mut Pass<'_, E>,
 ) {
-    let mut last: Option<(PortId, &PortConf)> = None;
-    for recipient in recipients(meta, ingress, ports, pass.snapshot) {
-        if let Some(to) = last.replace(recipient) {
-            match pass.effects.copy_from(frame.bytes()) {
-                Some(copy) => send(copy, meta, to, pass),
-                None => pass.effects.tx_drop(to.0, DropReason::NoBuffer),
-            }
+    let mut last: Option<&PortConf> = None;
+    for (_, recipient) in recipients(meta, ingress, ports, pass.snapshot) {
+        if let Some(to) = last.replace(recipient)
+            && let Some(by) = pick(to, pass.snapshot)
+        {
+            send_copy(frame.bytes(), meta, to, by, pass);
         }
     }
     if let Some(to) = last {
         send(frame, meta, to, pass);
     } else {
-        pass.effects.rx_drop(meta.ingress, DropReason::NoMember);
+        pass.effects.rx_drop(meta.ingress.iface, DropReason::NoMember);
         pass.effects.free(frame);
     }
 }
@@ -113,7 +113,7 @@ pub(crate) fn recipients<'a>(
     snapshot: &'a Snapshot,
 ) -> impl Iterator<Item = (PortId, &'a PortConf)> {
     ports
-        .filter(|port_id| *port_id != meta.ingress)
+        .filter(|port_id| *port_id != meta.ingress.port)
         .filter_map(|port_id| Some((port_id, snapshot.port(port_id)?)))
         .filter(|(_, port)| !same_group(ingress, port) && port.vlan.takes_inner(meta.inner))
 }
@@ -132,81 +132,122 @@ pub(crate) fn listed<'a>(
     list.iter().copied().filter(move |id| snapshot.port(*id).is_some_and(takes))
 }
 
+/// The interface that a frame leaves a port by: of several the first that leads somewhere.  When none
+/// does it is the first, which counts what is dropped.
+#[inline]
+pub(crate) fn pick<'a>(
+    port: &'a PortConf,
+    snapshot: &Snapshot,
+) -> Option<(IfaceId, &'a IfaceConf)> {
+    match &port.ifaces {
+        Ifaces::One(id, iface) => Some((*id, iface)),
+        Ifaces::Several(ifaces) => {
+            let leads = ifaces.iter().find(|(_, iface)| iface.leads_somewhere(snapshot));
+            leads.or_else(|| ifaces.first()).map(|(id, iface)| (*id, iface))
+        }
+    }
+}
+
+/// Sends a copy of a frame out of one port, by this interface of it.
+pub(crate) fn send_copy<E: Effects>(
+    bytes: &[u8],
+    meta: &Meta,
+    port: &PortConf,
+    by: (IfaceId, &IfaceConf),
+    pass: &mut Pass<'_, E>,
+) {
+    match pass.effects.copy_from(bytes) {
+        Some(copy) => retag_and_deliver(copy, meta, port, by, pass),
+        None => pass.effects.tx_drop(by.0, DropReason::NoBuffer),
+    }
+}
+
 /// Sends one frame out of one port.
 pub(crate) fn send<E: Effects>(
     frame: E::Frame,
     meta: &Meta,
-    to: (PortId, &PortConf),
+    port: &PortConf,
     pass: &mut Pass<'_, E>,
 ) {
-    send_at_once(frame, meta, to, pass);
+    send_at_once(frame, meta, port, pass);
 }
 
 /// The same, for the one place where most frames come by.
 #[expect(clippy::inline_always, reason = "a call with so many arguments costs 20 instructions")]
 #[inline(always)]
-fn send_at_once<E: Effects>(
+fn send_at_once<E: Effects>(frame: E::Frame, meta: &Meta, port: &PortConf, pass: &mut Pass<'_, E>) {
+    if let Some(by) = pick(port, pass.snapshot) {
+        return retag_and_deliver(frame, meta, port, by, pass);
+    }
+    pass.effects.rx_drop(meta.ingress.iface, DropReason::NoPort);
+    pass.effects.free(frame);
+}
+
+/// Gives one frame the tags that its port wants, and sends it by an interface of that port.
+#[expect(clippy::inline_always, reason = "a call with so many arguments costs 20 instructions")]
+#[inline(always)]
+fn retag_and_deliver<E: Effects>(
     mut frame: E::Frame,
     meta: &Meta,
-    to: (PortId, &PortConf),
+    port: &PortConf,
+    (iface_id, iface): (IfaceId, &IfaceConf),
     pass: &mut Pass<'_, E>,
 ) {
-    let (port_id, port) = to;
     let Some(l2_bytes) = retag(&mut frame, meta, &port.vlan) else {
-        pass.effects.tx_drop(port_id, DropReason::NoHeadroom);
+        pass.effects.tx_drop(iface_id, DropReason::NoHeadroom);
         return pass.effects.free(frame);
     };
-    match &port.kind {
-        PortKind::Link(link) if port.vtep.is_none() => {
-            put_on(*link, frame, l2_bytes, port_id, pass);
+    match &iface.kind {
+        IfaceKind::Link(link) if iface.vtep.is_none() => {
+            put_on(*link, frame, l2_bytes, iface_id, pass);
         }
-        _ => deliver(frame, l2_bytes, meta, to, pass),
+        _ => deliver(frame, l2_bytes, meta, (iface_id, iface), pass),
     }
 }
 
-/// Sends one frame, of which the first `l2_bytes` are as the port wants them.
+/// Sends one frame, of which the first `l2_bytes` are as the port wants them, by an interface.
 pub(crate) fn deliver<E: Effects>(
     frame: E::Frame,
     l2_bytes: usize,
     meta: &Meta,
-    (port_id, port): (PortId, &PortConf),
+    (iface_id, iface): (IfaceId, &IfaceConf),
     pass: &mut Pass<'_, E>,
 ) {
-    match &port.kind {
-        PortKind::Link(link) => {
-            if let Some(vtep) = &port.vtep
+    match &iface.kind {
+        IfaceKind::Link(link) => {
+            if let Some(vtep) = &iface.vtep
                 && is_tunnelled(frame.bytes(), vtep, &pass.snapshot.tunnels)
             {
-                return receive(frame, meta, port_id, pass);
+                return receive(frame, meta, iface_id, pass);
             }
-            put_on(*link, frame, l2_bytes, port_id, pass);
+            put_on(*link, frame, l2_bytes, iface_id, pass);
         }
-        PortKind::Tunnel(tunnel) => send_tunnelled(frame, meta, port_id, tunnel, pass),
-        PortKind::Patch(peer) => cross(frame, port_id, *peer, pass),
+        IfaceKind::Tunnel(tunnel) => send_tunnelled(frame, meta, iface_id, tunnel, pass),
+        IfaceKind::Patch(peer) => cross(frame, iface_id, *peer, pass),
     }
 }
 
-/// Sends one finished frame on the link of its port.
+/// Sends one finished frame on the link of its interface.
 #[expect(clippy::inline_always, reason = "a call with so many arguments costs 20 instructions")]
 #[inline(always)]
 fn put_on<E: Effects>(
     link: LinkId,
     mut frame: E::Frame,
     l2_bytes: usize,
-    port_id: PortId,
+    iface: IfaceId,
     pass: &mut Pass<'_, E>,
 ) {
     let frame_bytes = frame.bytes().len();
     let conf = pass.snapshot.link(link);
     if conf.is_none_or(|conf| frame_bytes - l2_bytes > conf.mtu as usize) {
-        pass.effects.tx_drop(port_id, DropReason::ExceedsMtu);
+        pass.effects.tx_drop(iface, DropReason::ExceedsMtu);
         return pass.effects.free(frame);
     }
     if frame_bytes < FRAME_MIN_BYTES && !frame.pad_to(FRAME_MIN_BYTES) {
-        pass.effects.tx_drop(port_id, DropReason::NoBuffer);
+        pass.effects.tx_drop(iface, DropReason::NoBuffer);
         return pass.effects.free(frame);
     }
-    let charge = pass.effects.leaves(port_id, frame.bytes());
+    let charge = pass.effects.leaves(iface, frame.bytes());
     pass.effects.send(link, frame, charge);
 }
 
@@ -214,31 +255,31 @@ fn put_on<E: Effects>(
 pub(crate) fn send_tunnelled<E: Effects>(
     mut frame: E::Frame,
     meta: &Meta,
-    port_id: PortId,
+    iface: IfaceId,
     tunnel: &TunnelConf,
     pass: &mut Pass<'_, E>,
 ) {
     let next_hop = match tunnel.reach {
         Reach::Ready(next_hop) => next_hop,
-        Reach::Resolving => return pass.effects.wait(port_id, meta, frame),
+        Reach::Resolving => return pass.effects.wait(iface, meta, frame),
         Reach::Unreachable => {
             let is_known = tunnel.remote.is_some();
             let reason = if is_known { DropReason::NoRoute } else { DropReason::FlowRemote };
-            pass.effects.tx_drop(port_id, reason);
+            pass.effects.tx_drop(iface, reason);
             return pass.effects.free(frame);
         }
     };
     tunnel.clamp_mss(frame.bytes_mut());
     // Counted and captured as it is inside the tunnel.
-    let charge = pass.effects.leaves(port_id, frame.bytes());
-    match tunnel.template.push(&mut frame, port_id, next_hop.mtu, &mut pass.effects) {
+    let charge = pass.effects.leaves(iface, frame.bytes());
+    match tunnel.template.push(&mut frame, iface, next_hop.mtu, &mut pass.effects) {
         Ok(()) => match tunnel.template.enters {
             None => pass.effects.send(next_hop.link, frame, charge),
-            Some(port) => enter_at(frame, port, charge, pass),
+            Some(entrance) => enter_at(frame, entrance, charge, pass),
         },
-        Err(DropReason::ExceedsMtu) => too_long(frame, meta, port_id, tunnel, pass),
+        Err(DropReason::ExceedsMtu) => too_long(frame, meta, iface, tunnel, pass),
         Err(reason) => {
-            pass.effects.tx_drop(port_id, reason);
+            pass.effects.tx_drop(iface, reason);
             pass.effects.free(frame);
         }
     }

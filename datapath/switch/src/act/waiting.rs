@@ -1,6 +1,6 @@
 //! Frames that wait for the next hop of their tunnel.
 
-use crate::{Meta, PortId};
+use crate::{IfaceId, Meta};
 
 /// Frames that wait for the next hop of one tunnel, at most.  As the kernel's
 /// `net.ipv4.neigh.*.unres_qlen`, it is enough for the first packets of a conversation.
@@ -11,9 +11,9 @@ pub const WAITING_MAX: usize = 256;
 
 /// Those of one worker.
 pub(crate) struct Waiting<F> {
-    frames: Vec<(PortId, Meta, F)>,
-    /// Tunnel ports of which the next hop is to be found.
-    wanted: Vec<PortId>,
+    frames: Vec<(IfaceId, Meta, F)>,
+    /// Tunnels of which the next hop is to be found.
+    wanted: Vec<IfaceId>,
 }
 
 impl<F> Default for Waiting<F> {
@@ -24,22 +24,22 @@ impl<F> Default for Waiting<F> {
 
 impl<F> Waiting<F> {
     /// Keeps a frame, and asks for the next hop of its tunnel; gives the frame back when too many wait.
-    pub(crate) fn keep(&mut self, port: PortId, meta: &Meta, frame: F) -> Result<(), F> {
-        if !self.wanted.contains(&port) && self.wanted.len() < WAITING_MAX {
-            self.wanted.push(port);
+    pub(crate) fn keep(&mut self, iface: IfaceId, meta: &Meta, frame: F) -> Result<(), F> {
+        if !self.wanted.contains(&iface) && self.wanted.len() < WAITING_MAX {
+            self.wanted.push(iface);
         }
-        let of_port = self.frames.iter().filter(|(other, ..)| *other == port).count();
-        if of_port < WAITING_PER_TUNNEL_MAX && self.frames.len() < WAITING_MAX {
-            self.frames.push((port, *meta, frame));
+        let of_tunnel = self.frames.iter().filter(|(other, ..)| *other == iface).count();
+        if of_tunnel < WAITING_PER_TUNNEL_MAX && self.frames.len() < WAITING_MAX {
+            self.frames.push((iface, *meta, frame));
             Ok(())
         } else {
             Err(frame)
         }
     }
 
-    /// Takes those out for whose port `is_over` is true, in their order.
-    pub(crate) fn take(&mut self, is_over: impl Fn(PortId) -> bool) -> Vec<(PortId, Meta, F)> {
-        self.frames.extract_if(.., |(port, ..)| is_over(*port)).collect()
+    /// Takes those out for whose tunnel `is_over` is true, in their order.
+    pub(crate) fn take(&mut self, is_over: impl Fn(IfaceId) -> bool) -> Vec<(IfaceId, Meta, F)> {
+        self.frames.extract_if(.., |(iface, ..)| is_over(*iface)).collect()
     }
 
     /// How many there are.
@@ -47,8 +47,8 @@ impl<F> Waiting<F> {
         self.frames.len()
     }
 
-    /// The ports whose next hops were asked for since the last call.
-    pub(crate) fn take_wanted(&mut self) -> impl Iterator<Item = PortId> + '_ {
+    /// The tunnels whose next hops were asked for since the last call.
+    pub(crate) fn take_wanted(&mut self) -> impl Iterator<Item = IfaceId> + '_ {
         self.wanted.drain(..)
     }
 }

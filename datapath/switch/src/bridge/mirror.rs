@@ -4,13 +4,13 @@
 //! tag that its egress port wants; of all mirrors with one output, one copies a frame; and a copy
 //! that leaves is seen by mirrors that watch where it leaves.
 
-use crate::act::{deliver, listed, recipients, retag};
+use crate::act::{deliver, listed, pick, recipients, retag};
 use crate::pass::Pass;
 use crate::trace::Event;
 use crate::view::Effects;
 use crate::{
-    Batch, BridgeConf, DropReason, FrameBuf, Meta, MirrorConf, MirrorOutput, PortConf, PortId,
-    Verdict,
+    Batch, BridgeConf, DropReason, FrameBuf, IfaceConf, IfaceId, Ingress, Meta, MirrorConf,
+    MirrorOutput, PortConf, PortId, Verdict, VlanConf,
 };
 use weft_wire::mac::MacAddr;
 
@@ -21,7 +21,7 @@ pub(crate) fn mirror<E: Effects>(batch: &Batch<E::Frame>, pass: &mut Pass<'_, E>
         return;
     }
     for (frame, meta) in batch.frames.iter().zip(&batch.metas) {
-        let Some(ingress) = snapshot.port(meta.ingress) else { continue };
+        let Some(ingress) = snapshot.port(meta.ingress.port) else { continue };
         let Some(bridge) = snapshot.bridge(ingress.bridge) else { continue };
         if !bridge.mirrors.is_empty() && is_seen(meta, ingress) {
             let mut copying = Copying { bytes: frame.bytes(), meta, bridge, served: 0 };
@@ -105,17 +105,18 @@ impl Copying<'_> {
                 return;
             }
             MirrorOutput::Vlan(vid) => {
-                let bridge = pass.snapshot.port(self.meta.ingress).map(|port| port.bridge);
+                let bridge = pass.snapshot.port(self.meta.ingress.port).map(|port| port.bridge);
                 (*vid, bridge.map_or(&[][..], |bridge| pass.snapshot.flood_list(bridge, *vid)))
             }
         };
-        // No answer goes back to a copy's sender: it has no ingress port.
-        let meta = Meta { vid, given_tpid: 0, ingress: Meta::NO_PORT, ..*self.meta };
+        // No answer goes back to a copy's sender: it came in nowhere.
+        let meta = Meta { vid, given_tpid: 0, ingress: Ingress::NONE, ..*self.meta };
         for port_id in members {
-            if let Some(port) = pass.snapshot.port(*port_id).filter(|port| port.forwards) {
+            if let Some(port) = pass.snapshot.port(*port_id).filter(|port| port.forwards)
+                && let Some(by) = pick(port, pass.snapshot)
+            {
                 pass.effects.note(|| Event::Copying(Some(mirror.id)));
-                let to = (*port_id, port);
-                send_copy(self.bytes, &meta, to, mirror.snaplen, pass);
+                send_copy(self.bytes, &meta, &port.vlan, by, mirror.snaplen, pass);
                 self.leaves(*port_id, pass);
             }
         }
@@ -126,7 +127,8 @@ impl Copying<'_> {
 fn send_copy<E: Effects>(
     bytes: &[u8],
     meta: &Meta,
-    (port_id, port): (PortId, &PortConf),
+    vlan: &VlanConf,
+    (iface_id, iface): (IfaceId, &IfaceConf),
     snaplen: Option<u16>,
     pass: &mut Pass<'_, E>,
 ) {
@@ -134,15 +136,15 @@ fn send_copy<E: Effects>(
     // Two tags may go; the rest of what is cut off need not be copied.
     let start = snaplen.and_then(|snaplen| bytes.get(..snaplen + 8)).unwrap_or(bytes);
     let Some(mut copy) = pass.effects.copy_from(start) else {
-        return pass.effects.tx_drop(port_id, DropReason::NoBuffer);
+        return pass.effects.tx_drop(iface_id, DropReason::NoBuffer);
     };
-    let Some(l2_bytes) = retag(&mut copy, meta, &port.vlan) else {
-        pass.effects.tx_drop(port_id, DropReason::NoHeadroom);
+    let Some(l2_bytes) = retag(&mut copy, meta, vlan) else {
+        pass.effects.tx_drop(iface_id, DropReason::NoHeadroom);
         return pass.effects.free(copy);
     };
     if let Some(snaplen) = snaplen {
         copy.truncate(snaplen);
     }
     let l2_bytes = l2_bytes.min(copy.bytes().len());
-    deliver(copy, l2_bytes, meta, (port_id, port), pass);
+    deliver(copy, l2_bytes, meta, (iface_id, iface), pass);
 }

@@ -17,7 +17,7 @@ pub(crate) fn probe<F: FrameBuf>(batch: &mut Batch<F>, snapshot: &Snapshot) {
         if meta.target != PROBE_TARGET || meta.verdict != Verdict::Undecided {
             continue;
         }
-        let bridge = snapshot.port(meta.ingress).and_then(|port| snapshot.bridge(port.bridge));
+        let bridge = snapshot.port(meta.ingress.port).and_then(|port| snapshot.bridge(port.bridge));
         let Some(nonce) = bridge.and_then(|bridge| bridge.loop_guard) else { continue };
         let is_ours = LoopProbe::parse_frame(frame.bytes())
             .is_some_and(|probe| probe.nonce == nonce && probe.vid == meta.vid.get());

@@ -22,7 +22,7 @@ pub(crate) fn snoop<E: Effects>(batch: &mut Batch<E::Frame>, pass: &mut Pass<'_,
 fn decide<E: Effects>(bytes: &[u8], meta: &mut Meta, pass: &mut Pass<'_, E>) {
     let (snapshot, groups) = (pass.snapshot, pass.groups);
     let target = MacAddr::from_u64(meta.target);
-    let Some(port) = snapshot.port(meta.ingress).filter(|port| port.forwards) else { return };
+    let Some(port) = snapshot.port(meta.ingress.port).filter(|port| port.forwards) else { return };
     let Some(groups) = groups.groups(port.bridge) else { return };
     if target.is_broadcast() || target.is_reserved() {
         return;
@@ -36,6 +36,6 @@ fn decide<E: Effects>(bytes: &[u8], meta: &mut Meta, pass: &mut Pass<'_, E>) {
         meta.verdict = Verdict::Multicast(list);
     }
     if is_heard {
-        pass.effects.hear(meta.ingress, meta.vid, bytes, pass.now);
+        pass.effects.hear(meta.ingress.port, meta.vid, bytes, pass.now);
     }
 }

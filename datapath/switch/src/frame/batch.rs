@@ -1,7 +1,7 @@
 //! The unit of work: up to [`BATCH_MAX`] frames that go through the stages together.
 
 use crate::mcast::ListId;
-use crate::{DropReason, LinkId, PortId, RawTag};
+use crate::{DropReason, IfaceId, LinkId, PortId, RawTag};
 use weft_wire::vid::Vid;
 
 /// Most frames in one batch.  32 keeps the metadata within L1 (32 x 48 bytes) and amortises ring
@@ -25,6 +25,23 @@ pub enum Verdict {
     Drop(DropReason),
 }
 
+/// Where a frame comes in: an interface, and the port that it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    /// What counts the frame, and flows match.
+    pub iface: IfaceId,
+    /// What bridges go by.
+    pub port: PortId,
+}
+
+impl Ingress {
+    /// Of an underlay packet that belongs to no tunnel, and of frames that are made here.
+    pub const NONE: Self = Self { iface: IfaceId(u16::MAX), port: Self::NO_PORT };
+
+    /// Stands for the port of an interface that is in none.
+    pub const NO_PORT: PortId = PortId(u16::MAX);
+}
+
 /// What the stages know of one frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Meta {
@@ -34,8 +51,8 @@ pub struct Meta {
     pub target: u64,
     /// Hash of the destination in the FDB, worked out while learning.
     pub target_hash: u64,
-    /// Port the frame came in on; [`Meta::NO_PORT`] for an underlay packet of no tunnel.
-    pub ingress: PortId,
+    /// Where the frame came in; [`Ingress::NONE`] for an underlay packet of no tunnel.
+    pub ingress: Ingress,
     /// The VLAN that the outermost tag names, 0 without one; after `ingress` the VLAN that the
     /// frame belongs to.
     pub vid: Vid,
@@ -53,16 +70,15 @@ pub struct Meta {
     pub verdict: Verdict,
 }
 
-impl Meta {
-    /// Stands for the port of an underlay packet that belongs to no tunnel.
-    pub const NO_PORT: PortId = PortId(u16::MAX);
+const _: () = assert!(size_of::<Meta>() <= 48, "a batch of them is to stay in L1");
 
+impl Meta {
     /// Stands for the link of frames that come from a patch port, which have none.
     pub(crate) const NO_LINK: LinkId = LinkId(u16::MAX);
 
     /// A frame of which nothing is known but where it came in.
     #[must_use]
-    pub const fn new(ingress: PortId) -> Self {
+    pub const fn new(ingress: Ingress) -> Self {
         Self {
             source: 0,
             target: 0,
@@ -79,7 +95,7 @@ impl Meta {
 
     /// A frame that is dropped before anything is known of it.
     #[must_use]
-    pub const fn dropped(ingress: PortId, reason: DropReason) -> Self {
+    pub const fn dropped(ingress: Ingress, reason: DropReason) -> Self {
         Self { verdict: Verdict::Drop(reason), ..Self::new(ingress) }
     }
 }
@@ -116,8 +132,8 @@ impl<F> Batch<F> {
     /// looked up once for each.
     pub fn runs(&mut self) -> impl Iterator<Item = (PortId, &mut [Meta])> {
         self.metas
-            .chunk_by_mut(|a, b| a.ingress == b.ingress)
-            .filter_map(|run| Some((run.first()?.ingress, run)))
+            .chunk_by_mut(|a, b| a.ingress.port == b.ingress.port)
+            .filter_map(|run| Some((run.first()?.ingress.port, run)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the switch asks of the code that owns the bytes.
 
-use crate::{DropReason, LinkId, PortId};
+use crate::{DropReason, IfaceId, LinkId};
 
 /// Bytes in front of a received frame, at least: the largest outer header takes them.  That is Ethernet with a
 /// tag, IPv6, and GRE with all options or Geneve with some.
@@ -34,12 +34,12 @@ pub trait FrameBuf {
     fn pad_to(&mut self, len_bytes: usize) -> bool;
 }
 
-/// The port whose counters a sent frame counts in, and as how many bytes: in a tunnel, those of the
+/// The interface whose counters a sent frame counts in, and as how many bytes: in a tunnel, those of the
 /// inner frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charge {
-    /// The port.
-    pub port: PortId,
+    /// The interface.
+    pub iface: IfaceId,
     /// Bytes of the frame.
     pub bytes: u64,
 }

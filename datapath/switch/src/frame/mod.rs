@@ -6,7 +6,7 @@ mod drop;
 mod parse;
 
 pub(crate) use batch::undecided;
-pub use batch::{BATCH_MAX, Batch, Meta, Verdict};
+pub use batch::{BATCH_MAX, Batch, Ingress, Meta, Verdict};
 pub use buf::{Charge, Fate, FrameBuf, FrameIo, FrameQueue, HEADROOM_BYTES};
 pub use drop::DropReason;
 pub(crate) use parse::{l2, parse, refuse};

@@ -2,11 +2,11 @@
 
 use super::chunked::Chunked;
 use super::{
-    BridgeConf, FloodLists, LinkConf, LinkRole, PortConf, PortKind, Snapshot, VlanMembers,
+    BridgeConf, FloodLists, IfaceKind, LinkConf, LinkRole, PortConf, Snapshot, VlanMembers,
 };
 use crate::bridge::{MIRRORS_MAX, PortMirrors};
 use crate::tunnel::{Entry, Template};
-use crate::{BridgeId, LinkId, PortId, Reach};
+use crate::{BridgeId, IfaceId, Ingress, LinkId, PortId, Reach};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use weft_wire::vid::Vid;
@@ -96,11 +96,14 @@ impl SnapshotBuilder {
         }
     }
 
-    /// Adds or replaces a port.  Two patch ports that are each other's peers are to be given
-    /// together.
+    /// Adds or replaces a port with all its interfaces.  An interface is in one port: what moves to
+    /// another is to be given together with the port that it leaves, as are two patch ports that are
+    /// each other's peers.
     pub fn port(&mut self, id: PortId, mut conf: PortConf) -> &mut Self {
-        if let PortKind::Tunnel(tunnel) = &mut conf.kind {
-            tunnel.template = Template::new(tunnel);
+        for iface in conf.ifaces.iter_mut() {
+            if let IfaceKind::Tunnel(tunnel) = &mut iface.kind {
+                tunnel.template = Template::new(tunnel);
+            }
         }
         self.touched.insert(id, Some(conf));
         self
@@ -188,9 +191,10 @@ impl SnapshotBuilder {
         }
         for id in &self.snapshot.tunnel_ports {
             let Some(port) = self.snapshot.ports.get(id.index()) else { continue };
-            if let Some(Reach::Ready(next_hop)) = port.tunnel().map(|tunnel| tunnel.reach)
-                && self.links_changed.contains(&next_hop.link)
-            {
+            let leaves_by_changed = port.tunnels().any(|(_, tunnel)| {
+                matches!(tunnel.reach, Reach::Ready(hop) if self.links_changed.contains(&hop.link))
+            });
+            if leaves_by_changed {
                 self.touched.entry(*id).or_insert_with(|| Some(port.clone()));
             }
         }
@@ -198,32 +202,27 @@ impl SnapshotBuilder {
 
     /// A patch port whose peer is not in the snapshot has none.
     fn part_from_absent_peers(&mut self) {
-        let mut left = Vec::new();
-        for (id, conf) in &self.touched {
-            let before = self.snapshot.ports.get(id.index()).and_then(PortConf::peer);
-            if let (None, Some(peer)) = (conf, before)
-                && !self.touched.contains_key(&peer)
-                && let Some(port) = self.snapshot.ports.get(peer.index())
-                && port.peer() == Some(*id)
-            {
-                left.push((peer, PortConf { kind: PortKind::Patch(None), ..port.clone() }));
+        let before = self.touched.keys().filter_map(|id| self.snapshot.ports.get(id.index()));
+        let peers = before.flat_map(|port| port.ifaces.iter()).filter_map(|(_, was)| was.peer());
+        let left: Vec<IfaceId> = peers.collect();
+        for peer in left {
+            let home = self.snapshot.ingress(peer).port;
+            if let Some(port) = self.snapshot.ports.get(home.index()) {
+                self.touched.entry(home).or_insert_with(|| Some(port.clone()));
             }
         }
-        self.touched.extend(left.into_iter().map(|(id, conf)| (id, Some(conf))));
-        let absent: Vec<PortId> = self
-            .touched
-            .iter()
-            .filter(|(_, conf)| {
-                conf.as_ref().and_then(PortConf::peer).is_some_and(|peer| {
-                    let there = self.touched.get(&peer).map(Option::is_some);
-                    !there.unwrap_or_else(|| self.snapshot.ports.get(peer.index()).is_some())
-                })
-            })
-            .map(|(id, _)| *id)
-            .collect();
-        for id in absent {
-            if let Some(Some(conf)) = self.touched.get_mut(&id) {
-                conf.kind = PortKind::Patch(None);
+        let given = self.touched.values().flatten().flat_map(|port| port.ifaces.iter());
+        let given: BTreeSet<IfaceId> = given.map(|(id, _)| id).collect();
+        let Self { touched, snapshot, .. } = self;
+        let stays = |peer: &IfaceId, touched: &BTreeSet<PortId>| {
+            let home = snapshot.ingress(*peer).port;
+            home != Ingress::NO_PORT && !touched.contains(&home)
+        };
+        let places: BTreeSet<PortId> = touched.keys().copied().collect();
+        let ifaces = touched.values_mut().flatten().flat_map(|port| port.ifaces.iter_mut());
+        for iface in ifaces {
+            if let IfaceKind::Patch(peer) = &mut iface.kind {
+                *peer = peer.filter(|peer| given.contains(peer) || stays(peer, &places));
             }
         }
     }
@@ -236,15 +235,17 @@ impl SnapshotBuilder {
             mirrors.map_or_else(PortMirrors::default, |mirrors| PortMirrors::of(id, mirrors));
     }
 
-    /// Packets of a tunnel whose next hop is behind an internal port enter the bridge of that port.
+    /// Packets of a tunnel whose next hop is behind an internal interface enter the bridge of that one.
     fn enter_bridge(&self, conf: &mut PortConf) {
-        let PortKind::Tunnel(tunnel) = &mut conf.kind else { return };
-        let Reach::Ready(next_hop) = tunnel.reach else { return };
-        let link = self.snapshot.links.get(next_hop.link.index()).and_then(Option::as_ref);
-        tunnel.template.enters = match link.map(|link| link.role) {
-            Some(LinkRole::Port(entrance)) => Some(entrance),
-            Some(LinkRole::Underlay) | None => None,
-        };
+        for iface in conf.ifaces.iter_mut() {
+            let IfaceKind::Tunnel(tunnel) = &mut iface.kind else { continue };
+            let Reach::Ready(next_hop) = tunnel.reach else { continue };
+            let link = self.snapshot.links.get(next_hop.link.index()).and_then(Option::as_ref);
+            tunnel.template.enters = match link.map(|link| link.role) {
+                Some(LinkRole::Iface(entrance)) => Some(entrance),
+                Some(LinkRole::Underlay) | None => None,
+            };
+        }
     }
 
     /// Puts a port in the place of what had its number.
@@ -253,14 +254,18 @@ impl SnapshotBuilder {
         if let Some(old) = old.as_ref().filter(|old| old.is_flooded()) {
             self.edit_floods(old.bridge, |lists, _| lists.leave(id, old));
         }
-        let entry = |port: Option<&PortConf>| Some(Entry::of(id, port?.tunnel()?));
-        let (was, is) = (entry(old.as_ref()), entry(conf.as_ref()));
+        let entries = |port: Option<&PortConf>| -> Vec<Entry> {
+            let tunnels = port.into_iter().flat_map(PortConf::tunnels);
+            tunnels.map(|(iface, tunnel)| Entry::of(iface, tunnel)).collect()
+        };
+        let (was, is) = (entries(old.as_ref()), entries(conf.as_ref()));
         let tunnel_ports = &mut self.snapshot.tunnel_ports;
-        match (tunnel_ports.binary_search(&id), is.is_some()) {
+        match (tunnel_ports.binary_search(&id), !is.is_empty()) {
             (Ok(place), false) => drop(tunnel_ports.remove(place)),
             (Err(place), true) => tunnel_ports.insert(place, id),
             _ => {}
         }
+        self.move_ifaces(id, old.as_ref(), conf.as_ref());
         self.snapshot.ports.set(id.index(), conf.clone());
         if let Some(new) = conf.filter(PortConf::is_flooded) {
             self.edit_floods(new.bridge, |lists, ports| lists.join(id, &new, ports));
@@ -268,6 +273,28 @@ impl SnapshotBuilder {
         if was != is {
             self.tunnels_gone.extend(was);
             self.tunnels_come.extend(is);
+        }
+    }
+
+    /// Says of the interfaces of a port that they are in it, and of those that it had no more.
+    fn move_ifaces(&mut self, id: PortId, old: Option<&PortConf>, new: Option<&PortConf>) {
+        let homes = &mut self.snapshot.homes;
+        for (iface, _) in old.into_iter().flat_map(|port| port.ifaces.iter()) {
+            // Another port may have it by now.
+            if let Some(home) = homes.get_mut(iface.index()).filter(|home| **home == id) {
+                *home = Ingress::NO_PORT;
+            }
+        }
+        for (iface, _) in new.into_iter().flat_map(|port| port.ifaces.iter()) {
+            if homes.len() <= iface.index() {
+                homes.resize(iface.index() + 1, Ingress::NO_PORT);
+            }
+            if let Some(home) = homes.get_mut(iface.index()) {
+                *home = id;
+            }
+        }
+        while homes.last() == Some(&Ingress::NO_PORT) {
+            homes.pop();
         }
     }
 

@@ -22,13 +22,19 @@ index! {
     BridgeId
 }
 index! {
-    /// A port of a bridge, as the datapath numbers them over all bridges.  Not an ifindex, not an
-    /// `OpenFlow` port.
+    /// A port of a bridge, as the datapath numbers them over all bridges: what VLANs, addresses,
+    /// spanning trees and mirrors belong to.  It has one interface, or several.
     PortId
 }
 index! {
-    /// A netdev or TAP that frames are received from and sent to.  A bridge port on a netdev has
-    /// one; a tunnel port has none and uses the link of its underlay NIC.
+    /// An interface of a port, as the datapath numbers them over all bridges: what frames come in and
+    /// leave by, and are counted at.  Not an ifindex, not an `OpenFlow` port, though each of those
+    /// stands for one interface.
+    IfaceId
+}
+index! {
+    /// A netdev or TAP that frames are received from and sent to.  An interface on a netdev has
+    /// one; a tunnel has none and uses the link of its underlay NIC.
     LinkId
 }
 index! {

@@ -8,10 +8,11 @@ mod chunked;
 mod ids;
 
 pub use build::SnapshotBuilder;
-pub use ids::{BridgeId, LinkId, MirrorId, PortId, Tick, WorkerId};
+pub use ids::{BridgeId, IfaceId, LinkId, MirrorId, PortId, Tick, WorkerId};
 
+use crate::act::pick;
 use crate::bridge::PortMirrors;
-use crate::{MirrorConf, TunnelConf, TunnelTable, VidSet, VlanConf};
+use crate::{Ingress, MirrorConf, Reach, TunnelConf, TunnelTable, VidSet, VlanConf};
 use chunked::Chunked;
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -30,11 +31,13 @@ pub struct Snapshot {
     /// By bridge number, as `bridges`.
     floods: Vec<Arc<FloodLists>>,
     ports: Chunked<PortConf>,
-    /// Those that are tunnels, in order.
+    /// Those that have tunnels, in order.
     tunnel_ports: Vec<PortId>,
+    /// By interface number, the port that it is in; [`Ingress::NO_PORT`] for numbers of nobody.
+    homes: Vec<PortId>,
     links: Vec<Option<LinkConf>>,
     has_mirrors: bool,
-    /// Which tunnel port a received packet belongs to.
+    /// Which tunnel a received packet belongs to.
     pub tunnels: Arc<TunnelTable>,
     guards_loops: bool,
 }
@@ -100,16 +103,16 @@ struct VlanMembers {
     names: usize,
 }
 
-/// What carries the frames of a port.
+/// What carries the frames of an interface.
 #[derive(Clone, Debug, PartialEq)]
-pub enum PortKind {
+pub enum IfaceKind {
     /// A netdev or TAP.
     Link(LinkId),
     /// A tunnel over some underlay link.
     Tunnel(Box<TunnelConf>),
-    /// A patch port: what it sends comes in on this port, of another bridge or the same.  Without
+    /// A patch port: what it sends comes in by this one, of another bridge or the same.  Without
     /// a peer it sends nothing.
-    Patch(Option<PortId>),
+    Patch(Option<IfaceId>),
 }
 
 /// Where tunnels end on an internal port.
@@ -129,13 +132,119 @@ impl Vtep {
     }
 }
 
+/// One interface of a port.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IfaceConf {
+    /// What carries its frames.
+    pub kind: IfaceKind,
+    /// An internal port on whose addresses tunnels end: their packets are not delivered to it.
+    pub vtep: Option<Box<Vtep>>,
+}
+
+impl IfaceConf {
+    /// An interface on whose addresses no tunnels end.
+    #[must_use]
+    pub const fn new(kind: IfaceKind) -> Self {
+        Self { kind, vtep: None }
+    }
+
+    /// The tunnel, of an interface that is one.
+    #[must_use]
+    pub fn tunnel(&self) -> Option<&TunnelConf> {
+        match &self.kind {
+            IfaceKind::Tunnel(tunnel) => Some(tunnel),
+            IfaceKind::Link(_) | IfaceKind::Patch(_) => None,
+        }
+    }
+
+    /// The other end of a patch port that has one.
+    #[must_use]
+    pub const fn peer(&self) -> Option<IfaceId> {
+        match self.kind {
+            IfaceKind::Patch(peer) => peer,
+            IfaceKind::Link(_) | IfaceKind::Tunnel(_) => None,
+        }
+    }
+
+    /// The link of an interface that has its own.
+    #[must_use]
+    pub const fn link(&self) -> Option<LinkId> {
+        match self.kind {
+            IfaceKind::Link(link) => Some(link),
+            IfaceKind::Tunnel(_) | IfaceKind::Patch(_) => None,
+        }
+    }
+
+    /// True when what it sends arrives somewhere, as far as `snapshot` says.
+    pub(crate) fn leads_somewhere(&self, snapshot: &Snapshot) -> bool {
+        match &self.kind {
+            IfaceKind::Link(link) => snapshot.link(*link).is_some(),
+            IfaceKind::Tunnel(tunnel) => tunnel.reach != Reach::Unreachable,
+            IfaceKind::Patch(peer) => peer.is_some(),
+        }
+    }
+
+    /// True when frames may go from here to another interface without leaving the switch.
+    fn crosses(&self) -> bool {
+        matches!(self.kind, IfaceKind::Patch(_))
+            || self.vtep.is_some()
+            || self.tunnel().is_some_and(|tunnel| tunnel.template.enters.is_some())
+    }
+}
+
+/// The interfaces of a port.  That of a port with one is here as it is: to leave by it costs no look-up.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ifaces {
+    /// The only one.
+    One(IfaceId, IfaceConf),
+    /// Several, of which a frame leaves by one, the first if it can.
+    Several(Vec<(IfaceId, IfaceConf)>),
+}
+
+impl Ifaces {
+    /// These; nothing of none.
+    #[must_use]
+    pub fn of(mut ifaces: Vec<(IfaceId, IfaceConf)>) -> Option<Self> {
+        let (id, iface) = ifaces.pop()?;
+        if ifaces.is_empty() {
+            return Some(Self::One(id, iface));
+        }
+        ifaces.push((id, iface));
+        Some(Self::Several(ifaces))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (IfaceId, &IfaceConf)> {
+        let (one, several) = match self {
+            Self::One(id, iface) => (Some((*id, iface)), &[][..]),
+            Self::Several(ifaces) => (None, ifaces.as_slice()),
+        };
+        one.into_iter().chain(several.iter().map(|(id, iface)| (*id, iface)))
+    }
+
+    /// The same, to be changed.
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut IfaceConf> {
+        let (one, several) = match self {
+            Self::One(_, iface) => (Some(iface), &mut [][..]),
+            Self::Several(ifaces) => (None, ifaces.as_mut_slice()),
+        };
+        one.into_iter().chain(several.iter_mut().map(|(_, iface)| iface))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn get(&self, id: IfaceId) -> Option<&IfaceConf> {
+        self.iter().find(|(other, _)| *other == id).map(|(_, iface)| iface)
+    }
+}
+
 /// One port of a bridge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PortConf {
     /// The bridge it belongs to.
     pub bridge: BridgeId,
-    /// What carries its frames.
-    pub kind: PortKind,
+    /// What its frames come in and leave by.
+    pub ifaces: Ifaces,
     /// Its VLANs.
     pub vlan: VlanConf,
     /// `other_config:split-horizon`: ports of one group, other than 0, never send to each other.
@@ -144,65 +253,64 @@ pub struct PortConf {
     pub forwards: bool,
     /// False on a port that spanning tree keeps from learning, which it may do before it forwards.
     pub learns: bool,
-    /// An internal port on whose addresses tunnels end: their packets are not delivered to it.
-    pub vtep: Option<Box<Vtep>>,
     /// Worked out by [`SnapshotBuilder::build`].
     pub(crate) mirrors: PortMirrors,
 }
 
 impl PortConf {
-    /// A trunk port of `bridge` that forwards and learns.
+    /// A trunk port of `bridge` with one interface, which forwards and learns.
     #[must_use]
-    pub fn new(bridge: BridgeId, kind: PortKind) -> Self {
+    pub fn new(bridge: BridgeId, iface: IfaceId, kind: IfaceKind) -> Self {
+        Self::with(bridge, Ifaces::One(iface, IfaceConf::new(kind)))
+    }
+
+    /// The same with these interfaces.
+    #[must_use]
+    pub fn with(bridge: BridgeId, ifaces: Ifaces) -> Self {
         Self {
             bridge,
-            kind,
+            ifaces,
             vlan: VlanConf::default(),
             split_horizon: 0,
             forwards: true,
             learns: true,
-            vtep: None,
             mirrors: PortMirrors::default(),
         }
     }
 
     /// False for a port that no flood goes to: it does not forward, is reserved for copies, or is
     /// a patch port without a peer.
-    pub(crate) const fn is_flooded(&self) -> bool {
-        self.forwards && !self.mirrors.is_output && !matches!(self.kind, PortKind::Patch(None))
+    pub(crate) fn is_flooded(&self) -> bool {
+        let leads = |iface: &IfaceConf| !matches!(iface.kind, IfaceKind::Patch(None));
+        self.forwards
+            && !self.mirrors.is_output
+            && self.ifaces.iter().any(|(_, iface)| leads(iface))
     }
 
     /// True when frames may go from here to another port without leaving the switch.
     pub(crate) fn crosses(&self) -> bool {
-        matches!(self.kind, PortKind::Patch(_))
-            || self.vtep.is_some()
-            || self.tunnel().is_some_and(|tunnel| tunnel.template.enters.is_some())
+        self.ifaces.iter().any(|(_, iface)| iface.crosses())
     }
 
-    /// The other end of a patch port that has one.
-    #[must_use]
-    pub const fn peer(&self) -> Option<PortId> {
-        match self.kind {
-            PortKind::Patch(peer) => peer,
-            _ => None,
-        }
+    /// The tunnels among its interfaces.
+    pub(crate) fn tunnels(&self) -> impl Iterator<Item = (IfaceId, &TunnelConf)> {
+        self.ifaces.iter().filter_map(|(id, iface)| Some((id, iface.tunnel()?)))
     }
 
-    /// The tunnel of a tunnel port.
-    #[must_use]
-    pub fn tunnel(&self) -> Option<&TunnelConf> {
-        match &self.kind {
-            PortKind::Tunnel(tunnel) => Some(tunnel),
-            PortKind::Link(_) | PortKind::Patch(_) => None,
-        }
+    /// True when stations behind `other`, which has or had the same number, may be behind this one: some
+    /// interface is the same, with the same other end if it is a patch port.
+    pub(crate) fn goes_on_from(&self, other: &Self) -> bool {
+        let mut shared =
+            self.ifaces.iter().filter_map(|(id, is)| Some((is, other.ifaces.get(id)?)));
+        shared.any(|(is, was)| is.peer() == was.peer())
     }
 }
 
 /// What frames from a link are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkRole {
-    /// Frames of this bridge port.
-    Port(PortId),
+    /// Frames of this interface.
+    Iface(IfaceId),
     /// Tunnel packets, chosen by the XDP program of a NIC that the host keeps.
     Underlay,
 }
@@ -257,6 +365,40 @@ impl Snapshot {
         self.ports.get(id.index())
     }
 
+    /// An interface, if it exists, and the port that it is in.
+    #[must_use]
+    pub fn iface(&self, id: IfaceId) -> Option<(PortId, &PortConf, &IfaceConf)> {
+        let home = self.ingress(id).port;
+        let port = self.port(home)?;
+        Some((home, port, port.ifaces.get(id)?))
+    }
+
+    /// What frames that come in by an interface come in by.
+    #[must_use]
+    #[inline]
+    pub fn ingress(&self, iface: IfaceId) -> Ingress {
+        let port = self.homes.get(iface.index()).copied().unwrap_or(Ingress::NO_PORT);
+        Ingress { iface, port }
+    }
+
+    /// The interface that a control frame of a port leaves by.
+    #[must_use]
+    pub fn exit(&self, port: PortId) -> Option<IfaceId> {
+        pick(self.port(port)?, self).map(|(id, _)| id)
+    }
+
+    /// The tunnel, of an interface that is one.
+    #[must_use]
+    pub fn tunnel(&self, iface: IfaceId) -> Option<&TunnelConf> {
+        self.iface(iface)?.2.tunnel()
+    }
+
+    /// Whether frames of this interface may come with partial checksums.
+    pub(crate) fn completes_checksums(&self, iface: IfaceId) -> bool {
+        let link = self.iface(iface).and_then(|(_, _, iface)| self.link(iface.link()?));
+        link.is_some_and(|link| link.completes_checksums)
+    }
+
     /// A link, if it exists.
     #[must_use]
     pub fn link(&self, id: LinkId) -> Option<&LinkConf> {
@@ -286,6 +428,12 @@ impl Snapshot {
     #[must_use]
     pub fn port_slots(&self) -> usize {
         self.ports.slots()
+    }
+
+    /// One more than the largest interface number in use.
+    #[must_use]
+    pub fn iface_slots(&self) -> usize {
+        self.homes.len()
     }
 
     /// One more than the largest link number in use.

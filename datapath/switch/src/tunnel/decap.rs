@@ -4,7 +4,7 @@ use super::outer::{self, Outer};
 use crate::frame::l2;
 use crate::pass::Pass;
 use crate::view::Effects;
-use crate::{Batch, Csum, DropReason, FrameBuf, Meta, PortId, Snapshot};
+use crate::{Batch, Csum, DropReason, FrameBuf, IfaceId, Ingress, Meta, Snapshot};
 use weft_wire::checksum::{self, partial};
 use weft_wire::{EtherType, ethernet, parse_l2};
 
@@ -23,19 +23,19 @@ pub(crate) fn decap<E: Effects>(
 ) {
     let Batch { frames, metas } = batch;
     metas.extend(frames.iter_mut().map(|frame| match strip(frame, completes, pass) {
-        Ok(port) => l2(frame.bytes(), port),
-        Err(reason) => Meta::dropped(Meta::NO_PORT, reason),
+        Ok(tunnel) => l2(frame.bytes(), pass.snapshot.ingress(tunnel)),
+        Err(reason) => Meta::dropped(Ingress::NONE, reason),
     }));
 }
 
-/// Leaves the inner frame in `frame`, and says which tunnel port it came in on.
+/// Leaves the inner frame in `frame`, and says which tunnel it came in by.
 #[inline]
 pub(crate) fn strip<E: Effects>(
     frame: &mut E::Frame,
     completes: bool,
     pass: &mut Pass<'_, E>,
-) -> Result<PortId, DropReason> {
-    let Inner { port, at, bytes, lacks_checksum } =
+) -> Result<IfaceId, DropReason> {
+    let Inner { iface, at, bytes, lacks_checksum } =
         open(frame.bytes_mut(), pass.snapshot, completes)?;
     if !frame.trim_front(at) {
         return Err(DropReason::IpTruncated);
@@ -43,15 +43,15 @@ pub(crate) fn strip<E: Effects>(
     // Padding of the underlay ends here.
     frame.truncate(bytes);
     if lacks_checksum {
-        pass.effects.took_udp6_zero(port);
+        pass.effects.took_udp6_zero(iface);
     }
-    Ok(port)
+    Ok(iface)
 }
 
 /// The inner frame of an underlay packet.
 struct Inner {
-    /// The tunnel port it came in on.
-    port: PortId,
+    /// The tunnel it came in by.
+    iface: IfaceId,
     /// Where in the packet it starts.
     at: usize,
     /// How long it is.
@@ -67,8 +67,8 @@ struct Inner {
 /// as many cycles.
 fn open(packet: &mut [u8], snapshot: &Snapshot, completes: bool) -> Result<Inner, DropReason> {
     let outer = outer::read(packet, &snapshot.tunnels)?;
-    let port = snapshot.tunnels.find(outer.key)?;
-    if outer.lacks_checksum && !accepts_no_checksum(snapshot, port) {
+    let iface = snapshot.tunnels.find(outer.key)?;
+    if outer.lacks_checksum && !accepts_no_checksum(snapshot, iface) {
         return Err(DropReason::Udp6Zero);
     }
     if let Some(geneve) = &outer.geneve {
@@ -91,18 +91,18 @@ fn open(packet: &mut [u8], snapshot: &Snapshot, completes: bool) -> Result<Inner
         let _ = partial::complete(inner);
     }
     if snapshot.tunnels.clamps_mss()
-        && let Some(tunnel) = snapshot.port(port).and_then(|port| port.tunnel())
+        && let Some(tunnel) = snapshot.tunnel(iface)
     {
         tunnel.clamp_mss(inner);
     }
-    Ok(Inner { port, at, bytes, lacks_checksum })
+    Ok(Inner { iface, at, bytes, lacks_checksum })
 }
 
 /// True for a tunnel that takes UDP over IPv6 without a checksum.  RFC 6936 section 5 wants that
 /// to be configured for each pair of ends (rules 5 and 6), and whoever names a tunnel's remote end
 /// does so; from any other end it must be asked for.
-fn accepts_no_checksum(snapshot: &Snapshot, port: PortId) -> bool {
-    let tunnel = snapshot.port(port).and_then(|port| port.tunnel());
+fn accepts_no_checksum(snapshot: &Snapshot, iface: IfaceId) -> bool {
+    let tunnel = snapshot.tunnel(iface);
     tunnel.is_some_and(|tunnel| tunnel.remote.is_some() || tunnel.csum == Csum::Off)
 }
 

@@ -1,7 +1,7 @@
-//! Which tunnel port a received packet belongs to.
+//! Which tunnel a received packet belongs to.
 
 use super::conf::{Encap, InKey, Local, TunnelConf, TunnelKey};
-use crate::{DropReason, PortId};
+use crate::{DropReason, IfaceId};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -133,11 +133,11 @@ const fn number(address: IpAddr) -> u128 {
     }
 }
 
-/// Which tunnel port a received packet belongs to.  A look-up costs one probe for each shape of
+/// Which tunnel a received packet belongs to.  A look-up costs one probe for each shape of
 /// tunnel in use, mostly one and at most twelve, however many tunnels there are.
 #[derive(Clone, Debug, Default)]
 pub struct TunnelTable {
-    ports: Patterns<PortId>,
+    ifaces: Patterns<IfaceId>,
     /// The patterns with their keys left open, to tell a wrong key from a wrong address; and how many
     /// tunnels have each.
     ends: Patterns<usize>,
@@ -156,7 +156,7 @@ pub struct TunnelTable {
 /// All that the table knows of one tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    port: PortId,
+    iface: IfaceId,
     pattern: Pattern,
     keyless: Pattern,
     shape: Shape,
@@ -165,14 +165,14 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    pub(crate) fn of(port: PortId, tunnel: &TunnelConf) -> Self {
+    pub(crate) fn of(iface: IfaceId, tunnel: &TunnelConf) -> Self {
         let shape = Shape::of(tunnel);
         let remote = tunnel.remote.map_or(0, number);
         let local = tunnel.local.address().map_or(0, number);
         let key = if let InKey::Exact(key) = tunnel.in_key { key } else { 0 };
         let keyless = Shape { any_key: true, ..shape };
         Self {
-            port,
+            iface,
             pattern: shape.pattern(tunnel.encap, remote, local, key),
             keyless: keyless.pattern(tunnel.encap, remote, local, 0),
             shape,
@@ -192,9 +192,9 @@ fn take_one(count: Option<&mut usize>) -> bool {
 impl TunnelTable {
     /// The table of these tunnels.  Of two with equal patterns, or with one UDP port for different
     /// encapsulations, the first wins; control refuses the second.
-    pub fn new<'a>(tunnels: impl IntoIterator<Item = (PortId, &'a TunnelConf)>) -> Self {
+    pub fn new<'a>(tunnels: impl IntoIterator<Item = (IfaceId, &'a TunnelConf)>) -> Self {
         let mut table = Self::default();
-        table.edit([], tunnels.into_iter().map(|(port, tunnel)| Entry::of(port, tunnel)));
+        table.edit([], tunnels.into_iter().map(|(iface, tunnel)| Entry::of(iface, tunnel)));
         table
     }
 
@@ -212,7 +212,7 @@ impl TunnelTable {
     }
 
     fn put(&mut self, entry: &Entry) {
-        self.ports.edit(entry.pattern, |first| first.or(Some(entry.port)));
+        self.ifaces.edit(entry.pattern, |first| first.or(Some(entry.iface)));
         self.ends.edit(entry.keyless, |count| Some(count.unwrap_or(0) + 1));
         *self.shape_counts.entry(entry.shape).or_default() += 1;
         self.clamping += usize::from(entry.clamps_mss);
@@ -222,7 +222,7 @@ impl TunnelTable {
     }
 
     fn take(&mut self, entry: &Entry) {
-        self.ports.edit(entry.pattern, |port| port.filter(|port| *port != entry.port));
+        self.ifaces.edit(entry.pattern, |iface| iface.filter(|iface| *iface != entry.iface));
         self.ends.edit(entry.keyless, |count| count?.checked_sub(1).filter(|left| *left > 0));
         if take_one(self.shape_counts.get_mut(&entry.shape)) {
             self.shape_counts.remove(&entry.shape);
@@ -250,19 +250,20 @@ impl TunnelTable {
         self.udp_ports.get(found).map(|(_, encap)| *encap)
     }
 
-    /// The port that takes a packet, most specific tunnel first.
+    /// The tunnel that takes a packet, most specific tunnel first.
     ///
     /// # Errors
     ///
     /// [`DropReason::Key`] or [`DropReason::Vni`] when only the key is wrong,
     /// [`DropReason::NoTunnel`] otherwise.
     #[inline]
-    pub fn find(&self, packet: TunnelKey) -> Result<PortId, DropReason> {
+    pub fn find(&self, packet: TunnelKey) -> Result<IfaceId, DropReason> {
         let (remote, local) = (number(packet.remote), number(packet.local));
         let key = packet.key.unwrap_or(0);
         for shape in &self.shapes {
-            if let Some(&port) = self.ports.get(&shape.pattern(packet.encap, remote, local, key)) {
-                return Ok(port);
+            if let Some(&iface) = self.ifaces.get(&shape.pattern(packet.encap, remote, local, key))
+            {
+                return Ok(iface);
             }
         }
         Err(self.why_not(packet))
@@ -311,31 +312,31 @@ mod tests {
             )
         ) {
             let mut table = TunnelTable::default();
-            let mut tunnels: BTreeMap<PortId, TunnelConf> = BTreeMap::new();
+            let mut tunnels: BTreeMap<IfaceId, TunnelConf> = BTreeMap::new();
             for edits in edits {
                 let (mut gone, mut come) = (BTreeMap::new(), BTreeMap::new());
-                for (port, choice) in edits {
-                    let port = PortId(port);
-                    come.remove(&port);
-                    if let Some(old) = tunnels.remove(&port) {
-                        gone.entry(port).or_insert_with(|| Entry::of(port, &old));
+                for (iface, choice) in edits {
+                    let iface = IfaceId(iface);
+                    come.remove(&iface);
+                    if let Some(old) = tunnels.remove(&iface) {
+                        gone.entry(iface).or_insert_with(|| Entry::of(iface, &old));
                     }
                     // Control sees to it that no two are the same.
-                    let new = choice.map(|choice| (choice, Entry::of(port, &tunnel(choice))));
+                    let new = choice.map(|choice| (choice, Entry::of(iface, &tunnel(choice))));
                     let free = new.filter(|(_, new)| {
                         let mut others = tunnels.iter().map(|(id, conf)| Entry::of(*id, conf));
                         others.all(|other| other.pattern != new.pattern)
                     });
                     if let Some((choice, new)) = free {
-                        tunnels.insert(port, tunnel(choice));
-                        come.insert(port, new);
+                        tunnels.insert(iface, tunnel(choice));
+                        come.insert(iface, new);
                     }
                 }
                 // What came and went again meanwhile was never there.
-                gone.retain(|_, old| table.ports.get(&old.pattern) == Some(&old.port));
+                gone.retain(|_, old| table.ifaces.get(&old.pattern) == Some(&old.iface));
                 table.edit(gone.into_values(), come.into_values());
-                let anew = TunnelTable::new(tunnels.iter().map(|(port, conf)| (*port, conf)));
-                prop_assert_eq!(&table.ports, &anew.ports);
+                let anew = TunnelTable::new(tunnels.iter().map(|(iface, conf)| (*iface, conf)));
+                prop_assert_eq!(&table.ifaces, &anew.ifaces);
                 prop_assert_eq!(&table.ends, &anew.ends);
                 prop_assert_eq!(&table.shapes, &anew.shapes);
                 prop_assert_eq!(&table.udp_ports, &anew.udp_ports);

@@ -13,7 +13,7 @@
 use super::conf::{Encap, OrInherit};
 use super::inner::Inner;
 use crate::view::Effects;
-use crate::{DropReason, FrameBuf, NextHop, PortId, Reach, TunnelConf};
+use crate::{DropReason, FrameBuf, IfaceId, NextHop, Reach, TunnelConf};
 use std::net::IpAddr;
 use weft_wire::checksum;
 use weft_wire::{EtherType, IpProtocol, geneve, gre, udp, vxlan};
@@ -55,9 +55,9 @@ pub(crate) struct Template {
     /// A checksum is wanted: the sum of what it covers of the template, with lengths, ports and
     /// sequence number as zero.
     covered_sum: Option<u32>,
-    /// The internal port whose bridge the packets enter, when that is the way; else they leave by
-    /// the link of the next hop.
-    pub(crate) enters: Option<PortId>,
+    /// The internal interface by which the packets enter its bridge, when that is the way; else they
+    /// leave by the link of the next hop.
+    pub(crate) enters: Option<IfaceId>,
 }
 
 impl Default for Template {
@@ -155,7 +155,7 @@ impl Template {
         }
     }
 
-    /// Puts the outer headers in front of an inner frame of this tunnel `port`.  `effects` draws the numbers in them.
+    /// Puts the outer headers in front of an inner frame of the tunnel `iface`.  `effects` draws the numbers in them.
     ///
     /// # Errors
     ///
@@ -164,7 +164,7 @@ impl Template {
     pub(crate) fn push<E: Effects>(
         &self,
         frame: &mut E::Frame,
-        port: PortId,
+        iface: IfaceId,
         mtu: u32,
         effects: &mut E,
     ) -> Result<(), DropReason> {
@@ -190,7 +190,7 @@ impl Template {
         }
         if self.carrier == (Carrier::Gre { has_sequence: true }) {
             // Drawn when nothing can go wrong any more, so that none is missing.
-            patch.sequence = effects.sequence(port);
+            patch.sequence = effects.sequence(iface);
         }
         let l4_at = L3 + if self.is_ipv4 { 20 } else { 40 };
         if let Some(header) = front.get_mut(l4_at..) {

@@ -8,7 +8,7 @@ use super::decap::strip;
 use crate::act::enter_at;
 use crate::pass::Pass;
 use crate::view::Effects;
-use crate::{FrameBuf, LinkId, Meta, PortId, PortKind, Snapshot, TunnelTable, Vtep};
+use crate::{FrameBuf, IfaceId, Meta, TunnelTable, Vtep};
 use std::net::Ipv6Addr;
 use weft_wire::classify::{Bytes, classify};
 
@@ -20,30 +20,21 @@ pub(crate) fn is_tunnelled(frame: &[u8], vtep: &Vtep, tunnels: &TunnelTable) -> 
     frame.starts_with(&vtep.mac.0) && classify(&mut Bytes(frame), is_tunnel_port, is_vtep).is_ok()
 }
 
-/// Takes the outer headers off a packet that `port_id` was to have, and lets the rest come in by
+/// Takes the outer headers off a packet that `iface` was to have, and lets the rest come in by
 /// its tunnel.
 pub(crate) fn receive<E: Effects>(
     mut frame: E::Frame,
     meta: &Meta,
-    port_id: PortId,
+    iface: IfaceId,
     pass: &mut Pass<'_, E>,
 ) {
-    let charge = pass.effects.leaves(port_id, frame.bytes());
-    let completes = completes(pass.snapshot, meta.ingress);
+    let charge = pass.effects.leaves(iface, frame.bytes());
+    let completes = pass.snapshot.completes_checksums(meta.ingress.iface);
     match strip(&mut frame, completes, pass) {
         Ok(tunnel) => enter_at(frame, tunnel, charge, pass),
         Err(reason) => {
-            pass.effects.tx_drop(charge.port, reason);
+            pass.effects.tx_drop(charge.iface, reason);
             pass.effects.free(frame);
         }
     }
-}
-
-/// Whether frames of this port may come with partial checksums.
-fn completes(snapshot: &Snapshot, port: PortId) -> bool {
-    let link: Option<LinkId> = snapshot.port(port).and_then(|port| match port.kind {
-        PortKind::Link(link) => Some(link),
-        PortKind::Tunnel(_) | PortKind::Patch(_) => None,
-    });
-    link.and_then(|link| snapshot.link(link)).is_some_and(|link| link.completes_checksums)
 }

@@ -1,10 +1,10 @@
 //! Counters that a worker owns: plain integers, copied out when control asks.
 
-use crate::{Charge, DropReason, Fate, LinkId, MirrorId, PortId};
+use crate::{Charge, DropReason, Fate, IfaceId, LinkId, MirrorId};
 
-/// What one port has seen.
+/// What one interface has seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PortCounters {
+pub struct IfaceCounters {
     /// Frames received, dropped ones included.
     pub rx_frames: u64,
     /// Their bytes, without FCS and without outer headers.
@@ -19,11 +19,11 @@ pub struct PortCounters {
     pub tx_bytes: u64,
     /// Frames that came in here and were dropped, by [`DropReason`].
     pub rx_drops: [u64; DropReason::COUNT],
-    /// Copies meant for this port that were not sent, by [`DropReason`].
+    /// Copies meant for this interface that were not sent, by [`DropReason`].
     pub tx_drops: [u64; DropReason::COUNT],
 }
 
-impl Default for PortCounters {
+impl Default for IfaceCounters {
     fn default() -> Self {
         Self {
             rx_frames: 0,
@@ -45,8 +45,8 @@ fn add_all(to: &mut [u64], from: &[u64]) {
     }
 }
 
-impl PortCounters {
-    /// Adds the counters of another worker for the same port.
+impl IfaceCounters {
+    /// Adds the counters of another worker for the same interface.
     pub fn add(&mut self, other: &Self) {
         self.rx_frames += other.rx_frames;
         self.rx_bytes += other.rx_bytes;
@@ -64,19 +64,19 @@ impl PortCounters {
         self.rx_drops.iter().sum()
     }
 
-    /// All copies meant for this port that were not sent.
+    /// All copies meant for this interface that were not sent.
     #[must_use]
     pub fn tx_dropped_frames(&self) -> u64 {
         self.tx_drops.iter().sum()
     }
 }
 
-/// What one underlay link has seen, before a frame is known to belong to a tunnel port.
+/// What one underlay link has seen, before a frame is known to belong to a tunnel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkCounters {
     /// Frames received.
     pub rx_frames: u64,
-    /// Frames that no tunnel port took, by [`DropReason`].
+    /// Frames that no tunnel took, by [`DropReason`].
     pub rx_drops: [u64; DropReason::COUNT],
 }
 
@@ -106,22 +106,22 @@ pub struct MirrorCounters {
 /// All counters of one worker.
 #[derive(Clone, Debug, Default)]
 pub struct Counters {
-    ports: Vec<PortCounters>,
+    ifaces: Vec<IfaceCounters>,
     links: Vec<LinkCounters>,
     mirrors: Vec<MirrorCounters>,
 }
 
 impl Counters {
-    /// The same without the ports, which may be thousands.
+    /// The same without the interfaces, which may be thousands.
     #[must_use]
-    pub fn without_ports(&self) -> Self {
+    pub fn without_ifaces(&self) -> Self {
         let (links, mirrors) = (self.links.clone(), self.mirrors.clone());
         Self { links, mirrors, ..Self::default() }
     }
 
-    /// Makes room for `ports` ports and `links` links; never shrinks.
-    pub fn reserve(&mut self, ports: usize, links: usize) {
-        self.ports.resize_with(self.ports.len().max(ports), PortCounters::default);
+    /// Makes room for `ifaces` interfaces and `links` links; never shrinks.
+    pub fn reserve(&mut self, ifaces: usize, links: usize) {
+        self.ifaces.resize_with(self.ifaces.len().max(ifaces), IfaceCounters::default);
         self.links.resize_with(self.links.len().max(links), LinkCounters::default);
     }
 
@@ -150,17 +150,17 @@ impl Counters {
         }
     }
 
-    /// Zeroes one port's counters, for a new port that takes over the number.
-    pub fn clear_port(&mut self, port: PortId) {
-        if let Some(counters) = self.ports.get_mut(port.index()) {
-            *counters = PortCounters::default();
+    /// Zeroes one interface's counters, for a new interface that takes over the number.
+    pub fn clear_iface(&mut self, iface: IfaceId) {
+        if let Some(counters) = self.ifaces.get_mut(iface.index()) {
+            *counters = IfaceCounters::default();
         }
     }
 
-    /// The counters of `port`, if it was ever configured.
+    /// The counters of `iface`, if it was ever configured.
     #[must_use]
-    pub fn port(&self, port: PortId) -> Option<&PortCounters> {
-        self.ports.get(port.index())
+    pub fn iface(&self, iface: IfaceId) -> Option<&IfaceCounters> {
+        self.ifaces.get(iface.index())
     }
 
     /// The counters of `link`, if it was ever configured.
@@ -169,32 +169,32 @@ impl Counters {
         self.links.get(link.index())
     }
 
-    fn port_mut(&mut self, port: PortId) -> Option<&mut PortCounters> {
-        self.ports.get_mut(port.index())
+    fn iface_mut(&mut self, iface: IfaceId) -> Option<&mut IfaceCounters> {
+        self.ifaces.get_mut(iface.index())
     }
 
-    /// Frames came in on a port, some of them to group addresses.
+    /// Frames came in on an interface, some of them to group addresses.
     #[inline]
-    pub(crate) fn rx(&mut self, port: PortId, frames: usize, bytes: usize, group_frames: usize) {
-        if let Some(port) = self.port_mut(port) {
-            port.rx_frames += frames as u64;
-            port.rx_bytes += bytes as u64;
-            port.rx_group_frames += group_frames as u64;
+    pub(crate) fn rx(&mut self, iface: IfaceId, frames: usize, bytes: usize, group_frames: usize) {
+        if let Some(iface) = self.iface_mut(iface) {
+            iface.rx_frames += frames as u64;
+            iface.rx_bytes += bytes as u64;
+            iface.rx_group_frames += group_frames as u64;
         }
     }
 
     /// A frame was sent.
     #[inline]
     pub(crate) fn sent(&mut self, charge: Charge) {
-        if let Some(port) = self.port_mut(charge.port) {
-            port.tx_frames += 1;
-            port.tx_bytes += charge.bytes;
+        if let Some(iface) = self.iface_mut(charge.iface) {
+            iface.tx_frames += 1;
+            iface.tx_bytes += charge.bytes;
         }
     }
 
-    pub(crate) fn rx_udp6_zero(&mut self, port: PortId) {
-        if let Some(port) = self.port_mut(port) {
-            port.rx_udp6_zero_frames += 1;
+    pub(crate) fn rx_udp6_zero(&mut self, iface: IfaceId) {
+        if let Some(iface) = self.iface_mut(iface) {
+            iface.rx_udp6_zero_frames += 1;
         }
     }
 
@@ -204,15 +204,15 @@ impl Counters {
         }
     }
 
-    pub(crate) fn rx_drop(&mut self, port: PortId, reason: DropReason) {
-        let drops = self.port_mut(port).and_then(|port| port.rx_drops.get_mut(reason as usize));
+    pub(crate) fn rx_drop(&mut self, iface: IfaceId, reason: DropReason) {
+        let drops = self.iface_mut(iface).and_then(|iface| iface.rx_drops.get_mut(reason as usize));
         if let Some(count) = drops {
             *count += 1;
         }
     }
 
-    pub(crate) fn tx_drop(&mut self, port: PortId, reason: DropReason) {
-        let drops = self.port_mut(port).and_then(|port| port.tx_drops.get_mut(reason as usize));
+    pub(crate) fn tx_drop(&mut self, iface: IfaceId, reason: DropReason) {
+        let drops = self.iface_mut(iface).and_then(|iface| iface.tx_drops.get_mut(reason as usize));
         if let Some(count) = drops {
             *count += 1;
         }
@@ -228,27 +228,27 @@ impl Counters {
 
     /// Counts the fate of a frame that another worker handed over.
     pub fn count_handed_over(&mut self, charge: Charge, fate: Fate) {
-        if charge.port.index() >= self.ports.len() {
-            // The other worker heard of the port first.
-            self.reserve(charge.port.index() + 1, 0);
+        if charge.iface.index() >= self.ifaces.len() {
+            // The other worker heard of the interface first.
+            self.reserve(charge.iface.index() + 1, 0);
         }
         match fate {
             Fate::Sent => self.sent(charge),
             // Once more: whoever has it now counts it.
             Fate::HandedOver => {}
-            Fate::Refused(reason) => self.tx_drop(charge.port, reason),
+            Fate::Refused(reason) => self.tx_drop(charge.iface, reason),
         }
     }
 
     /// Adds the counters of another worker.
     pub fn add(&mut self, other: &Self) {
-        self.reserve(other.ports.len(), other.links.len());
+        self.reserve(other.ifaces.len(), other.links.len());
         self.reserve_mirrors(other.mirrors.len());
         for (to, from) in self.mirrors.iter_mut().zip(&other.mirrors) {
             to.frames += from.frames;
             to.bytes += from.bytes;
         }
-        for (to, from) in self.ports.iter_mut().zip(&other.ports) {
+        for (to, from) in self.ifaces.iter_mut().zip(&other.ifaces) {
             to.add(from);
         }
         for (to, from) in self.links.iter_mut().zip(&other.links) {

@@ -6,8 +6,8 @@
 use super::Ledger;
 use super::journal::Event;
 use crate::{
-    Batch, BridgeId, Charge, Direction, DropReason, Fate, Fdb, FrameBuf, FrameIo, LinkId, Meta,
-    MirrorId, PortId, Station, Tick, Verdict,
+    Batch, BridgeId, Charge, Direction, DropReason, Fate, Fdb, FrameBuf, FrameIo, IfaceId, LinkId,
+    Meta, MirrorId, PortId, Station, Tick, Verdict,
 };
 use weft_wire::vid::Vid;
 
@@ -41,45 +41,45 @@ pub(crate) trait Effects {
 
     /// Frames came in on an underlay link.
     fn link_received(&mut self, link: LinkId, frames: usize);
-    /// Frames came in on a port: so many, their bytes, and how many of them to group addresses.
-    fn received(&mut self, port: PortId, frames: usize, bytes: usize, group_frames: usize);
-    /// A packet by UDP over IPv6 without a checksum was taken from the tunnel of this port.
-    fn took_udp6_zero(&mut self, port: PortId);
+    /// Frames came in on an interface: so many, their bytes, and how many of them to group addresses.
+    fn received(&mut self, iface: IfaceId, frames: usize, bytes: usize, group_frames: usize);
+    /// A packet by UDP over IPv6 without a checksum was taken from this tunnel.
+    fn took_udp6_zero(&mut self, iface: IfaceId);
     /// These frames were received, and their headers are read: they may be sampled.
     fn sample(&mut self, batch: &Batch<Self::Frame>);
     /// These frames have their verdicts, and go their way now.
     fn decided(&mut self, batch: &Batch<Self::Frame>);
     /// A source address is to be learned.
     fn learn(&mut self, fdb: &mut Fdb, hash: u64, heard: Heard);
-    /// A frame goes to the control thread.
-    fn punt(&mut self, port: PortId, bytes: &[u8]);
-    /// A copy of a frame of IGMP or MLD goes to the control thread.
+    /// A frame that came in on this interface goes to the control thread.
+    fn punt(&mut self, iface: IfaceId, bytes: &[u8]);
+    /// A copy of a frame of IGMP or MLD that came in on this port goes to the control thread.
     fn hear(&mut self, port: PortId, vid: Vid, bytes: &[u8], now: Tick);
 
-    /// A frame that no tunnel port took is dropped.
+    /// A frame that no tunnel took is dropped.
     fn link_drop(&mut self, link: LinkId, reason: DropReason);
-    /// A frame that came in on this port is dropped.
-    fn rx_drop(&mut self, port: PortId, reason: DropReason);
-    /// A copy meant for this port is dropped.
-    fn tx_drop(&mut self, port: PortId, reason: DropReason);
+    /// A frame that came in on this interface is dropped.
+    fn rx_drop(&mut self, iface: IfaceId, reason: DropReason);
+    /// A copy meant for this interface is dropped.
+    fn tx_drop(&mut self, iface: IfaceId, reason: DropReason);
     /// A frame is flooded because its destination is not known.
     fn flooded_unknown(&mut self);
     /// A mirror copies a frame of so many bytes.
     fn mirrored(&mut self, mirror: MirrorId, bytes: usize);
 
-    /// A frame is about to leave by a port, inside its tunnel if that is one.  Says what it counts as,
+    /// A frame is about to leave by an interface, inside its tunnel if that is one.  Says what it counts as,
     /// once its fate is known.
-    fn leaves(&mut self, port: PortId, bytes: &[u8]) -> Charge;
+    fn leaves(&mut self, iface: IfaceId, bytes: &[u8]) -> Charge;
     /// Sends a frame on a link, and counts its fate.
     fn send(&mut self, link: LinkId, frame: Self::Frame, charge: Charge);
     /// A frame has left and comes in elsewhere in this switch.
     fn crossed(&mut self, charge: Charge);
     /// A frame waits for the next hop of its tunnel.
-    fn wait(&mut self, port: PortId, meta: &Meta, frame: Self::Frame);
+    fn wait(&mut self, iface: IfaceId, meta: &Meta, frame: Self::Frame);
     /// True when one more ICMP answer may go out of `port` in this second; it counts.
     fn may_answer(&mut self, port: PortId, now: Tick) -> bool;
     /// The sequence number of the next packet of a tunnel.
-    fn sequence(&mut self, port: PortId) -> u32;
+    fn sequence(&mut self, iface: IfaceId) -> u32;
     /// The identification of the next outer IPv4 packet that routers may fragment.
     fn identification(&mut self) -> u16;
 }
@@ -111,12 +111,12 @@ impl<I: FrameIo> Effects for Live<'_, I> {
     }
 
     #[inline]
-    fn received(&mut self, port: PortId, frames: usize, bytes: usize, group_frames: usize) {
-        self.ledger.counters.rx(port, frames, bytes, group_frames);
+    fn received(&mut self, iface: IfaceId, frames: usize, bytes: usize, group_frames: usize) {
+        self.ledger.counters.rx(iface, frames, bytes, group_frames);
     }
 
-    fn took_udp6_zero(&mut self, port: PortId) {
-        self.ledger.counters.rx_udp6_zero(port);
+    fn took_udp6_zero(&mut self, iface: IfaceId) {
+        self.ledger.counters.rx_udp6_zero(iface);
     }
 
     #[inline]
@@ -128,12 +128,12 @@ impl<I: FrameIo> Effects for Live<'_, I> {
     fn decided(&mut self, batch: &Batch<I::Frame>) {
         let Some(capture) = &mut self.ledger.capture else { return };
         for (frame, meta) in batch.frames.iter().zip(&batch.metas) {
-            if capture.wants(meta.ingress) {
+            if capture.wants(meta.ingress.iface) {
                 let dropped = match meta.verdict {
                     Verdict::Drop(reason) => Some(reason),
                     _ => None,
                 };
-                capture.record(meta.ingress, Direction::Rx, frame.bytes(), dropped);
+                capture.record(meta.ingress.iface, Direction::Rx, frame.bytes(), dropped);
             }
         }
     }
@@ -144,8 +144,8 @@ impl<I: FrameIo> Effects for Live<'_, I> {
         self.ledger.learned(learned, fdb, hash, heard);
     }
 
-    fn punt(&mut self, port: PortId, bytes: &[u8]) {
-        self.ledger.punt(port, bytes);
+    fn punt(&mut self, iface: IfaceId, bytes: &[u8]) {
+        self.ledger.punt(iface, bytes);
     }
 
     fn hear(&mut self, port: PortId, vid: Vid, bytes: &[u8], now: Tick) {
@@ -157,13 +157,13 @@ impl<I: FrameIo> Effects for Live<'_, I> {
     }
 
     #[inline]
-    fn rx_drop(&mut self, port: PortId, reason: DropReason) {
-        self.ledger.counters.rx_drop(port, reason);
+    fn rx_drop(&mut self, iface: IfaceId, reason: DropReason) {
+        self.ledger.counters.rx_drop(iface, reason);
     }
 
     #[inline]
-    fn tx_drop(&mut self, port: PortId, reason: DropReason) {
-        self.ledger.counters.tx_drop(port, reason);
+    fn tx_drop(&mut self, iface: IfaceId, reason: DropReason) {
+        self.ledger.counters.tx_drop(iface, reason);
     }
 
     #[inline]
@@ -177,13 +177,13 @@ impl<I: FrameIo> Effects for Live<'_, I> {
 
     #[expect(clippy::inline_always, reason = "a call costs as much as what is done")]
     #[inline(always)]
-    fn leaves(&mut self, port: PortId, bytes: &[u8]) -> Charge {
+    fn leaves(&mut self, iface: IfaceId, bytes: &[u8]) -> Charge {
         if let Some(capture) = &mut self.ledger.capture
-            && capture.wants(port)
+            && capture.wants(iface)
         {
-            capture.record(port, Direction::Tx, bytes, None);
+            capture.record(iface, Direction::Tx, bytes, None);
         }
-        Charge { port, bytes: bytes.len() as u64 }
+        Charge { iface, bytes: bytes.len() as u64 }
     }
 
     #[expect(clippy::inline_always, reason = "a call costs as much as the counting")]
@@ -193,7 +193,7 @@ impl<I: FrameIo> Effects for Live<'_, I> {
             Fate::Sent => self.ledger.counters.sent(charge),
             // Whoever has it now counts it.
             Fate::HandedOver => {}
-            Fate::Refused(reason) => self.ledger.counters.tx_drop(charge.port, reason),
+            Fate::Refused(reason) => self.ledger.counters.tx_drop(charge.iface, reason),
         }
     }
 
@@ -202,9 +202,9 @@ impl<I: FrameIo> Effects for Live<'_, I> {
         self.ledger.counters.sent(charge);
     }
 
-    fn wait(&mut self, port: PortId, meta: &Meta, frame: I::Frame) {
-        if let Err(frame) = self.ledger.waiting.keep(port, meta, frame) {
-            self.ledger.counters.tx_drop(port, DropReason::WaitFull);
+    fn wait(&mut self, iface: IfaceId, meta: &Meta, frame: I::Frame) {
+        if let Err(frame) = self.ledger.waiting.keep(iface, meta, frame) {
+            self.ledger.counters.tx_drop(iface, DropReason::WaitFull);
             self.io.free(frame);
         }
     }
@@ -213,8 +213,8 @@ impl<I: FrameIo> Effects for Live<'_, I> {
         self.ledger.answers.admits(port, now)
     }
 
-    fn sequence(&mut self, port: PortId) -> u32 {
-        self.ledger.numbers.sequence(port)
+    fn sequence(&mut self, iface: IfaceId) -> u32 {
+        self.ledger.numbers.sequence(iface)
     }
 
     fn identification(&mut self) -> u16 {

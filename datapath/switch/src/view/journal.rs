@@ -3,8 +3,8 @@
 use super::Ledger;
 use super::effects::{Effects, Heard};
 use crate::{
-    Batch, Charge, DropReason, Fdb, FdbRecord, FrameBuf, FrameIo, Learned, LinkId, Meta, MirrorId,
-    PortId, Tick,
+    Batch, Charge, DropReason, Fdb, FdbRecord, FrameBuf, FrameIo, IfaceId, Learned, LinkId, Meta,
+    MirrorId, PortId, Tick,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -14,7 +14,7 @@ use weft_wire::vid::Vid;
 pub enum Event {
     /// The L2 header was read, outer headers are off, and the frame is in its VLAN.
     Entered {
-        /// What is known of it: ingress port, VLAN, a verdict if it is dropped already.
+        /// What is known of it: where it came in, VLAN, a verdict if it is dropped already.
         meta: Meta,
         /// The frame, as it came out of its tunnel.
         frame: Vec<u8>,
@@ -40,11 +40,11 @@ pub enum Event {
     Members(Vec<PortId>),
     /// The copies that follow are of this mirror; with `None`, they are of the frame itself again.
     Copying(Option<MirrorId>),
-    /// The frame as it leaves a port, inside its tunnel.  [`Event::TxDropped`] or
-    /// [`Event::Fragmented`] for the same port right after it says that it does not.
+    /// The frame as it leaves by an interface, inside its tunnel.  [`Event::TxDropped`] or
+    /// [`Event::Fragmented`] for the same interface right after it says that it does not.
     Sent {
-        /// The port.
-        port: PortId,
+        /// The interface.
+        iface: IfaceId,
         /// With the tags that the port wants.
         frame: Vec<u8>,
     },
@@ -55,17 +55,17 @@ pub enum Event {
         /// From the outer destination address on.
         frame: Vec<u8>,
     },
-    /// The frame is too long for the tunnel of this port, and goes in fragments, which follow.
-    Fragmented(PortId),
-    /// The copy for this tunnel port would wait for the address of the next hop.
-    Waits(PortId),
-    /// The frame would go to the control thread.
-    Punted(PortId),
-    /// A frame that came in on this port was dropped.
-    RxDropped(PortId, DropReason),
-    /// A copy meant for this port was dropped.
-    TxDropped(PortId, DropReason),
-    /// A frame that no tunnel port took was dropped.
+    /// The frame is too long for this tunnel, and goes in fragments, which follow.
+    Fragmented(IfaceId),
+    /// The copy for this tunnel would wait for the address of the next hop.
+    Waits(IfaceId),
+    /// The frame, or a copy of it, would go to the control thread.
+    Punted,
+    /// A frame that came in on this interface was dropped.
+    RxDropped(IfaceId, DropReason),
+    /// A copy meant for this interface was dropped.
+    TxDropped(IfaceId, DropReason),
+    /// A frame that no tunnel took was dropped.
     LinkDropped(LinkId, DropReason),
 }
 
@@ -99,9 +99,9 @@ impl<I: FrameIo> Effects for Journal<'_, I> {
 
     fn link_received(&mut self, _link: LinkId, _frames: usize) {}
 
-    fn received(&mut self, _port: PortId, _frames: usize, _bytes: usize, _group_frames: usize) {}
+    fn received(&mut self, _iface: IfaceId, _frames: usize, _bytes: usize, _group_frames: usize) {}
 
-    fn took_udp6_zero(&mut self, _port: PortId) {}
+    fn took_udp6_zero(&mut self, _iface: IfaceId) {}
 
     fn sample(&mut self, _batch: &Batch<I::Frame>) {}
 
@@ -123,33 +123,33 @@ impl<I: FrameIo> Effects for Journal<'_, I> {
         }
     }
 
-    fn punt(&mut self, port: PortId, _bytes: &[u8]) {
-        self.events.push(Event::Punted(port));
+    fn punt(&mut self, _iface: IfaceId, _bytes: &[u8]) {
+        self.events.push(Event::Punted);
     }
 
-    fn hear(&mut self, port: PortId, _vid: Vid, _bytes: &[u8], _now: Tick) {
-        self.events.push(Event::Punted(port));
+    fn hear(&mut self, _port: PortId, _vid: Vid, _bytes: &[u8], _now: Tick) {
+        self.events.push(Event::Punted);
     }
 
     fn link_drop(&mut self, link: LinkId, reason: DropReason) {
         self.events.push(Event::LinkDropped(link, reason));
     }
 
-    fn rx_drop(&mut self, port: PortId, reason: DropReason) {
-        self.events.push(Event::RxDropped(port, reason));
+    fn rx_drop(&mut self, iface: IfaceId, reason: DropReason) {
+        self.events.push(Event::RxDropped(iface, reason));
     }
 
-    fn tx_drop(&mut self, port: PortId, reason: DropReason) {
-        self.events.push(Event::TxDropped(port, reason));
+    fn tx_drop(&mut self, iface: IfaceId, reason: DropReason) {
+        self.events.push(Event::TxDropped(iface, reason));
     }
 
     fn flooded_unknown(&mut self) {}
 
     fn mirrored(&mut self, _mirror: MirrorId, _bytes: usize) {}
 
-    fn leaves(&mut self, port: PortId, bytes: &[u8]) -> Charge {
-        self.events.push(Event::Sent { port, frame: bytes.to_vec() });
-        Charge { port, bytes: bytes.len() as u64 }
+    fn leaves(&mut self, iface: IfaceId, bytes: &[u8]) -> Charge {
+        self.events.push(Event::Sent { iface, frame: bytes.to_vec() });
+        Charge { iface, bytes: bytes.len() as u64 }
     }
 
     fn send(&mut self, link: LinkId, frame: I::Frame, _charge: Charge) {
@@ -159,8 +159,8 @@ impl<I: FrameIo> Effects for Journal<'_, I> {
 
     fn crossed(&mut self, _charge: Charge) {}
 
-    fn wait(&mut self, port: PortId, _meta: &Meta, frame: I::Frame) {
-        self.events.push(Event::Waits(port));
+    fn wait(&mut self, iface: IfaceId, _meta: &Meta, frame: I::Frame) {
+        self.events.push(Event::Waits(iface));
         self.io.free(frame);
     }
 
@@ -168,8 +168,8 @@ impl<I: FrameIo> Effects for Journal<'_, I> {
         self.ledger.answers.would_admit(port, now)
     }
 
-    fn sequence(&mut self, port: PortId) -> u32 {
-        self.ledger.numbers.upcoming_sequence(port)
+    fn sequence(&mut self, iface: IfaceId) -> u32 {
+        self.ledger.numbers.upcoming_sequence(iface)
     }
 
     fn identification(&mut self) -> u16 {

@@ -7,7 +7,7 @@ use super::sample::Samples;
 use crate::act::{PerSecond, Waiting};
 use crate::bridge::{Announcer, Moves};
 use crate::mcast::HeardFrames;
-use crate::{Fdb, Learned, Numbers, PortId};
+use crate::{Fdb, IfaceId, Learned, Numbers};
 
 /// ICMP answers out of one port in one second, at most (RFC 1812 section 4.3.2.8).
 const ANSWERS_PER_SECOND_MAX: u16 = 100;
@@ -17,7 +17,7 @@ const PUNTED_MAX: usize = 16;
 
 /// Everything that [`super::Live`] writes to.
 pub(crate) struct Ledger<F> {
-    /// Frames and drops by port, link and mirror.
+    /// Frames and drops by interface, link and mirror.
     pub(crate) counters: Counters,
     /// What other workers are to learn.
     pub(crate) announcer: Announcer,
@@ -37,8 +37,8 @@ pub(crate) struct Ledger<F> {
     pub(crate) answers: PerSecond,
     /// Numbers of outer packets, which other workers draw from, too.
     pub(crate) numbers: Numbers,
-    /// Control frames for the control thread.
-    pub(crate) punted: Vec<(PortId, Vec<u8>)>,
+    /// Control frames for the control thread, and where they came in.
+    pub(crate) punted: Vec<(IfaceId, Vec<u8>)>,
 }
 
 impl<F> Ledger<F> {
@@ -70,9 +70,9 @@ impl<F> Ledger<F> {
     }
 
     /// Keeps a copy of a control frame for the control thread; more than a few in one batch are noise.
-    pub(crate) fn punt(&mut self, port: PortId, bytes: &[u8]) {
+    pub(crate) fn punt(&mut self, iface: IfaceId, bytes: &[u8]) {
         if self.punted.len() < PUNTED_MAX {
-            self.punted.push((port, bytes.to_vec()));
+            self.punted.push((iface, bytes.to_vec()));
         }
     }
 }

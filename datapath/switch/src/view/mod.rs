@@ -9,7 +9,7 @@ pub mod sample;
 pub mod trace;
 
 pub use capture::{Capture, Direction};
-pub use counters::{Counters, LinkCounters, MirrorCounters, PortCounters};
+pub use counters::{Counters, IfaceCounters, LinkCounters, MirrorCounters};
 pub(crate) use effects::{Effects, Heard, Live};
 pub(crate) use journal::Journal;
 pub(crate) use ledger::Ledger;

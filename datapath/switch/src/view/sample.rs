@@ -5,7 +5,7 @@
 //! the first of each millisecond are, and their frames count for the batches that were passed over.
 //! So the numbers are exact while a worker is far from its limits, and estimates under load.
 
-use crate::{Batch, DropReason, FrameBuf, Meta, PortId, Verdict};
+use crate::{Batch, DropReason, FrameBuf, IfaceId, Ingress, Meta, Verdict};
 use std::hash::BuildHasher;
 use weft_wire::mac::MacAddr;
 use weft_wire::{EtherType, parse_l2};
@@ -27,8 +27,8 @@ const BUCKET_SAMPLES: usize = 4;
 /// What frames of one sample have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SampleKey {
-    /// Port they came in on.
-    pub ingress: PortId,
+    /// Interface they came in on.
+    pub ingress: IfaceId,
     /// Destination.
     pub target: MacAddr,
     /// Source.
@@ -121,7 +121,7 @@ impl Samples {
         };
         for (frame, meta) in batch.frames.iter().zip(&batch.metas) {
             if is_sampled(meta)
-                && let Some(key) = key(meta.ingress, frame.bytes())
+                && let Some(key) = key(meta.ingress.iface, frame.bytes())
             {
                 self.note(key, frame.bytes(), weight);
             }
@@ -168,15 +168,15 @@ impl Samples {
     }
 }
 
-/// A frame that has a port, and a whole L2 header.
+/// A frame that came in somewhere, and a whole L2 header.
 const fn is_sampled(meta: &Meta) -> bool {
     !matches!(meta.verdict, Verdict::Drop(DropReason::Truncated | DropReason::NoPort))
-        && meta.ingress.0 != Meta::NO_PORT.0
+        && meta.ingress.iface.0 != Ingress::NONE.iface.0
 }
 
 /// The key of a frame that came in on `ingress`; `None` when its L2 header is cut short.
 #[must_use]
-pub fn key(ingress: PortId, bytes: &[u8]) -> Option<SampleKey> {
+pub fn key(ingress: IfaceId, bytes: &[u8]) -> Option<SampleKey> {
     let l2 = parse_l2(bytes).ok()?;
     let packet = bytes.get(l2.l3_offset..)?;
     let is_group_arp = l2.ethertype == EtherType::ARP && l2.target.is_group();
@@ -210,7 +210,7 @@ fn fragment(packet: &[u8]) -> Fragment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Meta;
+    use crate::PortId;
     use weft_wire::vid::Vid;
 
     struct Bytes(Vec<u8>);
@@ -240,7 +240,10 @@ mod tests {
             let mut bytes = vec![2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, source, 8, 0, 0x45];
             bytes.resize(100, 0);
             batch.frames.push(Bytes(bytes));
-            batch.metas.push(Meta { vid: Vid::UNTAGGED, ..Meta::new(PortId(3)) });
+            batch.metas.push(Meta {
+                vid: Vid::UNTAGGED,
+                ..Meta::new(Ingress { iface: IfaceId(3), port: PortId(0) })
+            });
         }
         batch
     }
@@ -297,10 +300,10 @@ mod tests {
         let mut later = plain.clone();
         later[21] = 5;
         let keys: Vec<_> =
-            [&plain, &tagged, &later].map(|bytes| key(PortId(1), bytes).unwrap()).to_vec();
+            [&plain, &tagged, &later].map(|bytes| key(IfaceId(1), bytes).unwrap()).to_vec();
         assert_eq!(keys.iter().map(|key| key.ethertype).collect::<Vec<_>>(), [EtherType::IPV4; 3]);
         assert_eq!((keys[0].tag, keys[1].tag), (None, Some((0x8100, 0x6007))));
         assert_eq!((keys[0].fragment, keys[2].fragment), (Fragment::Whole, Fragment::Later));
-        assert!(key(PortId(1), &plain[..13]).is_none());
+        assert!(key(IfaceId(1), &plain[..13]).is_none());
     }
 }

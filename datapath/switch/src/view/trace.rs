@@ -9,15 +9,15 @@ pub use super::journal::Event;
 use super::{Effects, Journal};
 use crate::pass::Pass;
 use crate::{
-    Batch, Datapath, DropReason, FrameBuf, FrameIo, LinkId, LinkRole, Meta, PortConf, PortId,
-    Snapshot, Station, Tick, bridge, frame, pipeline,
+    Batch, Datapath, DropReason, FrameBuf, FrameIo, IfaceId, LinkId, Meta, PortConf, Snapshot,
+    Station, Tick, bridge, frame, pipeline,
 };
 
 /// Where a traced frame comes in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ingress {
-    /// On a port: as it looks inside the tunnel, for a tunnel port.
-    Port(PortId),
+pub enum Origin {
+    /// On an interface: as it looks inside the tunnel, for a tunnel.
+    Iface(IfaceId),
     /// On a link: a tunnel packet, for an underlay link.
     Link(LinkId),
 }
@@ -26,7 +26,7 @@ pub enum Ingress {
 #[derive(Clone, Debug)]
 pub struct Probe {
     /// Where it comes in.
-    pub ingress: Ingress,
+    pub origin: Origin,
     /// From the destination address on, without FCS.
     pub frame: Vec<u8>,
     /// The source address is really learned.
@@ -48,13 +48,14 @@ pub fn run<I: FrameIo>(
     let mut batch = Batch::new();
     batch.frames.push(io.copy_from(&probe.frame)?);
     let mut pass = datapath.journal(snapshot, now, probe.learns, io);
-    let link = match probe.ingress {
-        Ingress::Link(link) => {
+    let link = match probe.origin {
+        Origin::Link(link) => {
             pipeline::enter(&mut batch, link, &mut pass);
             link
         }
-        Ingress::Port(port) => {
-            frame::parse(&mut batch, port, completes(snapshot, port));
+        Origin::Iface(iface) => {
+            let completes = snapshot.completes_checksums(iface);
+            frame::parse(&mut batch, snapshot.ingress(iface), completes);
             Meta::NO_LINK
         }
     };
@@ -94,21 +95,13 @@ pub fn why_not(ingress: &PortConf, port: &PortConf, meta: &Meta) -> Option<DropR
     }
 }
 
-/// Whether frames of a port may come with partial checksums.
-fn completes(snapshot: &Snapshot, port: PortId) -> bool {
-    (0u16..)
-        .take(snapshot.link_slots())
-        .filter_map(|link| snapshot.link(LinkId(link)))
-        .any(|link| link.role == LinkRole::Port(port) && link.completes_checksums)
-}
-
 /// Notes that frames have entered a bridge, with what the FDB has of their addresses.
 pub(crate) fn entered<E: Effects>(batch: &Batch<E::Frame>, pass: &mut Pass<'_, E>) {
     let Pass { snapshot, now, .. } = *pass;
     for (frame, meta) in batch.frames.iter().zip(&batch.metas) {
         let fdbs = &*pass.fdbs;
         pass.effects.note(|| {
-            let port = snapshot.port(meta.ingress);
+            let port = snapshot.port(meta.ingress.port);
             let fdb = port.and_then(|port| fdbs.get(port.bridge.index())?.as_ref());
             let record = |mac| fdb?.record(Station::new(meta.vid, mac), now);
             Event::Entered {

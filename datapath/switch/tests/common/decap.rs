@@ -32,8 +32,8 @@ pub fn run(data: &[u8]) -> Vec<(LinkId, Vec<u8>)> {
         .iter()
         .map(|&reason| {
             let counters = far.datapath.counters();
-            let ports = (0..20).filter_map(|id| counters.port(weft_switch::PortId(id)));
-            ports.map(|port| port.rx_drops[reason as usize]).sum::<u64>()
+            let ifaces = (0..20).filter_map(|id| counters.iface(weft_switch::IfaceId(id)));
+            ifaces.map(|iface| iface.rx_drops[reason as usize]).sum::<u64>()
                 + counters.link(UNDERLAY).unwrap().rx_drops[reason as usize]
         })
         .sum();

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::time::Duration;
-use weft_switch::trace::{self, Event, Ingress, Probe};
+use weft_switch::trace::{self, Event, Origin, Probe};
 use weft_switch::{
-    Batch, Datapath, FrameBuf, FrameIo, FrameQueue, LinkId, Numbers, PortId, Snapshot, Station,
-    Tick, pipeline,
+    Batch, Datapath, FrameBuf, FrameIo, FrameQueue, IfaceCounters, IfaceId, LinkId, Numbers,
+    Snapshot, Station, Tick, pipeline,
 };
 use weft_wire::mac::MacAddr;
 use weft_wire::vid::Vid;
@@ -190,7 +190,7 @@ impl Switch {
         let before = self.state(frames, now);
         let mut foretold = Vec::new();
         for bytes in frames {
-            let probe = Probe { ingress: Ingress::Link(link), frame: bytes.clone(), learns: false };
+            let probe = Probe { origin: Origin::Link(link), frame: bytes.clone(), learns: false };
             let Self { datapath, snapshot, io, .. } = self;
             let events = trace::run(&probe, datapath, snapshot, now, io).unwrap();
             foretold.extend(events.into_iter().filter_map(|event| match event {
@@ -207,16 +207,17 @@ impl Switch {
     /// All that a frame may change.
     fn state(&mut self, frames: &[Vec<u8>], now: Tick) -> String {
         let Self { datapath, snapshot, io, .. } = self;
-        let ports: Vec<_> = (0u16..)
-            .take(snapshot.port_slots())
-            .map(|id| datapath.counters().port(PortId(id)))
+        let ifaces: Vec<_> = (0u16..)
+            .take(snapshot.iface_slots())
+            .filter_map(|id| Some((id, datapath.counters().iface(IfaceId(id))?)))
+            .filter(|(_, counters)| **counters != IfaceCounters::default())
             .collect();
         let links: Vec<_> = (0u16..)
             .take(snapshot.link_slots())
             .map(|id| datapath.counters().link(LinkId(id)))
             .collect();
         let mut state = format!(
-            "{ports:?} {links:?} {} {} {}",
+            "{ifaces:?} {links:?} {} {} {}",
             datapath.waiting_frames(),
             datapath.unknown_frames(),
             io.live

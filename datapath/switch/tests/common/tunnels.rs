@@ -6,8 +6,8 @@ use crate::common::Switch;
 use etherparse::PacketBuilder;
 use std::net::IpAddr;
 use weft_switch::{
-    BridgeConf, BridgeId, Csum, DropReason, Encap, LinkConf, LinkId, LinkRole, NextHop, PortConf,
-    PortId, PortKind, Reach, Snapshot, SnapshotBuilder, Tick, TunnelConf, WorkerId,
+    BridgeConf, BridgeId, Csum, DropReason, Encap, IfaceId, IfaceKind, LinkConf, LinkId, LinkRole,
+    NextHop, PortConf, PortId, Reach, Snapshot, SnapshotBuilder, Tick, TunnelConf, WorkerId,
 };
 use weft_wire::MacAddr;
 use weft_wire::checksum::internet_checksum;
@@ -16,6 +16,8 @@ pub const VIF: LinkId = LinkId(0);
 pub const UNDERLAY: LinkId = LinkId(9);
 pub const VIF_PORT: PortId = PortId(0);
 pub const TUNNEL_PORT: PortId = PortId(1);
+pub const VIF_IFACE: IfaceId = IfaceId(0);
+pub const TUNNEL_IFACE: IfaceId = IfaceId(1);
 
 pub const GENEVE: Encap = Encap::Geneve { udp_port: 6081 };
 pub const VXLAN: Encap = Encap::Vxlan { udp_port: 4789 };
@@ -69,12 +71,12 @@ pub fn host(epoch: u64, tunnels: &[TunnelConf]) -> Snapshot {
 pub fn bridge(epoch: u64, tunnels: &[TunnelConf], learns: bool) -> Snapshot {
     let mut builder = SnapshotBuilder::new(epoch);
     builder.bridge(BridgeId(0), BridgeConf::default());
-    builder.port(VIF_PORT, PortConf::new(BridgeId(0), PortKind::Link(VIF)));
-    builder.link(VIF, link(LinkRole::Port(VIF_PORT)));
+    builder.port(VIF_PORT, PortConf::new(BridgeId(0), VIF_IFACE, IfaceKind::Link(VIF)));
+    builder.link(VIF, link(LinkRole::Iface(VIF_IFACE)));
     builder.link(UNDERLAY, link(LinkRole::Underlay));
     for (id, tunnel) in (1..).zip(tunnels) {
-        let kind = PortKind::Tunnel(Box::new(tunnel.clone()));
-        let mut port = PortConf::new(BridgeId(0), kind);
+        let kind = IfaceKind::Tunnel(Box::new(tunnel.clone()));
+        let mut port = PortConf::new(BridgeId(0), IfaceId(id), kind);
         port.learns = learns;
         builder.port(PortId(id), port);
     }
@@ -119,13 +121,13 @@ pub fn packet(switch: &mut Switch, frame: &[u8]) -> Vec<u8> {
     sent.remove(0).1
 }
 
-/// Frames that were dropped for `reason`, at any port and at the underlay.
+/// Frames that were dropped for `reason`, at any interface and at the underlay.
 pub fn drops(switch: &Switch, reason: DropReason) -> u64 {
     let counters = switch.datapath.counters();
-    let ports = (0..8).filter_map(|id| counters.port(PortId(id)));
-    let of_ports: u64 =
-        ports.map(|port| port.rx_drops[reason as usize] + port.tx_drops[reason as usize]).sum();
-    of_ports + counters.link(UNDERLAY).map_or(0, |link| link.rx_drops[reason as usize])
+    let ifaces = (0..20).filter_map(|id| counters.iface(IfaceId(id)));
+    let of_ifaces: u64 =
+        ifaces.map(|iface| iface.rx_drops[reason as usize] + iface.tx_drops[reason as usize]).sum();
+    of_ifaces + counters.link(UNDERLAY).map_or(0, |link| link.rx_drops[reason as usize])
 }
 
 /// All reasons for which something was dropped.

@@ -22,10 +22,11 @@ mod remove;
 use super::Engine;
 use crate::config::changed_rows::ChangedRows;
 use crate::config::desired::Rows;
+use crate::config::names::PortName;
 use crate::host::nic::NicOrder;
 use crate::plan::{Dirty, Plan, plan};
 use pieces::pieces;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 use uuid::Uuid;
 use weft_switch::PortId;
@@ -75,6 +76,8 @@ struct Piece {
     is_complete: bool,
     /// Interfaces that forward no more.
     gone: Vec<Uuid>,
+    /// Ports that interfaces have left.
+    left: BTreeSet<PortName>,
     orders: Vec<NicOrder>,
     /// Ports that have other VLANs.
     moved: Vec<PortId>,

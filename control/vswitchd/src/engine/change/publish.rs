@@ -1,13 +1,14 @@
 //! Second half of a change: what comes gets its numbers, and the workers a snapshot with it.
 
 use super::Piece;
+use crate::config::names::PortName;
 use crate::engine::Engine;
 use crate::lower::mirrors;
 use crate::plan::{Carrier, NUMBERS_MAX, Plan, PlannedPort};
 use crate::protocols::members::Members;
 use std::collections::BTreeSet;
 use uuid::Uuid;
-use weft_switch::{BridgeId, PortId};
+use weft_switch::{BridgeId, IfaceId, PortId};
 
 impl Engine {
     /// Gives what is planned its numbers, and the workers the next snapshot.
@@ -18,11 +19,15 @@ impl Engine {
         mirrors::number(&self.config.desired, &mut self.lower.ids, &self.lower.workers);
         piece.moved = self.moved_vlans(&next);
         self.views.coverage.add("port_planned", next.looked_at as u64);
-        for row in &next.planned {
-            self.lower.mark_row(row);
+        piece.left = self.left_ports(&next);
+        for port in next.ports.iter().map(|port| &port.port).chain(&piece.left) {
+            self.lower.mark_port(port);
         }
         // The other ends of patch ports may be in an earlier piece, which did not have the numbers of these.
-        next.ports.iter().filter_map(other_end).for_each(|row| self.lower.mark_row(row));
+        let others = next.ports.iter().filter_map(other_end);
+        for port in others.filter_map(|row| self.plan.ports.get(row)) {
+            self.lower.mark_port(&port.port);
+        }
         self.reported.mark(next.planned.iter().copied());
         let groups: BTreeSet<String> =
             next.ports.iter().filter_map(|port| port.split_horizon.clone()).collect();
@@ -41,11 +46,12 @@ impl Engine {
         self.turn_trees();
     }
 
-    /// What was learned on ports that had other VLANs is not true any more.
+    /// What was learned on ports that had other VLANs, or have no interface any more, is not true any more.
     pub(super) fn settle(&mut self, piece: &mut Piece) {
         for port in piece.moved.drain(..) {
             self.lower.workers.forget_fdb(None, Some(port));
         }
+        self.retire(piece);
         piece.round = 0;
     }
 
@@ -61,18 +67,19 @@ impl Engine {
         }
     }
 
-    /// New ports begin with counters of zero.
+    /// New interfaces begin with counters of zero.
     fn number_ports(&mut self, next: &Plan) {
         let mut fresh = Vec::new();
         for port in &next.ports {
-            // The plan has no more of them than there are numbers.
-            if let Some((number, true)) = self.lower.ids.ports.give(&port.interface) {
-                self.lower.ids.outer.restart(PortId(number));
-                fresh.push((PortId(number), port.interface));
+            // The plan has no more of them than there are numbers, and each port has one at least.
+            let _ = self.lower.ids.ports.give(&port.port);
+            if let Some((number, true)) = self.lower.ids.ifaces.give(&port.interface) {
+                self.lower.ids.outer.restart(IfaceId(number));
+                fresh.push((IfaceId(number), port.interface));
             }
         }
         if !fresh.is_empty() {
-            self.lower.workers.clear_ports(&fresh.iter().map(|(id, _)| *id).collect());
+            self.lower.workers.clear_ifaces(&fresh.iter().map(|(id, _)| *id).collect());
         }
         self.reported.counters.begin(fresh.into_iter().map(|(_, row)| row));
     }
@@ -82,7 +89,16 @@ impl Engine {
         let moved = next.ports.iter().filter(|port| {
             self.plan.ports.get(&port.interface).is_some_and(|old| old.vlan != port.vlan)
         });
-        moved.filter_map(|port| self.lower.ids.port(&port.interface)).collect()
+        moved.filter_map(|port| self.lower.ids.port(&port.port)).collect()
+    }
+
+    /// Ports whose interface is in another one in `next`.
+    fn left_ports(&self, next: &Plan) -> BTreeSet<PortName> {
+        let left = next.ports.iter().filter_map(|port| {
+            let old = &self.plan.ports.get(&port.interface)?.port;
+            (*old != port.port).then(|| old.clone())
+        });
+        left.collect()
     }
 }
 

@@ -19,8 +19,10 @@ impl Engine {
             return Stage::Open;
         }
         for row in &gone {
-            self.plan.ports.remove(row);
-            self.lower.mark_row(row);
+            piece.left.extend(self.plan.ports.remove(row).map(|port| port.port.clone()));
+        }
+        for port in &piece.left {
+            self.lower.mark_port(port);
         }
         let mut links = closing.iter().filter_map(|name| self.host.links.get(name));
         if links.any(|link| link.held == Held::Underlay) {
@@ -34,11 +36,9 @@ impl Engine {
     /// Takes the numbers of what is gone back, and has links closed.
     pub(super) fn close(&mut self, piece: &mut Piece, until: Instant) -> Stage {
         for row in piece.gone.drain(..) {
-            if let Some(number) = self.lower.ids.ports.take_back(&row) {
-                self.lower.workers.forget_fdb(None, Some(PortId(number)));
-                self.protocols.snooping.forget_port(PortId(number));
-            }
+            self.lower.ids.ifaces.take_back(&row);
         }
+        self.retire(piece);
         while let Some(step) = piece.next.close.get(piece.done) {
             piece.done += 1;
             self.apply().close(step);
@@ -48,6 +48,19 @@ impl Engine {
         }
         piece.done = 0;
         Stage::Open
+    }
+
+    /// Takes the numbers of ports back that interfaces have left, if they have none any more, and forgets
+    /// what was learned there.  To be called when nothing is sent to them any more.
+    pub(super) fn retire(&mut self, piece: &mut Piece) {
+        for port in std::mem::take(&mut piece.left) {
+            if self.plan.ports.by_port(&port).is_none()
+                && let Some(number) = self.lower.ids.ports.take_back(&port)
+            {
+                self.lower.workers.forget_fdb(None, Some(PortId(number)));
+                self.protocols.snooping.forget_port(PortId(number));
+            }
+        }
     }
 }
 
@@ -79,7 +92,7 @@ fn leave_underlays(closing: &BTreeSet<&String>, plan: &mut Installed, lower: &mu
         let mut left = port.clone();
         left.leave_underlays(closing);
         if left != *port {
-            lower.mark_row(&row);
+            lower.mark_port(&left.port);
             plan.ports.insert(left);
         }
     }

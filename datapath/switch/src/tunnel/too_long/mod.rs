@@ -8,7 +8,7 @@ use crate::act::{push_tags, send, send_tunnelled};
 use crate::pass::Pass;
 use crate::trace::Event;
 use crate::view::Effects;
-use crate::{DropReason, FrameBuf, Meta, PortId, TunnelConf};
+use crate::{DropReason, FrameBuf, IfaceId, Meta, TunnelConf};
 use weft_wire::{L2, parse_l2};
 
 /// The longest answer or fragment that is made here: an answer quotes less, and a fragment is at most
@@ -40,18 +40,18 @@ impl<'a> Oversized<'a> {
 pub(crate) fn too_long<E: Effects>(
     frame: E::Frame,
     meta: &Meta,
-    port_id: PortId,
+    iface: IfaceId,
     tunnel: &TunnelConf,
     pass: &mut Pass<'_, E>,
 ) {
     match Oversized::read(frame.bytes(), tunnel) {
         Some(whole) if whole.may_be_cut() => {
-            if !in_fragments(&whole, meta, port_id, tunnel, pass) {
-                pass.effects.tx_drop(port_id, DropReason::ExceedsMtu);
+            if !in_fragments(&whole, meta, iface, tunnel, pass) {
+                pass.effects.tx_drop(iface, DropReason::ExceedsMtu);
             }
         }
         whole => {
-            pass.effects.tx_drop(port_id, DropReason::ExceedsMtu);
+            pass.effects.tx_drop(iface, DropReason::ExceedsMtu);
             if let Some(whole) = &whole {
                 answer(whole, meta, pass);
             }
@@ -64,7 +64,7 @@ pub(crate) fn too_long<E: Effects>(
 fn in_fragments<E: Effects>(
     whole: &Oversized<'_>,
     meta: &Meta,
-    port_id: PortId,
+    iface: IfaceId,
     tunnel: &TunnelConf,
     pass: &mut Pass<'_, E>,
 ) -> bool {
@@ -78,12 +78,12 @@ fn in_fragments<E: Effects>(
     {
         if !is_cut {
             is_cut = true;
-            pass.effects.note(|| Event::Fragmented(port_id));
+            pass.effects.note(|| Event::Fragmented(iface));
         }
         next = part.next;
         match room.get(..part.len).and_then(|bytes| pass.effects.copy_from(bytes)) {
-            Some(part) => send_tunnelled(part, meta, port_id, tunnel, pass),
-            None => pass.effects.tx_drop(port_id, DropReason::NoBuffer),
+            Some(part) => send_tunnelled(part, meta, iface, tunnel, pass),
+            None => pass.effects.tx_drop(iface, DropReason::NoBuffer),
         }
     }
     is_cut
@@ -93,14 +93,14 @@ fn in_fragments<E: Effects>(
 fn answer<E: Effects>(whole: &Oversized<'_>, meta: &Meta, pass: &mut Pass<'_, E>) {
     let mut room = [0; FRAME_MAX_BYTES];
     if let Some(len) = icmp::answer(whole.bytes, whole.l2_bytes, whole.mtu, &mut room)
-        && let Some(port) = pass.snapshot.port(meta.ingress)
-        && pass.effects.may_answer(meta.ingress, pass.now)
+        && let Some(port) = pass.snapshot.port(meta.ingress.port)
+        && pass.effects.may_answer(meta.ingress.port, pass.now)
         && let Some(mut answer) = room.get(..len).and_then(|bytes| pass.effects.copy_from(bytes))
     {
         if !push_tags(&mut answer, meta) {
             return pass.effects.free(answer);
         }
         // No second answer to the answer, should it not fit either: it is an ICMP error.
-        send(answer, meta, (meta.ingress, port), pass);
+        send(answer, meta, port, pass);
     }
 }
