@@ -6,8 +6,10 @@ use crate::command::{
 use crate::engine::Engine;
 use crate::engine::count;
 use crate::engine::errand::{Counters, Counting};
+use crate::engine::moving;
 use crate::engine::parts::Lend;
 use crate::engine::probing;
+use crate::lower::publish::Publisher;
 use crate::report::seen::Seen;
 use crate::trace::explain::Source;
 
@@ -33,6 +35,12 @@ impl Lend<count::Statistics> for Engine {
 impl Lend<probing::Probing> for Engine {
     fn lend(&mut self) -> probing::Parts<'_> {
         probing::Parts { probe: &mut self.underlay.hop_probe, kernel: &mut self.host.kernel }
+    }
+}
+
+impl Lend<moving::Moving> for Engine {
+    fn lend(&mut self) -> Publisher<'_> {
+        self.publisher()
     }
 }
 
@@ -114,7 +122,7 @@ impl Lend<tnl::Tunnels> for Engine {
         let Self { config, plan, host, lower, protocols, views, .. } = self;
         tnl::Parts {
             kernel: &host.kernel,
-            publisher: crate::lower::publish::Publisher {
+            publisher: Publisher {
                 desired: &config.desired,
                 plan,
                 gates: &protocols.spanning,
@@ -131,7 +139,7 @@ impl Lend<pmd::Threads> for Engine {
         let Self { config, plan, host, lower, protocols, views, .. } = self;
         pmd::Parts {
             cleared: &mut views.cleared,
-            publisher: crate::lower::publish::Publisher {
+            publisher: Publisher {
                 desired: &config.desired,
                 plan,
                 gates: &protocols.spanning,

@@ -5,7 +5,9 @@
 
 use super::datapath::datapaths;
 use super::flows::recent;
-use super::{Command, Family, command};
+use super::{Command, Family, command, errand};
+use crate::engine::errand::Step;
+use crate::engine::moving;
 use crate::engine::parts::Needs;
 use crate::lower::publish::Publisher;
 use crate::serve::unixctl::Answer;
@@ -40,7 +42,7 @@ impl Family for Threads {
 const COMMANDS: &[Command<Threads>] = &[
     command::<Threads>("dpif-netdev/bond-show", "[dp]", 0, 1, |_, _| Ok(String::new())),
     command::<Threads>("dpif-netdev/pmd-perf-show", "[-pmd core] [dp]", 0, 3, perf),
-    command::<Threads>("dpif-netdev/pmd-rxq-rebalance", "[dp]", 0, 1, rebalance),
+    errand::<Threads>("dpif-netdev/pmd-rxq-rebalance", "[dp]", 0, 1, rebalance),
     command::<Threads>("dpif-netdev/pmd-rxq-show", "[-pmd core] [dp]", 0, 3, queues),
     command::<Threads>("dpif-netdev/pmd-stats-clear", "[dp]", 0, 1, clear),
     command::<Threads>("dpif-netdev/pmd-stats-show", "[-pmd core] [dp]", 0, 3, statistics),
@@ -196,9 +198,8 @@ fn forget_flows(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
 }
 
 /// Puts ports that talk to each other on one worker, now.
-fn rebalance(lent: &mut Parts<'_>, _args: &[String]) -> Answer {
-    let done = lent.publisher.rebalance(std::time::Instant::now(), true);
-    done.map(|()| String::new()).map_err(|error| format!("{error}\n"))
+fn rebalance(lent: &mut Parts<'_>, _args: &[String]) -> Result<Step, String> {
+    Ok(moving::begin(&mut lent.publisher, true))
 }
 
 /// The queues of each worker that has a CPU of its own; the time that one queue takes is not known.

@@ -8,6 +8,7 @@
 pub(crate) mod change;
 pub mod count;
 pub(crate) mod errand;
+pub(crate) mod moving;
 mod observe;
 pub(crate) mod parts;
 pub(crate) mod probing;

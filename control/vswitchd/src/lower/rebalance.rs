@@ -11,6 +11,7 @@ use crate::lower::publish::Publisher;
 use crate::workers::{NoWorker, Workers};
 use std::time::{Duration, Instant};
 use weft_switch::WorkerId;
+use weft_worker::Talk;
 
 /// After a move nothing moves for so long: the measure looks four seconds back.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -39,35 +40,32 @@ fn places(links: &Links, workers: &Workers) -> Places {
 }
 
 impl Publisher<'_> {
-    /// Moves links when much is won by it.  To be called about once a second.
-    ///
-    /// # Errors
-    /// When a link was to go to a worker that is not there.
-    pub(crate) fn tend_workers(&mut self, now: Instant) -> Result<(), NoWorker> {
+    /// True when it may be worth it to move links.
+    pub(crate) fn is_rebalance_due(&self, now: Instant) -> bool {
         let has_several = self.lower.workers.count() > 1;
-        if has_several && self.desired.rebalances && self.lower.rebalance.is_due(now) {
-            self.rebalance(now, false)?;
-        }
-        Ok(())
+        has_several && self.desired.rebalances && self.lower.rebalance.is_due(now)
     }
 
-    /// Moves links between workers, also for little when somebody asked for it.
+    /// Moves links between workers when much is won by it; also for little when somebody asked for it.  All of
+    /// it is one turn, so that no link goes meanwhile: the workers have just said who talks to whom.
     ///
     /// # Errors
     /// When a link was to go to a worker that is not there.
-    pub(crate) fn rebalance(&mut self, now: Instant, is_asked_for: bool) -> Result<(), NoWorker> {
-        let talks = self.lower.workers.talks();
+    pub(crate) fn rebalance(&mut self, talks: &[Talk], is_asked_for: bool) -> Result<(), NoWorker> {
         let at = places(self.links, &self.lower.workers);
-        let moves = placement::moves(&talks, &at, self.lower.workers.count(), is_asked_for);
+        let moves = placement::moves(talks, &at, self.lower.workers.count(), is_asked_for);
         if moves.is_empty() {
             return Ok(());
         }
-        self.lower.rebalance.moved_at = Some(now);
+        self.lower.rebalance.moved_at = Some(Instant::now());
         for (link, worker) in &moves {
             self.lower.workers.expect_queue(*worker, *link);
             self.links.set_worker(*link, *worker);
         }
         self.install();
+        if let Some(question) = self.lower.installing() {
+            self.lower.workers.await_order(question);
+        }
         for (link, worker) in moves {
             let from = at.get(&link).copied().unwrap_or(WorkerId(0));
             if self.lower.workers.move_queues(link, from, worker)? {

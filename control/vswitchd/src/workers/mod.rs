@@ -11,7 +11,7 @@
 mod orders;
 pub mod watch;
 
-pub use orders::{fdb_stats, reports};
+pub use orders::{fdb_stats, reports, talks};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;

@@ -50,6 +50,11 @@ impl Workers {
         self.order(|_| Command::Install(Arc::clone(snapshot)))
     }
 
+    /// Waits until an order is carried out.
+    pub fn await_order(&mut self, question: Question) {
+        drop(self.wait(question));
+    }
+
     /// Makes a worker that was just started forward by `snapshot`; what it is told later finds it so.
     pub fn install_on(&self, worker: WorkerId, snapshot: &Arc<Snapshot>) {
         if let Some(handle) = self.handles.get(worker.index()) {
@@ -67,14 +72,9 @@ impl Workers {
         Ok(())
     }
 
-    /// Which links sent to which lately, at all workers.
-    pub fn talks(&mut self) -> Vec<Talk> {
-        let question = self.ask(|_| Command::ListTalks);
-        let talks = |event| match event {
-            Event::Talks(talks) => talks,
-            _ => Vec::new(),
-        };
-        self.wait(question).into_iter().flat_map(talks).collect()
+    /// Asks which links sent to which lately: [`talks`].
+    pub fn ask_talks(&mut self) -> Question {
+        self.ask(|_| Command::ListTalks)
     }
 
     /// A queue of a link will come to a worker, by [`Workers::move_queues`]: it keeps frames for it.
@@ -240,6 +240,16 @@ impl Workers {
         self.hear();
         std::mem::take(&mut self.unasked.wanted_hops)
     }
+}
+
+/// Which links sent to which lately, at all workers.
+#[must_use]
+pub fn talks(answers: Vec<Event<Queue>>) -> Vec<Talk> {
+    let talks = answers.into_iter().filter_map(|event| match event {
+        Event::Talks(talks) => Some(talks),
+        _ => None,
+    });
+    talks.flatten().collect()
 }
 
 /// The reports among answers, in the order of the workers.

@@ -4,6 +4,7 @@ use super::Control;
 use crate::config::changed_rows::ChangedRows;
 use crate::engine::Engine;
 use crate::engine::errand::Counters;
+use crate::engine::moving;
 use crate::netlink::kernel::{self, LinkStats};
 use crate::report::machine;
 use crate::report::status::Wanted;
@@ -157,8 +158,9 @@ impl Control {
             let changes = self.kernel.listen_again(&mut self.engine.host.kernel);
             self.note_changes(changes);
         }
-        if let Err(error) = self.engine.publisher().tend_workers(now) {
-            tracing::error!("{error}");
+        let mut publisher = self.engine.publisher();
+        if publisher.is_rebalance_due(now) {
+            self.errands.after(moving::begin(&mut publisher, false), None);
         }
         self.engine.views.coverage.turn(now);
         let is_behind = self.engine.underlay.ways.is_behind(now);
