@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{conversations, hex};
+use common::{conversations, hex, unhex};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use weft_openflow::fuzz_targets::{ALL, run};
 
@@ -61,6 +61,19 @@ impl Random {
 fn check(target: &str, data: &[u8]) {
     let is_fine = catch_unwind(AssertUnwindSafe(|| run(target, data))).is_ok();
     assert!(is_fine, "{target} fails on {}", hex(data));
+}
+
+/// What the fuzzer found to fail, when it did.
+#[test]
+fn what_failed_once_holds() {
+    for (name, found) in [
+        ("request", include_str!("../fuzz/corpus/request/found.txt")),
+        ("reply", include_str!("../fuzz/corpus/reply/found.txt")),
+    ] {
+        for line in found.lines() {
+            check(name, &unhex(line));
+        }
+    }
 }
 
 #[test]
