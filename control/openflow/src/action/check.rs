@@ -1,7 +1,7 @@
 //! Whether actions fit the packets that a flow takes.
 
 use super::bits;
-use super::hash::member;
+use super::nicira::hash::member;
 use weft_flow::action::{Ct, Learn, LearnDestination, LearnSource, Nat, NatAddresses, ZoneSource};
 use weft_flow::field::{Prerequisite, ones};
 use weft_flow::request::Refusal;

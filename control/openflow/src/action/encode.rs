@@ -1,8 +1,9 @@
 //! Actions, written as a version says them.
 
 use super::decode::{Context, NICIRA};
+use super::nicira::{conntrack, controller, hash, learn, sample};
 use super::set::{self, Set};
-use super::{bits, conntrack, controller, hash, learn, legacy, sample};
+use super::{bits, legacy};
 use crate::bytes::Writer;
 use weft_flow::action::{Resubmit, SetForm};
 use weft_flow::{Action, Field, PortNo, TableId, Version};

@@ -6,15 +6,10 @@
 
 mod bits;
 mod check;
-mod conntrack;
-mod controller;
 mod decode;
 mod encode;
-mod hash;
-mod learn;
 mod legacy;
 mod nicira;
-mod sample;
 mod set;
 mod standard;
 mod verify;

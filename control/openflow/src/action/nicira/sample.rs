@@ -1,14 +1,14 @@
 //! `sample`: packets for IPFIX.
 
-use super::decode::sized;
-use super::encode::nicira;
+use crate::action::decode::sized;
+use crate::action::encode::nicira;
 use crate::bytes::{Reader, Writer};
 use weft_flow::action::{Sample, SampleDirection, SampleNumber};
 use weft_flow::request::Refusal;
 use weft_flow::{Action, PortNo};
 
 /// Reads `sample` in the form that its subtype says: 29, 38 or 41.
-pub(super) fn decode(body: Reader<'_>, subtype: u16) -> Result<Action, Refusal> {
+pub(in crate::action) fn decode(body: Reader<'_>, subtype: u16) -> Result<Action, Refusal> {
     let form = match subtype {
         29 => 1,
         38 => 2,
@@ -47,7 +47,7 @@ pub(super) fn decode(body: Reader<'_>, subtype: u16) -> Result<Action, Refusal> 
 }
 
 /// Writes `sample` in the form that it was sent in.
-pub(super) fn encode(out: &mut Vec<u8>, of: &Sample) {
+pub(in crate::action) fn encode(out: &mut Vec<u8>, of: &Sample) {
     let subtype = match of.form {
         1 => 29,
         2 => 38,

@@ -1,9 +1,9 @@
 //! `ct` and `nat`: connection tracking.
 
-use super::bits::{field, pack, source, unpack};
-use super::decode::{Context, list};
-use super::encode::{self, nicira};
-use super::verify::{Outer, Place, verify};
+use crate::action::bits::{field, pack, source, unpack};
+use crate::action::decode::{Context, list};
+use crate::action::encode::{self, nicira};
+use crate::action::verify::{Outer, Place, verify};
 use crate::bytes::{Reader, Writer};
 use crate::oxm;
 use weft_flow::action::{Ct, Nat, NatAddresses, NatFlags, ZoneSource};
@@ -20,7 +20,10 @@ const PORT_FIRST: u16 = 1 << 4;
 const PORT_LAST: u16 = 1 << 5;
 
 /// Reads `ct`.
-pub(super) fn decode(mut body: Reader<'_>, context: Context<'_>) -> Result<Action, Refusal> {
+pub(in crate::action) fn decode(
+    mut body: Reader<'_>,
+    context: Context<'_>,
+) -> Result<Action, Refusal> {
     let flags = body.u16()?;
     let (commits, forces) = (flags & COMMIT != 0, flags & FORCE != 0);
     if forces && !commits {
@@ -50,7 +53,7 @@ pub(super) fn decode(mut body: Reader<'_>, context: Context<'_>) -> Result<Actio
 }
 
 /// Writes `ct`.
-pub(super) fn encode(out: &mut Vec<u8>, context: Context<'_>, of: &Ct) {
+pub(in crate::action) fn encode(out: &mut Vec<u8>, context: Context<'_>, of: &Ct) {
     nicira(out, 35, |out| {
         out.u16(if of.commits { COMMIT } else { 0 } | if of.forces { FORCE } else { 0 });
         match of.zone {
@@ -71,7 +74,7 @@ pub(super) fn encode(out: &mut Vec<u8>, context: Context<'_>, of: &Ct) {
 }
 
 /// Reads `nat`.
-pub(super) fn decode_nat(mut body: Reader<'_>) -> Result<Action, Refusal> {
+pub(in crate::action) fn decode_nat(mut body: Reader<'_>) -> Result<Action, Refusal> {
     body.skip(2)?;
     let (flags, present) = (nat_flags(body.u16()?)?, body.u16()?);
     let mut values = Reader::refusing(body.rest(), Refusal::ActionBadArgument);
@@ -135,7 +138,7 @@ fn nat_flags(flags: u16) -> Result<NatFlags, Refusal> {
 }
 
 /// Writes `nat`.
-pub(super) fn encode_nat(out: &mut Vec<u8>, of: &Nat) {
+pub(in crate::action) fn encode_nat(out: &mut Vec<u8>, of: &Nat) {
     let flags = [
         of.flags.source,
         of.flags.destination,

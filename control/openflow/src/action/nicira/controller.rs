@@ -1,6 +1,6 @@
 //! `controller`: packets that go to controllers, in the older form and with properties.
 
-use super::encode::nicira;
+use crate::action::encode::nicira;
 use crate::bytes::{Reader, Writer};
 use weft_flow::action::Controller;
 use weft_flow::request::Refusal;
@@ -10,7 +10,7 @@ use weft_flow::{Action, MeterId};
 const REASON_ACTION: u8 = 1;
 
 /// Reads the older form.
-pub(super) fn decode_old(mut body: Reader<'_>) -> Result<Action, Refusal> {
+pub(in crate::action) fn decode_old(mut body: Reader<'_>) -> Result<Action, Refusal> {
     let (max_len, controller_id, reason) = (body.u16()?, body.u16()?, body.u8()?);
     Ok(Action::Controller(Box::new(Controller {
         max_len,
@@ -21,7 +21,7 @@ pub(super) fn decode_old(mut body: Reader<'_>) -> Result<Action, Refusal> {
 }
 
 /// Reads the form with properties.
-pub(super) fn decode(mut body: Reader<'_>) -> Result<Action, Refusal> {
+pub(in crate::action) fn decode(mut body: Reader<'_>) -> Result<Action, Refusal> {
     body.zeros(6, Refusal::MustBeZero)?;
     let mut controller = Controller {
         max_len: u16::MAX,
@@ -56,7 +56,7 @@ fn property(properties: &mut Reader<'_>, controller: &mut Controller) -> Result<
 }
 
 /// Writes the older form where it can say all, and the request had it.
-pub(super) fn encode(out: &mut Vec<u8>, of: &Controller) {
+pub(in crate::action) fn encode(out: &mut Vec<u8>, of: &Controller) {
     let needs_properties = !of.userdata.is_empty() || of.pauses || of.meter.is_some();
     if !needs_properties && !of.has_properties {
         return nicira(out, 20, |out| {

@@ -1,8 +1,14 @@
 //! Nicira's actions, read by their subtype.
 
+pub(super) mod conntrack;
+pub(super) mod controller;
+pub(super) mod hash;
+pub(super) mod learn;
+pub(super) mod sample;
+
 use super::decode::{Context, list, sized};
 use super::standard::{MPLS_LABEL, MPLS_TC};
-use super::{bits, conntrack, controller, hash, learn, sample, set, standard, verify};
+use super::{bits, set, standard, verify};
 use crate::bytes::Reader;
 use weft_flow::action::{Conjunction, FinTimeout, Resubmit};
 use weft_flow::request::Refusal;

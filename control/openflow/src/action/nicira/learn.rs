@@ -1,8 +1,8 @@
 //! `learn`: flows that packets make.
 
-use super::bits::{any_field, field};
-use super::decode::Context;
-use super::encode::nicira;
+use crate::action::bits::{any_field, field};
+use crate::action::decode::Context;
+use crate::action::encode::nicira;
 use crate::bytes::{Reader, Writer, is_zero};
 use crate::oxm::{self, number, number_bytes};
 use weft_flow::action::{Learn, LearnDestination, LearnFlags, LearnSource, LearnSpec};
@@ -24,7 +24,7 @@ const TARGET_LOAD: u16 = 1 << 11;
 const TARGET_OUTPUT: u16 = 2 << 11;
 
 /// Reads `learn`, in the form with a limit or without.
-pub(super) fn decode(
+pub(in crate::action) fn decode(
     mut body: Reader<'_>,
     context: Context<'_>,
     has_limit_form: bool,
@@ -123,7 +123,7 @@ fn spec(header: u16, body: &mut Reader<'_>, context: Context<'_>) -> Result<Lear
 }
 
 /// Writes `learn`, in the form that it was sent in.
-pub(super) fn encode(out: &mut Vec<u8>, context: Context<'_>, of: &Learn) {
+pub(in crate::action) fn encode(out: &mut Vec<u8>, context: Context<'_>, of: &Learn) {
     let has_limit_form = of.has_limit_form || of.limit != 0 || of.result.is_some();
     let flag = |is_set: bool, flag: u16| if is_set { flag } else { 0 };
     nicira(out, if has_limit_form { 45 } else { 16 }, |out| {

@@ -1,8 +1,8 @@
 //! `bundle` and `multipath`: choices by hash.
 
-use super::bits::{field, pack, target, unpack};
-use super::decode::{Context, sized};
-use super::encode::nicira;
+use crate::action::bits::{field, pack, target, unpack};
+use crate::action::decode::{Context, sized};
+use crate::action::encode::nicira;
 use crate::bytes::{Reader, Writer, is_zero};
 use crate::oxm;
 use weft_flow::action::{Bundle, BundleAlgorithm, HashFields, Multipath, MultipathAlgorithm};
@@ -25,7 +25,10 @@ fn hash_fields(number: u16) -> Result<HashFields, Refusal> {
 }
 
 /// Reads `multipath`.
-pub(super) fn decode_multipath(body: Reader<'_>, context: Context<'_>) -> Result<Action, Refusal> {
+pub(in crate::action) fn decode_multipath(
+    body: Reader<'_>,
+    context: Context<'_>,
+) -> Result<Action, Refusal> {
     use MultipathAlgorithm::{HashThreshold, Hrw, IterHash, ModuloN};
     let mut body = sized(body, 22)?;
     let (fields, basis) = (body.u16()?, body.u16()?);
@@ -56,7 +59,7 @@ pub(super) fn decode_multipath(body: Reader<'_>, context: Context<'_>) -> Result
 }
 
 /// Writes `multipath`.
-pub(super) fn encode_multipath(out: &mut Vec<u8>, context: Context<'_>, of: &Multipath) {
+pub(in crate::action) fn encode_multipath(out: &mut Vec<u8>, context: Context<'_>, of: &Multipath) {
     nicira(out, 10, |out| {
         out.u16(of.fields as u16);
         out.u16(of.basis);
@@ -71,7 +74,7 @@ pub(super) fn encode_multipath(out: &mut Vec<u8>, context: Context<'_>, of: &Mul
 }
 
 /// Reads `bundle` or `bundle_load`.
-pub(super) fn decode_bundle(
+pub(in crate::action) fn decode_bundle(
     mut body: Reader<'_>,
     context: Context<'_>,
     loads: bool,
@@ -107,18 +110,18 @@ pub(super) fn decode_bundle(
 }
 
 /// Refuses what cannot be a member of a bundle, where ports have numbers below `end`.
-pub(super) fn member(port: PortNo, end: u32) -> Result<PortNo, Refusal> {
+pub(in crate::action) fn member(port: PortNo, end: u32) -> Result<PortNo, Refusal> {
     if port == PortNo::CONTROLLER {
         return Err(Refusal::BadOutPort);
     }
     if port != PortNo::ANY {
-        super::check::port(port, end)?;
+        crate::action::check::port(port, end)?;
     }
     Ok(port)
 }
 
 /// Writes `bundle` or `bundle_load`.
-pub(super) fn encode_bundle(out: &mut Vec<u8>, context: Context<'_>, of: &Bundle) {
+pub(in crate::action) fn encode_bundle(out: &mut Vec<u8>, context: Context<'_>, of: &Bundle) {
     nicira(out, if of.destination.is_some() { 13 } else { 12 }, |out| {
         out.u16(of.algorithm as u16);
         out.u16(of.fields as u16);
