@@ -159,7 +159,7 @@ fn snapshot(epoch: u64, ports: &[ModelPort], reads_inner_tags: bool) -> Snapshot
     for (id, port) in (0u16..).zip(ports) {
         let member =
             |member| (iface_of(id, member), IfaceConf::new(IfaceKind::Link(link_of(id, member))));
-        let members = (0..).take(port.members.len()).map(member).collect();
+        let members = (0..).take(port.members.len()).map(member);
         let mut conf = PortConf::with(BridgeId(port.bridge), Ifaces::of(members).unwrap());
         let tag = Vid::try_from(port.tag).unwrap();
         conf.vlan = VlanConf {
@@ -483,7 +483,7 @@ fn a_port_with_other_interfaces_forgets_its_stations() {
         let mut builder = SnapshotBuilder::new(epoch);
         builder.bridge(BridgeId(0), BridgeConf::default());
         let iface = |id: &u16| (IfaceId(*id), IfaceConf::new(IfaceKind::Link(LinkId(*id))));
-        let ifaces = Ifaces::of(numbers.iter().map(iface).collect()).unwrap();
+        let ifaces = Ifaces::of(numbers.iter().map(iface)).unwrap();
         builder.port(PortId(0), PortConf::with(BridgeId(0), ifaces));
         for id in numbers {
             let role = LinkRole::Iface(IfaceId(*id));

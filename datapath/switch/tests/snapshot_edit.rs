@@ -103,12 +103,10 @@ impl World {
             }
         };
         let spares = self.spares.iter().filter(|(_, port)| **port == id).map(|(spare, _)| *spare);
-        let spares: Vec<_> = spares.map(spare).collect();
+        let spares = spares.map(spare);
         let own = (iface(id), IfaceConf::new(kind));
-        let ifaces = match spares.as_slice() {
-            [] => Ifaces::One(own.0, own.1),
-            _ => Ifaces::Several(std::iter::once(own).chain(spares).collect()),
-        };
+        let only = Ifaces::one(own.0, own.1.clone());
+        let ifaces = Ifaces::of(std::iter::once(own).chain(spares)).unwrap_or(only);
         let mut conf = PortConf::with(BridgeId(want.bridge), ifaces);
         let trunks = want
             .trunks

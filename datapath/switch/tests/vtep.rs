@@ -43,7 +43,7 @@ fn stacked(encap: Encap, is_v6: bool, is_one_bridge: bool, csum: Csum) -> Snapsh
     builder.port(NIC_PORT, PortConf::new(below, NIC_IFACE, IfaceKind::Link(NIC)));
     let mut internal = IfaceConf::new(IfaceKind::Link(TAP));
     internal.vtep = Some(Box::new(Vtep { mac: TAP_MAC, addresses: vec![ip(local)] }));
-    builder.port(TAP_PORT, PortConf::with(below, Ifaces::One(TAP_IFACE, internal)));
+    builder.port(TAP_PORT, PortConf::with(below, Ifaces::one(TAP_IFACE, internal)));
     builder.link(VIF, link(LinkRole::Iface(VIF_IFACE)));
     builder.link(NIC, link(LinkRole::Iface(NIC_IFACE)));
     builder.link(TAP, LinkConf { mtu: 9000, ..link(LinkRole::Iface(TAP_IFACE)) });

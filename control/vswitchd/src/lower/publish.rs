@@ -281,7 +281,7 @@ impl Publisher<'_> {
             conf.vtep = port.vtep.clone().map(Box::new);
             Some((ids.iface(&port.interface)?, conf))
         };
-        let ifaces = Ifaces::of(self.planned(id).filter_map(iface).collect())?;
+        let ifaces = Ifaces::of(self.planned(id).filter_map(iface))?;
         let mut conf = PortConf::with(ids.bridge(&row.uuid)?, ifaces);
         conf.vlan = port.vlan.clone();
         let group = port.split_horizon.as_ref().and_then(|group| ids.groups.get(group));

@@ -9,8 +9,8 @@ use crate::trace::Event;
 use crate::tunnel::{is_tunnelled, receive, too_long};
 use crate::view::Effects;
 use crate::{
-    Batch, DropReason, FrameBuf, IfaceConf, IfaceId, IfaceKind, Ifaces, Ingress, LinkId, Meta,
-    PortConf, PortId, Reach, Snapshot, TunnelConf, Verdict,
+    Batch, DropReason, FrameBuf, IfaceConf, IfaceId, IfaceKind, Ingress, LinkId, Meta, PortConf,
+    PortId, Reach, Snapshot, TunnelConf, Verdict,
 };
 use weft_wire::ethernet::FRAME_MIN_BYTES;
 
@@ -91,10 +91,8 @@ fn spread<E: Effects>(
 ) {
     let mut last: Option<&PortConf> = None;
     for (_, recipient) in recipients(meta, ingress, ports, pass.snapshot) {
-        if let Some(to) = last.replace(recipient)
-            && let Some(by) = pick(to, pass.snapshot)
-        {
-            send_copy(frame.bytes(), meta, to, by, pass);
+        if let Some(to) = last.replace(recipient) {
+            send_copy(frame.bytes(), meta, to, to.ifaces.pick(pass.snapshot), pass);
         }
     }
     if let Some(to) = last {
@@ -132,22 +130,6 @@ pub(crate) fn listed<'a>(
     list.iter().copied().filter(move |id| snapshot.port(*id).is_some_and(takes))
 }
 
-/// The interface that a frame leaves a port by: of several the first that leads somewhere.  When none
-/// does it is the first, which counts what is dropped.
-#[inline]
-pub(crate) fn pick<'a>(
-    port: &'a PortConf,
-    snapshot: &Snapshot,
-) -> Option<(IfaceId, &'a IfaceConf)> {
-    match &port.ifaces {
-        Ifaces::One(id, iface) => Some((*id, iface)),
-        Ifaces::Several(ifaces) => {
-            let leads = ifaces.iter().find(|(_, iface)| iface.leads_somewhere(snapshot));
-            leads.or_else(|| ifaces.first()).map(|(id, iface)| (*id, iface))
-        }
-    }
-}
-
 /// Sends a copy of a frame out of one port, by this interface of it.
 pub(crate) fn send_copy<E: Effects>(
     bytes: &[u8],
@@ -176,11 +158,7 @@ pub(crate) fn send<E: Effects>(
 #[expect(clippy::inline_always, reason = "a call with so many arguments costs 20 instructions")]
 #[inline(always)]
 fn send_at_once<E: Effects>(frame: E::Frame, meta: &Meta, port: &PortConf, pass: &mut Pass<'_, E>) {
-    if let Some(by) = pick(port, pass.snapshot) {
-        return retag_and_deliver(frame, meta, port, by, pass);
-    }
-    pass.effects.rx_drop(meta.ingress.iface, DropReason::NoPort);
-    pass.effects.free(frame);
+    retag_and_deliver(frame, meta, port, port.ifaces.pick(pass.snapshot), pass);
 }
 
 /// Gives one frame the tags that its port wants, and sends it by an interface of that port.

@@ -4,7 +4,7 @@
 //! tag that its egress port wants; of all mirrors with one output, one copies a frame; and a copy
 //! that leaves is seen by mirrors that watch where it leaves.
 
-use crate::act::{deliver, listed, pick, recipients, retag};
+use crate::act::{deliver, listed, recipients, retag};
 use crate::pass::Pass;
 use crate::trace::Event;
 use crate::view::Effects;
@@ -112,9 +112,8 @@ impl Copying<'_> {
         // No answer goes back to a copy's sender: it came in nowhere.
         let meta = Meta { vid, given_tpid: 0, ingress: Ingress::NONE, ..*self.meta };
         for port_id in members {
-            if let Some(port) = pass.snapshot.port(*port_id).filter(|port| port.forwards)
-                && let Some(by) = pick(port, pass.snapshot)
-            {
+            if let Some(port) = pass.snapshot.port(*port_id).filter(|port| port.forwards) {
+                let by = port.ifaces.pick(pass.snapshot);
                 pass.effects.note(|| Event::Copying(Some(mirror.id)));
                 send_copy(self.bytes, &meta, &port.vlan, by, mirror.snaplen, pass);
                 self.leaves(*port_id, pass);

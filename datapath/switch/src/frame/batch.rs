@@ -25,8 +25,10 @@ pub enum Verdict {
     Drop(DropReason),
 }
 
-/// Where a frame comes in: an interface, and the port that it belongs to.
+/// Where a frame comes in: an interface, and the port that it belongs to.  Aligned, so that both
+/// numbers are written and read at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(4))]
 pub struct Ingress {
     /// What counts the frame, and flows match.
     pub iface: IfaceId,

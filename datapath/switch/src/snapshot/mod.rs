@@ -10,7 +10,6 @@ mod ids;
 pub use build::SnapshotBuilder;
 pub use ids::{BridgeId, IfaceId, LinkId, MirrorId, PortId, Tick, WorkerId};
 
-use crate::act::pick;
 use crate::bridge::PortMirrors;
 use crate::{Ingress, MirrorConf, Reach, TunnelConf, TunnelTable, VidSet, VlanConf};
 use chunked::Chunked;
@@ -192,49 +191,57 @@ impl IfaceConf {
     }
 }
 
-/// The interfaces of a port.  That of a port with one is here as it is: to leave by it costs no look-up.
+/// The interfaces of a port, one at least.  The first is here as it is: to leave by the only one costs
+/// no look-up.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Ifaces {
-    /// The only one.
-    One(IfaceId, IfaceConf),
-    /// Several, of which a frame leaves by one, the first if it can.
-    Several(Vec<(IfaceId, IfaceConf)>),
+pub struct Ifaces {
+    first: (IfaceId, IfaceConf),
+    others: Vec<(IfaceId, IfaceConf)>,
 }
 
 impl Ifaces {
+    /// The only one of a port.
+    #[must_use]
+    pub const fn one(id: IfaceId, iface: IfaceConf) -> Self {
+        Self { first: (id, iface), others: Vec::new() }
+    }
+
     /// These; nothing of none.
     #[must_use]
-    pub fn of(mut ifaces: Vec<(IfaceId, IfaceConf)>) -> Option<Self> {
-        let (id, iface) = ifaces.pop()?;
-        if ifaces.is_empty() {
-            return Some(Self::One(id, iface));
-        }
-        ifaces.push((id, iface));
-        Some(Self::Several(ifaces))
+    pub fn of(ifaces: impl IntoIterator<Item = (IfaceId, IfaceConf)>) -> Option<Self> {
+        let mut ifaces = ifaces.into_iter();
+        Some(Self { first: ifaces.next()?, others: ifaces.collect() })
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = (IfaceId, &IfaceConf)> {
-        let (one, several) = match self {
-            Self::One(id, iface) => (Some((*id, iface)), &[][..]),
-            Self::Several(ifaces) => (None, ifaces.as_slice()),
-        };
-        one.into_iter().chain(several.iter().map(|(id, iface)| (*id, iface)))
+        std::iter::once(&self.first).chain(&self.others).map(|(id, iface)| (*id, iface))
     }
 
     /// The same, to be changed.
     fn iter_mut(&mut self) -> impl Iterator<Item = &mut IfaceConf> {
-        let (one, several) = match self {
-            Self::One(_, iface) => (Some(iface), &mut [][..]),
-            Self::Several(ifaces) => (None, ifaces.as_mut_slice()),
-        };
-        one.into_iter().chain(several.iter_mut().map(|(_, iface)| iface))
+        std::iter::once(&mut self.first).chain(&mut self.others).map(|(_, iface)| iface)
     }
 
     /// One of them.
     #[must_use]
     pub fn get(&self, id: IfaceId) -> Option<&IfaceConf> {
         self.iter().find(|(other, _)| *other == id).map(|(_, iface)| iface)
+    }
+
+    /// The one that a frame leaves by: of several the first that leads somewhere.  When none does it is the
+    /// first, which counts what is dropped.
+    #[inline]
+    pub(crate) fn pick(&self, snapshot: &Snapshot) -> (IfaceId, &IfaceConf) {
+        let (id, iface) = &self.first;
+        if self.others.is_empty() { (*id, iface) } else { self.pick_of_several(snapshot) }
+    }
+
+    #[cold]
+    fn pick_of_several(&self, snapshot: &Snapshot) -> (IfaceId, &IfaceConf) {
+        let (id, iface) = &self.first;
+        let leads = self.iter().find(|(_, iface)| iface.leads_somewhere(snapshot));
+        leads.unwrap_or((*id, iface))
     }
 }
 
@@ -261,7 +268,7 @@ impl PortConf {
     /// A trunk port of `bridge` with one interface, which forwards and learns.
     #[must_use]
     pub fn new(bridge: BridgeId, iface: IfaceId, kind: IfaceKind) -> Self {
-        Self::with(bridge, Ifaces::One(iface, IfaceConf::new(kind)))
+        Self::with(bridge, Ifaces::one(iface, IfaceConf::new(kind)))
     }
 
     /// The same with these interfaces.
@@ -384,7 +391,7 @@ impl Snapshot {
     /// The interface that a control frame of a port leaves by.
     #[must_use]
     pub fn exit(&self, port: PortId) -> Option<IfaceId> {
-        pick(self.port(port)?, self).map(|(id, _)| id)
+        Some(self.port(port)?.ifaces.pick(self).0)
     }
 
     /// The tunnel, of an interface that is one.
