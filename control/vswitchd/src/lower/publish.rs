@@ -57,6 +57,11 @@ impl<K: Ord + Clone + Hash> Numbers<K> {
         self.by_key.get(key).copied()
     }
 
+    /// All numbers with their names, in order.
+    pub fn all(&self) -> impl Iterator<Item = (u16, &K)> {
+        self.by_number.iter().map(|(number, key)| (*number, key))
+    }
+
     /// Whose number this is.
     #[must_use]
     pub fn key(&self, number: u16) -> Option<&K> {

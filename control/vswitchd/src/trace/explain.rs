@@ -1,13 +1,14 @@
 //! A trace in words, stage by stage.
 
 use crate::config::desired::Desired;
+use crate::config::names::PortName;
 use crate::host::links::Links;
 use crate::lower::publish::Ids;
 use crate::plan::installed::Installed;
 use crate::plan::{Carrier, PlannedPort};
 use crate::protocols::spanning::Spanning;
 use crate::trace::walk::{Fate, Hop, Output};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use weft_switch::{
     DropReason, FdbRecord, IfaceId, Learned, LinkId, Meta, MirrorId, PortConf, PortId, Snapshot,
     TunnelConf, Verdict, VlanMode, trace,
@@ -41,38 +42,28 @@ pub struct Source<'a> {
     pub snapshot: &'a Snapshot,
 }
 
-/// Names for the numbers of a trace.
+/// Names for the numbers of a trace, each looked up when it is needed: there may be thousands of ports.
 pub struct Names<'a> {
     source: Source<'a>,
-    ifaces: BTreeMap<IfaceId, &'a PlannedPort>,
-    /// The first interface of each port.
-    ports: BTreeMap<PortId, &'a PlannedPort>,
 }
 
 impl<'a> Names<'a> {
     /// Of what is published now.
     #[must_use]
-    pub fn new(source: Source<'a>) -> Self {
-        let (mut ifaces, mut ports) = (BTreeMap::new(), BTreeMap::new());
-        for planned in &source.plan.ports {
-            ifaces.extend(source.ids.iface(&planned.interface).map(|id| (id, planned)));
-            if let Some(id) = source.ids.port(&planned.port) {
-                ports.entry(id).or_insert(planned);
-            }
-        }
-        Self { source, ifaces, ports }
+    pub const fn new(source: Source<'a>) -> Self {
+        Self { source }
     }
 
     /// An interface.
     #[must_use]
     pub fn planned(&self, iface: IfaceId) -> Option<&'a PlannedPort> {
-        self.ifaces.get(&iface).copied()
+        self.source.plan.ports.get(self.source.ids.row(iface)?)
     }
 
     /// The name of a port.
     #[must_use]
     pub fn port(&self, port: PortId) -> &'a str {
-        self.ports.get(&port).map_or("a port that is gone", |port| port.port.as_str())
+        self.source.ids.ports.key(port.0).map_or("a port that is gone", PortName::as_str)
     }
 
     /// The name of the port of an interface.
@@ -191,7 +182,7 @@ impl Names<'_> {
 
     /// What keeps a port from forwarding: its bridge, a spanning tree or a loop guard.
     fn blocked(&self, port: PortId) -> Option<String> {
-        let planned = self.ports.get(&port)?;
+        let planned = self.source.plan.ports.by_port(self.source.ids.ports.key(port.0)?)?;
         let bridge = self.source.desired.bridges.get(&planned.bridge)?;
         if !bridge.forwards {
             return Some(format!("bridge {} forwards nothing, as fail_mode has it", bridge.name));
@@ -303,16 +294,16 @@ impl Names<'_> {
         let own = hop.outputs.iter().filter(|output| output.mirror.is_none());
         let of = |output: &Output| self.source.snapshot.ingress(output.iface).port;
         let sent: BTreeSet<_> = own.map(of).collect();
-        self.ports
-            .iter()
-            .filter(|(id, _)| **id != hop.meta.ingress.port && !sent.contains(id))
-            .filter_map(|(id, port)| Some((*id, *port, self.conf(*id)?)))
+        let ports = self.source.ids.ports.all().map(|(id, name)| (PortId(id), name));
+        ports
+            .filter(|(id, _)| *id != hop.meta.ingress.port && !sent.contains(id))
+            .filter_map(|(id, name)| Some((id, name, self.conf(id)?)))
             .filter(|(_, _, conf)| conf.bridge == ingress.bridge)
-            .map(|(id, port, conf)| {
+            .map(|(id, name, conf)| {
                 let why = trace::why_not(ingress, conf, &hop.meta);
                 let why = why.map(|why| self.why_not(id, why));
                 let why = why.unwrap_or_else(|| "not one of the frame's ports".to_owned());
-                format!("not {}: {why}", port.port)
+                format!("not {name}: {why}")
             })
             .collect()
     }
