@@ -8,8 +8,8 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use std::hint::black_box;
 use weft_flow::action::{Actions, Resubmit, SetForm};
-use weft_flow::request::{FlowCommand, FlowFlags, FlowMod};
-use weft_flow::{Action, Bits, Field, GroupId, Match, PortNo, Slot, TableId};
+use weft_flow::request::{FlowCommand, FlowMod};
+use weft_flow::{Action, Bits, Field, PortNo, Slot, TableId};
 use weft_ofproto::{BridgeRequest, FlowBridge, Time};
 
 #[global_allocator]
@@ -39,7 +39,10 @@ fn bundles(criterion: &mut Criterion, flows: u32) {
     group.bench_function("delete_all_and_add", |bencher| {
         let setup = || {
             let (bridge, _) = commit(FlowBridge::new(), requests(flows));
-            let mut all = vec![BridgeRequest::Flow(flow_mod(FlowCommand::Delete))];
+            let mut all = vec![BridgeRequest::Flow(FlowMod {
+                table: TableId::ALL,
+                ..FlowMod::new(FlowCommand::Delete)
+            })];
             all.extend(requests(flows));
             (bridge, all)
         };
@@ -77,29 +80,6 @@ fn requests(flows: u32) -> Vec<BridgeRequest> {
     (0..flows).map(|number| BridgeRequest::Flow(flow(number))).collect()
 }
 
-fn flow_mod(command: FlowCommand) -> FlowMod {
-    FlowMod {
-        command,
-        table: TableId::ALL,
-        priority: 0,
-        matching: Match::any(),
-        cookie: 0,
-        cookie_filter: 0,
-        cookie_mask: 0,
-        modifies_cookie: false,
-        modify_adds: false,
-        idle_timeout: 0,
-        hard_timeout: 0,
-        importance: 0,
-        flags: FlowFlags::default(),
-        out_port: PortNo::ANY,
-        out_group: GroupId::ANY,
-        buffer: None,
-        actions: Box::default(),
-        learned: None,
-    }
-}
-
 /// A flow in one of 56 tables, for one of 500 datapaths.
 fn flow(number: u32) -> FlowMod {
     let exact = |slot: Slot, value: u32| (slot, Bits::new(value.into(), slot.ones()));
@@ -116,7 +96,7 @@ fn flow(number: u32) -> FlowMod {
         cookie: u64::from(number).wrapping_mul(0x9e37_79b9_7f4a_7c15),
         matching: matching.into_iter().collect(),
         actions: actions(number),
-        ..flow_mod(FlowCommand::Add)
+        ..FlowMod::new(FlowCommand::Add)
     }
 }
 

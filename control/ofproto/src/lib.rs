@@ -20,7 +20,7 @@ mod time;
 
 pub use bridge::{
     BridgeRequest, FailMode, Failure, FinSeen, FlowBridge, FlowChange, MonitorEvent, Outcome,
-    Oversight, OwnFlow, RemovedFlow, RemovedReason, RuleUse, Totals,
+    Oversight, OwnFlow, RemovedFlow, RuleUse, Totals,
 };
 pub use bundle::{
     BUNDLE_IDLE_MILLIS, BUNDLED_MAX, BUNDLES_MAX, BundleFlags, BundleId, Bundled, Bundles,

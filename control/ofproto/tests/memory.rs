@@ -4,8 +4,8 @@
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 use std::alloc::System;
 use weft_flow::action::SetForm;
-use weft_flow::request::{FlowCommand, FlowFlags, FlowMod};
-use weft_flow::{Action, Bits, Field, GroupId, Match, PortNo, Slot, TableId};
+use weft_flow::request::{FlowCommand, FlowMod};
+use weft_flow::{Action, Bits, Field, Match, Slot, TableId};
 use weft_ofproto::{BridgeRequest, FlowBridge, Time};
 
 #[global_allocator]
@@ -27,24 +27,12 @@ fn flow(number: u32) -> FlowMod {
         form: SetForm::Field,
     };
     FlowMod {
-        command: FlowCommand::Add,
         table: TableId(u8::try_from(number % 56).unwrap()),
         priority: 100,
         matching,
         cookie: number.into(),
-        cookie_filter: 0,
-        cookie_mask: 0,
-        modifies_cookie: false,
-        modify_adds: false,
-        idle_timeout: 0,
-        hard_timeout: 0,
-        importance: 0,
-        flags: FlowFlags::default(),
-        out_port: PortNo::ANY,
-        out_group: GroupId::ANY,
-        buffer: None,
         actions: [10, 11, 12].map(action).into(),
-        learned: None,
+        ..FlowMod::new(FlowCommand::Add)
     }
 }
 

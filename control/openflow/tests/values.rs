@@ -7,15 +7,15 @@ use proptest::prelude::*;
 use std::time::Duration;
 use weft_flow::request::{
     Band, Bucket, BucketId, GroupCommand, GroupMod, GroupType, MeterCommand, MeterFlags, MeterMod,
-    PortConfig, PortMod, Role, SelectMethod,
+    PortConfig, PortMod, RemovedReason, Role, SelectMethod,
 };
 use weft_flow::tlv::TlvOption;
 use weft_flow::{Bits, GroupId, Match, MeterId, PortNo, Slot, TableId, TlvMap, Version};
 use weft_openflow::message::{
     Answer, AsyncKind, AsyncMask, BucketStats, BundleControl, BundleKind, Config, CtFlush, CtTuple,
     FlowRemoved, Fragments, GroupStats, MeterStats, PacketIn, PacketInReason, PortChange, PortDesc,
-    PortState, PortStats, PortStatus, QueueDesc, QueueStats, RemovalReason, Reply, Request,
-    RoleReply, Session, TableDesc, TlvMod, Vacancy,
+    PortState, PortStats, PortStatus, QueueDesc, QueueStats, Reply, Request, RoleReply, Session,
+    TableDesc, TlvMod, Vacancy,
 };
 
 fn port() -> impl Strategy<Value = PortNo> {
@@ -179,7 +179,7 @@ prop_compose! {
         let [idle_timeout, hard_timeout] = timeouts;
         let [packets, bytes] = counters;
         FlowRemoved {
-            cookie, priority, reason: RemovalReason::MeterDelete, table: TableId(table), duration,
+            cookie, priority, reason: RemovedReason::MeterDelete, table: TableId(table), duration,
             idle_timeout, hard_timeout, packets, bytes, matching,
         }
     }

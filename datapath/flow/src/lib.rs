@@ -11,6 +11,7 @@
 pub mod action;
 pub mod cache;
 pub mod classifier;
+mod extensions;
 pub mod field;
 #[cfg(test)]
 mod frames;

@@ -180,56 +180,7 @@ impl Match {
     /// True when all packets that it takes have what a field needs.
     #[must_use]
     pub fn has(&self, prerequisite: Prerequisite) -> bool {
-        let is = |slot: Slot, value: u128| {
-            let bits = self.slot(slot);
-            bits.mask == slot.ones() && bits.value == value
-        };
-        let ipv4 = || is(Slot::EthType, 0x0800);
-        let ipv6 = || is(Slot::EthType, 0x86dd);
-        let protocol = |number| is(Slot::NwProto, number);
-        // A later fragment has no ports.
-        let first = || self.slot(Slot::NwFrag).value & 2 == 0;
-        // Type and code of ICMP are the low bytes of what has the ports of others.
-        let byte = |slot: Slot, value: u128| {
-            let bits = self.slot(slot);
-            bits.mask & 0xff == 0xff && bits.value == value
-        };
-        let nd = |kind| byte(Slot::TpSrc, kind) && byte(Slot::TpDst, 0);
-        let icmpv6 = || ipv6() && protocol(58) && first();
-        match prerequisite {
-            Prerequisite::None => true,
-            Prerequisite::Vlan => {
-                let tci = self.slot(Slot::VlanTci);
-                tci.value & VLAN_PRESENT != 0
-            }
-            Prerequisite::Ipv4 => ipv4(),
-            Prerequisite::Ipv6 => ipv6(),
-            Prerequisite::Ip => ipv4() || ipv6(),
-            Prerequisite::Arp => is(Slot::EthType, 0x0806) || is(Slot::EthType, 0x8035),
-            Prerequisite::Mpls => is(Slot::EthType, 0x8847) || is(Slot::EthType, 0x8848),
-            Prerequisite::Tcp => (ipv4() || ipv6()) && protocol(6) && first(),
-            Prerequisite::Udp => (ipv4() || ipv6()) && protocol(17) && first(),
-            Prerequisite::Sctp => (ipv4() || ipv6()) && protocol(132) && first(),
-            Prerequisite::Icmpv4 => ipv4() && protocol(1) && first(),
-            Prerequisite::Icmpv6 => icmpv6(),
-            Prerequisite::Nd => icmpv6() && (nd(135) || nd(136)),
-            Prerequisite::NdSolicit => icmpv6() && nd(135),
-            Prerequisite::NdAdvert => icmpv6() && nd(136),
-            Prerequisite::Ct => (ipv4() || ipv6()) && self.has_connection(),
-            Prerequisite::CtIpv4 => ipv4() && self.has_connection(),
-            Prerequisite::CtIpv6 => ipv6() && self.has_connection(),
-        }
-    }
-
-    /// True when all packets that it takes have a connection, or are said to be valid.
-    fn has_connection(&self) -> bool {
-        const NEW_TO_REPLY: u128 = 0x0f;
-        const INVALID: u128 = 0x10;
-        const TRACKED: u128 = 0x20;
-        const TRANSLATED: u128 = 0xc0;
-        let state = self.slot(Slot::CtState);
-        let is_valid = state.mask & INVALID != 0 && state.value & INVALID == 0;
-        state.value & (NEW_TO_REPLY | TRANSLATED) != 0 || (state.value & TRACKED != 0 && is_valid)
+        prerequisite.holds(|slot| self.slot(slot))
     }
 }
 

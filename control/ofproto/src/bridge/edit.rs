@@ -1,13 +1,13 @@
 //! A change of a bridge in the making: done at once, and undone if it cannot be completed.
 
-use super::outcome::{FlowChange, MonitorEvent, RemovedFlow, RemovedReason, WatchedEvent};
+use super::outcome::{FlowChange, MonitorEvent, RemovedFlow, WatchedEvent};
 use super::state::State;
 use crate::Time;
 use crate::groups::GroupEntry;
 use crate::meters::MeterEntry;
 use crate::tables::{Details, Flow};
 use std::sync::Arc;
-use weft_flow::request::{PacketOut, PortConfig, Refusal};
+use weft_flow::request::{PacketOut, PortConfig, Refusal, RemovedReason};
 use weft_flow::{GroupId, MeterId, PortNo, Rule, RuleId};
 
 /// One thing that was done, with what undoes it.

@@ -1,8 +1,8 @@
 //! What a bridge does without controllers.
 
-use super::{Edit, FlowBridge, Outcome, OwnFlow, RemovedReason};
+use super::{Edit, FlowBridge, Outcome, OwnFlow};
 use crate::Time;
-use weft_flow::request::Refusal;
+use weft_flow::request::{Refusal, RemovedReason};
 
 /// How a bridge goes on that no controller tells what to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

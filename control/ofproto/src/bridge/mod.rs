@@ -14,7 +14,7 @@ mod state;
 
 pub use commit::Failure;
 pub use fail_mode::{FailMode, Oversight};
-pub use outcome::{FlowChange, MonitorEvent, Outcome, RemovedFlow, RemovedReason};
+pub use outcome::{FlowChange, MonitorEvent, Outcome, RemovedFlow};
 pub use own::OwnFlow;
 pub use queries::Totals;
 pub use reports::{FinSeen, RuleUse};

@@ -3,7 +3,7 @@
 use crate::tables::Flow;
 use crate::{Details, MonitorUpdates, Time};
 use std::sync::Arc;
-use weft_flow::request::{PacketOut, PortConfig};
+use weft_flow::request::{PacketOut, PortConfig, RemovedReason};
 use weft_flow::{Group, GroupId, Meter, MeterId, PortNo, Rule, RuleId};
 
 /// A change for those who decide about packets.  All changes of an outcome hold at once, in order.
@@ -32,23 +32,6 @@ pub enum FlowChange {
     PortSet(PortNo, PortConfig),
     /// A packet is to be sent when the changes before it hold.
     PacketOut(Box<PacketOut>),
-}
-
-/// Why a flow is gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum RemovedReason {
-    /// No packet met it for so long.
-    Idle,
-    /// It was there for so long.
-    Hard,
-    /// A controller wanted it, or the flow that learned it is gone.
-    Delete,
-    /// A group that it named is gone.
-    GroupDelete,
-    /// A meter that it named is gone.
-    MeterDelete,
-    /// The table was full.
-    Eviction,
 }
 
 /// A flow that is gone, whose controller wants to hear of it.

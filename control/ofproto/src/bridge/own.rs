@@ -1,11 +1,11 @@
 //! Flows of the switch's own.
 
-use super::{Edit, FlowBridge, Outcome, RemovedReason};
+use super::{Edit, FlowBridge, Outcome};
 use crate::Time;
 use crate::tables::Flow;
 use weft_flow::action::Actions;
-use weft_flow::request::{FlowCommand, FlowFlags, FlowMod, Refusal};
-use weft_flow::{Action, GroupId, Match, PortNo, TableId};
+use weft_flow::request::{FlowCommand, FlowMod, Refusal, RemovedReason};
+use weft_flow::{Action, Match, PortNo, TableId};
 
 /// A flow that the switch puts in itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,24 +41,10 @@ impl OwnFlow {
 
     fn request(&self) -> FlowMod {
         FlowMod {
-            command: FlowCommand::Add,
             table: self.table,
-            priority: 0,
             matching: self.matching.clone(),
-            cookie: 0,
-            cookie_filter: 0,
-            cookie_mask: 0,
-            modifies_cookie: false,
-            modify_adds: false,
-            idle_timeout: 0,
-            hard_timeout: 0,
-            importance: 0,
-            flags: FlowFlags::default(),
-            out_port: PortNo::ANY,
-            out_group: GroupId::ANY,
-            buffer: None,
             actions: self.actions.clone(),
-            learned: None,
+            ..FlowMod::new(FlowCommand::Add)
         }
     }
 }

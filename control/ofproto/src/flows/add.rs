@@ -1,9 +1,9 @@
 //! Additions.
 
-use crate::bridge::{Edit, RemovedReason};
+use crate::bridge::Edit;
 use crate::tables::{Details, Flow, MESSAGE_PRIORITY_MAX};
 use std::sync::Arc;
-use weft_flow::request::{FlowMod, Refusal};
+use weft_flow::request::{FlowMod, Refusal, RemovedReason};
 use weft_flow::{Match, Rule, RuleId, TableId};
 
 impl Edit<'_> {

@@ -1,8 +1,8 @@
 //! Deletions.
 
-use crate::bridge::{Edit, RemovedReason};
+use crate::bridge::Edit;
 use crate::tables::Filter;
-use weft_flow::request::{FlowMod, Refusal};
+use weft_flow::request::{FlowMod, Refusal, RemovedReason};
 use weft_flow::{GroupId, MeterId};
 
 impl Edit<'_> {

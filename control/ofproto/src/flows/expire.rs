@@ -1,8 +1,9 @@
 //! Flows whose time is over.
 
-use crate::bridge::{Edit, RemovedReason};
+use crate::bridge::Edit;
 use crate::tables::Expiry;
 use weft_flow::TableId;
+use weft_flow::request::RemovedReason;
 
 impl Edit<'_> {
     /// Takes out flows that have expired, at most so many; those that they learned go too.

@@ -8,9 +8,9 @@ mod learn;
 
 pub use learn::Learning;
 
-use crate::bridge::{Edit, RemovedReason};
+use crate::bridge::Edit;
 use crate::tables::Filter;
-use weft_flow::request::{FlowCommand, FlowMod, Refusal};
+use weft_flow::request::{FlowCommand, FlowMod, Refusal, RemovedReason};
 use weft_flow::{RuleId, TableId};
 
 impl Edit<'_> {

@@ -3,12 +3,10 @@
 use crate::make::{Desk, add, command, learns, output, reg, tells, to_group};
 use weft_flow::action::Controller;
 use weft_flow::request::{
-    FlowCommand, FlowFlags, FlowMod, FlowQuery, GroupCommand, Learned, Refusal,
+    FlowCommand, FlowFlags, FlowMod, FlowQuery, GroupCommand, Learned, Refusal, RemovedReason,
 };
 use weft_flow::{Action, GroupId, Match, PortNo, TableId};
-use weft_ofproto::{
-    Flow, FlowChange, Learning, OwnFlow, Position, RemovedReason, RuleUse, Time, Totals,
-};
+use weft_ofproto::{Flow, FlowChange, Learning, OwnFlow, Position, RuleUse, Time, Totals};
 
 // Stock: `table=255` adds to table 0; in table 254 any command but one that hits nothing is EPERM.
 #[test]

@@ -3,10 +3,11 @@
 use crate::make::{Desk, add, bucket, group, output, tells, to_group};
 use weft_flow::request::GroupType::{All, FastFailover, Indirect, Select};
 use weft_flow::request::{
-    Bucket, BucketId, FlowMod, GroupCommand, GroupMod, GroupType, Refusal, SelectMethod,
+    Bucket, BucketId, FlowMod, GroupCommand, GroupMod, GroupType, Refusal, RemovedReason,
+    SelectMethod,
 };
 use weft_flow::{Action, GroupId, PortNo, TableId};
-use weft_ofproto::{BucketUse, FlowChange, RemovedReason, Time};
+use weft_ofproto::{BucketUse, FlowChange, Time};
 
 fn ids(desk: &Desk, id: u32) -> Vec<u32> {
     let entry = desk.bridge.groups(GroupId(id)).next().unwrap();

@@ -1,9 +1,9 @@
 //! Tables that have room for so many flows.
 
 use crate::make::{Desk, add, command, output, reg, tells};
-use weft_flow::request::{FlowCommand, FlowMod, Refusal, TableMod};
+use weft_flow::request::{FlowCommand, FlowMod, Refusal, RemovedReason, TableMod};
 use weft_flow::{Field, Subfield, TableId};
-use weft_ofproto::{Outcome, RemovedReason, RuleUse, TableConfig};
+use weft_ofproto::{Outcome, RuleUse, TableConfig};
 
 const TABLE: TableId = TableId(5);
 

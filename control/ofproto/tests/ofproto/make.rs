@@ -10,26 +10,7 @@ use weft_ofproto::{BridgeRequest, Flow, FlowBridge, Outcome, Position, Time};
 
 /// An addition to table 0 of a flow that takes all and drops it.
 pub fn add() -> FlowMod {
-    FlowMod {
-        command: FlowCommand::Add,
-        table: TableId(0),
-        priority: 1,
-        matching: Match::any(),
-        cookie: 0,
-        cookie_filter: 0,
-        cookie_mask: 0,
-        modifies_cookie: false,
-        modify_adds: false,
-        idle_timeout: 0,
-        hard_timeout: 0,
-        importance: 0,
-        flags: FlowFlags::default(),
-        out_port: PortNo::ANY,
-        out_group: GroupId::ANY,
-        buffer: None,
-        actions: Box::default(),
-        learned: None,
-    }
+    FlowMod { priority: 1, ..FlowMod::new(FlowCommand::Add) }
 }
 
 /// Another command with no conditions.

@@ -2,8 +2,10 @@
 
 use crate::make::{Desk, add, meter, metered, tells};
 use weft_flow::MeterId;
-use weft_flow::request::{Band, FlowMod, MeterCommand, MeterFlags, MeterMod, Refusal};
-use weft_ofproto::{FlowChange, RemovedReason, Time};
+use weft_flow::request::{
+    Band, FlowMod, MeterCommand, MeterFlags, MeterMod, Refusal, RemovedReason,
+};
+use weft_ofproto::{FlowChange, Time};
 
 // Stock: METER_EXISTS, UNKNOWN_METER; a deletion of an unknown meter is no error, a question for
 // its statistics is.

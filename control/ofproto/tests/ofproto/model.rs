@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use weft_flow::request::{
-    FlowCommand, FlowMod, GroupCommand, GroupMod, MeterCommand, MeterMod, Refusal,
+    FlowCommand, FlowMod, GroupCommand, GroupMod, MeterCommand, MeterMod, Refusal, RemovedReason,
 };
 use weft_flow::{Action, Field, GroupId, Match, MeterId, PortNo, TableId};
-use weft_ofproto::{BridgeRequest, Details, Flow, Learning, RemovedReason, Time};
+use weft_ofproto::{BridgeRequest, Details, Flow, Learning, Time};
 
 /// A flow of the model.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,8 +2,8 @@
 
 use crate::make::{Desk, add, command, output, tells};
 use weft_flow::action::FinTimeout;
-use weft_flow::request::{FlowCommand, FlowMod};
-use weft_ofproto::{FinSeen, Outcome, RemovedReason, RuleUse, Time};
+use weft_flow::request::{FlowCommand, FlowMod, RemovedReason};
+use weft_ofproto::{FinSeen, Outcome, RuleUse, Time};
 
 fn expire(desk: &mut Desk) -> Outcome {
     desk.bridge.expire(desk.now, usize::MAX)

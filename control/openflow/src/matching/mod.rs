@@ -108,5 +108,27 @@ fn normalized(mut matching: Match) -> Match {
     matching
 }
 
+/// The VID that says that there is no tag, in the structures of 1.0 and 1.1.
+const NO_VLAN: u16 = 0xffff;
+/// The bit of a TCI that says that there is a tag.
+const PRESENT: u16 = 0x1000;
+
+/// A match as the structures of 1.0 and 1.1 say it: values, and a bit for each that may be any.
+struct Asked<'a> {
+    matching: &'a Match,
+    wild: u32,
+}
+
+impl Asked<'_> {
+    /// The value of some bits of a slot, or 0 and the wildcard where nothing is asked of them.
+    fn take(&mut self, slot: Slot, wildcard: u32, mask: u128) -> u128 {
+        let bits = self.matching.slot(slot);
+        if bits.mask & mask == 0 {
+            self.wild |= wildcard;
+        }
+        bits.value & mask
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! The match of 1.0, 40 bytes: exact fields, addresses with prefixes.
 
-use super::normalized;
+use super::{Asked, NO_VLAN, PRESENT, normalized};
 use crate::bytes::{Reader, Writer};
 use weft_flow::request::Refusal;
 use weft_flow::{Bits, Match, PortNo, Slot};
@@ -19,9 +19,6 @@ const SOURCE_SHIFT: u32 = 8;
 const TARGET_SHIFT: u32 = 14;
 const WILD_PCP: u32 = 1 << 20;
 const WILD_TOS: u32 = 1 << 21;
-/// The VID that says that there is no tag.
-const NO_VLAN: u16 = 0xffff;
-const PRESENT: u16 = 0x1000;
 
 /// Reads a match; fields that no packet can have, by the others, are left out.
 pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Match, Refusal> {
@@ -73,41 +70,33 @@ fn vlan(wild: u32, vid: u16, pcp: u8) -> Bits {
 /// Writes what of a match these bytes can say.
 pub(super) fn encode(matching: &Match, out: &mut Vec<u8>) {
     let start = out.len();
-    let mut wild = 0;
-    // The value of a slot, or 0 where nothing is asked of it.
-    let mut take = |slot: Slot, wildcard: u32, mask: u128| {
-        let bits = matching.slot(slot);
-        if bits.mask & mask == 0 {
-            wild |= wildcard;
-        }
-        bits.value & mask
-    };
+    let mut asked = Asked { matching, wild: 0 };
     let low = |value: u128| u16::try_from(value & 0xffff).unwrap_or_default();
     let byte = |value: u128| u8::try_from(value & 0xff).unwrap_or_default();
     out.u32(0);
-    out.u16(low(take(Slot::InPort, WILD_IN_PORT, u128::MAX)));
-    crate::oxm::number_bytes(out, take(Slot::EthSrc, WILD_ETH_SRC, u128::MAX), 6);
-    crate::oxm::number_bytes(out, take(Slot::EthDst, WILD_ETH_DST, u128::MAX), 6);
+    out.u16(low(asked.take(Slot::InPort, WILD_IN_PORT, u128::MAX)));
+    crate::oxm::number_bytes(out, asked.take(Slot::EthSrc, WILD_ETH_SRC, u128::MAX), 6);
+    crate::oxm::number_bytes(out, asked.take(Slot::EthDst, WILD_ETH_DST, u128::MAX), 6);
     let tci = matching.slot(Slot::VlanTci);
     if tci.mask & 0x1000 != 0 && tci.value & 0x1000 == 0 {
         out.u16(NO_VLAN);
         out.u8(0);
     } else {
-        out.u16(low(take(Slot::VlanTci, WILD_VLAN, 0x0fff)));
-        out.u8(byte(take(Slot::VlanTci, WILD_PCP, 0xe000) >> 13));
+        out.u16(low(asked.take(Slot::VlanTci, WILD_VLAN, 0x0fff)));
+        out.u8(byte(asked.take(Slot::VlanTci, WILD_PCP, 0xe000) >> 13));
     }
     out.u8(0);
-    out.u16(low(take(Slot::EthType, WILD_ETH_TYPE, u128::MAX)));
-    out.u8(byte(take(Slot::NwTos, WILD_TOS, 0xfc)));
-    out.u8(byte(take(Slot::NwProto, WILD_PROTOCOL, u128::MAX)));
+    out.u16(low(asked.take(Slot::EthType, WILD_ETH_TYPE, u128::MAX)));
+    out.u8(byte(asked.take(Slot::NwTos, WILD_TOS, 0xfc)));
+    out.u8(byte(asked.take(Slot::NwProto, WILD_PROTOCOL, u128::MAX)));
     out.zeros(2);
-    crate::oxm::number_bytes(out, take(Slot::NwSrc, 0, u128::MAX), 4);
-    crate::oxm::number_bytes(out, take(Slot::NwDst, 0, u128::MAX), 4);
-    out.u16(low(take(Slot::TpSrc, WILD_TP_SRC, u128::MAX)));
-    out.u16(low(take(Slot::TpDst, WILD_TP_DST, u128::MAX)));
+    crate::oxm::number_bytes(out, asked.take(Slot::NwSrc, 0, u128::MAX), 4);
+    crate::oxm::number_bytes(out, asked.take(Slot::NwDst, 0, u128::MAX), 4);
+    out.u16(low(asked.take(Slot::TpSrc, WILD_TP_SRC, u128::MAX)));
+    out.u16(low(asked.take(Slot::TpDst, WILD_TP_DST, u128::MAX)));
     let free = |slot| matching.slot(slot).mask.trailing_zeros().min(32);
-    wild |= free(Slot::NwSrc) << SOURCE_SHIFT | free(Slot::NwDst) << TARGET_SHIFT;
+    asked.wild |= free(Slot::NwSrc) << SOURCE_SHIFT | free(Slot::NwDst) << TARGET_SHIFT;
     if let Some(place) = out.get_mut(start..).and_then(<[u8]>::first_chunk_mut) {
-        *place = wild.to_be_bytes();
+        *place = asked.wild.to_be_bytes();
     }
 }

@@ -1,6 +1,6 @@
 //! The structure of 1.1's match, 88 bytes: addresses and metadata with masks, MPLS.
 
-use super::{STANDARD, normalized};
+use super::{Asked, NO_VLAN, PRESENT, STANDARD, normalized};
 use crate::bytes::{Reader, Writer};
 use crate::oxm::{number, number_bytes};
 use weft_flow::request::Refusal;
@@ -18,11 +18,8 @@ const WILD_TP_SRC: u32 = 1 << 6;
 const WILD_TP_DST: u32 = 1 << 7;
 const WILD_MPLS_LABEL: u32 = 1 << 8;
 const WILD_MPLS_TC: u32 = 1 << 9;
-/// The VID that says that there is no tag.
-const NO_VLAN: u16 = 0xffff;
 /// The VID that says that there is a tag, of any VID.
 const ANY_VLAN: u16 = 0xfffe;
-const PRESENT: u16 = 0x1000;
 
 /// Reads a match; fields that no packet can have, by the others, are left out.
 pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Match, Refusal> {
@@ -131,20 +128,13 @@ pub fn encode_standard(matching: &Match, out: &mut Vec<u8>) {
     let start = out.len();
     out.u16(STANDARD);
     out.u16(88);
-    let mut wild = 0;
-    let mut take = |slot: Slot, wildcard: u32, mask: u128| {
-        let bits = matching.slot(slot);
-        if bits.mask & mask == 0 {
-            wild |= wildcard;
-        }
-        bits.value & mask
-    };
+    let mut asked = Asked { matching, wild: 0 };
     let masked = |out: &mut Vec<u8>, slot: Slot, width: usize| {
         let bits = matching.slot(slot);
         number_bytes(out, bits.value, width);
         number_bytes(out, !bits.mask, width);
     };
-    number_bytes(out, take(Slot::InPort, WILD_IN_PORT, u128::MAX), 4);
+    number_bytes(out, asked.take(Slot::InPort, WILD_IN_PORT, u128::MAX), 4);
     out.u32(0);
     masked(out, Slot::EthSrc, 6);
     masked(out, Slot::EthDst, 6);
@@ -152,24 +142,24 @@ pub fn encode_standard(matching: &Match, out: &mut Vec<u8>) {
     let vid = match (tci.mask & 0x1000 != 0, tci.value & 0x1000 != 0) {
         (true, false) => NO_VLAN.into(),
         (true, true) if tci.mask.trailing_zeros() >= 12 => ANY_VLAN.into(),
-        _ => take(Slot::VlanTci, 0, 0x0fff),
+        _ => asked.take(Slot::VlanTci, 0, 0x0fff),
     };
-    take(Slot::VlanTci, WILD_VLAN, 0x1fff);
+    asked.take(Slot::VlanTci, WILD_VLAN, 0x1fff);
     number_bytes(out, vid, 2);
-    number_bytes(out, take(Slot::VlanTci, WILD_PCP, 0xe000) >> 13, 1);
+    number_bytes(out, asked.take(Slot::VlanTci, WILD_PCP, 0xe000) >> 13, 1);
     out.u8(0);
-    number_bytes(out, take(Slot::EthType, WILD_ETH_TYPE, u128::MAX), 2);
-    number_bytes(out, take(Slot::NwTos, WILD_TOS, 0xfc), 1);
-    number_bytes(out, take(Slot::NwProto, WILD_PROTOCOL, u128::MAX), 1);
+    number_bytes(out, asked.take(Slot::EthType, WILD_ETH_TYPE, u128::MAX), 2);
+    number_bytes(out, asked.take(Slot::NwTos, WILD_TOS, 0xfc), 1);
+    number_bytes(out, asked.take(Slot::NwProto, WILD_PROTOCOL, u128::MAX), 1);
     masked(out, Slot::NwSrc, 4);
     masked(out, Slot::NwDst, 4);
-    number_bytes(out, take(Slot::TpSrc, WILD_TP_SRC, u128::MAX), 2);
-    number_bytes(out, take(Slot::TpDst, WILD_TP_DST, u128::MAX), 2);
-    number_bytes(out, take(Slot::MplsLse, WILD_MPLS_LABEL, 0xffff_f000) >> 12, 4);
-    number_bytes(out, take(Slot::MplsLse, WILD_MPLS_TC, 0xe00) >> 9, 1);
+    number_bytes(out, asked.take(Slot::TpSrc, WILD_TP_SRC, u128::MAX), 2);
+    number_bytes(out, asked.take(Slot::TpDst, WILD_TP_DST, u128::MAX), 2);
+    number_bytes(out, asked.take(Slot::MplsLse, WILD_MPLS_LABEL, 0xffff_f000) >> 12, 4);
+    number_bytes(out, asked.take(Slot::MplsLse, WILD_MPLS_TC, 0xe00) >> 9, 1);
     out.zeros(3);
     masked(out, Slot::Metadata, 8);
     if let Some(place) = out.get_mut(start + 8..).and_then(<[u8]>::first_chunk_mut) {
-        *place = wild.to_be_bytes();
+        *place = asked.wild.to_be_bytes();
     }
 }

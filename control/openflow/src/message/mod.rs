@@ -20,7 +20,7 @@ pub use control::{
     AsyncKind, AsyncMask, BundleAdd, BundleControl, BundleKind, CtFlush, CtTuple, RequestForward,
     RoleReply, RoleStatus, RoleStatusReason, TableReason, TableStatus, TlvMod, TlvReply,
 };
-pub use flow::{Aggregate, FlowEvent, FlowRemoved, FlowStats, FlowUpdate, RemovalReason};
+pub use flow::{Aggregate, FlowEvent, FlowRemoved, FlowStats, FlowUpdate};
 pub use group::{BucketStats, GroupFeatures, GroupStats};
 pub use kind::Kind;
 pub use meter::{BandStats, MeterFeatures, MeterStats};

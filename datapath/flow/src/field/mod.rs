@@ -1,10 +1,12 @@
 //! Fields: what messages and texts name, and where their bits are.
 
 mod header;
+mod prerequisite;
 mod slot;
 mod table;
 
 pub use header::{Class, Header};
+pub use prerequisite::Prerequisite;
 pub use slot::{Slot, ones};
 
 use crate::Version;
@@ -42,47 +44,6 @@ pub enum Style {
     CtState,
     /// (namespace,type).
     PacketType,
-}
-
-/// What must be in a match, or true of a packet, for a field to mean something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prerequisite {
-    /// Nothing.
-    None,
-    /// A tag.
-    Vlan,
-    /// IPv4.
-    Ipv4,
-    /// IPv6.
-    Ipv6,
-    /// IPv4 or IPv6.
-    Ip,
-    /// ARP or RARP.
-    Arp,
-    /// MPLS.
-    Mpls,
-    /// TCP over either IP, not a later fragment.
-    Tcp,
-    /// UDP over either IP, not a later fragment.
-    Udp,
-    /// SCTP over either IP, not a later fragment.
-    Sctp,
-    /// ICMP over IPv4.
-    Icmpv4,
-    /// `ICMPv6`.
-    Icmpv6,
-    /// `ICMPv6` type 135 or 136, code 0.
-    Nd,
-    /// `ICMPv6` type 135, code 0.
-    NdSolicit,
-    /// `ICMPv6` type 136, code 0.
-    NdAdvert,
-    /// Tracked, with a valid connection, IPv4 or IPv6.
-    Ct,
-    /// Tracked, IPv4.
-    CtIpv4,
-    /// Tracked, IPv6.
-    CtIpv6,
 }
 
 /// Bits of a slot that bits of a field are.

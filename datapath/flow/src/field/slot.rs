@@ -133,6 +133,48 @@ pub enum Slot {
 }
 
 impl Slot {
+    /// What says something of tunnels, besides options.
+    pub const TUNNEL: [Self; 17] = [
+        Self::TunId,
+        Self::TunSrc,
+        Self::TunDst,
+        Self::TunIpv6Src,
+        Self::TunIpv6Dst,
+        Self::TunFlags,
+        Self::TunTos,
+        Self::TunTtl,
+        Self::TunGbpId,
+        Self::TunGbpFlags,
+        Self::TunErspanIdx,
+        Self::TunErspanVer,
+        Self::TunErspanDir,
+        Self::TunErspanHwid,
+        Self::TunGtpuFlags,
+        Self::TunGtpuMsgtype,
+        Self::TunPresent,
+    ];
+
+    /// What is in the network header or behind it: not there behind an MPLS entry.
+    pub const BEHIND_TAGS: [Self; 17] = [
+        Self::NwSrc,
+        Self::NwDst,
+        Self::Ipv6Src,
+        Self::Ipv6Dst,
+        Self::Ipv6Label,
+        Self::NwTos,
+        Self::NwTtl,
+        Self::NwFrag,
+        Self::NwProto,
+        Self::ArpSha,
+        Self::ArpTha,
+        Self::NdTarget,
+        Self::NdReserved,
+        Self::NdOptionsType,
+        Self::TcpFlags,
+        Self::TpSrc,
+        Self::TpDst,
+    ];
+
     /// How wide it is, 1 to 128 bits.
     #[must_use]
     pub const fn bits(self) -> u32 {
@@ -198,7 +240,7 @@ impl Slot {
 
     /// True for what is in the headers of a frame; the other slots go along with it.
     #[must_use]
-    pub const fn is_header(self) -> bool {
+    pub fn is_header(self) -> bool {
         matches!(
             self,
             Self::EthDst
@@ -212,27 +254,8 @@ impl Slot {
 
     /// True for what is in the network header or behind it.
     #[must_use]
-    pub const fn is_behind_tags(self) -> bool {
-        matches!(
-            self,
-            Self::NwSrc
-                | Self::NwDst
-                | Self::Ipv6Src
-                | Self::Ipv6Dst
-                | Self::Ipv6Label
-                | Self::NwTos
-                | Self::NwTtl
-                | Self::NwFrag
-                | Self::NwProto
-                | Self::ArpSha
-                | Self::ArpTha
-                | Self::NdTarget
-                | Self::NdReserved
-                | Self::NdOptionsType
-                | Self::TcpFlags
-                | Self::TpSrc
-                | Self::TpDst
-        )
+    pub fn is_behind_tags(self) -> bool {
+        Self::BEHIND_TAGS.contains(&self)
     }
 
     /// All its bits set.

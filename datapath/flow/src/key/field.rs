@@ -55,10 +55,7 @@ impl Key {
     /// True when the packet has what a field needs.
     #[must_use]
     pub fn has(&self, prerequisite: Prerequisite) -> bool {
-        let mut slots = needed(prerequisite).iter();
-        let matching = slots.clone().map(|slot| (*slot, Bits::new(self.get(*slot), slot.ones())));
-        prerequisite == Prerequisite::None
-            || slots.next().is_some() && matching.collect::<crate::Match>().has(prerequisite)
+        prerequisite.holds(|slot| Bits::new(self.get(slot), slot.ones()))
     }
 }
 
@@ -73,31 +70,8 @@ impl Mask {
 
     /// Makes all count that [`Key::has`] looks at.
     pub fn cover_prerequisite(&mut self, prerequisite: Prerequisite) {
-        for slot in needed(prerequisite) {
+        for slot in prerequisite.slots() {
             self.cover_all(*slot);
         }
-    }
-}
-
-/// The slots that say whether a packet has what a field needs.
-const fn needed(prerequisite: Prerequisite) -> &'static [Slot] {
-    use Slot::{CtState, EthType, NwFrag, NwProto, TpDst, TpSrc, VlanTci};
-    match prerequisite {
-        Prerequisite::None => &[],
-        Prerequisite::Vlan => &[VlanTci],
-        Prerequisite::Ipv4
-        | Prerequisite::Ipv6
-        | Prerequisite::Ip
-        | Prerequisite::Arp
-        | Prerequisite::Mpls => &[EthType],
-        Prerequisite::Tcp
-        | Prerequisite::Udp
-        | Prerequisite::Sctp
-        | Prerequisite::Icmpv4
-        | Prerequisite::Icmpv6 => &[EthType, NwFrag, NwProto],
-        Prerequisite::Nd | Prerequisite::NdSolicit | Prerequisite::NdAdvert => {
-            &[EthType, NwFrag, NwProto, TpSrc, TpDst]
-        }
-        Prerequisite::Ct | Prerequisite::CtIpv4 | Prerequisite::CtIpv6 => &[CtState, EthType],
     }
 }

@@ -159,27 +159,16 @@ const fn header_spot(slot: Slot) -> Spot {
     }
 }
 
-/// The slots that have a word; registers and the other options are counted.
-pub(super) const SLOTS: [Slot; 58] = [
+/// All slots that have a word.
+pub(super) fn slots() -> impl Iterator<Item = Slot> {
+    let registers = (0..16).map(Slot::Reg);
+    OTHERS.into_iter().chain(Slot::TUNNEL).chain(Slot::BEHIND_TAGS).chain(registers)
+}
+
+/// What has a word, but for what tunnels say, headers behind tags, and registers.
+const OTHERS: [Slot; 27] = [
     Slot::RecircId,
     Slot::DpHash,
-    Slot::TunId,
-    Slot::TunSrc,
-    Slot::TunDst,
-    Slot::TunIpv6Src,
-    Slot::TunIpv6Dst,
-    Slot::TunFlags,
-    Slot::TunTos,
-    Slot::TunTtl,
-    Slot::TunGbpId,
-    Slot::TunGbpFlags,
-    Slot::TunErspanIdx,
-    Slot::TunErspanVer,
-    Slot::TunErspanDir,
-    Slot::TunErspanHwid,
-    Slot::TunGtpuFlags,
-    Slot::TunGtpuMsgtype,
-    Slot::TunPresent,
     Slot::TunMetadata(0, 0),
     Slot::TunMetadata(1, 0),
     Slot::Metadata,
@@ -205,18 +194,4 @@ pub(super) const SLOTS: [Slot; 58] = [
     Slot::VlanTci,
     Slot::InnerTci,
     Slot::MplsLse,
-    Slot::NwSrc,
-    Slot::NwDst,
-    Slot::Ipv6Src,
-    Slot::Ipv6Dst,
-    Slot::Ipv6Label,
-    Slot::NwTos,
-    Slot::NwTtl,
-    Slot::NwFrag,
-    Slot::NwProto,
-    Slot::ArpSha,
-    Slot::ArpTha,
-    Slot::NdTarget,
-    Slot::NdReserved,
-    Slot::NdOptionsType,
 ];

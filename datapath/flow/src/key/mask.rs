@@ -1,7 +1,7 @@
 //! Masks: which bits of keys count.
 
 use super::Key;
-use super::layout::{SLOTS, Stage};
+use super::layout::{Stage, slots};
 use super::words::{OPTIONS, Words, bits, low, stir, stir_option};
 use crate::matching::Bits;
 use crate::{Match, Slot};
@@ -156,14 +156,13 @@ impl Mask {
     /// The match that takes the keys which agree with `key` in the bits that count.
     #[must_use]
     pub fn to_match(&self, key: &Key) -> Match {
-        let registers = (0..16).map(Slot::Reg);
         let options = self.0.options().map(|(name, _)| {
             let [number, word] = name.to_be_bytes();
             Slot::TunMetadata(number, word)
         });
-        let slots = SLOTS.into_iter().chain(PORTS).chain(registers).chain(options);
-        slots.map(|slot| (slot, Bits::new(key.get(slot), self.get(slot)))).collect()
+        slots()
+            .chain(options)
+            .map(|slot| (slot, Bits::new(key.get(slot), self.get(slot))))
+            .collect()
     }
 }
-
-const PORTS: [Slot; 3] = [Slot::TcpFlags, Slot::TpSrc, Slot::TpDst];

@@ -1,4 +1,4 @@
-use super::layout::{SLOTS, Spot, spot};
+use super::layout::{self, Spot, spot};
 use super::words::WORDS;
 use super::{Key, Mask, Stage};
 use crate::field::ones;
@@ -8,10 +8,9 @@ use proptest::prelude::*;
 
 /// All slots, and some options.
 fn slots() -> Vec<Slot> {
-    let ports = [Slot::TcpFlags, Slot::TpSrc, Slot::TpDst];
     let options =
         [(0, 1), (1, 7), (2, 0), (63, 7)].map(|(number, word)| Slot::TunMetadata(number, word));
-    SLOTS.into_iter().chain(ports).chain((0..16).map(Slot::Reg)).chain(options).collect()
+    layout::slots().chain(options).collect()
 }
 
 fn any_slot() -> impl Strategy<Value = Slot> {

@@ -78,9 +78,54 @@ pub struct FlowMod {
     pub learned: Option<Learned>,
 }
 
+impl FlowMod {
+    /// A request of priority 0 for table 0 and any packet, without conditions, timeouts and actions.
+    #[must_use]
+    pub fn new(command: FlowCommand) -> Self {
+        Self {
+            command,
+            table: TableId(0),
+            priority: 0,
+            matching: Match::any(),
+            cookie: 0,
+            cookie_filter: 0,
+            cookie_mask: 0,
+            modifies_cookie: false,
+            modify_adds: false,
+            idle_timeout: 0,
+            hard_timeout: 0,
+            importance: 0,
+            flags: FlowFlags::default(),
+            out_port: PortNo::ANY,
+            out_group: GroupId::ANY,
+            buffer: None,
+            actions: Actions::default(),
+            learned: None,
+        }
+    }
+}
+
 /// What is special about a request that the action `learn` makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Learned {
     /// At most so many flows with this cookie in this table; 0: any number.
     pub limit: u32,
+}
+
+/// Why a flow is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RemovedReason {
+    /// No packet met it for so long.
+    #[default]
+    Idle,
+    /// It was there for so long.
+    Hard,
+    /// A controller wanted it, or the flow that learned it is gone.
+    Delete,
+    /// A group that it named is gone.
+    GroupDelete,
+    /// A meter that it named is gone; before 1.4 this is said as a deletion.
+    MeterDelete,
+    /// The table was full.
+    Eviction,
 }

@@ -10,7 +10,7 @@ mod refusal;
 mod role;
 mod table;
 
-pub use flow::{FlowCommand, FlowFlags, FlowMod, Learned};
+pub use flow::{FlowCommand, FlowFlags, FlowMod, Learned, RemovedReason};
 pub use group::{Bucket, BucketId, GroupCommand, GroupMod, GroupType, SelectMethod};
 pub use meter::{Band, MeterCommand, MeterFlags, MeterMod};
 pub use packet::PacketOut;

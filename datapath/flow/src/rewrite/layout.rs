@@ -2,20 +2,15 @@
 
 use super::place::{place, widened};
 use super::sums;
-use crate::{Bits, Slot};
+use crate::{Bits, Slot, extensions};
 use weft_wire::{ArpPacket, EtherType, IpProtocol, Ipv4Header, Ipv6Header};
 
 /// SCTP, RFC 9260.
 pub(super) const SCTP: IpProtocol = IpProtocol(132);
-/// Authentication header, RFC 4302: its length counts words of 4 bytes.
-const AH: IpProtocol = IpProtocol(51);
 /// MPLS multicast, RFC 5332.
 pub(super) const MPLS_MULTICAST: EtherType = EtherType(0x8848);
 /// Reverse ARP, RFC 903.
 const RARP: EtherType = EtherType(0x8035);
-/// Extension headers that are walked.
-const EXTENSIONS_MAX: usize = 16;
-
 /// Where the headers of a frame are.  It is right until tags or MPLS entries come or go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
@@ -58,15 +53,6 @@ pub(super) struct Upper {
     pub(super) end: usize,
     /// The packet is the first of several fragments.
     pub(super) is_fragment: bool,
-}
-
-/// What extension headers say.
-struct Walk {
-    protocol: IpProtocol,
-    at: usize,
-    is_fragment: bool,
-    is_later: bool,
-    is_routed: bool,
 }
 
 impl Layout {
@@ -152,7 +138,7 @@ impl Layout {
 
     fn find_v6(&mut self, packet: &[u8]) {
         let Ok((header, payload)) = Ipv6Header::parse(packet) else { return };
-        let walk = walk(header.next_header, payload);
+        let walk = extensions::walk(header.next_header, payload);
         let is_routed = walk.as_ref().is_some_and(|walk| walk.is_routed);
         self.network = Some(Network::V6 { is_routed });
         if let Some(walk) = walk
@@ -185,28 +171,4 @@ impl Layout {
 pub(super) fn ethertype_before(frame: &[u8], end: usize) -> Option<EtherType> {
     let bytes = frame.get(end.checked_sub(2)?..end)?.first_chunk()?;
     Some(EtherType(u16::from_be_bytes(*bytes)))
-}
-
-/// Walks the extension headers; `None` when they are cut off or too many.
-fn walk(protocol: IpProtocol, payload: &[u8]) -> Option<Walk> {
-    let mut walk = Walk { protocol, at: 0, is_fragment: false, is_later: false, is_routed: false };
-    for _ in 0..EXTENSIONS_MAX {
-        let unit = match walk.protocol {
-            IpProtocol::HOP_BY_HOP | IpProtocol::ROUTING | IpProtocol::DESTINATION_OPTIONS => 8,
-            AH => 4,
-            IpProtocol::FRAGMENT if !walk.is_later => 0,
-            _ => return Some(walk),
-        };
-        let &[next, len, high, low, ..] = payload.get(walk.at..)?.first_chunk::<8>()?;
-        let word = u16::from_be_bytes([high, low]);
-        if walk.protocol == IpProtocol::FRAGMENT {
-            walk.is_fragment |= word != 0;
-            walk.is_later = word & 0xfff8 != 0;
-        }
-        walk.is_routed |= walk.protocol == IpProtocol::ROUTING && low != 0;
-        walk.protocol = if walk.is_later { IpProtocol::FRAGMENT } else { IpProtocol(next) };
-        walk.at += unit * usize::from(len) + 8;
-        payload.get(walk.at..)?;
-    }
-    None
 }

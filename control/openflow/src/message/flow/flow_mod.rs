@@ -3,8 +3,8 @@
 use super::flags::flags;
 use crate::action::{self, Limits};
 use crate::message::wire::{Done, Layout, Width, Wire};
-use weft_flow::request::{FlowCommand, FlowFlags, FlowMod, Refusal};
-use weft_flow::{GroupId, Match, PortNo, TableId, Version};
+use weft_flow::request::{FlowCommand, FlowMod, Refusal};
+use weft_flow::{GroupId, PortNo, TableId, Version};
 
 const COMMANDS: [(u32, FlowCommand); 5] = [
     (0, FlowCommand::Add),
@@ -168,26 +168,7 @@ fn standard11(wire: &mut Wire<'_>, request: &mut FlowMod) -> Done {
 
 impl Layout for FlowMod {
     fn blank() -> Self {
-        Self {
-            command: FlowCommand::Add,
-            table: TableId(0),
-            priority: 0,
-            matching: Match::any(),
-            cookie: 0,
-            cookie_filter: 0,
-            cookie_mask: 0,
-            modifies_cookie: false,
-            modify_adds: false,
-            idle_timeout: 0,
-            hard_timeout: 0,
-            importance: 0,
-            flags: FlowFlags::default(),
-            out_port: PortNo::ANY,
-            out_group: GroupId::ANY,
-            buffer: None,
-            actions: Box::default(),
-            learned: None,
-        }
+        Self::new(FlowCommand::Add)
     }
 
     fn layout(&mut self, wire: &mut Wire<'_>) -> Done {

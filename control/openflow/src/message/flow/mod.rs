@@ -9,7 +9,7 @@ mod removed;
 mod stats;
 
 pub use monitor::{FlowEvent, FlowUpdate};
-pub use removed::{FlowRemoved, RemovalReason};
+pub use removed::FlowRemoved;
 pub use stats::{Aggregate, FlowStats};
 
 pub(super) use flow_mod::{buffer, nicira as nicira_flow_mod};

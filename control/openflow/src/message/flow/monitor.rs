@@ -83,7 +83,7 @@ pub enum FlowEvent {
     /// It came.
     #[default]
     Added,
-    /// It went, for a reason as [`super::RemovalReason`] numbers them.
+    /// It went, for a reason as [`weft_flow::request::RemovedReason`] numbers them.
     Removed(u8),
     /// It was changed.
     Modified,

@@ -3,26 +3,8 @@
 use super::oxs::Oxs;
 use crate::message::wire::{Done, Layout, Width, Wire};
 use std::time::Duration;
-use weft_flow::request::Refusal;
+use weft_flow::request::{Refusal, RemovedReason};
 use weft_flow::{Match, TableId, Version};
-
-/// Why a flow went.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum RemovalReason {
-    /// No packet for so long.
-    #[default]
-    IdleTimeout,
-    /// So long after it came.
-    HardTimeout,
-    /// A request deleted it.
-    Delete,
-    /// Its group went.
-    GroupDelete,
-    /// Its meter went; before 1.4 this is said as a deletion.
-    MeterDelete,
-    /// Another flow needed the room.
-    Eviction,
-}
 
 /// Says that a flow went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,7 +14,7 @@ pub struct FlowRemoved {
     /// 0 to 65535.
     pub priority: u16,
     /// Why it went.
-    pub reason: RemovalReason,
+    pub reason: RemovedReason,
     /// Where it was; 1.0's own form does not say.
     pub table: TableId,
     /// How long it was there.
@@ -49,16 +31,10 @@ pub struct FlowRemoved {
     pub matching: Match,
 }
 
-fn reason(wire: &mut Wire<'_>, reason: &mut RemovalReason) -> Done {
-    use RemovalReason::{Delete, Eviction, GroupDelete, HardTimeout, IdleTimeout, MeterDelete};
-    let rows = [
-        (0, IdleTimeout),
-        (1, HardTimeout),
-        (2, Delete),
-        (3, GroupDelete),
-        (4, MeterDelete),
-        (5, Eviction),
-    ];
+fn reason(wire: &mut Wire<'_>, reason: &mut RemovedReason) -> Done {
+    use RemovedReason::{Delete, Eviction, GroupDelete, Hard, Idle, MeterDelete};
+    let rows =
+        [(0, Idle), (1, Hard), (2, Delete), (3, GroupDelete), (4, MeterDelete), (5, Eviction)];
     if wire.version() < Version::V14 && *reason == MeterDelete {
         *reason = Delete;
     }

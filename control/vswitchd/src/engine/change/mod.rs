@@ -114,8 +114,8 @@ impl Engine {
         self.views.coverage.add("bridge_reconfigure", 1);
         self.restart_workers();
         let mut dirty = Dirty::of(&changed, &self.config.desired);
-        let told = self.observer().follow_kernel(&mut dirty);
-        self.reported.mark(told);
+        let seen = self.observer().follow_kernel(&mut dirty);
+        self.reported.mark(seen);
         if !self.plan.is_complete {
             dirty = Dirty::everything(&self.config.desired, &self.plan);
         }

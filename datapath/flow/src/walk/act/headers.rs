@@ -11,27 +11,6 @@ use weft_wire::EtherType;
 /// The bit of an MPLS entry that says that no other is behind it.
 const BOTTOM: u128 = 0x100;
 
-/// The slots that are not there behind an MPLS entry.
-const BEHIND: [Slot; 17] = [
-    Slot::NwSrc,
-    Slot::NwDst,
-    Slot::Ipv6Src,
-    Slot::Ipv6Dst,
-    Slot::Ipv6Label,
-    Slot::NwTos,
-    Slot::NwTtl,
-    Slot::NwFrag,
-    Slot::NwProto,
-    Slot::ArpSha,
-    Slot::ArpTha,
-    Slot::NdTarget,
-    Slot::NdReserved,
-    Slot::NdOptionsType,
-    Slot::TcpFlags,
-    Slot::TpSrc,
-    Slot::TpDst,
-];
-
 impl<S: Sink> Walk<'_, S> {
     /// Whether there is a tag, which decides.
     pub(in crate::walk) fn has_tag(&mut self) -> bool {
@@ -117,7 +96,7 @@ impl<S: Sink> Walk<'_, S> {
         self.resize(Step::PushMpls { ethertype, entry: bits });
         self.write_sent(Slot::MplsLse, entry);
         self.write_sent(Slot::EthType, ethertype.into());
-        for slot in BEHIND {
+        for slot in Slot::BEHIND_TAGS {
             self.write_sent(slot, 0);
         }
     }

@@ -4,7 +4,7 @@ use crate::action::{Action, FinTimeout, Learn, LearnDestination, LearnSource, Le
 use crate::field::ones;
 use crate::request::{FlowCommand, FlowFlags, FlowMod, Learned};
 use crate::walk::{Fact, Sink, Walk};
-use crate::{GroupId, Match, PortNo};
+use crate::{Match, PortNo};
 
 impl<S: Sink> Walk<'_, S> {
     pub(in crate::walk) fn learn(&mut self, learn: &Learn) {
@@ -60,26 +60,20 @@ fn shifted(value: u128, bits: u16, offset: u16) -> (u128, u128) {
 
 fn flow(learn: &Learn, matching: Match, actions: Vec<Action>) -> FlowMod {
     FlowMod {
-        command: FlowCommand::ModifyStrict,
         table: learn.table,
         priority: learn.priority,
         matching,
         cookie: learn.cookie,
-        cookie_filter: 0,
-        cookie_mask: 0,
         modifies_cookie: true,
         modify_adds: true,
         idle_timeout: learn.idle_timeout,
         hard_timeout: learn.hard_timeout,
-        importance: 0,
         flags: FlowFlags {
             sends_flow_removed: learn.flags.sends_flow_removed,
             ..FlowFlags::default()
         },
-        out_port: PortNo::ANY,
-        out_group: GroupId::ANY,
-        buffer: None,
         actions: actions.into(),
         learned: Some(Learned { limit: learn.limit }),
+        ..FlowMod::new(FlowCommand::ModifyStrict)
     }
 }

@@ -6,27 +6,6 @@ use crate::walk::state::Work;
 use crate::walk::{DEPTH_MAX, Event, Fact, Note, PortFacts, Sink, Walk, outside};
 use crate::{Bits, PortNo, Slot, TableId};
 
-/// What says something of tunnels, besides options.
-const TUNNEL: [Slot; 17] = [
-    Slot::TunId,
-    Slot::TunSrc,
-    Slot::TunDst,
-    Slot::TunIpv6Src,
-    Slot::TunIpv6Dst,
-    Slot::TunFlags,
-    Slot::TunTos,
-    Slot::TunTtl,
-    Slot::TunGbpId,
-    Slot::TunGbpFlags,
-    Slot::TunErspanIdx,
-    Slot::TunErspanVer,
-    Slot::TunErspanDir,
-    Slot::TunErspanHwid,
-    Slot::TunGtpuFlags,
-    Slot::TunGtpuMsgtype,
-    Slot::TunPresent,
-];
-
 impl<S: Sink> Walk<'_, S> {
     pub(in crate::walk) fn output(&mut self, port: PortNo, max_len: u16, context: Context) {
         let bridge = self.state.tables.bridge();
@@ -162,7 +141,7 @@ impl<S: Sink> Walk<'_, S> {
         for slot in options.filter(|slot| self.state.key.get(*slot) != 0).collect::<Vec<_>>() {
             self.write_sent(slot, 0);
         }
-        for slot in TUNNEL {
+        for slot in Slot::TUNNEL {
             self.write_sent(slot, 0);
         }
     }
